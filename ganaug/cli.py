@@ -1,0 +1,163 @@
+"""The command line: one thin command per stage. Heavy imports wait until a command runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="ganaug",
+    help="Should you train on GAN images, how many, and are they safe? Measured on your own classifier.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Split = Annotated[str | None, typer.Option("--split", help="Only this split: a trial's number, or release.")]
+
+
+@app.command()
+def prepare() -> None:
+    """Read the images and deal the splits into data/prepared/.
+
+    Example: ganaug prepare
+    """
+    from ganaug import pipeline
+
+    print(pipeline.prepare(pipeline.Project.here()))
+
+
+@app.command()
+def train(split: Split = None) -> None:
+    """Train a generator for every split into models/; finished splits are not trained again.
+
+    Example: ganaug train --split release
+    """
+    from ganaug import pipeline
+    from ganaug.progress import Progress
+
+    project = pipeline.Project.here()
+    pipeline.train(project, split, Progress(project.work.root / "progress"))
+
+
+@app.command()
+def synth(
+    all_splits: Annotated[bool, typer.Option("--all", help="Every split, into data/synth/, for the arms.")] = False,
+    split: Split = None,
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", help="A class name or index; repeatable. Left out: every class.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", help="Images of each class.")] = 100,
+    out: Annotated[Path, typer.Option("--out", help="The folder to write to.")] = Path("synthetic"),
+    output_format: Annotated[str, typer.Option("--format", help="png or npz.")] = "png",
+    model: Annotated[Path, typer.Option("--model", help="The generator file.")] = Path(
+        "models/release/generator.safetensors"
+    ),
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the latents.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace images that an earlier call wrote.")] = False,
+) -> None:
+    """Make images of a class with the released generator. Image i is the same for any --n.
+
+    Example: ganaug synth --class 3 --n 5000
+    """
+    if all_splits or split is not None:
+        from ganaug import pipeline
+        from ganaug.progress import Progress
+
+        project = pipeline.Project.here()
+        pipeline.synth_all(project, split, Progress(project.work.root / "progress"))
+    else:
+        from ganaug import export
+
+        print(export.export(model, out, classes, n, seed, output_format, overwrite))
+
+
+@app.command()
+def classify(split: Split = None) -> None:
+    """Train and test the classifier under every arm of every trial, into reports/trials/.
+
+    Example: ganaug classify
+    """
+    from ganaug import pipeline
+    from ganaug.progress import Progress
+
+    project = pipeline.Project.here()
+    pipeline.classify(project, split, Progress(project.work.root / "progress"))
+
+
+@app.command()
+def report() -> None:
+    """Put the trials together: reports/summary.json, reports/report.html and plots.
+
+    Example: ganaug report
+    """
+    from ganaug import reporting
+    from ganaug.pipeline import Project
+
+    print(reporting.report(Project.here()))
+
+
+@app.command()
+def verdict() -> None:
+    """Show the verdict of the last report as a table.
+
+    Example: ganaug verdict
+    """
+    from ganaug import reporting
+    from ganaug.pipeline import Project
+
+    reporting.show_verdict(Project.here())
+
+
+@app.command()
+def gate(
+    markdown: Annotated[bool, typer.Option("--markdown", help="A table for a comment on a pull request.")] = False,
+) -> None:
+    """Check the gains against the rules of params.yaml. Exit code 0: all pass; 1: one fails.
+
+    Example: ganaug gate --markdown
+    """
+    from ganaug import reporting
+    from ganaug.pipeline import Project
+
+    passed = reporting.gate(Project.here(), markdown)
+    raise typer.Exit(0 if passed else 1)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from ganaug import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    """Should you train on GAN images, how many, and are they safe? Measured on your own classifier."""
+
+
+def main() -> None:
+    """Entry point: mistakes that a user can mend are one line on stderr, exit code 2."""
+    from ganaug.errors import UserError
+
+    try:
+        app()
+    except UserError as error:
+        print(f"ganaug: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("ganaug: interrupted; finished splits are kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""params.yaml -> checked settings. The one place where configuration is read; imports no torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Lt
+from pydantic import TypeAdapter, ValidationError
+
+from ganaug.classify.arms import ClassifySpec
+from ganaug.classify.spec import ClassifierSpec
+from ganaug.data.protocols import ProtocolSpec, Subsets
+from ganaug.data.sources import Digits, SourceSpec
+from ganaug.device import DeviceName
+from ganaug.errors import UserError
+from ganaug.evaluate.gate import GateRule
+from ganaug.gan.spec import GanSpec
+from ganaug.settings import Spec
+from ganaug.synth import SynthSpec
+
+
+@dataclass(frozen=True)
+class DataSpec(Spec):
+    """The labelled images."""
+
+    source: SourceSpec = field(default_factory=Digits)
+
+
+@dataclass(frozen=True)
+class ReportSpec(Spec):
+    """What the verdict speaks of."""
+
+    primary_metric: str = "accuracy"
+    confidence: Annotated[float, Gt(0), Lt(1)] = 0.95
+
+
+@dataclass(frozen=True)
+class Settings(Spec):
+    """All of params.yaml. Every key may be left out; ``jobs`` 0 means one a core (one a device on GPUs)."""
+
+    data: DataSpec = field(default_factory=DataSpec)
+    protocol: ProtocolSpec = field(default_factory=Subsets)
+    gan: GanSpec = field(default_factory=GanSpec)
+    synth: SynthSpec = field(default_factory=SynthSpec)
+    classifier: ClassifierSpec = field(default_factory=ClassifierSpec)
+    classify: ClassifySpec = field(default_factory=ClassifySpec)
+    report: ReportSpec = field(default_factory=ReportSpec)
+    gate: tuple[GateRule, ...] = ()
+    device: DeviceName = "auto"
+    jobs: Annotated[int, Ge(0)] = 0
+
+
+def load(path: Path) -> Settings:
+    """Read and check ``path``; a mistake is one line that names the key."""
+    from ruamel.yaml import YAML, YAMLError
+
+    try:
+        raw = YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: must exist, but is missing; run ganaug in a project's folder") from None
+    except YAMLError as error:
+        raise UserError(f"{path}: must be YAML, but {_one_line(str(error))}; correct the file") from None
+    if raw is not None and not isinstance(raw, dict):
+        raise UserError(f"{path}: must hold keys and values, got {type(raw).__name__}; see the README for an example")
+    return check(raw or {}, str(path))
+
+
+def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
+    """Settings from plain values. By way of JSON, whose strict reading takes lists for tuples and text for paths."""
+    try:
+        text = json.dumps(raw, allow_nan=False)
+        return TypeAdapter(Settings).validate_json(text, strict=True)
+    except ValidationError as error:
+        raise UserError(f"{name}: {_explain(error, raw)}") from None
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{name}: values must be numbers, text, lists and keys, but {error}; correct the file"
+        ) from None
+
+
+def plain(spec: Spec | tuple[Any, ...]) -> Any:
+    """Settings as plain JSON values, defaults filled in: for hashes and for a generator's description."""
+    return (
+        TypeAdapter(type(spec)).dump_python(spec, mode="json") if isinstance(spec, Spec) else [plain(s) for s in spec]
+    )
+
+
+def _explain(error: ValidationError, raw: dict[str, Any]) -> str:
+    """The first mistake in one line: key, rule, value and mend."""
+    mistakes = error.errors(include_url=False)
+    first = mistakes[0]
+    more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
+    path, siblings = _key_path(first["loc"], raw)
+    kind, given = first["type"], first["input"]
+    if kind in {"unexpected_keyword_argument", "extra_forbidden"}:
+        return f"{path}: no such key{_nearest(path.rsplit('.', 1)[-1], first['loc'])}; correct or remove it{more}"
+    if kind in {"missing", "missing_argument"}:
+        return f"{path}: is required, but missing; add it{more}"
+    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+        context = first.get("ctx", {})
+        got = f'got "{context["tag"]}"' if "tag" in context else "but it is missing"
+        return f"{path}.kind: must be one of {context.get('expected_tags', siblings)}, {got}; correct it{more}"
+    rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{path}: must be {rule}, got {json.dumps(given, default=str)}; correct it{more}"
+
+
+def _key_path(location: tuple[int | str, ...], raw: Any) -> tuple[str, list[str]]:
+    """The key's path as the file has it: pydantic's locations also name the member of a union, which no file does."""
+    words: list[str] = []
+    here = raw
+    for position, part in enumerate(location):
+        last = position == len(location) - 1
+        if isinstance(here, dict) and (part in here or last):
+            here = here.get(part)
+        elif isinstance(here, list) and isinstance(part, int):
+            here = here[part] if part < len(here) else None
+        elif not last:
+            continue
+        elif not isinstance(here, dict):
+            continue
+        words.append(f"[{part}]" if isinstance(part, int) else f".{part}")
+    return "".join(words).lstrip("."), sorted(here) if isinstance(here, dict) else []
+
+
+def _nearest(key: str, location: tuple[int | str, ...]) -> str:
+    """A known key of a like name, if there is one."""
+    import difflib
+
+    known = {item.name for spec in _all_specs() for item in fields(spec)}
+    near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.7)
+    return f' (did you mean "{near[0]}"?)' if near and near[0] != key else ""
+
+
+def _all_specs() -> list[type[Any]]:
+    found: list[type[Any]] = []
+    todo: list[type[Any]] = list(Spec.__subclasses__())
+    while todo:
+        found.append(todo.pop())
+        todo += found[-1].__subclasses__()
+    return found
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,99 @@
+"""The prepared data set on disk: one memory-mapped array, a table of its rows, the classes and the splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganaug import store
+from ganaug.data.protocols import Split
+from ganaug.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+_MEND = 'run "ganaug prepare" (or "dvc repro")'
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images that one side of a split holds."""
+
+    images: NDArray[np.uint8]  # (N, H, W, C)
+    labels: NDArray[np.int64]  # (N,), rows of the classes
+    pixels: list[str]  # SHA-256 of each image's pixels
+
+    def digest(self) -> str:
+        return store.digest(self.images, self.labels)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What ``prepare`` wrote, read back. Images are read from disk when a part is asked for."""
+
+    folder: Path
+    images: NDArray[np.uint8]  # (N, H, W, C), memory-mapped
+    labels: NDArray[np.int64]
+    pixels: list[str]
+    classes: list[str]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        _, height, width, channels = self.images.shape
+        return channels, height, width
+
+    def split(self, name: str) -> Split:
+        known = sorted(path.stem for path in (self.folder / "splits").glob("*.json"))
+        if name not in known:
+            raise UserError(f'split "{name}": must be one of {", ".join(known)}; name one of them, or {_MEND}')
+        rows = store.read_json(self.folder / "splits" / f"{name}.json", _MEND)
+        return Split(rows["train"], rows["test"])
+
+    def part(self, rows: Sequence[int]) -> Part:
+        import numpy as np
+
+        index = np.asarray(rows, np.int64)
+        return Part(np.ascontiguousarray(self.images[index]), self.labels[index], [self.pixels[row] for row in rows])
+
+
+def write_prepared(
+    folder: Path,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    files: Sequence[str],
+    pixels: Sequence[str],
+    classes: Sequence[str],
+    splits: dict[str, Split],
+) -> None:
+    """Write the whole folder, or nothing."""
+    with store.replacing(folder) as part:
+        store.write_array(part / "images.npy", images)
+        rows = zip(files, (classes[label] for label in labels), pixels, strict=True)
+        store.write_csv(part / "items.csv", ["file", "class", "sha256"], rows)
+        store.write_json(part / "classes.json", list(classes))
+        for name, split in splits.items():
+            store.write_json(part / "splits" / f"{name}.json", {"train": split.train, "test": split.test})
+
+
+def read_prepared(folder: Path) -> Prepared:
+    import csv
+
+    import numpy as np
+
+    classes = store.read_json(folder / "classes.json", _MEND)
+    images = store.read_array(folder / "images.npy", _MEND)
+    index = {name: label for label, name in enumerate(classes)}
+    try:
+        with (folder / "items.csv").open(newline="", encoding="utf-8") as file:
+            items = [(index[row["class"]], row["sha256"]) for row in csv.DictReader(file)]
+    except (OSError, KeyError) as error:
+        raise UserError(f"{folder / 'items.csv'}: must list every image and its class, but {error}; {_MEND}") from None
+    if len(items) != len(images):
+        raise UserError(f"{folder}: must list as many items as images, got {len(items)} and {len(images)}; {_MEND}")
+    labels = np.array([label for label, _ in items], np.int64)
+    return Prepared(folder, images, labels, [pixels for _, pixels in items], classes)

@@ -1,0 +1,53 @@
+"""Which device runs the networks, and how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from ganaug.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+DeviceName = Literal["auto", "cuda", "mps", "cpu"]
+
+
+def resolve(name: DeviceName) -> torch.device:
+    """The device asked for; ``auto`` takes CUDA, then MPS, then the CPU. One that is asked for and missing is an error."""
+    import torch
+
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, there in present.items() if there))
+    if not present[name]:
+        there = ", ".join(kind for kind, is_there in present.items() if is_there)
+        raise UserError(f'device: must be present on this machine, got "{name}"; here: {there} (or use "auto")')
+    return torch.device(name)
+
+
+def prepare(device: torch.device) -> None:
+    """Settings of the whole process: TF32 on CUDA; one thread on a CPU, so that results do not depend on the core count."""
+    import torch
+
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+    else:
+        torch.set_num_threads(1)
+
+
+def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:
+    """bfloat16 where the device computes it natively (CUDA from Ampere on; CPUs with AVX-512 BF16 or AMX), else float32.
+
+    bfloat16 keeps float32's exponent, so no loss scaling is needed.
+    """
+    import torch
+
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        native = torch.cpu._is_avx512_bf16_supported()
+    else:
+        native = False
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled and native)

@@ -1,0 +1,53 @@
+"""The gate: rules that gains must pass, for CI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ganaug.errors import UserError
+from ganaug.evaluate.stats import Estimate, holm
+from ganaug.settings import Spec
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class GateRule(Spec):
+    """Passes when the gain is above the bound at a one-sided level of 5 %, Holm-corrected over all rules.
+
+    ``above: 0`` asks for a gain; ``above: -0.5`` asks that no more than half a point is lost (non-inferiority).
+    """
+
+    gain: str
+    above: float = 0.0  # percentage points
+    metric: Literal["primary", "accuracy", "balanced_accuracy", "macro_f1"] = "primary"
+
+
+@dataclass(frozen=True)
+class Judged:
+    rule: GateRule
+    metric: str
+    mean: float
+    p_holm: float | None
+    passed: bool
+
+
+def judge(rules: Sequence[GateRule], gains: Mapping[str, Mapping[str, Any]], primary_metric: str) -> list[Judged]:
+    """Each rule against ``gains`` of a summary. One trial gives no p-value, so nothing passes on it."""
+    chosen = []
+    for rule in rules:
+        metric = primary_metric if rule.metric == "primary" else rule.metric
+        if rule.gain not in gains:
+            raise UserError(
+                f'gate: a rule must name a gain of the report, got "{rule.gain}"; known: {", ".join(sorted(gains))}'
+            )
+        figure = gains[rule.gain][metric]
+        estimate = Estimate(figure["mean"], figure["standard_error"], figure["degrees_of_freedom"])
+        chosen.append((rule, metric, estimate, estimate.p_above(rule.above)))
+    adjusted = holm([1.0 if p is None else p for *_, p in chosen])
+    return [
+        Judged(rule, metric, estimate.mean, None if p is None else p_holm, p is not None and p_holm <= LEVEL)
+        for (rule, metric, estimate, p), p_holm in zip(chosen, adjusted, strict=True)
+    ]

@@ -1,0 +1,96 @@
+"""Intervals and tests for gains. Pure: arrays in, numbers out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+TWO_WAY = (
+    "paired difference over trials and shared test images, two crossed random effects, "
+    "Satterthwaite's degrees of freedom"
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its standard error, in the unit of the values; t-distributed with ``degrees_of_freedom``.
+
+    ``standard_error`` and ``degrees_of_freedom`` are None where one trial leaves the spread unknown.
+    """
+
+    mean: float
+    standard_error: float | None
+    degrees_of_freedom: float | None
+
+    def interval(self, confidence: float) -> tuple[float | None, float | None]:
+        """Two-sided interval."""
+        from scipy.stats import t
+
+        if self.standard_error is None or self.degrees_of_freedom is None:
+            return None, None
+        half = float(t.ppf((1 + confidence) / 2, self.degrees_of_freedom)) * self.standard_error
+        return self.mean - half, self.mean + half
+
+    def p_above(self, bound: float) -> float | None:
+        """One-sided p-value of "the true mean is at most ``bound``"."""
+        from scipy.stats import t
+
+        if self.standard_error is None or self.degrees_of_freedom is None:
+            return None
+        if self.standard_error == 0:  # every trial and every image agree
+            return 0.0 if self.mean > bound else 1.0
+        return float(t.sf((self.mean - bound) / self.standard_error, self.degrees_of_freedom))
+
+    def p_two_sided(self) -> float | None:
+        """Two-sided p-value of "the true mean is 0"."""
+        above = self.p_above(0.0)
+        if above is None:
+            return None
+        return 1.0 if self.standard_error == 0 and self.mean == 0 else min(1.0, 2 * min(above, 1 - above))
+
+
+def two_way(differences: NDArray[np.float64]) -> Estimate:
+    """The mean of ``differences`` (trials, test images) where both trials and test images are samples.
+
+    Model: d[t, i] = mean + trial t + image i + rest. The variance of the mean is then estimated by
+    (MS_trials + MS_images - MS_rest) / (T I), with the degrees of freedom of that sum (Satterthwaite 1946; for crossed
+    samples Clark 1973). A paired t over trials leaves the images out and is too sure: more trials do not make a test set
+    larger. It is never narrower than the paired t's standard error.
+    """
+    trials, images = differences.shape
+    mean = float(differences.mean())
+    if trials < 2 or images < 2:
+        return Estimate(mean, None, None)
+    by_trial, by_image = differences.mean(axis=1), differences.mean(axis=0)
+    rest = differences - by_trial[:, None] - by_image[None, :] + mean
+    freedom_trials, freedom_images = trials - 1, images - 1
+    freedom_rest = freedom_trials * freedom_images
+    ms_trials = images * float(((by_trial - mean) ** 2).sum()) / freedom_trials
+    ms_images = trials * float(((by_image - mean) ** 2).sum()) / freedom_images
+    ms_rest = float((rest**2).sum()) / freedom_rest
+    if ms_images <= ms_rest:  # no image is harder than chance makes it: the paired t over trials
+        total, spread = ms_trials, ms_trials**2 / freedom_trials
+    else:
+        total = ms_trials + ms_images - ms_rest
+        spread = ms_trials**2 / freedom_trials + ms_images**2 / freedom_images + ms_rest**2 / freedom_rest
+    freedom = total**2 / spread if spread > 0 else float(freedom_trials)
+    return Estimate(mean, math.sqrt(total / (trials * images)), freedom)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment (1979): adjusted p-values, in the order given, monotone and at most 1."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted

@@ -1,0 +1,70 @@
+"""Differentiable augmentation (Zhao 2020): what the discriminator sees, of real and of fake images, in both steps.
+
+With few images the discriminator learns them by heart; it cannot when each is seen through a new random distortion. The
+gradient passes through the distortion, and the same distribution distorts real and fake, so that the generator still
+learns the images as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ganaug.settings import Spec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DiffAugment(Spec):
+    """The largest distortion of each kind; 0 leaves the kind out. Each image draws its own, uniformly."""
+
+    shift: float = 0.125  # of the image's side, each way, in whole pixels
+    rotate_degrees: float = 0.0
+    scale: float = 0.0  # 0.2: from 1/1.2 to 1.2 times
+    shear: float = 0.0  # tangent of the angle
+    brightness: float = 0.0  # added; the images' range is 2 wide
+    contrast: float = 0.0  # 0.5: from 0.5 to 1.5 times the distance from the image's mean
+    flip: bool = False  # mirrored left to right; wrong for text, digits and whatever has a side
+
+    def __call__(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """Float images in [-1, 1], (N, C, H, W) -> the same shape. ``rng`` lives on the images' device."""
+        import torch
+
+        def uniform(limit: float) -> Tensor:
+            return (torch.rand(len(images), generator=rng, device=images.device) * 2 - 1) * limit
+
+        if self.contrast > 0:
+            mean = images.mean(dim=(1, 2, 3), keepdim=True)
+            images = (images - mean) * (1 + uniform(self.contrast)).view(-1, 1, 1, 1) + mean
+        if self.brightness > 0:
+            images = images + uniform(self.brightness).view(-1, 1, 1, 1)
+        if self.shift or self.rotate_degrees or self.scale or self.shear or self.flip:
+            images = self._warp(images, uniform)
+        return images
+
+    def _warp(self, images: Tensor, uniform: Uniform) -> Tensor:
+        """One affine resampling for all the geometric kinds. What comes in from outside is black (-1)."""
+        import torch
+        from torch.nn import functional as F
+
+        height, width = images.shape[2:]
+        angle, shear = uniform(math.radians(self.rotate_degrees)), uniform(self.shear)
+        size = torch.exp(uniform(math.log(1 + self.scale)))
+        mirror = torch.sign(uniform(1.0)) if self.flip else torch.ones_like(angle)
+        # grid_sample asks where each output pixel comes from, on axes that run from -1 to 1: a side is 2 long.
+        shift_x = (uniform(self.shift) * width).round() * 2 / width
+        shift_y = (uniform(self.shift) * height).round() * 2 / height
+        cos, sin = torch.cos(angle) * size, torch.sin(angle) * size
+        rows = [mirror * cos, mirror * (shear * cos - sin), shift_x, sin, shear * sin + cos, shift_y]
+        grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(images.shape), align_corners=False)
+        return F.grid_sample(images.float() + 1, grid, align_corners=False) - 1
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Uniform = Callable[[float], Tensor]

@@ -1,0 +1,361 @@
+"""The stages: paths in, artifacts out. The only file I/O of the stages is here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganaug import __version__, config, seeds, store
+from ganaug.classify.arms import Arm, arm
+from ganaug.config import Settings
+from ganaug.data.prepared import Part, Prepared, read_prepared, write_prepared
+from ganaug.data.protocols import RELEASE
+from ganaug.errors import UserError
+from ganaug.work import Work
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ganaug.progress import Progress
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with params.yaml, and where its artifacts lie."""
+
+    root: Path
+    settings: Settings
+
+    @classmethod
+    def here(cls) -> Project:
+        return cls(Path(), config.load(Path("params.yaml")))
+
+    @property
+    def prepared(self) -> Path:
+        return self.root / "data" / "prepared"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def synth(self) -> Path:
+        return self.root / "data" / "synth"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def trials(self) -> Path:
+        return self.reports / "trials"
+
+    @property
+    def work(self) -> Work:
+        return Work(self.root / ".ganaug")
+
+    def generator(self, split: str) -> Path:
+        return self.models / split / "generator.safetensors"
+
+
+# ---------------------------------------------------------------------------------------------------------- prepare
+
+
+def prepare(project: Project) -> str:
+    """Read the source, deal the splits. Returns a line that says what was found."""
+    import numpy as np
+
+    found = project.settings.data.source.load()
+    _check_images(found.images, found.labels, found.classes)
+    pixels = [store.digest(image) for image in found.images]
+    splits = project.settings.protocol.splits(found.labels, pixels, found.official_test, found.classes)
+    write_prepared(project.prepared, found.images, found.labels, found.files, pixels, found.classes, splits)
+    _, height, width, channels = found.images.shape
+    counts = np.bincount(found.labels, minlength=len(found.classes))
+    duplicates = len(pixels) - len(set(pixels))
+    return (
+        f"{len(found.images):,} images of {width}x{height} pixels, {channels} channel{'s' * (channels > 1)}, "
+        f"{len(found.classes)} classes of {counts.min():,} to {counts.max():,}; {duplicates} exact duplicates; "
+        f"{len(splits) - 1} trials and {RELEASE}"
+    )
+
+
+def _check_images(images: NDArray[np.uint8], labels: NDArray[np.int64], classes: Sequence[str]) -> None:
+    _, height, width, channels = images.shape
+    if height != width or not 8 <= height <= 128:
+        raise UserError(
+            f"data.source: images must be square, of 8 to 128 pixels a side, got {width}x{height}; resize them first"
+        )
+    if channels not in (1, 3):
+        raise UserError(f"data.source: images must have 1 or 3 channels, got {channels}; convert them first")
+    if len(classes) < 2:
+        raise UserError(f"data.source: must have at least 2 classes, got {len(classes)}; add the others")
+
+
+# ------------------------------------------------------------------------------------------------------------ train
+
+
+def train(project: Project, only: str | None, progress: Progress) -> None:
+    """Train the generator of every split (or of one), each on its train part only."""
+    prepared = read_prepared(project.prepared)
+    names = _split_names(project, prepared, only)
+    work, keys = project.work, {name: train_key(project, prepared, name) for name in names}
+    missing = [name for name in names if not work.place("train", keys[name]).is_dir()]
+    tasks = [(_train_split, (project, name, keys[name], progress.reporter(keys[name]))) for name in missing]
+    with progress.stage("train", {keys[name]: name for name in missing}, project.settings.gan.steps):
+        for done in _in_parallel(project, tasks):
+            timing = work.timing("train", keys[done]) or {}
+            progress.finished(done, _train_line(project, work.place("train", keys[done]), timing))
+    if only is None:
+        store.remove(project.models)
+    for name in names:
+        store.copy_folder(work.place("train", keys[name]), project.models / name, without=[Work.TIMING])
+
+
+def train_key(project: Project, prepared: Prepared, name: str) -> str:
+    settings = project.settings
+    return project.work.key(
+        "train",
+        {
+            "gan": config.plain(settings.gan),
+            "train": prepared.part(prepared.split(name).train).digest(),
+            "classes": prepared.classes,
+            "seed": seeds.derive(settings.protocol.seed, "gan", name),
+        },
+    )
+
+
+def _train_split(project: Project, name: str, key: str, report: Callable[[int], None]) -> str:
+    from ganaug import device
+    from ganaug.gan.train import HISTORY, train_gan
+    from ganaug.report.images import grid
+    from ganaug.synth import Sampler, save_generator
+
+    where = device.resolve(project.settings.device)
+    device.prepare(where)
+    prepared = read_prepared(project.prepared)
+    part = prepared.part(prepared.split(name).train)
+    settings = project.settings
+
+    def make(folder: Path) -> dict[str, Any]:
+        seed = seeds.derive(settings.protocol.seed, "gan", name)
+        trained = train_gan(
+            part.images, part.labels, len(prepared.classes), settings.gan, seed, where, lambda step, _: report(step)
+        )
+        description = {
+            "format": 1,
+            "ganaug": __version__,
+            "split": name,
+            "dataset": settings.data.source.title(),
+            "classes": prepared.classes,
+            "image_shape": list(prepared.image_shape),
+            "gan": config.plain(settings.gan),
+            "device": where.type,
+            "train_images_sha256": sorted(part.pixels),
+        }
+        save_generator(folder / "generator.safetensors", trained.generator, description)
+        rows = [[round(row[column], 5) for column in HISTORY] for row in trained.history]
+        store.write_csv(folder / "history.csv", HISTORY, rows)
+        sampler = Sampler(trained.generator, prepared.classes, prepared.image_shape, description)
+        cpu = device.resolve("cpu")
+        samples = [next(sampler.images(label, 12, 0, cpu)) for label in range(len(prepared.classes))]
+        store.write_png(folder / "samples.png", grid(samples))
+        store.write_png(folder / "progress.png", grid(trained.progress))
+        return {"device": where.type, "images_per_second": [[step, round(rate, 1)] for step, rate in trained.speed]}
+
+    project.work.once("train", key, make)
+    return name
+
+
+def _train_line(project: Project, folder: Path, timing: dict[str, Any]) -> str:
+    last = store.read_table(folder / "history.csv")[-1]
+    rates = [rate for _, rate in timing["images_per_second"]]
+    return (
+        f"{project.settings.gan.steps:,} steps in {timing['wall_seconds']:.0f} s on {timing['device']}, "
+        f"{sum(rates) / len(rates):,.0f} images a second; D right on {float(last['d_accuracy_real']):.0%} of real and "
+        f"{float(last['d_accuracy_fake']):.0%} of fake images"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ synth
+
+
+def synth_all(project: Project, only: str | None, progress: Progress) -> None:
+    """Images of every class from the generator of every split, for the arms."""
+    prepared = read_prepared(project.prepared)
+    names = _split_names(project, prepared, only)
+    if only is None:
+        store.remove(project.synth)
+    tasks = [(_synth_split, (project, name)) for name in names]
+    with progress.stage("synth", {name: name for name in names}, 1):
+        for done in _in_parallel(project, tasks):
+            progress.finished(
+                done, f"{project.settings.synth.per_class} images of each of {len(prepared.classes)} classes"
+            )
+
+
+def _synth_split(project: Project, name: str) -> str:
+    import numpy as np
+
+    from ganaug import device
+    from ganaug.synth import load_sampler
+
+    where = device.resolve(project.settings.device)
+    device.prepare(where)
+    sampler = load_sampler(project.generator(name))
+    spec = project.settings.synth
+    with store.replacing(project.synth / name) as folder:
+        rows: list[list[Any]] = []
+        for label, class_name in enumerate(sampler.classes):
+            images = np.concatenate(list(sampler.images(label, spec.per_class, spec.seed, where)))
+            store.write_array(folder / f"{label}.npy", images)
+            rows += [[f"{label}.npy", class_name, spec.seed, index] for index in range(spec.per_class)]
+        store.write_csv(folder / "manifest.csv", ["file", "class", "seed", "index"], rows)
+    return name
+
+
+def read_synthetic(project: Project, prepared: Prepared, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """(images (N, H, W, C), labels (N,)) that ``synth_all`` wrote for a split."""
+    import numpy as np
+
+    mend = 'run "ganaug synth --all" (or "dvc repro")'
+    arrays = [store.read_array(project.synth / name / f"{label}.npy", mend) for label in range(len(prepared.classes))]
+    labels = [np.full(len(array), label, np.int64) for label, array in enumerate(arrays)]
+    return np.concatenate(arrays), np.concatenate(labels)
+
+
+# --------------------------------------------------------------------------------------------------------- classify
+
+
+def classify(project: Project, only: str | None, progress: Progress) -> None:
+    """Train the classifier under every arm of every trial, and test it on the trial's test part."""
+    prepared = read_prepared(project.prepared)
+    trials = [name for name in _split_names(project, prepared, only) if name != RELEASE]
+    if not trials:
+        raise UserError(f'split "{RELEASE}": classify needs a trial, which has a test part; name a trial, such as 0')
+    arms = [arm(name, project.settings.classify) for name in project.settings.classify.arms]
+    keys = {(trial, one.name): classify_key(project, prepared, trial, one) for trial in trials for one in arms}
+    work = project.work
+    missing = [(trial, one) for trial in trials for one in arms if not _done(work, keys[trial, one.name])]
+    tasks = [(_classify_arm, (project, trial, one, keys[trial, one.name])) for trial, one in missing]
+    with progress.stage("classify", {f"{trial} {one.name}": trial for trial, one in missing}, 1):
+        for trial, name, right in _in_parallel(project, tasks):
+            progress.finished(f"{trial} {name}", f"{right:.1%} of the test images right")
+    if only is None:
+        store.remove(project.trials)
+    for trial in trials:
+        _write_trial(project, prepared, trial, arms, keys)
+
+
+def classify_key(project: Project, prepared: Prepared, trial: str, chosen: Arm) -> str:
+    settings, split = project.settings, prepared.split(trial)
+    filling = store.digest(*read_synthetic(project, prepared, trial)) if chosen.filler == "gan" else None
+    return project.work.key(
+        "classify",
+        {
+            "classifier": config.plain(settings.classifier),
+            "arm": {
+                "filler": chosen.filler,
+                "policy": config.plain(chosen.policy),
+                "mix": config.plain(chosen.mix),
+            },
+            "train": prepared.part(split.train).digest(),
+            "test": prepared.part(split.test).digest(),
+            "synthetic": filling,
+            "seed": seeds.derive(settings.protocol.seed, "classify", trial),
+        },
+    )
+
+
+def _done(work: Work, key: str) -> bool:
+    return work.place("classify", key).is_dir()
+
+
+def _classify_arm(project: Project, trial: str, chosen: Arm, key: str) -> tuple[str, str, float]:
+    from ganaug import device
+    from ganaug.classify.arms import batches
+    from ganaug.classify.train import predict, train_classifier
+
+    where = device.resolve(project.settings.device)
+    device.prepare(where)
+    prepared = read_prepared(project.prepared)
+    split = prepared.split(trial)
+    real, test = prepared.part(split.train), prepared.part(split.test)
+    synthetic = read_synthetic(project, prepared, trial) if chosen.filler == "gan" else None
+    classes, spec = len(prepared.classes), project.settings.classifier
+    seed = seeds.derive(project.settings.protocol.seed, "classify", trial)
+
+    def make(folder: Path) -> None:
+        draw = batches(chosen, (real.images, real.labels), synthetic, classes, spec.batch_size, seed)
+        channels, size, _ = prepared.image_shape
+        model = train_classifier(draw, spec, channels, classes, size, seed, where)
+        store.write_array(folder / "predictions.npy", predict(model, test.images, where))
+
+    place = project.work.once("classify", key, make)
+    predicted = store.read_array(place / "predictions.npy", "")
+    return trial, chosen.name, float((predicted == test.labels).mean())
+
+
+def _write_trial(
+    project: Project, prepared: Prepared, trial: str, arms: Sequence[Arm], keys: dict[tuple[str, Any], str]
+) -> None:
+    from ganaug.evaluate.scores import scores
+
+    rows = prepared.split(trial).test
+    labels = prepared.labels[rows]
+    predicted = {
+        one.name: store.read_array(project.work.place("classify", keys[trial, one.name]) / "predictions.npy", "")
+        for one in arms
+    }
+    store.write_csv(
+        project.trials / f"{trial}.predictions.csv",
+        ["row", "label", *predicted],
+        zip(rows, labels.tolist(), *(column.tolist() for column in predicted.values()), strict=True),
+    )
+    store.write_json(
+        project.trials / f"{trial}.json",
+        {
+            "trial": trial,
+            "train_images": len(prepared.split(trial).train),
+            "test_images": len(rows),
+            "arms": {name: scores(column, labels, prepared.classes) for name, column in predicted.items()},
+        },
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------- shared
+
+
+def _split_names(project: Project, prepared: Prepared, only: str | None) -> list[str]:
+    """Every split of the protocol, or the one asked for; an unknown one is an error."""
+    names = [only] if only is not None else project.settings.protocol.names()
+    for name in names:
+        prepared.split(name)
+    return names
+
+
+def _in_parallel(project: Project, tasks: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]]) -> Iterable[Any]:
+    """Results as they come, from ``jobs`` processes of one thread each."""
+    import joblib
+
+    jobs = min(len(tasks), _jobs(project.settings)) if tasks else 1
+    return joblib.Parallel(jobs, return_as="generator_unordered", batch_size=1)(  # type: ignore[no-any-return]
+        joblib.delayed(function)(*arguments) for function, arguments in tasks
+    )
+
+
+def _jobs(settings: Settings) -> int:
+    """``jobs``, or one a core (the cores this process may use), or one a device on GPUs."""
+    if settings.jobs:
+        return settings.jobs
+    import joblib
+    import torch
+
+    from ganaug import device
+
+    if device.resolve(settings.device).type == "cuda":
+        return torch.cuda.device_count()
+    return joblib.cpu_count()  # type: ignore[no-any-return]

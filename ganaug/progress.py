@@ -1,0 +1,77 @@
+"""What a stage shows while it runs: one bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+
+class Progress:
+    """Workers are other processes: each writes how many steps it has done to a small file, which is read here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._done = 0
+        self._total = 0
+
+    def reporter(self, key: str) -> Callable[[int], None]:
+        """For a worker: call it with the steps done so far."""
+        return partial(_write_steps, self.folder / key)
+
+    @contextmanager
+    def stage(self, name: str, tasks: Mapping[str, str], steps: int) -> Iterator[None]:
+        """Around the work on ``tasks`` (key -> title), each of so many steps."""
+        self._done, self._total = 0, len(tasks)
+        if not tasks:
+            print(f"{name}: nothing to do, all of it was done before", flush=True)
+            yield
+        elif sys.stdout.isatty():
+            with self._bar(name, list(tasks), steps):
+                yield
+        else:
+            yield
+        for key in tasks:
+            (self.folder / key).unlink(missing_ok=True)
+
+    def finished(self, title: str, line: str) -> None:
+        self._done += 1
+        print(f"[{self._done}/{self._total}] {title}: {line}", flush=True)
+
+    @contextmanager
+    def _bar(self, name: str, keys: list[str], steps: int) -> Iterator[None]:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        stop = threading.Event()
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as bar:
+            task = bar.add_task(name, total=steps * len(keys))
+
+            def watch() -> None:
+                while not stop.wait(0.5):
+                    running = sum(_read_steps(self.folder / key) for key in keys)
+                    bar.update(task, completed=max(running, self._done * steps))
+
+            watcher = threading.Thread(target=watch, daemon=True)
+            watcher.start()
+            try:
+                yield
+            finally:
+                stop.set()
+                watcher.join()
+            bar.update(task, completed=steps * len(keys))
+
+
+def _write_steps(path: Path, steps: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(str(steps))
+
+
+def _read_steps(path: Path) -> int:
+    try:
+        return int(path.read_text() or 0)
+    except (OSError, ValueError):  # not begun, or just being written
+        return 0

@@ -1,0 +1,65 @@
+"""The report as one HTML page, opened from disk without a network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ganaug import store
+from ganaug.report import plots, verdict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def render(
+    summary: Mapping[str, Any],
+    trials: Sequence[Mapping[str, Any]],
+    histories: Mapping[str, Sequence[Mapping[str, float]]],
+    examples: Sequence[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]],
+    settings: str,
+) -> str:
+    """``trials`` as reports/trials/*.json have them; ``examples``: (class name, real sheet, synthetic sheet)."""
+    from jinja2 import Environment, PackageLoader, select_autoescape
+
+    environment = Environment(
+        loader=PackageLoader("ganaug"),
+        autoescape=select_autoescape(["html", "j2"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    metric = summary["dataset"]["primary_metric"]
+    metric_name = verdict.METRIC_NAMES[metric]
+    classes = summary["dataset"]["classes"]
+    arms = list(summary["arms"])
+    gains = {name: figures[metric] for name, figures in summary["gains"].items()}
+    recall = {
+        arm: [sum(trial["arms"][arm]["recall"][name] for trial in trials) / len(trials) for name in classes]
+        for arm in arms
+    }
+    return environment.get_template("report.html.j2").render(
+        summary=summary,
+        dataset=summary["dataset"],
+        metric_name=metric_name,
+        sentences=verdict.sentences(summary),
+        answers={name: verdict.answer(figure) for name, figure in gains.items()},
+        gain_rows=verdict.gain_rows(summary),
+        arm_names=arms,
+        gains_plot=plots.gains(
+            [(name.replace("_vs_", " over "), figure, verdict.answer(figure)) for name, figure in gains.items()]
+        ),
+        arms_plot=plots.arms({arm: [trial["arms"][arm][metric] for trial in trials] for arm in arms}, metric_name),
+        history_plot=plots.history(histories),
+        recall_plot=plots.recall(classes, recall),
+        recall=recall,
+        examples=[(name, _data_uri(real), _data_uri(synthetic)) for name, real, synthetic in examples],
+        p_value=verdict.p_value,
+        method=next((figure["method"] for figure in gains.values()), "none"),
+        settings=settings,
+    )
+
+
+def _data_uri(pixels: NDArray[np.uint8]) -> str:
+    return "data:image/png;base64," + base64.b64encode(store.png_bytes(pixels)).decode()

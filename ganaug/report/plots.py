@@ -1,0 +1,138 @@
+"""Plots of the report, as SVG text that is the same on every run."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.figure import Figure
+
+GAIN, LOSS, UNCLEAR, REAL = "#1a7f5a", "#b3402a", "#7a8290", "#3563a8"
+COLOURS = {"gain": GAIN, "loss": LOSS, "no gain shown": UNCLEAR, "unknown": UNCLEAR}
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    import matplotlib as mpl
+
+    settings = {
+        "svg.hashsalt": "ganaug",  # fixed identifiers in the file
+        "svg.fonttype": "none",  # text stays text
+        "font.family": "sans-serif",
+        "font.size": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlelocation": "left",
+        "text.color": "#444b57",
+        "axes.labelcolor": "#444b57",
+        "axes.edgecolor": "#9aa1ad",
+        "xtick.color": "#444b57",
+        "ytick.color": "#444b57",
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def _svg(figure: Figure) -> str:
+    """The figure's <svg> element, without prolog or date."""
+    out = io.StringIO()
+    figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
+    text = out.getvalue()
+    text = text[text.index("<svg") :]
+    return re.sub(
+        r"(?<=<svg )([^>]*?)width=\"[^\"]*\" ", r"\1", re.sub(r"height=\"[^\"]*pt\" ", "", text, count=1), count=1
+    )
+
+
+def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Any]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    axes = figure.subplots(1, columns, squeeze=False)
+    return figure, list(axes[0])
+
+
+def gains(rows: Sequence[tuple[str, Mapping[str, Any], str]]) -> str:
+    """Forest plot: (name, figure, answer) of each gain, its interval and the trials' own differences."""
+    with _style():
+        figure, (axis,) = _figure(7.2, 0.7 + 0.55 * len(rows))
+        for y, (_, gain, answer) in enumerate(reversed(rows)):
+            axis.plot(gain["by_trial"], [y - 0.22] * len(gain["by_trial"]), "|", color="#9aa1ad", markersize=6)
+            if gain["ci_low"] is not None:
+                axis.plot([gain["ci_low"], gain["ci_high"]], [y, y], color=COLOURS[answer], linewidth=2.5)
+            axis.plot(gain["mean"], y, "o", color=COLOURS[answer], markersize=7)
+        axis.axvline(0, color="#9aa1ad", linewidth=1)
+        axis.set_yticks(range(len(rows)), [name for name, *_ in reversed(rows)])
+        axis.set_ylim(-0.6, len(rows) - 0.5)
+        axis.tick_params(axis="y", length=0)
+        axis.set_xlabel("percentage points (dot: mean and interval; ticks: single trials)")
+        return _svg(figure)
+
+
+def arms(by_trial: Mapping[str, Sequence[float]], metric: str) -> str:
+    """Each arm's metric in every trial; a line joins the arms of one trial."""
+    with _style():
+        figure, (axis,) = _figure(7.2, 3.2)
+        names = list(by_trial)
+        for trial in zip(*by_trial.values(), strict=True):
+            axis.plot(range(len(names)), trial, color="#c3c8d1", linewidth=0.8)
+        for x, name in enumerate(names):
+            values = by_trial[name]
+            axis.plot([x] * len(values), values, "o", color=REAL, alpha=0.45, markersize=5, markeredgewidth=0)
+            axis.plot(x, sum(values) / len(values), "_", color=REAL, markersize=26, markeredgewidth=2.5)
+        axis.set_xticks(range(len(names)), names)
+        axis.set_xlim(-0.5, len(names) - 0.5)
+        axis.set_ylabel(f"{metric}, %")
+        return _svg(figure)
+
+
+def history(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """Losses and D's accuracy of every split's GAN; the last split is drawn on top."""
+    with _style():
+        figure, (left, right) = _figure(9.5, 2.9, columns=2)
+        for position, (split, history_rows) in enumerate(rows.items()):
+            last = position == len(rows) - 1
+            steps = [row["step"] for row in history_rows]
+            look = {"alpha": 1.0 if last else 0.18, "linewidth": 1.6 if last else 0.9}
+            for axis, column, colour, name in (
+                (left, "d_loss", REAL, "discriminator"),
+                (left, "g_loss", LOSS, "generator"),
+                (right, "d_accuracy_real", REAL, "on real images"),
+                (right, "d_accuracy_fake", LOSS, "on generated images"),
+            ):
+                label = f"{name} ({split})" if last else None
+                axis.plot(steps, [row[column] for row in history_rows], color=colour, label=label, **look)
+        left.set_title("Losses")
+        right.set_title("Discriminator's accuracy (one half is ideal)")
+        right.set_ylim(0, 1.02)
+        right.axhline(0.5, color="#9aa1ad", linewidth=1, linestyle=":")
+        for axis in (left, right):
+            axis.set_xlabel("step")
+            axis.legend(frameon=False, fontsize=8)
+        return _svg(figure)
+
+
+def recall(classes: Sequence[str], by_arm: Mapping[str, Sequence[float]]) -> str:
+    """Mean recall of each class under each arm."""
+    with _style():
+        shades = ["#9aa1ad", "#5b6472", "#7fb7a0", GAIN, "#d9b26a", "#a87b1f"]
+        figure, (axis,) = _figure(9.5, 2.9)
+        width = 0.8 / max(len(by_arm), 1)
+        for position, (name, values) in enumerate(by_arm.items()):
+            places = [x - 0.4 + width * (position + 0.5) for x in range(len(classes))]
+            axis.bar(places, values, width * 0.92, label=name, color=shades[position % len(shades)])
+        lowest = min(min(values) for values in by_arm.values())
+        axis.set_ylim(max(0.0, lowest - 5), 100)
+        long_names = max(len(name) for name in classes) > 6
+        axis.set_xticks(
+            range(len(classes)), classes, rotation=30 if long_names else 0, ha="right" if long_names else "center"
+        )
+        axis.set_ylabel("recall, %")
+        axis.legend(frameon=False, fontsize=8, ncols=len(by_arm), loc="lower left", bbox_to_anchor=(0, 1.0))
+        return _svg(figure)

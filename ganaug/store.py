@@ -1,0 +1,167 @@
+"""Files: read and written whole, or not at all. A file is written under a temporary name and then renamed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganaug.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` (file or folder) that takes its place when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        yield temporary
+        if temporary.is_dir() and path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder; nothing happens where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def canonical(value: Any) -> str:
+    """JSON in one spelling: sorted keys, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(*parts: bytes | str | NDArray[Any]) -> str:
+    """The SHA-256 of texts, bytes and arrays (their type and shape counted in), as 64 hexadecimal digits."""
+    total = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, str):
+            data, kind = part.encode(), "text"
+        elif isinstance(part, bytes):
+            data, kind = part, "bytes"
+        else:
+            data, kind = part.tobytes(), f"{part.dtype.str}{part.shape}"
+        total.update(f"{kind}:{len(data)}:".encode())
+        total.update(data)
+    return total.hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """NaN and infinity are not JSON: writers put None where there is no figure."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, mend: str) -> Any:
+    """``mend`` tells the user what makes the file, for when it is missing or broken."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: the file must exist, but is missing; {mend}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: must be JSON, but {error}; {mend}") from None
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file that a stage wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def copy_folder(source: Path, target: Path, without: Sequence[str] = ()) -> None:
+    """``target`` becomes a copy of ``source``, but for the file names in ``without``."""
+    with replacing(target) as part:
+        shutil.copytree(source, part, ignore=shutil.ignore_patterns(*without))
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    import numpy as np
+
+    with replacing(path) as part, part.open("wb") as file:
+        np.save(file, array)
+
+
+def read_array(path: Path, mend: str) -> NDArray[Any]:
+    """Memory-mapped: only the rows that are used are read."""
+    import numpy as np
+
+    try:
+        return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        raise UserError(f"{path}: the file must exist, but is missing; {mend}") from None
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{path}: must be a NumPy array, but {error}; {mend}") from None
+
+
+def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """``pixels`` (H, W, C) with one channel (gray) or three (RGB)."""
+    with replacing(path) as part:
+        part.write_bytes(png_bytes(pixels))
+
+
+def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
+    import io
+
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(out, format="png")
+    return out.getvalue()
+
+
+_DESCRIPTION = "ganaug"  # one key only: safetensors writes several in random order
+
+
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any]) -> None:
+    from safetensors.torch import save
+
+    data = save({name: tensor.contiguous() for name, tensor in tensors.items()}, {_DESCRIPTION: canonical(description)})
+    with replacing(path) as part:
+        part.write_bytes(data)
+
+
+def read_tensors(path: Path, mend: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The tensors and their description. No code of the file is run."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        return tensors, json.loads(metadata[_DESCRIPTION])
+    except FileNotFoundError:
+        raise UserError(f"{path}: the file must exist, but is missing; {mend}") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: must be a file, but is a folder; {mend}") from None
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise UserError(
+            f"{path}: must be a generator that ganaug wrote, but cannot be read ({error}); {mend}"
+        ) from None

@@ -1,0 +1,90 @@
+"""From a generator to images: image i of a class is the same whatever number is asked for.
+
+Each image's latent comes from a random generator of its own, and images go through the network in chunks of one fixed
+size, the last one padded, since convolutions round differently at another batch size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge
+
+from ganaug import seeds, store
+from ganaug.settings import Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from ganaug.gan.networks import Generator
+
+CHUNK = 100
+
+
+@dataclass(frozen=True)
+class SynthSpec(Spec):
+    """How many images of each class the arms may draw from, and the seed of their latents."""
+
+    per_class: Annotated[int, Ge(1)] = 500
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A generator that knows what it makes."""
+
+    generator: Generator
+    classes: list[str]
+    image_shape: tuple[int, int, int]  # (channels, height, width)
+    description: dict[str, Any]
+
+    def images(self, label: int, count: int, seed: int, device: torch.device) -> Iterator[NDArray[np.uint8]]:
+        """``count`` images of class ``label``, in chunks (at most CHUNK, H, W, C)."""
+        import torch
+
+        from ganaug.pixels import to_pixels
+
+        self.generator.to(device, memory_format=torch.channels_last).eval()
+        labels = torch.full((CHUNK,), label, device=device)
+        for start in range(0, count, CHUNK):
+            latents = torch.stack(
+                [
+                    torch.randn(self.generator.z_dim, generator=seeds.torch_rng(seed, "image", label, index))
+                    for index in range(start, start + CHUNK)
+                ]
+            )
+            with torch.no_grad():
+                yield to_pixels(self.generator(latents.to(device), labels))[: count - start]
+
+
+def save_generator(path: Path, generator: Generator, description: dict[str, Any]) -> None:
+    """Weights and all that is needed to use them, in one file."""
+    store.write_tensors(path, generator.state_dict(), description)
+
+
+def load_sampler(path: Path) -> Sampler:
+    """Read a file that ``save_generator`` wrote. No code of the file is run."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from ganaug.errors import UserError
+    from ganaug.gan.spec import GanSpec
+    from ganaug.gan.train import build_generator
+
+    mend = 'run "dvc repro" to train one, or name another file with --model'
+    tensors, description = store.read_tensors(path, mend)
+    try:
+        spec = TypeAdapter(GanSpec).validate_python(description["gan"])
+        channels, height, width = description["image_shape"]
+        generator = build_generator(spec, len(description["classes"]), (channels, height, width))
+        generator.load_state_dict(tensors)
+    except (KeyError, ValueError, TypeError, RuntimeError, ValidationError) as error:
+        first_line = str(error).splitlines()[0]
+        raise UserError(
+            f"{path}: must be a generator of this version of ganaug, but does not fit it ({first_line}); {mend}"
+        ) from None
+    return Sampler(generator.eval(), description["classes"], (channels, height, width), description)

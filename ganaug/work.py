@@ -1,0 +1,60 @@
+"""Finished work, kept under ``.ganaug/`` by a hash of all that it depends on.
+
+DVC removes a stage's outputs before it runs the stage. What a split cost is kept here instead, so that an interrupted
+stage goes on with the next split, an added trial is computed alone, and a changed classifier trains no GAN.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ganaug import store
+
+# Raised whenever a release changes what a stage computes from the same settings and data: older work is then not reused.
+RECIPES = {"train": 1, "synth": 1, "classify": 1, "report": 1}
+
+
+class Work:
+    """Folders of finished work below ``root``; each is made once, whole, and never changed."""
+
+    TIMING = "timing.json"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def key(self, stage: str, depends_on: Any) -> str:
+        return store.digest(store.canonical({"stage": stage, "recipe": RECIPES[stage], "on": depends_on}))[:32]
+
+    def place(self, stage: str, key: str) -> Path:
+        return self.root / stage / key
+
+    def once(self, stage: str, key: str, make: Callable[[Path], dict[str, Any] | None]) -> Path:
+        """The folder that ``make`` filled, now or in an earlier run; what ``make`` returns is kept as its timing.
+
+        A lock keeps two runs from the same work, also where the first one's parent was killed and it lives on: the
+        second waits, then finds the work done.
+        """
+        from filelock import FileLock
+
+        place = self.place(stage, key)
+        if place.is_dir():
+            return place
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(place.parent / f"{key}.lock"):
+            if place.is_dir():
+                return place
+            part = place.with_suffix(".part")  # left behind by a run that was killed
+            store.remove(part)
+            part.mkdir()
+            began = time.perf_counter()
+            measured = make(part) or {}
+            store.write_json(part / self.TIMING, {"wall_seconds": round(time.perf_counter() - began, 3), **measured})
+            part.rename(place)
+        return place
+
+    def timing(self, stage: str, key: str) -> dict[str, Any] | None:
+        path = self.place(stage, key) / self.TIMING
+        return store.read_json(path, "") if path.is_file() else None
