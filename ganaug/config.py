@@ -55,7 +55,8 @@ class Settings(Spec):
 
 def load(path: Path) -> Settings:
     """Read and check ``path``; a mistake is one line that names the key."""
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     try:
         raw = YAML(typ="safe", pure=True).load(path)
@@ -117,9 +118,7 @@ def _key_path(location: tuple[int | str, ...], raw: Any) -> tuple[str, list[str]
             here = here.get(part)
         elif isinstance(here, list) and isinstance(part, int):
             here = here[part] if part < len(here) else None
-        elif not last:
-            continue
-        elif not isinstance(here, dict):
+        else:
             continue
         words.append(f"[{part}]" if isinstance(part, int) else f".{part}")
     return "".join(words).lstrip("."), sorted(here) if isinstance(here, dict) else []

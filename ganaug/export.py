@@ -24,7 +24,7 @@ _COLUMNS = ["file", "class", "seed", "index"]
 def export(
     model: Path, out: Path, classes: Sequence[str] | None, n: int, seed: int, output_format: str, overwrite: bool
 ) -> str:
-    """Write ``n`` images of each class asked for, and a manifest, to ``out``. Returns a line that says what was made."""
+    """Write ``n`` images of each class asked for, and a manifest, to ``out``. Returns a line on what was made."""
     if n < 1:
         raise UserError(f"--n: must be at least 1, got {n}; ask for one image or more")
     if output_format not in ("png", "npz"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ganaug import __version__, config, seeds, store
 from ganaug.classify.arms import Arm, arm
 from ganaug.config import Settings
-from ganaug.data.prepared import Part, Prepared, read_prepared, write_prepared
+from ganaug.data.prepared import Prepared, read_prepared, write_prepared
 from ganaug.data.protocols import RELEASE
 from ganaug.errors import UserError
 from ganaug.work import Work

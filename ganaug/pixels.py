@@ -20,4 +20,4 @@ def to_float(pixels: Tensor) -> Tensor:
 def to_pixels(images: Tensor) -> NDArray[np.uint8]:
     """Float images in [-1, 1], (N, C, H, W) -> uint8 on the CPU, (N, H, W, C)."""
     pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()  # type: ignore[no-any-return]
+    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

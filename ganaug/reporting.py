@@ -22,7 +22,7 @@ _RUN = 'run "dvc repro"'
 
 
 def report(project: Project) -> str:
-    """Write summary.json, metrics.json, report.html and the tables of plots. Returns the verdict and the report's path."""
+    """Write summary.json, metrics.json, report.html and the tables of plots. Returns verdict and path."""
     from ganaug.evaluate.gains import arm_figures, gain_figures
     from ganaug.report import page, verdict
 
@@ -127,7 +127,7 @@ def _measured_settings(project: Project) -> dict[str, Any]:
 
 
 def _check_current(project: Project, summary: dict[str, Any]) -> None:
-    """Nothing old is judged as new: neither figures of other settings, nor those of an earlier way of computing them."""
+    """Nothing old is judged as new: neither figures of other settings nor those of an earlier recipe."""
     path = project.reports / "summary.json"
     now = _measured_settings(project)
     changed = [key for key in now if summary["settings"].get(key) != now[key]]
@@ -154,7 +154,7 @@ def _read_predictions(project: Project, trials: list[str]) -> tuple[NDArray[np.i
 
     tables = [store.read_table(project.trials / f"{trial}.predictions.csv") for trial in trials]
     labels = np.array([int(row["label"]) for row in tables[0]], np.int64)
-    arms = {
+    arms: dict[str, NDArray[np.int64]] = {
         name: np.array([[int(row[name]) for row in table] for table in tables], np.int64)
         for name in project.settings.classify.arms
     }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
+from ganaug import device as devices
 from ganaug import seeds, store
 from ganaug.settings import Spec
 
@@ -49,7 +50,7 @@ class Sampler:
 
         from ganaug.pixels import to_pixels
 
-        self.generator.to(device, memory_format=torch.channels_last).eval()
+        devices.place(self.generator, device).eval()
         labels = torch.full((CHUNK,), label, device=device)
         for start in range(0, count, CHUNK):
             latents = torch.stack(

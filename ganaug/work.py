@@ -13,7 +13,7 @@ from typing import Any
 
 from ganaug import store
 
-# Raised whenever a release changes what a stage computes from the same settings and data: older work is then not reused.
+# Raised when a release changes what a stage computes from the same settings and data: older work is not reused then.
 RECIPES = {"train": 1, "synth": 1, "classify": 1, "report": 1}
 
 

@@ -72,9 +72,10 @@ def arm(name: ArmName, spec: ClassifySpec) -> Arm:
 def gain_pairs(arms: tuple[ArmName, ...]) -> list[tuple[ArmName, ArmName]]:
     """The (arm, against) pairs that a report compares: each arm with its base, and with ``none``."""
     spec = ClassifySpec()
-    pairs = [(name, base) for name in arms for base in (arm(name, spec).base, "none")]
-    known = [(name, base) for name, base in pairs if name != base and base in arms]
-    return list(dict.fromkeys(known))  # type: ignore[arg-type]
+    pairs: list[tuple[ArmName, ArmName]] = []
+    for name in arms:
+        pairs += [(name, arm(name, spec).base), (name, "none")]
+    return list(dict.fromkeys((name, base) for name, base in pairs if name != base and base in arms))
 
 
 Batch = Callable[[int], "tuple[Tensor, Tensor]"]

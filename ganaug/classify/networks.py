@@ -10,9 +10,9 @@ from torch import Tensor, nn
 class SmallCNN(nn.Module):
     """Images (N, channels, size, size) in [-1, 1] -> logits (N, classes).
 
-    Blocks of ``depth`` times convolution, batch normalisation and ReLU, with 2x2 max pooling between them until the side
-    is under eight; channels double with each block, up to four times ``width``; then one linear layer on the whole map
-    (a mean over the map cost 3 to 5 points on the digits, whose strokes have their places).
+    Blocks of ``depth`` times convolution, batch normalisation and ReLU, with 2x2 max pooling between them until the
+    side is under eight; channels double with each block, up to four times ``width``; then one linear layer on the whole
+    map (a mean over it cost 3 to 5 points on the digits, whose strokes have their places).
     """
 
     def __init__(self, channels: int, classes: int, image_size: int, width: int, depth: int) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from ganaug import device as devices
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.pixels import to_float
 
@@ -23,7 +24,7 @@ def train_classifier(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = spec.build(channels, classes, image_size)
-    model = model.to(device, memory_format=torch.channels_last).train()
+    model = devices.place(model, device).train()
     adam = torch.optim.AdamW(model.parameters(), spec.lr, weight_decay=spec.weight_decay, fused=True)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, spec.steps)
     for step in range(spec.steps):

@@ -31,7 +31,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Subsets(Spec):
-    """A benchmark: disjoint, class-stratified draws of ``train_per_class`` images from a large pool, one fixed test set.
+    """A benchmark: disjoint, class-stratified draws of ``train_per_class`` images from a pool, one fixed test set.
 
     Each class is shuffled once and dealt in this order: test, tuning test, tuning draws, release, trial 0, trial 1, ...
     So a further trial leaves every other split as it was, and what tuning may look at is never in a reported trial,
@@ -108,8 +108,8 @@ class Subsets(Spec):
         )
         return (
             f'protocol: class "{name}" has {images} different images, but {needed} are asked for ({test} test, '
-            f"{self.tuning_test_per_class} tuning test, {self.tuning_per_class} tuning, {trials} trials and the release "
-            f"of {self.train_per_class}); {mend}"
+            f"{self.tuning_test_per_class} tuning test, {self.tuning_per_class} tuning, {trials} trials and the "
+            f"release of {self.train_per_class}); {mend}"
         )
 
 

@@ -96,8 +96,8 @@ class Idx(Spec):
         images, labels = read_idx(images_path, dimensions=3), read_idx(labels_path, dimensions=1)
         if len(images) != len(labels):
             raise UserError(
-                f"{labels_path}: must have one label for each image, got {len(labels)} labels and {len(images)} images; "
-                "use the two files of one data set"
+                f"{labels_path}: must have one label for each image, got {len(labels)} labels and "
+                f"{len(images)} images; use the two files of one data set"
             )
         return images, labels
 
@@ -171,7 +171,6 @@ class Torchvision(Spec):
         import numpy as np
         from torchvision import datasets
 
-        factory = getattr(datasets, self.name, None)
         known = sorted(
             name
             for name, member in vars(datasets).items()
@@ -183,12 +182,13 @@ class Torchvision(Spec):
                 f"known: {', '.join(known)}"
             )
         try:
+            factory = getattr(datasets, self.name)
             parts = [factory(self.root, train=train, download=self.download) for train in (True, False)]
         except (RuntimeError, OSError) as error:
             first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
-                f"{self.name}: must be in {self.root} or reachable for download, but {first_line}; connect to a network "
-                "or put its files there"
+                f"{self.name}: must be in {self.root} or reachable for download, but {first_line}; connect to a "
+                "network or put its files there"
             ) from None
         images = [self._pixels([part[row][0] for row in range(len(part))]) for part in parts]
         labels = np.concatenate([np.array([part[row][1] for row in range(len(part))], np.int64) for part in parts])

@@ -14,21 +14,21 @@ Values = NDArray[np.float64]
 
 
 def accuracy(predicted: Classes, labels: Classes, classes: int) -> Values:
-    return (predicted == labels).astype(np.float64)
+    return np.asarray(predicted == labels, np.float64)
 
 
 def balanced_accuracy(predicted: Classes, labels: Classes, classes: int) -> Values:
     """Recall averaged over the classes present: each image weighs what its class has too few of."""
     counts = np.bincount(labels, minlength=classes)
     weights = len(labels) / (np.count_nonzero(counts) * counts[labels])
-    return weights * (predicted == labels)
+    return np.asarray(weights * (predicted == labels), np.float64)
 
 
 def macro_f1(predicted: Classes, labels: Classes, classes: int) -> Values:
     """F1 averaged over the classes present in labels or predictions, plus each image's influence on it.
 
-    F1 of a class is 2 s / (p + r) with s hits, p predictions and r labels of it: a ratio of sums. Its influence function
-    (the delta method) is n (2 hit - F1 (predicted + labelled)) / (p + r), which sums to zero over the images.
+    F1 of a class is 2 s / (p + r) with s hits, p predictions and r labels of it: a ratio of sums. Its influence
+    function (the delta method) is n (2 hit - F1 (predicted + labelled)) / (p + r), which sums to zero over the images.
     """
     one_hot = np.eye(classes)
     is_predicted, is_label = one_hot[predicted], one_hot[labels]  # (N, classes)

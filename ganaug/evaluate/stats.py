@@ -62,8 +62,8 @@ def two_way(differences: NDArray[np.float64]) -> Estimate:
 
     Model: d[t, i] = mean + trial t + image i + rest. The variance of the mean is then estimated by
     (MS_trials + MS_images - MS_rest) / (T I), with the degrees of freedom of that sum (Satterthwaite 1946; for crossed
-    samples Clark 1973). A paired t over trials leaves the images out and is too sure: more trials do not make a test set
-    larger. It is never narrower than the paired t's standard error.
+    samples Clark 1973). A paired t over trials leaves the images out and is too sure: more trials do not make a test
+    set larger. It is never narrower than the paired t's standard error.
     """
     trials, images = differences.shape
     mean = float(differences.mean())

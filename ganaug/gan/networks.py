@@ -1,12 +1,13 @@
 """The class-conditional generator and the projection discriminator.
 
-One description serves every image shape: the image side is halved while it is even and above seven (28 -> 14 -> 7,
-32 -> 16 -> 8 -> 4), the smallest side is the generator's seed map, and each halving is one level of both networks. Level
-0 is the full image; each level down doubles the channels, up to four times ``width``.
+One description serves every image shape: the side is halved while it is even and above seven (28 -> 14 -> 7,
+32 -> 16 -> 8 -> 4), the smallest side is the generator's seed map, and each halving is one level of both networks.
+Level 0 is the full image; each level down doubles the channels, up to four times ``width``.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -56,7 +57,7 @@ class Generator(nn.Module):
         self.seed_map = nn.Linear(2 * z_dim, maps[0] * self.side**2)
         self.norms = nn.ModuleList(ConditionalBatchNorm(size, classes) for size in maps)
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(ins, outs, 3, padding=1, bias=False) for ins, outs in zip(maps, maps[1:], strict=False)
+            nn.Conv2d(ins, outs, 3, padding=1, bias=False) for ins, outs in pairwise(maps)
         )
         self.to_image = nn.Conv2d(maps[-1], channels, 3, padding=1)
 
@@ -81,7 +82,7 @@ class Discriminator(nn.Module):
         super().__init__()
         maps = [channels, *widths(width, len(sides(image_size)))]
         layers: list[nn.Module] = []
-        for ins, outs in zip(maps, maps[1:-1], strict=False):
+        for ins, outs in pairwise(maps[:-1]):
             layers += [spectral_norm(nn.Conv2d(ins, outs, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
         last_stride = 2 if sides(image_size)[-1] > 5 else 1
         layers += [spectral_norm(nn.Conv2d(maps[-2], maps[-1], 3, stride=last_stride, padding=1)), nn.LeakyReLU(0.2)]

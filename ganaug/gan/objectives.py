@@ -52,7 +52,7 @@ class NonSaturating(Spec):
 
 @dataclass(frozen=True)
 class Relativistic(Spec):
-    """Relativistic pairing (Jolicoeur-Martineau 2018, eq. 5-6): each fake is judged against a real of the same class."""
+    """Relativistic pairing (Jolicoeur-Martineau 2018): each fake is judged against a real image of its class."""
 
     kind: Literal["relativistic"] = "relativistic"
     pairs: ClassVar[bool] = True

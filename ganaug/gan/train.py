@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,8 +17,8 @@ from torch import Tensor, nn
 from ganaug import device as devices
 from ganaug import seeds
 from ganaug.gan.networks import Discriminator, Generator
-from ganaug.pixels import to_float, to_pixels
 from ganaug.gan.spec import GanSpec
+from ganaug.pixels import to_float, to_pixels
 
 HISTORY = ("step", "d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_logit_real", "d_logit_fake")
 
@@ -70,7 +71,7 @@ def train_gan(
         if step % snapshot_every == 0:
             out.progress.append(training.snapshot())
     training.settle_statistics(training.average)
-    out.generator = training.average.to("cpu", memory_format=torch.contiguous_format).eval()
+    out.generator = devices.place(training.average, torch.device("cpu")).eval()
     return out
 
 
@@ -94,17 +95,16 @@ class _Training:
         device: torch.device,
     ) -> None:
         self.spec, self.device, self.classes = spec, device, classes
-        layout = torch.channels_last  # faster convolutions on CUDA and on CPUs (1.3 to 1.6 times at 28 px, measured)
         pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-        self.images = to_float(pixels).to(device, memory_format=layout)
+        self.images = to_float(pixels).to(device, memory_format=torch.channels_last)
         self.labels = torch.from_numpy(labels.astype(np.int64)).to(device)
         shape = (images.shape[3], images.shape[1], images.shape[2])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.derive(seed, "weights"))
             generator = build_generator(spec, classes, shape)
             discriminator = Discriminator(classes, shape[0], shape[1], spec.discriminator_width)
-        self.generator = generator.to(device, memory_format=layout).train()
-        self.discriminator = discriminator.to(device, memory_format=layout).train()
+        self.generator = devices.place(generator, device).train()
+        self.discriminator = devices.place(discriminator, device).train()
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.rng = torch.Generator(device).manual_seed(seeds.derive(seed, "training"))
         betas = (spec.beta1, spec.beta2)
@@ -134,7 +134,7 @@ class _Training:
 
     def generate(self, batch: _Batch) -> Tensor:
         with self.autocast():
-            return self.generator(batch.latents, batch.labels).float()
+            return cast(Tensor, self.generator(batch.latents, batch.labels)).float()
 
     def step_discriminator(self, batch: _Batch, fake: Tensor) -> None:
         both = torch.cat([batch.real, fake.detach()])
@@ -169,7 +169,7 @@ class _Training:
         if not self.spec.objective.pairs:
             return batch.latents.new_zeros(())
         with torch.no_grad():
-            return self.discriminator(self.spec.augment(batch.real, self.rng), batch.labels).float()
+            return cast(Tensor, self.discriminator(self.spec.augment(batch.real, self.rng), batch.labels)).float()
 
     def update_average(self, step: int) -> None:
         """Exponential moving average of G's weights; its half-life grows with the images seen (Karras 2020)."""

@@ -21,7 +21,7 @@ COLOURS = {"gain": GAIN, "loss": LOSS, "no gain shown": UNCLEAR, "unknown": UNCL
 def _style() -> Iterator[None]:
     import matplotlib as mpl
 
-    settings = {
+    settings: dict[Any, Any] = {
         "svg.hashsalt": "ganaug",  # fixed identifiers in the file
         "svg.fonttype": "none",  # text stays text
         "font.family": "sans-serif",
