@@ -87,10 +87,12 @@ class Discriminator(nn.Module):
         last_stride = 2 if sides(image_size)[-1] > 5 else 1
         layers += [spectral_norm(nn.Conv2d(maps[-2], maps[-1], 3, stride=last_stride, padding=1)), nn.LeakyReLU(0.2)]
         layers += [spectral_norm(nn.Conv2d(maps[-1], maps[-1], 3, padding=1)), nn.LeakyReLU(0.2)]
+        side = -(-sides(image_size)[-1] // last_stride)
+        layers += [nn.Flatten(), spectral_norm(nn.Linear(maps[-1] * side**2, maps[-1])), nn.LeakyReLU(0.2)]
         self.features = nn.Sequential(*layers)
         self.score = spectral_norm(nn.Linear(maps[-1], 1))
         self.class_direction = spectral_norm(nn.Embedding(classes, maps[-1]))
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        features = self.features(images).sum(dim=(2, 3))
+        features = self.features(images)
         return cast(Tensor, self.score(features).squeeze(1) + (self.class_direction(labels) * features).sum(dim=1))

@@ -22,7 +22,8 @@ class GanSpec(Spec):
     generator_width: Annotated[int, Ge(1)] = 32  # channels at the full image size
     discriminator_width: Annotated[int, Ge(1)] = 32
     objective: Objective = field(default_factory=Hinge)
-    augment: DiffAugment = field(default_factory=DiffAugment)
+    augment: DiffAugment = field(default_factory=DiffAugment)  # what D sees, of real and of fake
+    vary: DiffAugment = field(default_factory=lambda: DiffAugment(shift=0.0))  # real images only: G learns it
     generator_lr: Annotated[float, Gt(0)] = 3e-4
     discriminator_lr: Annotated[float, Gt(0)] = 6e-4
     beta1: Annotated[float, Ge(0), Le(1)] = 0.0

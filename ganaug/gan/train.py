@@ -130,7 +130,7 @@ class _Training:
         size = self.spec.batch_size
         rows = torch.randint(len(self.images), (size,), generator=self.rng, device=self.device)
         latents = torch.randn((size, self.spec.z_dim), generator=self.rng, device=self.device)
-        return _Batch(self.images[rows], self.labels[rows], latents)
+        return _Batch(self.spec.vary(self.images[rows], self.rng), self.labels[rows], latents)
 
     def generate(self, batch: _Batch) -> Tensor:
         with self.autocast():

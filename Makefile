@@ -1,0 +1,34 @@
+# make repro: install, run the whole pipeline on the digits, show the verdict.   make test: install, run the tests.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: repro test lint benchmark clean
+
+repro: .venv/installed
+	dvc repro
+	@echo
+	@ganaug verdict
+
+test: .venv/installed-dev
+	pytest
+
+lint: .venv/installed-dev
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+benchmark: .venv/installed
+	python benchmarks/pipeline.py
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	pip install --quiet --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	pip install --quiet --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .ganaug data/prepared data/synth models reports/trials reports/plots reports/report.html reports/timings.json

@@ -1,0 +1,75 @@
+"""Figures of the pipeline on this machine: cold run, memory, a run with nothing to do, the command line's start.
+
+    python benchmarks/pipeline.py            # clones the committed project to a temporary folder and runs it there
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil  # comes with dvc
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder) / "project"
+        subprocess.run(["git", "clone", "--quiet", Path(__file__).parents[1], project], check=True)
+        seconds, peak = measured(["dvc", "repro", "--quiet"], project)
+        print(f"dvc repro, cold, {os.cpu_count()} cores: {seconds:.0f} s, {peak / 2**30:.2f} GiB at most")
+        print(f"dvc repro, nothing changed: {median(['dvc', 'repro', '--quiet'], project):.2f} s (median of 5)")
+        print(f"ganaug --help: {median(['ganaug', '--help'], project):.2f} s (median of 5)")
+        print(f"ganaug gate: {median(['ganaug', 'gate'], project):.2f} s (median of 5)")
+        command = ["ganaug", "synth", "--class", "3", "--n", "5000", "--overwrite"]
+        print(f"ganaug synth --class 3 --n 5000: {measured(command, project)[0]:.1f} s")
+
+
+def measured(command: list[str], folder: Path) -> tuple[float, int]:
+    """Wall seconds, and the largest memory of the command and all that it started, in bytes.
+
+    Memory is the proportional set size, which counts a page that several processes share once.
+    """
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    began, peak, over = time.perf_counter(), 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not over.wait(0.5):
+            peak = max(peak, memory(process.pid))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    code = process.wait()
+    seconds = time.perf_counter() - began
+    over.set()
+    watcher.join()
+    if code != 0:
+        raise SystemExit(f"{' '.join(command)} failed with exit code {code}")
+    return seconds, peak
+
+
+def memory(pid: int) -> int:
+    total = 0
+    try:
+        for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+            total += process.memory_full_info().pss
+    except psutil.Error:  # a process ended while it was being looked at
+        pass
+    return total
+
+
+def median(command: list[str], folder: Path, runs: int = 5) -> float:
+    seconds = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False)
+        seconds.append(time.perf_counter() - began)
+    return sorted(seconds)[runs // 2]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Which classical policy is the one to beat: every policy, and classifier settings for the arm without any, on the
+tuning draws and their own evaluation images. No reported trial or test image is looked at.
+
+    python benchmarks/policies.py [FOLDER of a params.yaml] [--seeds 3] [--classifier]
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import joblib
+import numpy as np
+import torch
+
+from ganaug import config, device, store
+from ganaug.classify.arms import Arm, Mix, batches
+from ganaug.classify.policies import Affine, CutMix, MixUp, Nothing, PolicySpec, RandAugment, TrivialAugment
+from ganaug.classify.spec import ClassifierSpec
+from ganaug.classify.train import predict, train_classifier
+from ganaug.report.verdict import markdown_table
+
+POLICIES: dict[str, PolicySpec] = {
+    "nothing": Nothing(),
+    "affine 10°, shift .1": Affine(),
+    "affine 15°, shift .125, scale .15": Affine(rotate_degrees=15, shift=0.125, scale=0.15, shear_degrees=10),
+    "affine 20°, shift .15, scale .2": Affine(rotate_degrees=20, shift=0.15, scale=0.2, shear_degrees=15),
+    "TrivialAugmentWide, shift .15, 30°": TrivialAugment(shift=0.15, rotate_degrees=30),
+    "TrivialAugmentWide, shift .3, 135°": TrivialAugment(shift=0.3, rotate_degrees=135),
+    "TrivialAugmentWide, shift 1, 135°": TrivialAugment(shift=1.0, rotate_degrees=135),
+    "RandAugment 2, 5": RandAugment(2, 5),
+    "RandAugment 2, 9": RandAugment(2, 9),
+    "CutMix": CutMix(),
+    "MixUp": MixUp(),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path())
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--draws", type=int, default=99, help="at most so many tuning draws")
+    parser.add_argument("--classifier", action="store_true", help="compare classifier settings instead, without policy")
+    options = parser.parse_args()
+    settings = config.load(options.folder / "params.yaml")
+    protocol = settings.protocol
+    draws = min(protocol.tuning_per_class // protocol.train_per_class, options.draws)
+    tuning = dataclasses.replace(protocol, draws="tuning", trials=draws)
+    found = settings.data.source.load()
+    pixels = [store.digest(image) for image in found.images]
+    splits = tuning.splits(found.labels, pixels, found.official_test, found.classes)
+    own = settings.classifier
+    candidates: dict[str, tuple[PolicySpec, ClassifierSpec]]
+    if options.classifier:
+        changes: list[dict[str, float | int]] = [
+            {}, {"width": own.width // 2}, {"width": own.width * 2}, {"depth": 2}, {"steps": own.steps // 2},
+            {"steps": own.steps * 2}, {"lr": own.lr / 2}, {"lr": own.lr * 2}, {"weight_decay": own.weight_decay * 10},
+            {"label_smoothing": 0.1},
+        ]  # fmt: skip
+        candidates = {str(change or "as set"): (Nothing(), dataclasses.replace(own, **change)) for change in changes}
+    else:
+        candidates = {name: (policy, own) for name, policy in POLICIES.items()}
+
+    def accuracy(policy: PolicySpec, spec: ClassifierSpec, draw: int, seed: int) -> float:
+        cpu = torch.device("cpu")
+        device.prepare(cpu)
+        split = splits[str(draw)]
+        real = (found.images[split.train], found.labels[split.train])
+        arm = Arm("classical", None, policy, Mix(share=0), "none")
+        source = batches(arm, real, None, len(found.classes), spec.batch_size, seed)
+        size, channels = found.images.shape[1], found.images.shape[3]
+        model = train_classifier(source, spec, channels, len(found.classes), size, seed, cpu)
+        return 100 * float((predict(model, found.images[split.test], cpu) == found.labels[split.test]).mean())
+
+    jobs = [(name, draw, seed) for name in candidates for draw in range(draws) for seed in range(options.seeds)]
+    figures = joblib.Parallel(-1)(joblib.delayed(accuracy)(*candidates[name], draw, seed) for name, draw, seed in jobs)
+    table = np.array(figures).reshape(len(candidates), draws, options.seeds).mean(axis=2)  # (candidates, draws)
+    rows = [
+        (name, f"{line.mean():.2f}", f"{(line - table[0]).mean():+.2f}", f"{(line - table[0]).std(ddof=1):.2f}")
+        for name, line in zip(candidates, table, strict=True)
+    ]
+    print(f"{settings.data.source.title()}: {draws} tuning draws of {protocol.train_per_class} a class, ", end="")
+    print(f"{options.seeds} seeds each, {len(splits['0'].test)} tuning test images\n")
+    print(markdown_table(("", "accuracy, %", "against the first", "sd over draws"), rows))
+
+
+if __name__ == "__main__":
+    main()

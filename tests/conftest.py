@@ -1,0 +1,37 @@
+"""What every test shares: one thread, repeatable examples, a tiny untrained generator on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("ganaug", deadline=None, derandomize=True, database=None, max_examples=60)
+settings.load_profile("ganaug")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained generator of 8x8 gray images, whose class names are made to be confused with indices and paths."""
+    import torch
+
+    from ganaug import config
+    from ganaug.gan.spec import GanSpec
+    from ganaug.gan.train import build_generator
+    from ganaug.synth import save_generator
+
+    spec = GanSpec(z_dim=4, generator_width=4)
+    torch.manual_seed(11)
+    generator = build_generator(spec, 5, (1, 8, 8)).eval()
+    path = tmp_path_factory.mktemp("model") / "generator.safetensors"
+    description = {"gan": config.plain(spec), "classes": ["3", "1", "../x", "a/b", "."], "image_shape": [1, 8, 8]}
+    save_generator(path, generator, description)
+    return path

@@ -1,0 +1,22 @@
+"""What a test may expect of an error that a user can mend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from ganaug.errors import UserError
+
+
+@contextmanager
+def refused(*parts: str) -> Iterator[None]:
+    """The block must raise a UserError of one line that holds each of ``parts``."""
+    with pytest.raises(UserError) as caught:
+        yield
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert re.search(re.escape(part), message), f"{part!r} is not in {message!r}"

@@ -1,0 +1,86 @@
+"""Metrics as means over images: equal to scikit-learn's, and with the right influence of each image."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from ganaug.evaluate.contributions import METRICS, accuracy, balanced_accuracy, macro_f1
+
+CLASSES = 5
+labelled = st.lists(st.tuples(st.integers(0, CLASSES - 1), st.integers(0, CLASSES - 1)), min_size=1, max_size=40)
+
+
+def split(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    predicted, labels = zip(*pairs, strict=True)
+    return np.array(predicted, np.int64), np.array(labels, np.int64)
+
+
+@given(labelled)
+def test_means_are_scikit_learns_scores(pairs: list[tuple[int, int]]) -> None:
+    predicted, labels = split(pairs)
+    assert accuracy(predicted, labels, CLASSES).mean() == pytest.approx(reference.accuracy_score(labels, predicted))
+    with warnings.catch_warnings():  # a class that is predicted but not there
+        warnings.simplefilter("ignore")
+        balanced = reference.balanced_accuracy_score(labels, predicted)
+    assert balanced_accuracy(predicted, labels, CLASSES).mean() == pytest.approx(balanced)
+    f1 = reference.f1_score(labels, predicted, average="macro", zero_division=0)
+    assert macro_f1(predicted, labels, CLASSES).mean() == pytest.approx(f1, abs=1e-12)
+
+
+@given(labelled)
+def test_one_number_an_image(pairs: list[tuple[int, int]]) -> None:
+    predicted, labels = split(pairs)
+    for metric in METRICS.values():
+        values = metric(predicted, labels, CLASSES)
+        assert values.shape == labels.shape
+        assert values.dtype == np.float64
+        assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_a_perfect_classifier_scores_one_with_no_spread(name: str) -> None:
+    labels = np.repeat(np.arange(CLASSES), [3, 1, 8, 2, 2])
+    assert METRICS[name](labels, labels, CLASSES) == pytest.approx(np.ones(len(labels)))
+
+
+def test_balanced_accuracy_weighs_a_rare_class_up() -> None:
+    labels = np.array([0, 0, 0, 1])
+    values = balanced_accuracy(np.array([0, 0, 1, 1]), labels, 2)
+    assert values == pytest.approx([4 / 6, 4 / 6, 0, 2])
+
+
+def test_macro_f1_influence_is_the_jackknifes() -> None:
+    """An image's value minus the mean is its influence: what leaving it out takes from the score, times n - 1."""
+    rng = np.random.default_rng(5)
+    count = 4000
+    labels = rng.choice(3, count, p=[0.6, 0.3, 0.1])
+    predicted = np.where(rng.random(count) < 0.7, labels, rng.integers(0, 3, count))
+    values = macro_f1(predicted, labels, 3)
+    everything = reference.f1_score(labels, predicted, average="macro")
+    some = rng.choice(count, 60, replace=False)
+    left_out = [
+        reference.f1_score(np.delete(labels, row), np.delete(predicted, row), average="macro") for row in some
+    ]
+    jackknife = (count - 1) * (everything - np.array(left_out))
+    assert (values - values.mean())[some] == pytest.approx(jackknife, abs=0.02)
+    assert np.abs(jackknife).max() > 0.5  # the tolerance is small beside the influences
+
+
+def test_macro_f1_spread_is_its_sampling_error() -> None:
+    """The standard error that the values give is the spread of the score over fresh test sets."""
+    rng = np.random.default_rng(6)
+    runs, count = 800, 300
+    scores, errors = [], []
+    for _ in range(runs):
+        labels = rng.choice(3, count, p=[0.5, 0.3, 0.2])
+        predicted = np.where(rng.random(count) < 0.75, labels, rng.integers(0, 3, count))
+        values = macro_f1(predicted, labels, 3)
+        scores.append(values.mean())
+        errors.append(values.std(ddof=1) / np.sqrt(count))
+    assert np.mean(errors) == pytest.approx(np.std(scores, ddof=1), rel=0.1)

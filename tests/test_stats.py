@@ -1,0 +1,202 @@
+"""Intervals and tests: known answers, properties, and how often an interval covers the truth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats as scipy_stats
+
+from ganaug.evaluate.stats import Estimate, holm, two_way
+
+finite = st.floats(-100, 100, allow_nan=False, width=32)
+matrices = hnp.arrays(np.float64, st.tuples(st.integers(2, 6), st.integers(2, 8)), elements=finite)
+p_values = st.lists(st.floats(0, 1, allow_nan=False), min_size=1, max_size=8)
+
+
+def paired_t_error(differences: np.ndarray) -> float:
+    by_trial = differences.mean(axis=1)
+    return float(by_trial.std(ddof=1) / math.sqrt(len(by_trial)))
+
+
+def test_two_way_by_hand() -> None:
+    # Row means 2, 4; column means 0, 3, 6; mean 3. Sums of squares: trials 3*2=6, images 2*18=36, rest 0.5*... by hand:
+    # rest = d - row - column + mean = [[0, 1, -1], [0, -1, 1]] -> 4. Mean squares: 6/1, 36/2, 4/2.
+    differences = np.array([[-1.0, 3.0, 4.0], [1.0, 3.0, 8.0]])
+    estimate = two_way(differences)
+    assert estimate.mean == pytest.approx(3.0)
+    total = 6 + 18 - 2
+    assert estimate.standard_error == pytest.approx(math.sqrt(total / 6))
+    assert estimate.degrees_of_freedom == pytest.approx(total**2 / (6**2 / 1 + 18**2 / 2 + 2**2 / 2))
+    low, high = estimate.interval(0.9)
+    half = scipy_stats.t.ppf(0.95, estimate.degrees_of_freedom) * estimate.standard_error
+    assert (low, high) == (pytest.approx(3 - half), pytest.approx(3 + half))
+
+
+def test_two_way_without_image_effect_is_the_paired_t_over_trials() -> None:
+    rng = np.random.default_rng(3)
+    rest = rng.normal(size=(7, 40))
+    rest -= rest.mean(axis=0)  # every image has the same mean over trials
+    differences = rest + np.linspace(-1, 3, 7)[:, None]
+    estimate = two_way(differences)
+    reference = scipy_stats.ttest_1samp(differences.mean(axis=1), 0)
+    assert estimate.degrees_of_freedom == 6
+    assert estimate.p_two_sided() == pytest.approx(reference.pvalue, rel=1e-12)
+    expected = reference.confidence_interval(0.95)
+    assert estimate.interval(0.95) == (pytest.approx(expected.low), pytest.approx(expected.high))
+
+
+@given(matrices)
+def test_two_way_is_never_narrower_than_the_paired_t(differences: np.ndarray) -> None:
+    error = two_way(differences).standard_error
+    assert error is not None
+    assert error >= paired_t_error(differences) * (1 - 1e-9) - 1e-12
+
+
+@given(matrices)
+def test_two_way_does_not_depend_on_the_order_of_trials_or_images(differences: np.ndarray) -> None:
+    one, other = two_way(differences), two_way(differences[::-1, ::-1])
+    assert other.mean == pytest.approx(one.mean, abs=1e-9)
+    assert other.standard_error == pytest.approx(one.standard_error, rel=1e-6, abs=1e-6)
+
+
+@given(matrices, st.floats(-50, 50))
+def test_a_constant_shifts_mean_and_interval(differences: np.ndarray, constant: float) -> None:
+    assume(differences.std() > 1e-2)
+    one, shifted = two_way(differences), two_way(differences + constant)
+    assume(one.standard_error is not None and one.standard_error > 1e-3)
+    assert shifted.mean == pytest.approx(one.mean + constant, abs=1e-8)
+    assert shifted.standard_error == pytest.approx(one.standard_error, rel=1e-4)
+    assert shifted.p_above(constant) == pytest.approx(one.p_above(0.0), abs=1e-4)
+
+
+@given(
+    st.floats(-10, 10), st.floats(0, 5).filter(lambda value: value == 0 or value > 1e-6), st.floats(1, 200),
+    st.floats(0.5, 0.999),
+)  # fmt: skip
+def test_p_value_and_interval_agree(mean: float, error: float, freedom: float, confidence: float) -> None:
+    estimate = Estimate(mean, error, freedom)
+    low, high = estimate.interval(confidence)
+    assert low is not None
+    assert high is not None
+    p = estimate.p_two_sided()
+    assert p is not None
+    assume(abs(p - (1 - confidence)) > 1e-9)
+    assert (p < 1 - confidence) == (low > 0 or high < 0)
+
+
+@given(st.floats(-10, 10), st.floats(0, 5), st.floats(1, 200), st.floats(-20, 20), st.floats(0, 5))
+def test_p_above_grows_with_the_bound(mean: float, error: float, freedom: float, bound: float, more: float) -> None:
+    estimate = Estimate(mean, error, freedom)
+    lower, higher = estimate.p_above(bound), estimate.p_above(bound + more)
+    assert lower is not None
+    assert higher is not None
+    assert 0 <= lower <= higher <= 1
+
+
+def test_p_above_at_the_mean_is_one_half() -> None:
+    assert Estimate(1.5, 0.4, 7.0).p_above(1.5) == pytest.approx(0.5)
+
+
+def test_one_trial_leaves_the_spread_unknown() -> None:
+    estimate = two_way(np.array([[0.0, 100.0, 100.0]]))
+    assert estimate == Estimate(pytest.approx(200 / 3), None, None)
+    assert estimate.interval(0.95) == (None, None)
+    assert estimate.p_two_sided() is None
+    assert estimate.p_above(-1000.0) is None
+
+
+def test_no_difference_anywhere() -> None:
+    estimate = two_way(np.zeros((5, 30)))
+    assert (estimate.mean, estimate.standard_error) == (0.0, 0.0)
+    assert estimate.interval(0.95) == (0.0, 0.0)
+    assert estimate.p_two_sided() == 1.0
+    assert estimate.p_above(0.0) == 1.0
+    assert estimate.p_above(-0.5) == 0.0
+
+
+def test_the_same_difference_everywhere() -> None:
+    estimate = two_way(np.full((5, 30), 2.0))
+    assert estimate.interval(0.95) == (2.0, 2.0)
+    assert estimate.p_two_sided() == 0.0
+    assert estimate.p_above(1.0) == 0.0
+    assert estimate.p_above(2.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("trial_sd", "image_sd", "rest_sd"), [(1.0, 8.0, 10.0), (0.3, 20.0, 20.0)], ids=["both", "images-mostly"]
+)
+def test_the_interval_covers_the_truth_where_the_paired_t_does_not(
+    trial_sd: float, image_sd: float, rest_sd: float
+) -> None:
+    """Crossed trial and image effects: 95 % intervals cover in 92 to 98 % of runs; the paired t is too sure."""
+    rng = np.random.default_rng(20240)
+    runs, trials, images, truth = 600, 10, 100, 1.0
+    covered = covered_by_paired_t = 0
+    for _ in range(runs):
+        differences = (
+            truth
+            + trial_sd * rng.normal(size=(trials, 1))
+            + image_sd * rng.normal(size=(1, images))
+            + rest_sd * rng.normal(size=(trials, images))
+        )
+        low, high = two_way(differences).interval(0.95)
+        assert low is not None
+        assert high is not None
+        covered += low <= truth <= high
+        half = scipy_stats.t.ppf(0.975, trials - 1) * paired_t_error(differences)
+        covered_by_paired_t += abs(differences.mean() - truth) <= half
+    assert 0.92 <= covered / runs <= 0.98
+    assert covered_by_paired_t / runs < 0.91
+
+
+def test_the_interval_covers_the_truth_without_image_effects() -> None:
+    rng = np.random.default_rng(7)
+    runs, covered = 600, 0
+    for _ in range(runs):
+        low, high = two_way(rng.normal(size=(6, 1)) + 5 * rng.normal(size=(6, 80))).interval(0.95)
+        assert low is not None
+        assert high is not None
+        covered += low <= 0 <= high
+    assert 0.92 <= covered / runs <= 0.985
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.03, 0.03]) == pytest.approx([0.06, 0.06])
+    assert holm([0.2]) == [0.2]
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def naive_holm(values: list[float]) -> list[float]:
+    """The adjusted p of i: the largest, over all j with p_j <= p_i, of p_j times how many are not below it."""
+    return [
+        min(1.0, max(one * sum(other >= one for other in values) for one in values if one <= value)) for value in values
+    ]
+
+
+@given(p_values)
+def test_holm_equals_its_definition(values: list[float]) -> None:
+    assert holm(values) == pytest.approx(naive_holm(values))
+
+
+@given(p_values, st.randoms(use_true_random=False))
+def test_holm_properties(values: list[float], random: object) -> None:
+    adjusted = holm(values)
+    assert all(raw <= high <= 1 for raw, high in zip(values, adjusted, strict=True))
+    ordered = [high for _, high in sorted(zip(values, adjusted, strict=True))]
+    assert ordered == sorted(ordered)
+    order = list(range(len(values)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    assert holm([values[row] for row in order]) == [adjusted[row] for row in order]
+
+
+@given(p_values)
+def test_holm_rejects_less_than_no_correction_and_no_less_than_bonferroni(values: list[float]) -> None:
+    for raw, high in zip(values, holm(values), strict=True):
+        assert high <= min(1.0, raw * len(values)) + 1e-12
