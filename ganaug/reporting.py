@@ -55,7 +55,7 @@ def report(project: Project) -> str:
     store.write_json(project.reports / "summary.json", summary)
     store.write_json(project.reports / "metrics.json", _metrics(summary))
     _write_plot_tables(project.reports / "plots", summary, trials, histories)
-    html = page.render(summary, trials, histories, _examples(project, prepared), _yaml(config.plain(settings)))
+    html = page.render(summary, trials, histories, _examples(project, prepared), _yaml(summary["settings"]))
     store.write_text(project.reports / "report.html", html)
     store.write_json(project.reports / "timings.json", _timings(project, prepared))
     return "\n".join([*verdict.sentences(summary), f"report: {project.reports / 'report.html'}"])

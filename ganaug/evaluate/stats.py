@@ -81,7 +81,8 @@ def two_way(differences: NDArray[np.float64]) -> Estimate:
     else:
         total = ms_trials + ms_images - ms_rest
         spread = ms_trials**2 / freedom_trials + ms_images**2 / freedom_images + ms_rest**2 / freedom_rest
-    freedom = total**2 / spread if spread > 0 else float(freedom_trials)
+    # The subtraction can bring the freedom under that of the trials alone: with two trials, intervals of 500 points.
+    freedom = max(total**2 / spread, min(freedom_trials, freedom_images)) if spread > 0 else float(freedom_trials)
     return Estimate(mean, math.sqrt(total / (trials * images)), freedom)
 
 

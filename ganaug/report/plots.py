@@ -43,11 +43,9 @@ def _svg(figure: Figure) -> str:
     """The figure's <svg> element, without prolog or date."""
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
-    text = out.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", out.getvalue(), flags=re.DOTALL)
     text = text[text.index("<svg") :]
-    return re.sub(
-        r"(?<=<svg )([^>]*?)width=\"[^\"]*\" ", r"\1", re.sub(r"height=\"[^\"]*pt\" ", "", text, count=1), count=1
-    )
+    return re.sub(r'(<svg[^>]*?) width="[^"]*"| height="[^"]*pt"', r"\1", text, count=2)  # the page sets the size
 
 
 def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Any]]:

@@ -1,0 +1,226 @@
+"""The real pipeline, small: what is computed again and what is not, who sees which image, what the gate says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ganaug import config, pipeline, reporting, store
+from ganaug.data.prepared import read_prepared
+from ganaug.errors import UserError
+from ganaug.pipeline import Project
+from ganaug.progress import Progress
+
+SMALL: dict[str, Any] = {
+    "protocol": {"kind": "subsets", "trials": 2, "test_per_class": 20},
+    "gan": {"steps": 6, "batch_size": 16, "generator_width": 8, "discriminator_width": 8},
+    "synth": {"per_class": 12},
+    "classifier": {"steps": 12, "width": 8},
+    "gate": [{"gain": "gan_vs_none", "above": 0.0}],
+    "device": "cpu",
+    "jobs": 1,
+}
+
+
+def project(root: Path, **changes: dict[str, Any] | int) -> Project:
+    """A project with the small settings, whose groups may be changed key by key."""
+    raw = {key: dict(value) if isinstance(value, dict) else value for key, value in SMALL.items()}
+    for key, change in changes.items():
+        raw[key] = {**raw.get(key, {}), **change} if isinstance(change, dict) else change
+    return Project(root, config.check(raw))
+
+
+def run(made: Project) -> None:
+    progress = Progress(made.work.root / "progress")
+    pipeline.prepare(made)
+    pipeline.train(made, None, progress)
+    pipeline.synth_all(made, None, progress)
+    pipeline.classify(made, None, progress)
+    reporting.report(made)
+
+
+def artifacts(made: Project) -> dict[str, bytes]:
+    """Every file of the outputs, but for the measured times."""
+    folders = [made.prepared, made.models, made.synth, made.reports]
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(made.root)): path.read_bytes() for path in files if path.name != "timings.json"}
+
+
+def finished(made: Project, stage: str) -> set[str]:
+    return {path.name for path in (made.work.root / stage).iterdir() if path.is_dir()}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = project(tmp_path_factory.mktemp("done"))
+    run(made)
+    return made
+
+
+def copy_of(done: Project, root: Path, **changes: dict[str, Any] | int) -> Project:
+    shutil.copytree(done.root, root, dirs_exist_ok=True)
+    return project(root, **changes)
+
+
+def test_every_file_of_the_contract_is_there(done: Project) -> None:
+    expected = [
+        "data/prepared/images.npy", "data/prepared/items.csv", "data/prepared/classes.json",
+        "data/prepared/splits/0.json", "data/prepared/splits/release.json", "models/release/generator.safetensors",
+        "models/0/history.csv", "models/1/samples.png", "data/synth/0/manifest.csv", "reports/trials/1.json",
+        "reports/summary.json", "reports/metrics.json", "reports/report.html", "reports/timings.json",
+    ]  # fmt: skip
+    assert [path for path in expected if not (done.root / path).is_file()] == []
+
+
+def test_the_summary_keeps_the_contract(done: Project) -> None:
+    summary = json.loads((done.reports / "summary.json").read_text())
+    assert summary["schema"] == 1
+    assert summary["dataset"]["image_shape"] == [1, 8, 8]
+    assert {key: summary["dataset"][key] for key in ("name", "protocol", "trials", "train_per_class", "test_images")} == {
+        "name": "digits",
+        "protocol": "subsets",
+        "trials": 2,
+        "train_per_class": 5,
+        "test_images": 200,
+    }
+    assert set(summary["gains"]) == {
+        "classical_vs_none",
+        "gan_vs_none",
+        "gan+classical_vs_classical",
+        "gan+classical_vs_none",
+    }
+    fields = {"mean", "ci_low", "ci_high", "p_value", "unit", "confidence", "trials", "method"}
+    for gain in summary["gains"].values():
+        assert set(gain) == {"accuracy", "balanced_accuracy", "macro_f1"}
+        assert all(fields <= set(figure) for figure in gain.values())
+    assert {"gain", "metric", "above", "p_holm", "passed"} <= set(summary["gate"][0])
+
+
+def test_gains_are_differences_of_the_arms_as_scikit_learn_scores_them(done: Project) -> None:
+    summary = json.loads((done.reports / "summary.json").read_text())
+    trials = [json.loads((done.trials / f"{trial}.json").read_text())["arms"] for trial in (0, 1)]
+    for metric in ("accuracy", "balanced_accuracy", "macro_f1"):
+        for name, figures in summary["gains"].items():
+            arm, base = name.split("_vs_")
+            mean = np.mean([trial[arm][metric] - trial[base][metric] for trial in trials])
+            assert figures[metric]["mean"] == pytest.approx(mean, abs=1e-9)
+
+
+def test_a_second_project_and_more_processes_give_the_same_bytes(done: Project, tmp_path: Path) -> None:
+    again = project(tmp_path, jobs=2)
+    run(again)
+    first, second = artifacts(done), artifacts(again)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_no_image_outside_the_train_part_reaches_a_generator(done: Project, tmp_path: Path) -> None:
+    """Scramble every image and label that the train part does not hold: the generator's bytes stay the same."""
+    changed = copy_of(done, tmp_path)
+    shutil.rmtree(changed.work.root)
+    prepared = read_prepared(changed.prepared)
+    train = prepared.split("0").train
+    others = np.setdiff1d(np.arange(len(prepared.images)), train)
+    images, labels = np.array(prepared.images), np.array(prepared.labels)
+    rng = np.random.default_rng(0)
+    images[others] = rng.integers(0, 256, images[others].shape, np.uint8)
+    labels[others] = rng.integers(0, 10, len(others))
+    store.write_array(changed.prepared / "images.npy", images)
+    rows = [[f"row {row}", prepared.classes[labels[row]], prepared.pixels[row]] for row in range(len(images))]
+    store.write_csv(changed.prepared / "items.csv", ["file", "class", "sha256"], rows)
+    pipeline.train(changed, "0", Progress(changed.work.root / "progress"))
+    assert changed.generator("0").read_bytes() == done.generator("0").read_bytes()
+    images[train] ^= 255  # and the check can fail: the train part does change the generator
+    store.write_array(changed.prepared / "images.npy", images)
+    pipeline.train(changed, "0", Progress(changed.work.root / "progress"))
+    assert changed.generator("0").read_bytes() != done.generator("0").read_bytes()
+
+
+def test_one_more_trial_trains_one_more_gan(done: Project, tmp_path: Path) -> None:
+    more = copy_of(done, tmp_path, protocol={"trials": 3})
+    before = finished(more, "train")
+    pipeline.prepare(more)
+    pipeline.train(more, None, Progress(more.work.root / "progress"))
+    assert len(finished(more, "train") - before) == 1
+    assert more.generator("1").read_bytes() == done.generator("1").read_bytes()
+
+
+def test_a_changed_classifier_trains_no_gan(done: Project, tmp_path: Path) -> None:
+    other = copy_of(done, tmp_path, classifier={"steps": 13})
+    before = finished(other, "train")
+    run(other)
+    assert finished(other, "train") == before
+    assert len(finished(other, "classify")) == 2 * len(finished(done, "classify"))
+
+
+def test_finished_splits_are_not_done_again_after_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = project(tmp_path)
+    pipeline.prepare(made)
+    real = pipeline._train_split
+    trained: list[str] = []
+
+    def interrupted(*arguments: Any) -> str:
+        if len(trained) == 1:
+            raise KeyboardInterrupt
+        trained.append(arguments[1])
+        return real(*arguments)
+
+    monkeypatch.setattr(pipeline, "_train_split", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.train(made, None, Progress(made.work.root / "progress"))
+    kept = finished(made, "train")
+    assert len(kept) == 1
+    times = {key: (made.work.place("train", key) / "generator.safetensors").stat().st_mtime_ns for key in kept}
+    monkeypatch.setattr(pipeline, "_train_split", real)
+    pipeline.train(made, None, Progress(made.work.root / "progress"))
+    assert len(finished(made, "train")) == 3
+    for key, time in times.items():
+        assert (made.work.place("train", key) / "generator.safetensors").stat().st_mtime_ns == time
+
+
+def test_the_placebo_does_not_pass_the_gate(tmp_path: Path) -> None:
+    """The trial's own real images in the place of synthetic ones: whatever the gate lets through here is a fault."""
+    made = project(tmp_path, classify={"arms": ["none", "placebo"]}, classifier={"steps": 60}, protocol={"trials": 4})
+    made = Project(made.root, config.check({**config.plain(made.settings), "gate": [{"gain": "placebo_vs_none"}]}))
+    run(made)
+    assert reporting.gate(made, markdown=False) is False
+
+
+def test_the_gate_refuses_figures_of_other_settings(done: Project, tmp_path: Path) -> None:
+    other = copy_of(done, tmp_path, classifier={"steps": 99})
+    with pytest.raises(UserError, match="classifier"):
+        reporting.gate(other, markdown=False)
+
+
+def test_the_gate_refuses_figures_of_an_earlier_recipe(done: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "RECIPES", {**reporting.RECIPES, "train": 99})
+    with pytest.raises(UserError, match="dvc repro -f"):
+        reporting.gate(done, markdown=False)
+
+
+def test_a_report_without_trials_is_one_line(done: Project, tmp_path: Path) -> None:
+    empty = copy_of(done, tmp_path)
+    shutil.rmtree(empty.trials)
+    with pytest.raises(UserError, match="ganaug classify"):
+        reporting.report(empty)
+
+
+def test_an_unknown_split_is_named(done: Project) -> None:
+    with pytest.raises(UserError, match="must be one of 0, 1, release"):
+        pipeline.train(done, "7", Progress(done.work.root / "progress"))
+
+
+def test_the_page_needs_no_network(done: Project) -> None:
+    html = (done.reports / "report.html").read_text()
+    body = re.sub(r'xmlns(:\w+)?="[^"]*"|<!DOCTYPE[^>]*>', "", html)  # names of SVG's vocabulary, not addresses
+    assert "http://" not in body
+    assert "https://" not in body
+    assert html.count("data:image/png;base64,") == 2 * 10
