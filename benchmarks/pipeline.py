@@ -1,6 +1,6 @@
 """Figures of the pipeline on this machine: cold run, memory, a run with nothing to do, the command line's start.
 
-    python benchmarks/pipeline.py            # clones the committed project to a temporary folder and runs it there
+python benchmarks/pipeline.py            # clones the committed project to a temporary folder and runs it there
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Lt
 from pydantic import TypeAdapter, ValidationError
@@ -33,7 +33,7 @@ class DataSpec(Spec):
 class ReportSpec(Spec):
     """What the verdict speaks of."""
 
-    primary_metric: str = "accuracy"
+    primary_metric: Literal["accuracy", "balanced_accuracy", "macro_f1"] = "accuracy"
     confidence: Annotated[float, Gt(0), Lt(1)] = 0.95
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
@@ -39,7 +40,7 @@ def export(
     where = device.resolve("auto")
     device.prepare(where)
     chunks = ((label, chunk) for label in labels for chunk in sampler.images(label, n, seed, where))
-    part = out.parent / f".{out.name}.{uuid.uuid4().hex[:8]}.part"
+    part = out.resolve().parent / f".{out.resolve().name}.{uuid.uuid4().hex[:8]}.part"
     try:
         part.mkdir(parents=True)
         write = _write_png if output_format == "png" else _write_npz
@@ -79,7 +80,8 @@ def folder_name(class_name: str) -> str:
     """The class's name as a folder, with what a path could misread percent-encoded: ``../x`` -> ``..%2Fx``."""
     unsafe = '%/\\:*?"<>|' + "".join(map(chr, range(32)))
     safe = "".join(f"%{ord(letter):02X}" if letter in unsafe else letter for letter in class_name)
-    return safe.replace(".", "%2E") if safe.strip(". ") == "" else safe
+    hidden = safe.strip(". ") == "" or safe == MANIFEST
+    return safe.replace(".", "%2E") if hidden else safe
 
 
 def _write_png(
@@ -115,23 +117,42 @@ def _write_npz(
 
 
 def _check_out(out: Path, overwrite: bool) -> None:
-    """Before any work: nothing of the user's own is ever removed, only what an earlier manifest lists."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out: must be a folder, but {out} is a file; name another")
-    held = {path for path in out.rglob("*") if path.is_file()} if out.is_dir() else set()
+    """Before any work: nothing of the user's own is ever removed, only what an earlier call's manifest lists."""
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise UserError(f"--out: must be a folder of its own, but {out} is a file or a link; name another")
+    held = set(out.iterdir()) if out.is_dir() else set()
     if not held:
         return
-    ours = {out / row["file"] for row in store.read_table(out / MANIFEST)} if (out / MANIFEST).is_file() else set()
-    others = held - ours - {out / MANIFEST}
+    ours = _made_before(out)
+    others = {path for path in out.rglob("*") if path not in ours}
     if others:
         raise UserError(
             f"--out: {out} holds files that ganaug did not write, such as {min(others).name}; name another folder"
         )
     if not overwrite:
-        raise UserError(f"--out: {out} holds {len(ours):,} images already; add --overwrite to replace them")
+        count = sum(path.suffix == ".png" for path in ours) or 1
+        raise UserError(f"--out: {out} holds {count:,} image files already; add --overwrite to replace them")
+
+
+def _made_before(out: Path) -> set[Path]:
+    """The files that an earlier call's manifest lists, their folders, the manifest; nothing if it is not ours."""
+    try:
+        with (out / MANIFEST).open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file)
+            if table.fieldnames != _COLUMNS:
+                return set()
+            files = {out / row["file"] for row in table}
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return set()
+    return {out / MANIFEST} | files | {path.parent for path in files if path.parent != out}
 
 
 def _put_in_place(part: Path, out: Path) -> None:
+    """Checked before: ``out`` is empty or holds an earlier call's images. Its own name may not be a rename's target."""
     if out.is_dir():
-        shutil.rmtree(out)  # checked: empty, or an earlier call's images
-    part.rename(out)
+        for entry in out.iterdir():
+            store.remove(entry)
+        for entry in part.iterdir():
+            entry.rename(out / entry.name)
+    else:
+        part.rename(out)

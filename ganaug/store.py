@@ -91,8 +91,11 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 def read_table(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file that a stage wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f'{path}: must be a table that a stage wrote, but {error}; run "dvc repro"') from None
 
 
 def copy_folder(source: Path, target: Path, without: Sequence[str] = ()) -> None:
@@ -151,6 +154,8 @@ def read_tensors(path: Path, mend: str) -> tuple[dict[str, torch.Tensor], dict[s
     """The tensors and their description. No code of the file is run."""
     from safetensors import SafetensorError, safe_open
 
+    if path.is_dir():
+        raise UserError(f"{path}: must be a file, but is a folder; {mend}")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -158,9 +163,7 @@ def read_tensors(path: Path, mend: str) -> tuple[dict[str, torch.Tensor], dict[s
         return tensors, json.loads(metadata[_DESCRIPTION])
     except FileNotFoundError:
         raise UserError(f"{path}: the file must exist, but is missing; {mend}") from None
-    except IsADirectoryError:
-        raise UserError(f"{path}: must be a file, but is a folder; {mend}") from None
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise UserError(
             f"{path}: must be a generator that ganaug wrote, but cannot be read ({error}); {mend}"
         ) from None

@@ -45,7 +45,7 @@ def test_one_number_an_image(pairs: list[tuple[int, int]]) -> None:
 
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_a_perfect_classifier_scores_one_with_no_spread(name: str) -> None:
-    labels = np.repeat(np.arange(CLASSES), [3, 1, 8, 2, 2])
+    labels = np.repeat(np.arange(CLASSES), 4)
     assert METRICS[name](labels, labels, CLASSES) == pytest.approx(np.ones(len(labels)))
 
 
@@ -64,9 +64,7 @@ def test_macro_f1_influence_is_the_jackknifes() -> None:
     values = macro_f1(predicted, labels, 3)
     everything = reference.f1_score(labels, predicted, average="macro")
     some = rng.choice(count, 60, replace=False)
-    left_out = [
-        reference.f1_score(np.delete(labels, row), np.delete(predicted, row), average="macro") for row in some
-    ]
+    left_out = [reference.f1_score(np.delete(labels, row), np.delete(predicted, row), average="macro") for row in some]
     jackknife = (count - 1) * (everything - np.array(left_out))
     assert (values - values.mean())[some] == pytest.approx(jackknife, abs=0.02)
     assert np.abs(jackknife).max() > 0.5  # the tolerance is small beside the influences

@@ -82,7 +82,9 @@ def test_the_summary_keeps_the_contract(done: Project) -> None:
     summary = json.loads((done.reports / "summary.json").read_text())
     assert summary["schema"] == 1
     assert summary["dataset"]["image_shape"] == [1, 8, 8]
-    assert {key: summary["dataset"][key] for key in ("name", "protocol", "trials", "train_per_class", "test_images")} == {
+    assert {
+        key: summary["dataset"][key] for key in ("name", "protocol", "trials", "train_per_class", "test_images")
+    } == {
         "name": "digits",
         "protocol": "subsets",
         "trials": 2,

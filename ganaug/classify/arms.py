@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Len
 
 from ganaug import seeds
 from ganaug.classify.policies import Nothing, PolicySpec, TrivialAugment
@@ -37,10 +37,14 @@ class Mix(Spec):
 class ClassifySpec(Spec):
     """The arms to run and what they are made of."""
 
-    arms: tuple[ArmName, ...] = ("none", "classical", "gan", "gan+classical")
+    arms: Annotated[tuple[ArmName, ...], Len(1)] = ("none", "classical", "gan", "gan+classical")
     classical: PolicySpec = field(default_factory=TrivialAugment)
     mix: Mix = field(default_factory=Mix)
     mix_with_classical: Mix = field(default_factory=lambda: Mix(share=0.25))
+
+    def __post_init__(self) -> None:
+        if len(set(self.arms)) < len(self.arms):
+            raise ValueError("arms that are named once each")
 
 
 @dataclass(frozen=True)

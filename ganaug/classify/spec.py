@@ -20,7 +20,7 @@ class ClassifierSpec(Spec):
     model: Literal["small-cnn"] = "small-cnn"
     width: Annotated[int, Ge(1)] = 32
     depth: Annotated[int, Ge(1)] = 1  # convolutions a block
-    steps: Annotated[int, Ge(1)] = 600
+    steps: Annotated[int, Ge(1)] = 300
     batch_size: Annotated[int, Ge(2)] = 64
     lr: Annotated[float, Gt(0)] = 2e-3
     weight_decay: Annotated[float, Ge(0)] = 1e-2

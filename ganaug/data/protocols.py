@@ -57,6 +57,7 @@ class Subsets(Spec):
         train: dict[str, list[int]] = {name: [] for name in self.names()}
         test: list[int] = []
         fresh = _first_of_each(pixels, official_test)
+        short: list[tuple[int, str]] = []
         for label, name in enumerate(classes):
             shuffled = seeds.numpy_rng(self.seed, "split", label).permutation(np.flatnonzero((labels == label) & fresh))
             official = shuffled[official_test[shuffled]]
@@ -73,11 +74,14 @@ class Subsets(Spec):
             tuning = _Hand(hand.deal(self.tuning_per_class))
             needed = self.train_per_class * (len(train) if self.draws == "report" else 1)
             if hand.short or len(hand.rows) < needed:
-                raise UserError(self._too_few(name, len(pool), 0 if separate else self.test_per_class))
+                short.append((len(pool), self._too_few(name, len(pool), 0 if separate else self.test_per_class)))
+                continue
             train[RELEASE] += hand.deal(self.train_per_class)
             for trial in self.trial_names():
                 train[trial] += (hand if self.draws == "report" else tuning).deal(self.train_per_class)
             test += dealt_test[: self.test_per_class].tolist() if self.draws == "report" else tuning_test
+        if short:
+            raise UserError(min(short)[1])  # of the scarcest class, so that its mend serves all
         return {name: Split(sorted(rows), [] if name == RELEASE else sorted(test)) for name, rows in train.items()}
 
     def trial_names(self) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -75,10 +77,10 @@ class Idx(Spec):
         labels = np.concatenate([train_labels, test_labels]).astype(np.int64)
         values = np.unique(labels)
         names = [str(name) for name in (self.classes or values)]
-        if len(names) != len(values):
+        if len(names) != len(values) or len(set(names)) != len(names):
             raise UserError(
-                f"data.source.classes: must name each of the {len(values)} label values, got {len(names)} names; "
-                "add or remove names, or leave the key out"
+                f"data.source.classes: must name each of the {len(values)} label values, got {len(set(names))} "
+                "different names; add or remove names, or leave the key out"
             )
         count = len(train_labels)
         files = [f"train[{row}]" for row in range(count)] + [f"t10k[{row}]" for row in range(len(test_labels))]
@@ -134,7 +136,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         raise UserError(
             f"{path}: must be a whole IDX file, but cannot be read ({error}); fetch the file again"
         ) from None
@@ -145,12 +147,16 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
             f"{data[:4].hex() or 'nothing'}; fetch the file again"
         )
     shape = struct.unpack(f">{dimensions}I", data[4:head])
-    expected = int(np.prod(shape, dtype=np.int64))
+    expected = math.prod(shape)
     if len(data) - head != expected:
         raise UserError(
             f"{path}: its header promises {expected} bytes, but {len(data) - head} follow; fetch the file again"
         )
     return np.frombuffer(data, np.uint8, offset=head).reshape(shape)
+
+
+# torchvision's classification sets of one small image size with a train and a test part.
+TORCHVISION = ("CIFAR10", "CIFAR100", "FashionMNIST", "KMNIST", "MNIST", "QMNIST", "USPS")
 
 
 @dataclass(frozen=True)
@@ -166,20 +172,13 @@ class Torchvision(Spec):
         return self.name
 
     def load(self) -> Labelled:
-        import inspect
-
         import numpy as np
         from torchvision import datasets
 
-        known = sorted(
-            name
-            for name, member in vars(datasets).items()
-            if inspect.isclass(member) and {"train", "download"} <= set(inspect.signature(member).parameters)
-        )
-        if self.name not in known:
+        if self.name not in TORCHVISION:
             raise UserError(
                 f'data.source.name: must be a torchvision data set with a train and a test part, got "{self.name}"; '
-                f"known: {', '.join(known)}"
+                f"known: {', '.join(TORCHVISION)}"
             )
         try:
             factory = getattr(datasets, self.name)

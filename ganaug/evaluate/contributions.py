@@ -18,10 +18,13 @@ def accuracy(predicted: Classes, labels: Classes, classes: int) -> Values:
 
 
 def balanced_accuracy(predicted: Classes, labels: Classes, classes: int) -> Values:
-    """Recall averaged over the classes present: each image weighs what its class has too few of."""
+    """Recall averaged over the classes present, plus each image's influence: its distance from that recall."""
     counts = np.bincount(labels, minlength=classes)
-    weights = len(labels) / (np.count_nonzero(counts) * counts[labels])
-    return np.asarray(weights * (predicted == labels), np.float64)
+    hits = (predicted == labels).astype(np.float64)
+    recall = np.bincount(labels, hits, minlength=classes) / np.maximum(counts, 1)
+    present = np.count_nonzero(counts)
+    influence = len(labels) * (hits - recall[labels]) / (present * counts[labels])
+    return np.asarray(recall.sum() / present + influence, np.float64)
 
 
 def macro_f1(predicted: Classes, labels: Classes, classes: int) -> Values:

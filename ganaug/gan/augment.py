@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Le
 
 from ganaug.settings import Spec
 
@@ -22,12 +24,12 @@ if TYPE_CHECKING:
 class DiffAugment(Spec):
     """The largest distortion of each kind; 0 leaves the kind out. Each image draws its own, uniformly."""
 
-    shift: float = 0.125  # of the image's side, each way, in whole pixels
-    rotate_degrees: float = 0.0
-    scale: float = 0.0  # 0.2: from 1/1.2 to 1.2 times
-    shear: float = 0.0  # tangent of the angle
-    brightness: float = 0.0  # added; the images' range is 2 wide
-    contrast: float = 0.0  # 0.5: from 0.5 to 1.5 times the distance from the image's mean
+    shift: Annotated[float, Ge(0), Le(1)] = 0.125  # of the image's side, each way, in whole pixels
+    rotate_degrees: Annotated[float, Ge(0)] = 0.0
+    scale: Annotated[float, Ge(0)] = 0.0  # 0.2: from 1/1.2 to 1.2 times
+    shear: Annotated[float, Ge(0)] = 0.0  # tangent of the angle
+    brightness: Annotated[float, Ge(0)] = 0.0  # added; the images' range is 2 wide
+    contrast: Annotated[float, Ge(0)] = 0.0  # 0.5: from 0.5 to 1.5 times the distance from the image's mean
     flip: bool = False  # mirrored left to right; wrong for text, digits and whatever has a side
 
     def __call__(self, images: Tensor, rng: torch.Generator) -> Tensor:

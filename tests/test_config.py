@@ -1,0 +1,237 @@
+"""Settings: what is left out has a default, and a mistake is one line that names the key."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from expect import refused
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganaug import config
+from ganaug.classify.policies import CutMix, TrivialAugment
+from ganaug.config import Settings, check, load, plain
+from ganaug.data.protocols import Subsets
+from ganaug.data.sources import Digits, Idx, Torchvision
+from ganaug.evaluate.gate import GateRule
+from ganaug.gan.objectives import Hinge, NonSaturating, Relativistic
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "params.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_everything_may_be_left_out() -> None:
+    settings = check({})
+    assert settings == Settings()
+    assert isinstance(settings.data.source, Digits)
+    assert isinstance(settings.protocol, Subsets)
+    assert isinstance(settings.gan.objective, Hinge)
+    assert settings.gate == ()
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}\n", "---\n"])
+def test_an_empty_file_is_all_defaults(tmp_path: Path, text: str) -> None:
+    assert load(write(tmp_path, text)) == Settings()
+
+
+def test_values_arrive(tmp_path: Path) -> None:
+    text = """
+data: {source: {kind: idx, path: data/raw, classes: [a, b]}}
+protocol: {kind: subsets, trials: 3, draws: tuning}
+gan:
+  generator_lr: 2e-4
+  discriminator_lr: 1
+  objective: {kind: relativistic}
+  augment: {shift: 0.25, flip: true}
+classify: {arms: [none, gan+classical], classical: {kind: cutmix, alpha: 0.5}}
+gate:
+  - {gain: gan_vs_none, above: -0.5}
+jobs: 2
+"""
+    settings = load(write(tmp_path, text))
+    assert settings.data.source == Idx(Path("data/raw"), classes=("a", "b"))
+    assert (settings.protocol.trials, settings.protocol.draws) == (3, "tuning")
+    assert settings.gan.generator_lr == 2e-4
+    assert settings.gan.discriminator_lr == 1.0
+    assert settings.gan.objective == Relativistic()
+    assert (settings.gan.augment.shift, settings.gan.augment.flip) == (0.25, True)
+    assert settings.classify.arms == ("none", "gan+classical")
+    assert settings.classify.classical == CutMix(alpha=0.5)
+    assert settings.gate == (GateRule("gan_vs_none", above=-0.5),)
+    assert settings.jobs == 2
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"),
+    [
+        ({"protocal": {}}, ["protocal: no such key", '"protocol"']),
+        ({"gan": {"step": 1}}, ["gan.step: no such key", '"steps"']),
+        ({"gan": {"augment": {"shfit": 0.1}}}, ["gan.augment.shfit: no such key", '"shift"']),
+        ({"gan": {"objective": {"kind": "hinge", "margin": 1}}}, ["gan.objective.margin: no such key"]),
+        ({"classify": {"mix": {"shares": 0.5}}}, ["classify.mix.shares: no such key", '"share"']),
+        ({"gate": [{"gain": "a"}, {"gain": "b", "abov": 0}]}, ["gate[1].abov: no such key", '"above"']),
+        ({"data": {"source": {"kind": "digits", "root": "x"}}}, ["data.source.root: no such key"]),
+    ],
+)
+def test_an_unknown_key_is_named_with_its_path(raw: dict[str, Any], parts: list[str]) -> None:
+    with refused("params.yaml: ", *parts):
+        check(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"),
+    [
+        ({"gan": {"steps": "3000"}}, ["gan.steps", "integer", '"3000"']),
+        ({"gan": {"steps": 1.5}}, ["gan.steps", "1.5"]),
+        ({"gan": {"steps": True}}, ["gan.steps", "true"]),
+        ({"gan": {"generator_lr": "fast"}}, ["gan.generator_lr", "number", '"fast"']),
+        ({"gan": {"augment": {"flip": 1}}}, ["gan.augment.flip", "boolean", "1"]),
+        ({"gan": {"rate": "linear"}}, ["gan.rate", "cosine", "constant", '"linear"']),
+        ({"gan": {"rate": None}}, ["gan.rate", "null"]),
+        ({"gan": 3}, ["gan", "3"]),
+        ({"gan": []}, ["gan", "[]"]),
+        ({"device": "gpu"}, ["device", "cuda", '"gpu"']),
+        ({"classify": {"arms": "none"}}, ["classify.arms", '"none"']),
+        ({"classify": {"arms": ["none", "smoke"]}}, ["classify.arms[1]", '"smoke"']),
+        ({"gate": [{"gain": 3}]}, ["gate[0].gain", "string", "3"]),
+        ({"gate": {"gain": "gan_vs_none"}}, ["gate"]),
+        ({"data": {"source": {"kind": "idx", "path": 3}}}, ["data.source.path", "3"]),
+        ({"protocol": {"draws": "all"}}, ["protocol.draws", "report", "tuning", '"all"']),
+    ],
+)
+def test_a_wrong_type_names_key_rule_and_value(raw: dict[str, Any], parts: list[str]) -> None:
+    with refused("params.yaml: ", "must be", *parts):
+        check(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"),
+    [
+        ({"protocol": {"trials": 0}}, ["protocol.trials", "greater than or equal to 1", "0"]),
+        ({"protocol": {"train_per_class": 1}}, ["protocol.train_per_class", "2"]),
+        ({"gan": {"generator_lr": 0}}, ["gan.generator_lr", "greater than 0"]),
+        ({"gan": {"generator_lr": -1e-3}}, ["gan.generator_lr", "-0.001"]),
+        ({"classify": {"mix": {"share": 1.5}}}, ["classify.mix.share", "1.5"]),
+        ({"report": {"confidence": 1}}, ["report.confidence", "less than 1"]),
+        ({"classifier": {"batch_size": 1}}, ["classifier.batch_size"]),
+        (
+            {"classify": {"classical": {"kind": "rand-augment", "magnitude": 31}}},
+            ["classify.classical.magnitude", "31"],
+        ),
+        ({"jobs": -1}, ["jobs", "-1"]),
+        ({"gan": {"beta1": 1.0}}, ["gan.beta1", "1.0"]),
+        ({"gan": {"augment": {"scale": -2.0}}}, ["gan.augment.scale", "-2.0"]),
+        ({"report": {"primary_metric": "accurcy"}}, ["report.primary_metric", '"accurcy"', "accuracy"]),
+    ],
+)
+def test_a_value_out_of_range_is_refused(raw: dict[str, Any], parts: list[str]) -> None:
+    with refused("params.yaml: ", *parts):
+        check(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"),
+    [
+        ({"gan": {"objective": {"kind": "hinges"}}}, ["gan.objective.kind", "'hinge'", '"hinges"']),
+        ({"gan": {"objective": {}}}, ["gan.objective.kind", "missing"]),
+        ({"data": {"source": {"kind": "folder"}}}, ["data.source.kind", "'digits'", "'idx'", '"folder"']),
+        ({"data": {"source": {"path": "x"}}}, ["data.source.kind", "missing"]),
+        ({"classify": {"classical": {"kind": 3}}}, ["classify.classical.kind", "'cutmix'"]),
+        ({"data": {"source": {"kind": "idx"}}}, ["data.source.path", "required", "missing"]),
+        ({"data": {"source": {"kind": "torchvision"}}}, ["data.source.name", "required"]),
+    ],
+)
+def test_a_union_needs_a_known_kind_and_its_keys(raw: dict[str, Any], parts: list[str]) -> None:
+    with refused("params.yaml: ", *parts):
+        check(raw)
+
+
+def test_several_mistakes_are_counted() -> None:
+    with refused("(and 2 more)"):
+        check({"gan": {"steps": "a", "z_dim": "b", "batch_size": "c"}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gan: {steps: 1}\ngan: {steps: 2}\n",
+        "gan:\n  steps: 1\n  steps: 2\n",
+        "gan: {steps: 1\n",
+        "gan:\n\t- x: [\n",
+        "- gan\n- data\n",
+        "just words\n",
+        "42\n",
+        "gan: {steps: .nan}\n",
+        "gan: {generator_lr: .inf}\n",
+        "gan: {steps: 2024-01-01}\n",
+        "data: !!python/object/apply:os.system ['true']\n",
+    ],
+)
+def test_a_file_that_is_not_settings_is_one_line(tmp_path: Path, text: str) -> None:
+    with refused("params.yaml: "):
+        load(write(tmp_path, text))
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with refused("params.yaml", "missing", "project"):
+        load(tmp_path / "params.yaml")
+
+
+floats = st.floats(1e-6, 10, allow_nan=False)
+
+
+@given(
+    steps=st.integers(1, 10**6),
+    lr=floats,
+    objective=st.sampled_from([Hinge(), NonSaturating(), Relativistic()]),
+    shift=st.floats(0, 1),
+    flip=st.booleans(),
+    source=st.sampled_from([Digits(), Idx(Path("a/b"), classes=("x", "y")), Torchvision("KMNIST", download=False)]),
+    classical=st.sampled_from([TrivialAugment(), CutMix(alpha=0.25)]),
+    arms=st.lists(st.sampled_from(["none", "classical", "gan", "placebo+classical"]), unique=True, min_size=1),
+    bounds=st.lists(st.floats(-5, 5), max_size=3),
+    trials=st.integers(1, 50),
+)
+def test_plain_values_check_back_to_the_same_settings(
+    steps: int, lr: float, objective: Any, shift: float, flip: bool, source: Any, classical: Any, arms: list[Any],
+    bounds: list[float], trials: int,
+) -> None:  # fmt: skip
+    settings = Settings(
+        data=config.DataSpec(source),
+        protocol=Subsets(trials=trials),
+        gan=config.GanSpec(
+            steps=steps,
+            generator_lr=lr,
+            objective=objective,
+            augment=type(Settings().gan.augment)(shift=shift, flip=flip),
+        ),
+        classify=config.ClassifySpec(arms=tuple(arms), classical=classical),
+        gate=tuple(GateRule("gan_vs_none", above=bound) for bound in bounds),
+    )
+    assert check(plain(settings)) == settings
+
+
+def test_plain_values_are_what_yaml_and_json_hold() -> None:
+    import json
+
+    told = plain(Settings())
+    assert json.loads(json.dumps(told)) == told
+    assert told["gan"]["objective"] == {"kind": "hinge"}
+    assert set(told) == {
+        "data", "protocol", "gan", "synth", "classifier", "classify", "report", "gate", "device", "jobs",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("module", ["ganaug.config", "ganaug.cli", "ganaug.reporting"])
+def test_settings_and_command_line_import_no_torch(module: str) -> None:
+    code = (
+        f"import sys, {module}; sys.exit(any(name.split('.')[0] in ('torch', 'torchvision') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

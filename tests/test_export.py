@@ -1,0 +1,298 @@
+"""Images for the user: what is asked for, where it is asked for, and nothing of the user's own is ever lost."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from expect import refused
+from PIL import Image
+
+from ganaug import export as module
+from ganaug import store
+from ganaug.errors import UserError
+from ganaug.export import export, folder_name
+
+FOLDERS = {"3": "3", "1": "1", "../x": "..%2Fx", "a/b": "a%2Fb", ".": "%2E"}
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "made" / "synthetic"
+
+
+@pytest.fixture
+def make(tiny_model: Path, out: Path) -> Any:
+    def call(
+        classes: Sequence[str] | None = None,
+        n: int = 3,
+        seed: int = 0,
+        output_format: str = "png",
+        overwrite: bool = False,
+        model: Path = tiny_model,
+        to: Path = out,
+    ) -> str:
+        return export(model, to, classes, n, seed, output_format, overwrite)
+
+    return call
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with (out / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# ----------------------------------------------------------------------------------------------------- what is made
+
+
+def test_every_class_when_none_is_named(make: Any, out: Path) -> None:
+    said = make(n=3)
+    assert "15 images" in said
+    expected = {f"{folder}/{index:06d}.png" for folder in FOLDERS.values() for index in range(3)}
+    assert set(files(out)) == {*expected, "manifest.csv"}
+
+
+def test_the_manifest_lists_every_image(make: Any, out: Path) -> None:
+    make(n=2, seed=9)
+    header = (out / "manifest.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert header.split(",")[:4] == ["file", "class", "seed", "index"]
+    listed = rows(out)
+    assert {row["file"] for row in listed} | {"manifest.csv"} == set(files(out))
+    assert [(row["class"], row["seed"], row["index"]) for row in listed] == [
+        (name, "9", str(index)) for name in FOLDERS for index in range(2)
+    ]
+    for row in listed:
+        assert row["file"] == f"{FOLDERS[row['class']]}/{int(row['index']):06d}.png"
+
+
+def test_pictures_are_8_by_8_gray(make: Any, out: Path) -> None:
+    make(["1"], n=1)
+    with Image.open(out / "1" / "000000.png") as image:
+        assert (image.size, image.mode) == ((8, 8), "L")
+
+
+def test_more_images_begin_with_the_same_ones(make: Any, out: Path, tmp_path: Path) -> None:
+    make(["1"], n=120)
+    make(["1", "3"], n=5, to=tmp_path / "few")
+    many, few = files(out / "1"), files(tmp_path / "few" / "1")
+    assert len(many) == 120
+    assert len(few) == 5
+    assert few.items() <= many.items()
+
+
+def test_seeds_give_other_images(make: Any, out: Path, tmp_path: Path) -> None:
+    make(["1"])
+    make(["1"], seed=1, to=tmp_path / "other")
+    assert set(files(out / "1").values()).isdisjoint(files(tmp_path / "other" / "1").values())
+
+
+def test_png_and_npz_hold_the_same_pixels(make: Any, out: Path, tmp_path: Path) -> None:
+    make(n=4)
+    npz = tmp_path / "npz"
+    make(n=4, output_format="npz", to=npz)
+    assert set(files(npz)) == {"images.npz", "manifest.csv"}
+    with np.load(npz / "images.npz") as held:
+        images, labels, classes = held["images"], held["labels"], held["classes"]
+    assert images.shape == (20, 8, 8, 1)
+    assert images.dtype == np.uint8
+    assert labels.tolist() == [label for label in range(5) for _ in range(4)]
+    assert classes.tolist() == list(FOLDERS)
+    listed, pictures = rows(npz), rows(out)
+    assert [(row["class"], row["index"]) for row in listed] == [(row["class"], row["index"]) for row in pictures]
+    for image, row in zip(images, pictures, strict=True):
+        with Image.open(out / row["file"]) as picture:
+            assert (np.asarray(picture) == image[:, :, 0]).all()
+
+
+def test_npz_of_one_class_keeps_its_label(make: Any, out: Path) -> None:
+    make(["a/b"], n=130, output_format="npz")
+    with np.load(out / "images.npz") as held:
+        assert held["labels"].tolist() == [3] * 130
+        assert held["images"].shape == (130, 8, 8, 1)
+    assert [row["index"] for row in rows(out)] == [str(index) for index in range(130)]
+    assert {row["class"] for row in rows(out)} == {"a/b"}
+
+
+# ---------------------------------------------------------------------------------------------------------- classes
+
+
+def test_a_name_wins_over_an_index_and_it_is_said(make: Any, out: Path) -> None:
+    """Class "3" is row 0 and row 3 is "a/b": the name wins."""
+    said = make(["3"])
+    assert {row["class"] for row in rows(out)} == {"3"}
+    assert '"3" (index 0)' in said
+    assert '"a/b"' in said
+
+
+def test_no_note_where_name_and_index_agree(make: Any, out: Path) -> None:
+    assert "took" not in make(["1"])
+    assert {row["class"] for row in rows(out)} == {"1"}
+
+
+def test_an_index_where_no_class_has_the_name(make: Any, out: Path) -> None:
+    make(["2", "0"])
+    assert [row["class"] for row in rows(out)] == ["../x"] * 3 + ["3"] * 3
+
+
+def test_a_class_asked_for_twice_is_made_once(make: Any, out: Path) -> None:
+    assert "3 images" in make(["3", "0", "3"])
+    assert len(rows(out)) == 3
+
+
+@pytest.mark.parametrize("word", ["5", "12", "-1", "cat", "", "1.0", " 1"])
+def test_an_unknown_class_is_refused(make: Any, out: Path, word: str) -> None:
+    with refused("--class", f'"{word}"', "0..4", "a/b"):
+        make([word])
+    assert not out.parent.exists()
+
+
+@pytest.mark.parametrize("n", [0, -3])
+def test_at_least_one_image(make: Any, out: Path, n: int) -> None:
+    with refused("--n", "at least 1", str(n)):
+        make(n=n)
+    assert not out.parent.exists()
+
+
+def test_an_unknown_format_is_refused(make: Any, out: Path) -> None:
+    with refused("--format", "png or npz", '"jpg"'):
+        make(output_format="jpg")
+    assert not out.parent.exists()
+
+
+def test_a_missing_generator_is_refused(make: Any, out: Path, tmp_path: Path) -> None:
+    with refused("nowhere", "--model"):
+        make(model=tmp_path / "nowhere")
+    assert not out.parent.exists()
+
+
+# ------------------------------------------------------------------------------------------------------- where it goes
+
+
+def test_a_second_call_needs_overwrite(make: Any, out: Path) -> None:
+    make(n=2)
+    before = files(out)
+    with refused("--out", "10 images already", "--overwrite"):
+        make(n=3)
+    assert files(out) == before
+    make(["1"], n=1, seed=4, overwrite=True)
+    assert set(files(out)) == {"1/000000.png", "manifest.csv"}
+    make(["1"], n=2, output_format="npz", overwrite=True)
+    assert set(files(out)) == {"images.npz", "manifest.csv"}
+    make(["1"], n=2, overwrite=True)
+    assert set(files(out)) == {"1/000000.png", "1/000001.png", "manifest.csv"}
+
+
+def test_an_empty_folder_is_used(make: Any, out: Path) -> None:
+    out.mkdir(parents=True)
+    make(["1"], n=1)
+    assert set(files(out)) == {"1/000000.png", "manifest.csv"}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", ["thesis.txt", "1/000000.png", "deep/er/notes.md", ".hidden"])
+def test_a_folder_with_foreign_files_is_left_alone(make: Any, out: Path, name: str, overwrite: bool) -> None:
+    (out / name).parent.mkdir(parents=True)
+    (out / name).write_text("mine")
+    with refused("--out", "did not write", Path(name).name):
+        make(overwrite=overwrite)
+    assert files(out) == {name: b"mine"}
+
+
+def test_a_foreign_file_among_images_is_left_alone(make: Any, out: Path) -> None:
+    make(["1"], n=1)
+    (out / "1" / "notes.txt").write_text("mine")
+    before = files(out)
+    with refused("--out", "notes.txt"):
+        make(overwrite=True)
+    assert files(out) == before
+
+
+@pytest.mark.parametrize("text", [b"name,price\npear,3\n", b"", b"\xff\xfe\x00binary", b"file,label\npear.png,fruit\n"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_manifest_of_another_program_is_left_alone(make: Any, out: Path, text: bytes, overwrite: bool) -> None:
+    out.mkdir(parents=True)
+    (out / "manifest.csv").write_bytes(text)
+    (out / "pear.png").write_bytes(b"mine")
+    with refused("--out"):
+        make(overwrite=overwrite)
+    assert files(out) == {"manifest.csv": text, "pear.png": b"mine"}
+
+
+def test_the_folder_one_is_in(make: Any, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--out .`` in an empty folder: it is filled, or refused in a line."""
+    out.mkdir(parents=True)
+    monkeypatch.chdir(out)
+    expected = {"1/000000.png", "manifest.csv"}
+    try:
+        make(["1"], n=1, to=Path())
+    except UserError:
+        expected = set()
+    assert set(files(out)) == expected
+
+
+def test_the_folder_may_not_be_a_file(make: Any, out: Path) -> None:
+    out.parent.mkdir()
+    out.write_text("mine")
+    with refused("--out", "is a file"):
+        make(overwrite=True)
+    assert out.read_text() == "mine"
+
+
+def test_a_failure_half_way_leaves_nothing_behind(
+    make: Any, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+
+    def fails_later(pixels: np.ndarray) -> bytes:
+        written.append(1)
+        if len(written) > 4:
+            raise OSError("No space left on device")
+        return b"picture"
+
+    monkeypatch.setattr(store, "png_bytes", fails_later)
+    with pytest.raises(OSError, match="No space"):
+        make(n=3)
+    assert files(tmp_path) == {}
+
+
+def test_a_failure_half_way_leaves_the_earlier_images(make: Any, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(n=2)
+    before = files(out.parent)
+
+    def fails(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_write_npz", fails)
+    with pytest.raises(KeyboardInterrupt):
+        make(n=3, output_format="npz", overwrite=True)
+    assert files(out.parent) == before
+
+
+def test_nothing_is_written_outside_the_folder(make: Any, out: Path, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "made").mkdir()
+    make(n=2)
+    assert {path.name for path in tmp_path.iterdir()} == {"x", "made"}
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["synthetic"]
+    assert not list((tmp_path / "x").iterdir())
+    assert {path.name for path in out.iterdir()} == {*FOLDERS.values(), "manifest.csv"}
+
+
+@pytest.mark.parametrize("name", ["..", ".", "...", "/etc", "a\\b", "c:d", "tab\t", "%2F", " ", "ä", "x.y", "con|*?"])
+def test_folder_names_stay_one_level_down(tmp_path: Path, name: str) -> None:
+    folder = folder_name(name)
+    assert (tmp_path / folder).resolve().parent == tmp_path.resolve()
+    assert not set('/\\:*?"<>|\t') & set(folder)
+
+
+def test_folder_names_of_different_classes_differ() -> None:
+    names = ["a/b", "a%2Fb", "a\\b", "ab", "..", "%2E%2E", ".", "a%b", "a%25b"]
+    assert len({folder_name(name) for name in names}) == len(names)

@@ -1,0 +1,187 @@
+"""The training loop: the same arguments give the same bytes, the average is usable, rates and history are as told."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ganaug.gan.augment import DiffAugment
+from ganaug.gan.objectives import Hinge, Objective
+from ganaug.gan.spec import GanSpec
+from ganaug.gan.train import HISTORY, Trained, _Training, train_gan
+
+CPU = torch.device("cpu")
+SPEC = GanSpec(steps=6, batch_size=8, z_dim=4, generator_width=4, discriminator_width=4)
+
+
+def data(count: int = 12, side: int = 8, channels: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    images = np.random.default_rng(0).integers(0, 256, (count, side, side, channels), np.uint8)
+    return images, np.arange(count, dtype=np.int64) % 3
+
+
+def trained(spec: GanSpec = SPEC, seed: int = 0, **others: Any) -> Trained:
+    images, labels = data()
+    return train_gan(images, labels, 3, spec, seed, CPU, **others)
+
+
+def state(result: Trained) -> dict[str, bytes]:
+    return {name: tensor.contiguous().numpy().tobytes() for name, tensor in result.generator.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def once() -> Trained:
+    return trained()
+
+
+def test_the_same_arguments_give_the_same_bytes(once: Trained) -> None:
+    torch.manual_seed(99)  # what else was drawn does not matter
+    again = trained()
+    assert state(again) == state(once)
+    assert again.history == once.history
+    assert all((one == other).all() for one, other in zip(again.progress, once.progress, strict=True))
+
+
+def test_another_seed_gives_other_weights(once: Trained) -> None:
+    other = state(trained(seed=1))
+    changed = {name for name, value in state(once).items() if other[name] != value}
+    assert {"seed_map.weight", "to_image.weight", "class_latent.weight"} <= changed
+
+
+def test_every_setting_of_training_reaches_it(once: Trained) -> None:
+    changes: list[dict[str, Any]] = [
+        {"steps": 7},
+        {"generator_lr": 1e-3},
+        {"discriminator_lr": 1e-3},
+        {"beta1": 0.5},
+        {"beta2": 0.9},
+        {"augment": DiffAugment(shift=0.4)},
+        {"rate": "cosine"},
+        {"ema_half_life_images": 1.0},
+        {"batch_size": 9},
+    ]
+    changes += [{"objective": kind()} for kind in get_args(get_args(Objective)[0]) if kind is not Hinge]
+    results = [state(once), *(state(trained(replace(SPEC, **change))) for change in changes)]
+    assert len({tuple(sorted(one.items())) for one in results}) == len(results)
+
+
+def test_the_global_random_state_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    trained(replace(SPEC, steps=2))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_history_has_its_columns_and_ends_with_the_last_step(once: Trained) -> None:
+    assert [row["step"] for row in once.history] == [1, 2, 3, 4, 5, 6]
+    for row in once.history:
+        assert tuple(row) == HISTORY
+        assert all(math.isfinite(value) for value in row.values())
+        assert 0 <= row["d_accuracy_real"] <= 1
+        assert 0 <= row["d_accuracy_fake"] <= 1
+    few = trained(replace(SPEC, steps=7), log_rows=2)
+    assert [row["step"] for row in few.history] == [3, 6, 7]
+
+
+def test_history_is_the_mean_since_the_last_row(once: Trained) -> None:
+    halves = trained(log_rows=2).history
+    for column in HISTORY[1:]:
+        expected = [np.mean([row[column] for row in once.history[start : start + 3]]) for start in (0, 3)]
+        assert [row[column] for row in halves] == pytest.approx(expected, abs=1e-5)
+
+
+def test_on_log_hears_of_each_row() -> None:
+    heard: list[tuple[int, dict[str, float]]] = []
+    result = trained(on_log=lambda step, row: heard.append((step, row)))
+    assert [row for _, row in heard] == result.history
+    assert [step for step, _ in heard] == [row["step"] for row in result.history]
+
+
+def test_snapshots_show_one_image_a_class_and_change(once: Trained) -> None:
+    assert len(once.progress) == 6
+    assert all(image.shape == (3, 8, 8, 1) and image.dtype == np.uint8 for image in once.progress)
+    assert (once.progress[0] != once.progress[-1]).any()
+
+
+def test_snapshots_do_not_change_the_training(once: Trained) -> None:
+    assert state(trained(snapshots=1, log_rows=1)) == state(once)
+
+
+def test_the_average_has_measured_statistics(once: Trained) -> None:
+    norms = [module for module in once.generator.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms
+    for norm in norms:
+        assert norm.num_batches_tracked == 20
+        assert norm.running_var is not None
+        assert not torch.allclose(norm.running_var, torch.ones_like(norm.running_var))
+    assert not once.generator.training
+    assert all(tensor.device == CPU for tensor in once.generator.state_dict().values())
+
+
+def test_statistics_are_those_of_the_averaged_weights(once: Trained) -> None:
+    """In evaluation the first norm's output has about mean 0 and variance 1 before scale and shift."""
+    made = once.generator
+    latents, labels = torch.randn(4000, 4, generator=torch.Generator().manual_seed(0)), torch.arange(4000) % 3
+    with torch.no_grad():
+        maps = made.seed_map(torch.cat([latents, made.class_latent(labels)], dim=1)).view(4000, -1, 4, 4)
+        normed = made.norms[0].norm(maps)
+    assert normed.mean(dim=(0, 2, 3)).abs().max() < 0.1
+    assert (normed.var(dim=(0, 2, 3)) - 1).abs().max() < 0.15
+
+
+def test_it_learns_a_data_set_of_two_plain_classes() -> None:
+    """Black images of class 0 and white ones of class 1: the class decides the brightness."""
+    images = np.zeros((8, 8, 8, 1), np.uint8)
+    images[4:] = 255
+    spec = replace(SPEC, steps=150, batch_size=16, generator_lr=2e-3, discriminator_lr=2e-3, augment=DiffAugment(0))
+    made = train_gan(images, np.repeat([0, 1], 4), 2, spec, 0, CPU).generator
+    latents = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        black, white = (made(latents, torch.full((20,), label)).mean() for label in (0, 1))
+    assert float(black) < -0.3
+    assert float(white) > 0.3
+
+
+def rates(rate: str, steps: int) -> list[tuple[float, float]]:
+    images, labels = data()
+    training = _Training(images, labels, 3, replace(SPEC, rate=rate, steps=steps), 0, CPU)
+    found = []
+    for step in range(1, steps + 1):
+        training.set_rate(step)
+        found.append((training.adam_g.param_groups[0]["lr"], training.adam_d.param_groups[0]["lr"]))
+    return found
+
+
+def test_a_constant_rate_stays() -> None:
+    assert rates("constant", 5) == [(SPEC.generator_lr, SPEC.discriminator_lr)] * 5
+
+
+def test_a_cosine_rate_falls_from_full_to_nearly_zero() -> None:
+    found = rates("cosine", 4)
+    factors = [1.0, 0.5 * (1 + math.sqrt(0.5)), 0.5, 0.5 * (1 - math.sqrt(0.5))]
+    assert [generator for generator, _ in found] == pytest.approx([SPEC.generator_lr * factor for factor in factors])
+    assert [other for _, other in found] == pytest.approx([SPEC.discriminator_lr * factor for factor in factors])
+
+
+def test_the_average_follows_its_half_life() -> None:
+    """After one half-life of images at fixed weights, half of the way is left."""
+    images, labels = data()
+    training = _Training(images, labels, 3, replace(SPEC, batch_size=50, ema_half_life_images=500.0), 0, CPU)
+    with torch.no_grad():
+        for average, now in zip(training.average.parameters(), training.generator.parameters(), strict=True):
+            average.zero_()
+            now.fill_(1.0)
+    for step in range(1001, 1011):  # late: the half-life no longer grows
+        training.update_average(step)
+    for average in training.average.parameters():
+        assert torch.allclose(average, torch.full_like(average, 0.5), atol=1e-4)
+
+
+def test_color_images_train_too() -> None:
+    images, labels = data(side=9, channels=3)
+    result = train_gan(images, labels, 3, replace(SPEC, steps=2), 0, CPU)
+    assert result.progress[-1].shape == (3, 9, 9, 3)

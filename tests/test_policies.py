@@ -1,0 +1,165 @@
+"""The contract of every classical policy, and that none of them wipes out small images."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+import torch
+
+from ganaug.classify.policies import Affine, CutMix, MixUp, Nothing, PolicySpec, RandAugment, TrivialAugment
+from ganaug.pixels import to_float
+
+MEMBERS = get_args(get_args(PolicySpec)[0])
+every = pytest.mark.parametrize("kind", MEMBERS, ids=lambda kind: kind.__name__)
+CLASSES = 4
+
+
+def batch(count: int = 32, channels: int = 1, side: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (count, channels, side, side), generator=rng, dtype=torch.uint8)
+    return images, torch.arange(count) % CLASSES
+
+
+def applied(spec: Any, images: torch.Tensor, targets: torch.Tensor, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        result: tuple[torch.Tensor, torch.Tensor] = spec.build(images.shape[2], CLASSES)(images, targets)
+        return result
+
+
+def test_the_union_holds_the_known_policies() -> None:
+    assert {Nothing, Affine, TrivialAugment, RandAugment, CutMix, MixUp} <= set(MEMBERS)
+    assert len({kind().kind for kind in MEMBERS}) == len(MEMBERS)
+
+
+@every
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("side", [8, 28])
+def test_what_a_policy_returns(kind: Any, channels: int, side: int) -> None:
+    images, targets = batch(channels=channels, side=side)
+    before = images.clone(), targets.clone()
+    made, soft = applied(kind(), images, targets)
+    assert torch.equal(images, before[0])
+    assert torch.equal(targets, before[1])
+    assert made.shape == images.shape
+    assert made.dtype == torch.float32
+    assert made.abs().max() <= 1 + 1e-5
+    if soft.ndim == 1:
+        assert torch.equal(soft, targets)
+    else:
+        assert soft.shape == (len(images), CLASSES)
+        assert soft.is_floating_point()
+        assert torch.allclose(soft.sum(dim=1), torch.ones(len(images)), atol=1e-5)
+        assert soft.min() >= 0
+
+
+@every
+def test_the_same_seed_gives_the_same_batch(kind: Any) -> None:
+    one, same, other = (applied(kind(), *batch(), seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(one[0], same[0])
+    assert torch.equal(one[1], same[1])
+    assert kind is Nothing or not torch.equal(one[0], other[0])
+
+
+@every
+def test_a_batch_of_one(kind: Any) -> None:
+    made, soft = applied(kind(), *batch(1))
+    assert made.shape == (1, 1, 8, 8)
+    assert len(soft) == 1
+
+
+@every
+def test_pixels_reach_the_classifier_on_the_same_scale(kind: Any) -> None:
+    """Gray 0 and 255 images come out within [-1, 1], and on the whole near where they went in."""
+    white = torch.full((64, 1, 28, 28), 255, dtype=torch.uint8)
+    made, _ = applied(kind(), white, torch.arange(64) % CLASSES)
+    assert float(made.max()) == pytest.approx(1.0, abs=1e-5)
+    assert float(made.mean()) > 0.3
+
+
+def test_nothing_does_nothing() -> None:
+    images, targets = batch()
+    made, same = applied(Nothing(), images, targets)
+    assert torch.equal(made, to_float(images))
+    assert torch.equal(same, targets)
+
+
+def test_zero_affine_is_nothing() -> None:
+    images, targets = batch()
+    made, _ = applied(Affine(rotate_degrees=0, shift=0, scale=0, shear_degrees=0), images, targets)
+    assert torch.allclose(made, to_float(images), atol=1 / 127)
+
+
+def test_affine_shifts_within_its_bounds() -> None:
+    """One bright pixel in the middle of 20x20 moves by at most a fifth of the side, and does move that far."""
+    images = torch.zeros(300, 1, 20, 20, dtype=torch.uint8)
+    images[:, :, 10, 10] = 255
+    made, _ = applied(Affine(rotate_degrees=0, shift=0.2, scale=0, shear_degrees=0), images, torch.zeros(300).long())
+    at = made.flatten(1).argmax(dim=1)
+    rows, columns = at // 20 - 10, at % 20 - 10
+    for moved in (rows, columns):
+        assert int(moved.min()) == -4
+        assert int(moved.max()) == 4
+
+
+def trivial_space(spec: TrivialAugment, side: int) -> dict[str, tuple[torch.Tensor, bool]]:
+    """The operations of the built policy with their magnitudes, from the transform in its closure."""
+    policy = spec.build(side, CLASSES)
+    (transform,) = [cell.cell_contents for cell in policy.__closure__]  # type: ignore[attr-defined]
+    return {
+        name: (magnitudes(31, side, side), signed)
+        for name, (magnitudes, signed) in transform._AUGMENTATION_SPACE.items()
+    }
+
+
+@pytest.mark.parametrize("side", [8, 28, 64])
+def test_trivial_augment_shifts_in_proportion_to_the_image(side: int) -> None:
+    space = trivial_space(TrivialAugment(shift=0.3), side)
+    for name in ("TranslateX", "TranslateY"):
+        magnitudes, signed = space[name]
+        assert signed
+        assert float(magnitudes.max()) == pytest.approx(0.3 * side)
+        assert float(magnitudes.min()) == 0
+    assert float(trivial_space(TrivialAugment(rotate_degrees=30), side)["Rotate"][0].max()) == pytest.approx(30)
+
+
+def test_trivial_augment_keeps_torchvisions_other_operations() -> None:
+    from torchvision.transforms import v2
+
+    assert set(trivial_space(TrivialAugment(), 8)) == set(v2.TrivialAugmentWide._AUGMENTATION_SPACE)
+    published = v2.TrivialAugmentWide._AUGMENTATION_SPACE["TranslateX"][0]
+    assert float(published(31, 8, 8).max()) == 32  # the class of torchvision itself is left as it was
+
+
+def test_trivial_augment_leaves_something_to_see_at_eight_pixels() -> None:
+    """A bright blob on a gray ground: no shift moves it out of the picture (what is left is contrast and
+    brightness near nothing, one image in a hundred at most)."""
+    images = torch.full((2000, 1, 8, 8), 40, dtype=torch.uint8)
+    images[:, :, 2:6, 2:6] = 190
+    made, _ = applied(TrivialAugment(), images, torch.zeros(2000).long())
+    span = made.flatten(1).max(dim=1).values - made.flatten(1).min(dim=1).values
+    assert float((span < 0.05).float().mean()) < 0.01
+
+
+def test_cutmix_labels_are_areas() -> None:
+    """Images of one gray level a class: the share of pixels of each level is the share of its label."""
+    targets = torch.arange(40) % CLASSES
+    images = (targets * 80).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 28, 28).contiguous()
+    levels = to_float((torch.arange(CLASSES) * 80).to(torch.uint8))
+    mixed_labels = 0
+    for seed in range(10):
+        made, soft = applied(CutMix(), images, targets, seed)
+        shares = torch.stack([torch.isclose(made, level).flatten(1).float().mean(dim=1) for level in levels], dim=1)
+        assert torch.allclose(shares, soft, atol=1e-5)
+        mixed_labels += int((soft.max(dim=1).values < 1).sum())
+    assert mixed_labels > 0
+
+
+def test_mixup_labels_are_weights() -> None:
+    targets = torch.arange(40) % CLASSES
+    images = (targets * 80).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 8, 8).contiguous()
+    levels = to_float((torch.arange(CLASSES) * 80).to(torch.uint8))
+    made, soft = applied(MixUp(alpha=1.0), images, targets)
+    assert torch.allclose(made[:, 0, 3, 3], soft @ levels, atol=1e-5)
+    assert (soft.max(dim=1).values < 1).any()

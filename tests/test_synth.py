@@ -1,0 +1,153 @@
+"""Image i of a class is the same whatever number is asked for, and a generator file is all that it takes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from expect import refused
+
+from ganaug import config, store
+from ganaug.gan.spec import GanSpec
+from ganaug.gan.train import build_generator
+from ganaug.synth import CHUNK, Sampler, load_sampler, save_generator
+
+CPU = torch.device("cpu")
+
+
+def images(sampler: Sampler, label: int, count: int, seed: int = 0) -> np.ndarray:
+    return np.concatenate(list(sampler.images(label, count, seed, CPU)))
+
+
+@pytest.fixture(scope="module")
+def sampler(tiny_model: Path) -> Sampler:
+    return load_sampler(tiny_model)
+
+
+@pytest.mark.parametrize("count", [1, 7, CHUNK - 1, CHUNK, CHUNK + 1, 250])
+def test_image_i_is_the_same_for_any_number(sampler: Sampler, count: int) -> None:
+    many = images(sampler, 1, 250)
+    few = images(sampler, 1, count)
+    assert few.shape == (count, 8, 8, 1)
+    assert few.dtype == np.uint8
+    assert (few == many[:count]).all()
+
+
+def test_chunks_are_of_one_size_but_for_the_last(sampler: Sampler) -> None:
+    assert [len(chunk) for chunk in sampler.images(0, 2 * CHUNK + 3, 0, CPU)] == [CHUNK, CHUNK, 3]
+
+
+def test_images_differ_by_index_class_and_seed(sampler: Sampler) -> None:
+    some = images(sampler, 0, 40)
+    assert len({image.tobytes() for image in some}) == 40
+    assert (images(sampler, 1, 40) != some).any(axis=(1, 2, 3)).all()
+    assert (images(sampler, 0, 40, seed=1) != some).any(axis=(1, 2, 3)).all()
+
+
+def test_latents_of_two_classes_differ(tiny_model: Path) -> None:
+    """Also where the classes themselves look alike: images of two classes are not twins."""
+    sampler = load_sampler(tiny_model)
+    state = sampler.generator.state_dict()
+    for name in state:
+        if "class_latent" in name or ".scale." in name or ".shift." in name:
+            state[name] = state[name][:1].repeat(len(state[name]), 1)
+    sampler.generator.load_state_dict(state)
+    assert (images(sampler, 0, 40) != images(sampler, 1, 40)).any(axis=(1, 2, 3)).all()
+
+
+def test_sampling_leaves_the_global_random_state_alone(sampler: Sampler) -> None:
+    before = torch.get_rng_state()
+    images(sampler, 0, 3)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 28)])
+def test_a_saved_generator_makes_the_same_images(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    spec = GanSpec(z_dim=3, generator_width=4)
+    generator = build_generator(spec, 2, shape)
+    generator.train()(torch.randn(8, 3), torch.zeros(8, dtype=torch.long))  # its statistics are not the initial ones
+    description = {"gan": config.plain(spec), "classes": ["cat", "dög"], "image_shape": list(shape), "more": [1, None]}
+    before = images(Sampler(generator.eval(), ["cat", "dög"], shape, description), 1, 5)
+    save_generator(tmp_path / "g.safetensors", generator, description)
+    loaded = load_sampler(tmp_path / "g.safetensors")
+    assert (images(loaded, 1, 5) == before).all()
+    assert loaded.classes == ["cat", "dög"]
+    assert loaded.image_shape == shape
+    assert loaded.description == description
+    assert not loaded.generator.training
+
+
+def damaged(tiny_model: Path, folder: Path, kind: str) -> Path:
+    path = folder / "generator.safetensors"
+    tensors, description = store.read_tensors(tiny_model, "")
+    whole = tiny_model.read_bytes()
+
+    def write(what: dict[str, Any], which: dict[str, torch.Tensor] = tensors) -> None:
+        store.write_tensors(path, which, what)
+
+    if kind == "missing":
+        pass
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "half":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif kind == "one byte less":
+        path.write_bytes(whole[:-1])
+    elif kind == "noise":
+        path.write_bytes(np.random.default_rng(0).bytes(500))
+    elif kind == "text":
+        path.write_text("not a generator\n" * 20)
+    elif kind == "pickle":
+        torch.save(tensors, path)
+    elif kind == "no description":
+        from safetensors.torch import save_file
+
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+    elif kind == "another description":
+        write({"a": 1})
+    elif kind == "without classes":
+        write({key: value for key, value in description.items() if key != "classes"})
+    elif kind == "another size":
+        write({**description, "image_shape": [1, 28, 28]})
+    elif kind == "a shape of two":
+        write({**description, "image_shape": [8, 8]})
+    elif kind == "another number of classes":
+        write({**description, "classes": ["a"]})
+    elif kind == "an unknown setting":
+        write({**description, "gan": {**description["gan"], "from_the_future": 1}})
+    elif kind == "a tensor less":
+        write(description, {name: tensor for name, tensor in tensors.items() if name != "to_image.bias"})
+    else:
+        raise AssertionError(kind)
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "missing", "folder", "empty", "half", "one byte less", "noise", "text", "pickle", "no description",
+        "another description", "without classes", "another size", "a shape of two", "another number of classes",
+        "an unknown setting", "a tensor less",
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_generator_is_refused(tiny_model: Path, tmp_path: Path, kind: str) -> None:
+    with refused("generator.safetensors", "dvc repro", "--model"):
+        load_sampler(damaged(tiny_model, tmp_path, kind))
+
+
+def test_a_copy_elsewhere_is_enough(tiny_model: Path, tmp_path: Path, sampler: Sampler) -> None:
+    shutil.copy(tiny_model, tmp_path / "alone")
+    assert (images(load_sampler(tmp_path / "alone"), 2, 3) == images(sampler, 2, 3)).all()
+
+
+def test_the_description_may_not_be_a_list(tiny_model: Path, tmp_path: Path) -> None:
+    tensors, _ = store.read_tensors(tiny_model, "")
+    store.write_tensors(tmp_path / "a", tensors, ["gan"])  # type: ignore[arg-type]
+    with refused("must be a generator"):
+        load_sampler(tmp_path / "a")
