@@ -9,16 +9,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from ganaug import config, device, store
 from ganaug.classify.arms import Arm, Mix, batches
 from ganaug.classify.policies import Affine, CutMix, MixUp, Nothing, PolicySpec, RandAugment, TrivialAugment
 from ganaug.classify.spec import ClassifierSpec
-from ganaug.classify.train import predict, train_classifier
 from ganaug.report.verdict import markdown_table
 
 POLICIES: dict[str, PolicySpec] = {
@@ -28,9 +28,13 @@ POLICIES: dict[str, PolicySpec] = {
     "affine 20°, shift .15, scale .2": Affine(rotate_degrees=20, shift=0.15, scale=0.2, shear_degrees=15),
     "TrivialAugmentWide, shift .15, 30°": TrivialAugment(shift=0.15, rotate_degrees=30),
     "TrivialAugmentWide, shift .3, 135°": TrivialAugment(shift=0.3, rotate_degrees=135),
+    "TrivialAugmentWide, shift .3, 30°": TrivialAugment(shift=0.3, rotate_degrees=30),
     "TrivialAugmentWide, shift 1, 135°": TrivialAugment(shift=1.0, rotate_degrees=135),
-    "RandAugment 2, 5": RandAugment(2, 5),
-    "RandAugment 2, 9": RandAugment(2, 9),
+    "RandAugment, 2 operations of strength 9": RandAugment(operations=2, magnitude=9),
+    "RandAugment, 2 operations of strength 15": RandAugment(operations=2, magnitude=15),
+    "RandAugment, 4 operations of strength 9": RandAugment(operations=4, magnitude=9),
+    "RandAugment, 5 operations of strength 9": RandAugment(operations=5, magnitude=9),
+    "RandAugment, 6 operations of strength 6": RandAugment(operations=6, magnitude=6),
     "CutMix": CutMix(),
     "MixUp": MixUp(),
 }
@@ -62,19 +66,14 @@ def main() -> None:
     else:
         candidates = {name: (policy, own) for name, policy in POLICIES.items()}
 
-    def accuracy(policy: PolicySpec, spec: ClassifierSpec, draw: int, seed: int) -> float:
-        cpu = torch.device("cpu")
-        device.prepare(cpu)
-        split = splits[str(draw)]
-        real = (found.images[split.train], found.labels[split.train])
-        arm = Arm("classical", None, policy, Mix(share=0), "none")
-        source = batches(arm, real, None, len(found.classes), spec.batch_size, seed)
-        size, channels = found.images.shape[1], found.images.shape[3]
-        model = train_classifier(source, spec, channels, len(found.classes), size, seed, cpu)
-        return 100 * float((predict(model, found.images[split.test], cpu) == found.labels[split.test]).mean())
-
+    parts = [
+        (found.images[rows.train], found.labels[rows.train], found.images[rows.test], found.labels[rows.test])
+        for rows in (splits[str(draw)] for draw in range(draws))
+    ]
     jobs = [(name, draw, seed) for name in candidates for draw in range(draws) for seed in range(options.seeds)]
-    figures = joblib.Parallel(-1)(joblib.delayed(accuracy)(*candidates[name], draw, seed) for name, draw, seed in jobs)
+    figures = joblib.Parallel(-1)(
+        joblib.delayed(accuracy)(parts[draw], len(found.classes), *candidates[name], seed) for name, draw, seed in jobs
+    )
     table = np.array(figures).reshape(len(candidates), draws, options.seeds).mean(axis=2)  # (candidates, draws)
     rows = [
         (name, f"{line.mean():.2f}", f"{(line - table[0]).mean():+.2f}", f"{(line - table[0]).std(ddof=1):.2f}")
@@ -83,6 +82,27 @@ def main() -> None:
     print(f"{settings.data.source.title()}: {draws} tuning draws of {protocol.train_per_class} a class, ", end="")
     print(f"{options.seeds} seeds each, {len(splits['0'].test)} tuning test images\n")
     print(markdown_table(("", "accuracy, %", "against the first", "sd over draws"), rows))
+
+
+def accuracy(
+    part: tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]],
+    classes: int,
+    policy: PolicySpec,
+    spec: ClassifierSpec,
+    seed: int,
+) -> float:
+    """``part``: train images and labels, test images and labels."""
+    import torch
+
+    from ganaug.classify.train import predict, train_classifier
+
+    images, labels, test_images, test_labels = part
+    cpu = torch.device("cpu")
+    device.prepare(cpu)
+    arm = Arm("classical", None, policy, Mix(share=0), "none")
+    draw = batches(arm, (images, labels), None, classes, spec.batch_size, seed)
+    model = train_classifier(draw, spec, images.shape[3], classes, images.shape[1], seed, cpu)
+    return 100 * float((predict(model, test_images, cpu) == test_labels).mean())
 
 
 if __name__ == "__main__":

@@ -126,12 +126,13 @@ def _check_out(out: Path, overwrite: bool) -> None:
     ours = _made_before(out)
     others = {path for path in out.rglob("*") if path not in ours}
     if others:
+        first = min(others, key=lambda path: (path.is_dir(), path))
         raise UserError(
-            f"--out: {out} holds files that ganaug did not write, such as {min(others).name}; name another folder"
+            f"--out: {out} holds files that ganaug did not write, such as {first.name}; name another folder"
         )
     if not overwrite:
-        count = sum(path.suffix == ".png" for path in ours) or 1
-        raise UserError(f"--out: {out} holds {count:,} image files already; add --overwrite to replace them")
+        count = len(store.read_table(out / MANIFEST))
+        raise UserError(f"--out: {out} holds {count:,} images already; add --overwrite to replace them")
 
 
 def _made_before(out: Path) -> set[Path]:

@@ -49,10 +49,24 @@ def test_a_perfect_classifier_scores_one_with_no_spread(name: str) -> None:
     assert METRICS[name](labels, labels, CLASSES) == pytest.approx(np.ones(len(labels)))
 
 
-def test_balanced_accuracy_weighs_a_rare_class_up() -> None:
-    labels = np.array([0, 0, 0, 1])
-    values = balanced_accuracy(np.array([0, 0, 1, 1]), labels, 2)
-    assert values == pytest.approx([4 / 6, 4 / 6, 0, 2])
+def test_balanced_accuracy_by_hand() -> None:
+    """Recalls 2/3 and 1, mean 5/6; an image moves it by n / (2 n_class) times its distance from its class's recall."""
+    values = balanced_accuracy(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1]), 2)
+    assert values == pytest.approx([5 / 6 + 2 / 9, 5 / 6 + 2 / 9, 5 / 6 - 4 / 9, 5 / 6])
+
+
+def test_the_spread_of_balanced_accuracy_is_its_sampling_error() -> None:
+    """Against the standard deviation over many test sets of unequal classes."""
+    rng = np.random.default_rng(3)
+    recall = np.array([0.9, 0.6, 0.4])
+    scores, errors = [], []
+    for _ in range(600):
+        labels = rng.choice(3, 300, p=[0.7, 0.2, 0.1])
+        predicted = np.where(rng.random(300) < recall[labels], labels, (labels + 1) % 3)
+        values = balanced_accuracy(predicted, labels, 3)
+        scores.append(values.mean())
+        errors.append(values.std(ddof=1) / np.sqrt(len(values)))
+    assert np.mean(errors) == pytest.approx(np.std(scores), rel=0.1)
 
 
 def test_macro_f1_influence_is_the_jackknifes() -> None:

@@ -108,7 +108,7 @@ def test_idx_labels_need_not_start_at_zero(tmp_path: Path) -> None:
     assert found.classes == ["5", "7", "9"]
     assert found.labels.tolist() == [*(np.arange(30) % 3), *(np.arange(20) % 3)]
     assert Idx(tmp_path, classes=("a", "b", "c")).load().classes == ["a", "b", "c"]
-    with refused("data.source.classes", "3 label values", "got 2 names"):
+    with refused("data.source.classes", "3 label values", "got 2 different names"):
         Idx(tmp_path, classes=("a", "b")).load()
 
 

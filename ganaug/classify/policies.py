@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # torchvision draws from torch's global generator; the training loop seeds it for each arm and keeps it to itself.
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Nothing(Spec):
     """The images as they are."""
 
@@ -32,7 +32,7 @@ class Nothing(Spec):
         return _plain
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Affine(Spec):
     """torchvision's RandomAffine: rotation, shift, scale and shear, each uniform."""
 
@@ -55,7 +55,7 @@ class Affine(Spec):
         return _image_by_image(transform)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrivialAugment(Spec):
     """torchvision's TrivialAugmentWide (Müller and Hutter 2021): one random operation at a random strength an image.
 
@@ -88,7 +88,7 @@ class TrivialAugment(Spec):
         return _image_by_image(Scaled(interpolation=InterpolationMode.BILINEAR))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RandAugment(Spec):
     """torchvision's RandAugment (Cubuk 2020): ``operations`` random operations an image at one strength of 0..30."""
 
@@ -105,7 +105,7 @@ class RandAugment(Spec):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CutMix(Spec):
     """torchvision's CutMix (Yun 2019): a box of another image pasted in, labels mixed by area."""
 
@@ -118,7 +118,7 @@ class CutMix(Spec):
         return _whole_batch(v2.CutMix(alpha=self.alpha, num_classes=classes))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MixUp(Spec):
     """torchvision's MixUp (Zhang 2018): images and labels blended with those of another image."""
 

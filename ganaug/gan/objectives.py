@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Hinge(Spec):
     """Hinge objective (Lim and Ye 2017; Miyato 2018, eq. 16-17): D stops pushing where a logit is beyond its margin."""
 
@@ -32,7 +32,7 @@ class Hinge(Spec):
         return -fake.mean()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NonSaturating(Spec):
     """Binary cross-entropy, G against the label "real" (Goodfellow 2014, section 3: maximise log D(G(z)))."""
 
@@ -50,7 +50,7 @@ class NonSaturating(Spec):
         return F.softplus(-fake).mean()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Relativistic(Spec):
     """Relativistic pairing (Jolicoeur-Martineau 2018): each fake is judged against a real image of its class."""
 
