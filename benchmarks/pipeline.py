@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -16,8 +17,8 @@ import psutil  # comes with dvc
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder) / "project"
+    with tempfile.TemporaryDirectory() as temporary:
+        project = Path(sys.argv[1] if len(sys.argv) > 1 else temporary) / "project"
         subprocess.run(["git", "clone", "--quiet", Path(__file__).parents[1], project], check=True)
         seconds, peak = measured(["dvc", "repro", "--quiet"], project)
         print(f"dvc repro, cold, {os.cpu_count()} cores: {seconds:.0f} s, {peak / 2**30:.2f} GiB at most")
