@@ -63,7 +63,7 @@ class Generator(nn.Module):
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         joint = torch.cat([latents, self.class_latent(labels)], dim=1)
-        maps = self.seed_map(joint).view(len(latents), -1, self.side, self.side)
+        maps = self.seed_map(joint).view(len(latents), self.side, self.side, -1).permute(0, 3, 1, 2)  # channels last
         maps = F.relu(self.norms[0](maps, labels))
         for convolution, norm in zip(self.convolutions, self.norms[1:], strict=True):
             maps = F.interpolate(maps, scale_factor=2.0, mode="nearest")

@@ -1,0 +1,57 @@
+"""What only a CUDA device can show; skipped where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ganaug import device
+from ganaug.gan.spec import GanSpec
+from ganaug.gan.train import _Training, train_gan
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (64, 16, 16, 3), np.uint8), np.arange(64) % 4
+
+
+def test_auto_takes_cuda() -> None:
+    assert device.resolve("auto").type == "cuda"
+
+
+def test_training_ends_in_finite_weights_on_the_cpu() -> None:
+    cuda = device.resolve("cuda")
+    device.prepare(cuda)
+    trained = train_gan(*data(), 4, GanSpec(steps=20, batch_size=16), seed=0, device=cuda)
+    weights = list(trained.generator.parameters())
+    assert all(weight.device.type == "cpu" and bool(weight.isfinite().all()) for weight in weights)
+
+
+def test_the_loop_does_not_wait_for_the_device() -> None:
+    """A step runs under torch's own check, which raises at any synchronising call."""
+    cuda = device.resolve("cuda")
+    device.prepare(cuda)
+    training = _Training(*data(), 4, GanSpec(batch_size=16), 0, cuda)
+    previous = torch.cuda.get_sync_debug_mode()
+
+    def step(number: int) -> None:
+        training.set_rate(number)
+        batch = training.draw()
+        fake = training.generate(batch)
+        training.step_discriminator(batch, fake)
+        training.step_generator(batch, fake)
+        training.update_average(number)
+
+    step(1)  # kernels are chosen in the first step
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step(2)
+    finally:
+        torch.cuda.set_sync_debug_mode(previous)
+    assert training.measured == 2
