@@ -154,9 +154,6 @@ def main() -> None:
     except UserError as error:
         print(f"ganaug: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("ganaug: interrupted; finished splits are kept, the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

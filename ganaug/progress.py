@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -28,14 +28,16 @@ class Progress:
         self._done, self._total = 0, len(tasks)
         if not tasks:
             print(f"{name}: nothing to do, all of it was done before", flush=True)
-            yield
-        elif sys.stdout.isatty():
-            with self._bar(name, list(tasks), steps):
+        bar = self._bar(name, list(tasks), steps) if tasks and sys.stdout.isatty() else nullcontext()
+        try:
+            with bar:
                 yield
-        else:
-            yield
-        for key in tasks:
-            (self.folder / key).unlink(missing_ok=True)
+        except KeyboardInterrupt:
+            print(f"ganaug: {name} was interrupted; what is finished is kept, run it again to go on", file=sys.stderr)
+            raise
+        finally:
+            for key in tasks:
+                (self.folder / key).unlink(missing_ok=True)
 
     def finished(self, title: str, line: str) -> None:
         self._done += 1

@@ -117,20 +117,19 @@ def history(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
 
 
 def recall(classes: Sequence[str], by_arm: Mapping[str, Sequence[float]]) -> str:
-    """Mean recall of each class under each arm."""
+    """Mean recall of each class under each arm: dots, since the axis does not begin at zero."""
     with _style():
-        shades = ["#9aa1ad", "#5b6472", "#7fb7a0", GAIN, "#d9b26a", "#a87b1f"]
+        shades = ["#9aa1ad", "#3f4754", "#7fb7a0", GAIN, "#d9b26a", "#a87b1f"]
         figure, (axis,) = _figure(9.5, 2.9)
-        width = 0.8 / max(len(by_arm), 1)
         for position, (name, values) in enumerate(by_arm.items()):
-            places = [x - 0.4 + width * (position + 0.5) for x in range(len(classes))]
-            axis.bar(places, values, width * 0.92, label=name, color=shades[position % len(shades)])
-        lowest = min(min(values) for values in by_arm.values())
-        axis.set_ylim(max(0.0, lowest - 5), 100)
+            offset = 0.14 * (position - (len(by_arm) - 1) / 2)
+            places = [x + offset for x in range(len(classes))]
+            axis.plot(places, values, "o", color=shades[position % len(shades)], label=name, markersize=6)
+        axis.grid(axis="y", color="#dfe3e9", linewidth=0.8)
+        axis.set_axisbelow(True)
         long_names = max(len(name) for name in classes) > 6
-        axis.set_xticks(
-            range(len(classes)), classes, rotation=30 if long_names else 0, ha="right" if long_names else "center"
-        )
+        turned = {"rotation": 30, "ha": "right"} if long_names else {}
+        axis.set_xticks(range(len(classes)), classes, **turned)
         axis.set_ylabel("recall, %")
         axis.legend(frameon=False, fontsize=8, ncols=len(by_arm), loc="lower left", bbox_to_anchor=(0, 1.0))
         return _svg(figure)
