@@ -187,14 +187,15 @@ def synth_all(project: Project, only: str | None, progress: Progress) -> None:
     """Images of every class from the generator of every split, for the arms."""
     prepared = read_prepared(project.prepared)
     names = _split_names(project, prepared, only)
-    if only is None:
-        store.remove(project.synth)
     tasks = [(_synth_split, (project, name)) for name in names]
     with progress.stage("synth", {name: name for name in names}, 1):
         for done in _in_parallel(project, tasks):
             progress.finished(
                 done, f"{project.settings.synth.per_class} images of each of {len(prepared.classes)} classes"
             )
+    for folder in project.synth.iterdir():  # of an earlier protocol
+        if only is None and folder.name not in names:
+            store.remove(folder)
 
 
 def _synth_split(project: Project, name: str) -> str:

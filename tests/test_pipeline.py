@@ -226,3 +226,11 @@ def test_the_page_needs_no_network(done: Project) -> None:
     assert "http://" not in body
     assert "https://" not in body
     assert html.count("data:image/png;base64,") == 2 * 10
+
+
+def test_an_earlier_protocols_images_do_not_stay(done: Project, tmp_path: Path) -> None:
+    fewer = copy_of(done, tmp_path, protocol={"trials": 1})
+    run(fewer)
+    assert {path.name for path in fewer.synth.iterdir()} == {"0", "release"}
+    assert {path.name for path in fewer.models.iterdir()} == {"0", "release"}
+    assert {path.name for path in fewer.trials.iterdir()} == {"0.json", "0.predictions.csv"}

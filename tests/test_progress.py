@@ -27,9 +27,14 @@ def test_nothing_to_do_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_an_interruption_says_that_work_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress(tmp_path)
-    with pytest.raises(KeyboardInterrupt), progress.stage("train", {"a": "0"}, 10):
-        progress.reporter("a")(3)
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with progress.stage("train", {"a": "0"}, 10):
+            progress.reporter("a")(3)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert "finished is kept" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 

@@ -22,7 +22,7 @@ ONE = figure(4.0, None, None, None, trials=1)
 def summary(**gains: dict[str, Any]) -> dict[str, Any]:
     names = {"on_top": "gan+classical_vs_classical", "alone": "gan_vs_none", "classical": "classical_vs_none"}
     return {
-        "dataset": {"primary_metric": "accuracy", "train_per_class": 5},
+        "dataset": {"primary_metric": "accuracy", "train_per_class": 5, "draws": "report"},
         "arms": {"none": {"accuracy": {"mean": 88.24, "sd": 1.36}}, "gan": {"accuracy": {"mean": 90.96, "sd": None}}},
         "gains": {names[name]: {"accuracy": one} for name, one in gains.items()},
     }
@@ -119,3 +119,9 @@ def test_an_empty_table_is_its_header() -> None:
 def test_markdown_tables() -> None:
     table = verdict.markdown_table(("gain", "points"), [("a", "+1"), ("b", "+2")])
     assert table.splitlines() == ["| gain | points |", "| --- | --- |", "| a | +1 |", "| b | +2 |"]
+
+
+def test_tuning_draws_are_called_so() -> None:
+    told = summary(on_top=GAIN)
+    told["dataset"]["draws"] = "tuning"
+    assert verdict.sentences(told)[0].startswith("Tuning draws, not to be reported. ")

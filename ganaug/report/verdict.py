@@ -40,7 +40,8 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
     ):
         if gain in summary["gains"]:
             told.append(_sentence(summary["gains"][gain][metric], where, METRIC_NAMES[metric]))
-    start = f"With {dataset['train_per_class']} images a class: "
+    tuning = "Tuning draws, not to be reported. " if dataset["draws"] == "tuning" else ""
+    start = f"{tuning}With {dataset['train_per_class']} images a class: "
     return [start + told[0], *(line[0].upper() + line[1:] for line in told[1:])] if told else []
 
 
