@@ -14,7 +14,7 @@ from torch import nn
 from ganaug.gan.augment import DiffAugment
 from ganaug.gan.objectives import Hinge, Objective
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.train import HISTORY, Trained, _Training, train_gan
+from ganaug.gan.train import HISTORY, Trained, Training, train_gan
 
 CPU = torch.device("cpu")
 SPEC = GanSpec(steps=6, batch_size=8, z_dim=4, generator_width=4, discriminator_width=4)
@@ -148,7 +148,7 @@ def test_it_learns_a_data_set_of_two_plain_classes() -> None:
 
 def rates(rate: str, steps: int) -> list[tuple[float, float]]:
     images, labels = data()
-    training = _Training(images, labels, 3, replace(SPEC, rate=rate, steps=steps), 0, CPU)
+    training = Training(images, labels, 3, replace(SPEC, rate=rate, steps=steps), 0, CPU)
     found = []
     for step in range(1, steps + 1):
         training.set_rate(step)
@@ -170,7 +170,7 @@ def test_a_cosine_rate_falls_from_full_to_nearly_zero() -> None:
 def test_the_average_follows_its_half_life() -> None:
     """After one half-life of images at fixed weights, half of the way is left."""
     images, labels = data()
-    training = _Training(images, labels, 3, replace(SPEC, batch_size=50, ema_half_life_images=500.0), 0, CPU)
+    training = Training(images, labels, 3, replace(SPEC, batch_size=50, ema_half_life_images=500.0), 0, CPU)
     with torch.no_grad():
         for average, now in zip(training.average.parameters(), training.generator.parameters(), strict=True):
             average.zero_()

@@ -8,7 +8,7 @@ import torch
 
 from ganaug import device
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.train import _Training, train_gan
+from ganaug.gan.train import Training, train_gan
 
 pytestmark = [
     pytest.mark.gpu,
@@ -37,21 +37,12 @@ def test_the_loop_does_not_wait_for_the_device() -> None:
     """A step runs under torch's own check, which raises at any synchronising call."""
     cuda = device.resolve("cuda")
     device.prepare(cuda)
-    training = _Training(*data(), 4, GanSpec(batch_size=16), 0, cuda)
+    training = Training(*data(), 4, GanSpec(batch_size=16), 0, cuda)
     previous = torch.cuda.get_sync_debug_mode()
-
-    def step(number: int) -> None:
-        training.set_rate(number)
-        batch = training.draw()
-        fake = training.generate(batch)
-        training.step_discriminator(batch, fake)
-        training.step_generator(batch, fake)
-        training.update_average(number)
-
-    step(1)  # kernels are chosen in the first step
+    training.step(1)  # kernels are chosen in the first step
     torch.cuda.set_sync_debug_mode("error")
     try:
-        step(2)
+        training.step(2)
     finally:
         torch.cuda.set_sync_debug_mode(previous)
     assert training.measured == 2

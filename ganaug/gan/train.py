@@ -50,23 +50,18 @@ def train_gan(
     log_rows: int = 50,
 ) -> Trained:
     """Train on ``images`` (N, H, W, C) with ``labels`` (N,) in 0..classes-1. The same arguments give the same bytes."""
-    training = _Training(images, labels, classes, spec, seed, device)
+    training = Training(images, labels, classes, spec, seed, device)
     out = Trained(training.average)
     log_every, snapshot_every = max(1, spec.steps // log_rows), max(1, spec.steps // snapshots)
-    since = time.perf_counter()
+    since, logged = time.perf_counter(), 0
     for step in range(1, spec.steps + 1):
-        training.set_rate(step)
-        batch = training.draw()
-        fake = training.generate(batch)
-        training.step_discriminator(batch, fake)
-        training.step_generator(batch, fake)
-        training.update_average(step)
+        training.step(step)
         if step % log_every == 0 or step == spec.steps:
             row = {"step": float(step), **training.read_measures()}
             out.history.append(row)
             now = time.perf_counter()
-            out.speed.append((step, spec.batch_size * log_every / max(now - since, 1e-9)))
-            since = now
+            out.speed.append((step, spec.batch_size * (step - logged) / max(now - since, 1e-9)))
+            since, logged = now, step
             on_log(step, row)
         if step % snapshot_every == 0:
             out.progress.append(training.snapshot())
@@ -82,7 +77,7 @@ class _Batch:
     latents: Tensor  # (N, z_dim)
 
 
-class _Training:
+class Training:
     """The state of a training, and its steps."""
 
     def __init__(
@@ -115,6 +110,15 @@ class _Training:
         self.fixed_latents = torch.randn(
             (classes, spec.z_dim), generator=torch.Generator().manual_seed(seeds.derive(seed, "snapshot"))
         ).to(device)
+
+    def step(self, number: int) -> None:
+        """Step ``number`` of 1..steps. One batch of fakes serves both networks; nothing here waits for the device."""
+        self.set_rate(number)
+        batch = self.draw()
+        fake = self.generate(batch)
+        self.step_discriminator(batch, fake)
+        self.step_generator(batch, fake)
+        self.update_average(number)
 
     def autocast(self) -> torch.autocast:
         return devices.autocast(self.device, enabled=self.spec.precision == "auto")
@@ -152,7 +156,7 @@ class _Training:
         )
 
     def step_generator(self, batch: _Batch, fake: Tensor) -> None:
-        """One batch of fakes serves both steps; the discriminator that judges them here has just learned from them."""
+        """The discriminator that judges the fakes here has just learned from them."""
         self.discriminator.requires_grad_(False)
         with self.autocast():
             fake_logits = self.discriminator(self.spec.augment(fake, self.rng), batch.labels).float()
