@@ -10,7 +10,7 @@ import typer
 
 app = typer.Typer(
     name="ganaug",
-    help="Should you train on GAN images, how many, and are they safe? Measured on your own classifier.",
+    help="Would GAN images make your classifier better? Measured, with an interval and a test behind the number.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -65,6 +65,8 @@ def synth(
     Example: ganaug synth --class 3 --n 5000
     """
     if all_splits or split is not None:
+        if classes or overwrite or output_format != "png" or out != Path("synthetic"):
+            raise typer.BadParameter("--all and --split write data/synth/ for the arms; leave the other options out")
         from ganaug import pipeline
         from ganaug.progress import Progress
 
@@ -142,7 +144,7 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
     ] = False,
 ) -> None:
-    """Should you train on GAN images, how many, and are they safe? Measured on your own classifier."""
+    """Would GAN images make your classifier better? Measured, with an interval and a test behind the number."""
 
 
 def main() -> None:
@@ -153,6 +155,10 @@ def main() -> None:
         app()
     except UserError as error:
         print(f"ganaug: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        reason = f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error})"
+        print(f"ganaug: {reason}; correct the path, its permissions or the space on the disk", file=sys.stderr)
         sys.exit(2)
 
 

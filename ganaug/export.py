@@ -149,11 +149,14 @@ def _made_before(out: Path) -> set[Path]:
 
 
 def _put_in_place(part: Path, out: Path) -> None:
-    """Checked before: ``out`` is empty or holds an earlier call's images. Its own name may not be a rename's target."""
+    """Checked before: ``out`` is empty or holds an earlier call's images, which go last, when the new ones are in."""
     if out.is_dir():
-        for entry in out.iterdir():
-            store.remove(entry)
-        for entry in part.iterdir():
+        aside = part.with_suffix(".old")
+        aside.mkdir()
+        for entry in list(out.iterdir()):
+            entry.rename(aside / entry.name)
+        for entry in list(part.iterdir()):
             entry.rename(out / entry.name)
+        shutil.rmtree(aside)
     else:
         part.rename(out)

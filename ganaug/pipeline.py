@@ -72,7 +72,8 @@ def prepare(project: Project) -> str:
     _check_images(found.images, found.labels, found.classes)
     pixels = [store.digest(image) for image in found.images]
     splits = project.settings.protocol.splits(found.labels, pixels, found.official_test, found.classes)
-    write_prepared(project.prepared, found.images, found.labels, found.files, pixels, found.classes, splits)
+    made_with = _prepared_with(project)
+    write_prepared(project.prepared, made_with, found.images, found.labels, found.files, pixels, found.classes, splits)
     _, height, width, channels = found.images.shape
     counts = np.bincount(found.labels, minlength=len(found.classes))
     duplicates = len(pixels) - len(set(pixels))
@@ -81,6 +82,20 @@ def prepare(project: Project) -> str:
         f"{len(found.classes)} classes of {counts.min():,} to {counts.max():,}; {duplicates} exact duplicates; "
         f"{len(splits) - 1} trials and {RELEASE}"
     )
+
+
+def _prepared_with(project: Project) -> dict[str, Any]:
+    return {"data": config.plain(project.settings.data), "protocol": config.plain(project.settings.protocol)}
+
+
+def prepared_now(project: Project) -> Prepared:
+    """What ``prepare`` wrote, if it wrote it with the settings that params.yaml has now."""
+    prepared = read_prepared(project.prepared)
+    if prepared.made_with != _prepared_with(project):
+        raise UserError(
+            f'{project.prepared}: was made with other settings of data or protocol than params.yaml; run "dvc repro"'
+        )
+    return prepared
 
 
 def _check_images(images: NDArray[np.uint8], labels: NDArray[np.int64], classes: Sequence[str]) -> None:
@@ -100,7 +115,7 @@ def _check_images(images: NDArray[np.uint8], labels: NDArray[np.int64], classes:
 
 def train(project: Project, only: str | None, progress: Progress) -> None:
     """Train the generator of every split (or of one), each on its train part only."""
-    prepared = read_prepared(project.prepared)
+    prepared = prepared_now(project)
     names = _split_names(project, prepared, only)
     work, keys = project.work, {name: train_key(project, prepared, name) for name in names}
     missing = [name for name in names if not work.place("train", keys[name]).is_dir()]
@@ -136,7 +151,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
 
     where = device.resolve(project.settings.device)
     device.prepare(where)
-    prepared = read_prepared(project.prepared)
+    prepared = prepared_now(project)
     part = prepared.part(prepared.split(name).train)
     settings = project.settings
 
@@ -185,7 +200,7 @@ def _train_line(project: Project, folder: Path, timing: dict[str, Any]) -> str:
 
 def synth_all(project: Project, only: str | None, progress: Progress) -> None:
     """Images of every class from the generator of every split, for the arms."""
-    prepared = read_prepared(project.prepared)
+    prepared = prepared_now(project)
     names = _split_names(project, prepared, only)
     tasks = [(_synth_split, (project, name)) for name in names]
     with progress.stage("synth", {name: name for name in names}, 1):
@@ -207,6 +222,10 @@ def _synth_split(project: Project, name: str) -> str:
     where = device.resolve(project.settings.device)
     device.prepare(where)
     sampler = load_sampler(project.generator(name))
+    if sampler.description["gan"] != config.plain(project.settings.gan):
+        raise UserError(
+            f'{project.generator(name)}: was trained with other settings of gan than params.yaml has; run "dvc repro"'
+        )
     spec = project.settings.synth
     with store.replacing(project.synth / name) as folder:
         rows: list[list[Any]] = []
@@ -233,7 +252,7 @@ def read_synthetic(project: Project, prepared: Prepared, name: str) -> tuple[NDA
 
 def classify(project: Project, only: str | None, progress: Progress) -> None:
     """Train the classifier under every arm of every trial, and test it on the trial's test part."""
-    prepared = read_prepared(project.prepared)
+    prepared = prepared_now(project)
     trials = [name for name in _split_names(project, prepared, only) if name != RELEASE]
     if not trials:
         raise UserError(f'split "{RELEASE}": classify needs a trial, which has a test part; name a trial, such as 0')
@@ -282,7 +301,7 @@ def _classify_arm(project: Project, trial: str, chosen: Arm, key: str) -> tuple[
 
     where = device.resolve(project.settings.device)
     device.prepare(where)
-    prepared = read_prepared(project.prepared)
+    prepared = prepared_now(project)
     split = prepared.split(trial)
     real, test = prepared.part(split.train), prepared.part(split.test)
     synthetic = read_synthetic(project, prepared, trial) if chosen.filler == "gan" else None
@@ -323,6 +342,7 @@ def _write_trial(
             "train_images": len(prepared.split(trial).train),
             "test_images": len(rows),
             "arms": {name: scores(column, labels, prepared.classes) for name, column in predicted.items()},
+            "keys": {one.name: keys[trial, one.name] for one in arms},
         },
     )
 
@@ -349,14 +369,13 @@ def _in_parallel(project: Project, tasks: Sequence[tuple[Callable[..., Any], tup
 
 
 def _jobs(settings: Settings) -> int:
-    """``jobs``, or one a core (the cores this process may use), or one a device on GPUs."""
+    """``jobs``, or one a core (the cores this process may use), or one on a GPU."""
     if settings.jobs:
         return settings.jobs
     import joblib
-    import torch
 
     from ganaug import device
 
-    if device.resolve(settings.device).type == "cuda":
-        return torch.cuda.device_count()
+    if device.resolve(settings.device).type != "cpu":
+        return 1
     return joblib.cpu_count()  # type: ignore[no-any-return]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ganaug import __version__, config, store
 from ganaug.classify.arms import arm, gain_pairs
-from ganaug.data.prepared import Prepared, read_prepared
+from ganaug.data.prepared import Prepared
 from ganaug.data.protocols import RELEASE
 from ganaug.errors import UserError
 from ganaug.evaluate.gate import Judged, judge
-from ganaug.pipeline import Project, classify_key, read_synthetic, train_key
+from ganaug.pipeline import Project, classify_key, prepared_now, read_synthetic, train_key
 from ganaug.work import RECIPES
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def report(project: Project) -> str:
     from ganaug.evaluate.gains import arm_figures, gain_figures
     from ganaug.report import page, verdict
 
-    settings, prepared = project.settings, read_prepared(project.prepared)
-    trials = _read_trials(project)
+    settings, prepared = project.settings, prepared_now(project)
+    trials = _read_trials(project, prepared)
     labels, predictions = _read_predictions(project, [trial["trial"] for trial in trials])
     classes, metric = len(prepared.classes), settings.report.primary_metric
     gains = gain_figures(predictions, labels, classes, gain_pairs(settings.classify.arms), settings.report.confidence)
@@ -83,6 +83,8 @@ def gate(project: Project, markdown: bool) -> bool:
 
     summary = _read_summary(project)
     _check_current(project, summary)
+    if summary["dataset"]["draws"] == "tuning":
+        raise UserError('protocol.draws: must be report for the gate, got tuning; set it and run "dvc repro"')
     if not project.settings.gate:
         raise UserError("params.yaml: gate must list at least one rule, got none; add {gain: gan_vs_none, above: 0.0}")
     judged = judge(project.settings.gate, summary["gains"], summary["dataset"]["primary_metric"])
@@ -139,13 +141,21 @@ def _check_current(project: Project, summary: dict[str, Any]) -> None:
         )
 
 
-def _read_trials(project: Project) -> list[dict[str, Any]]:
+def _read_trials(project: Project, prepared: Prepared) -> list[dict[str, Any]]:
     names = project.settings.protocol.trial_names()
     if not any(project.trials.glob("*.json")):
         raise UserError(f'{project.trials}: must hold trials, but has none; run "ganaug classify" (or "dvc repro")')
-    return [
-        store.read_json(project.trials / f"{name}.json", 'run "ganaug classify" (or "dvc repro")') for name in names
-    ]
+    mend = 'run "ganaug classify" (or "dvc repro")'
+    trials = [store.read_json(project.trials / f"{name}.json", mend) for name in names]
+    for trial in trials:
+        for name in project.settings.classify.arms:
+            now = classify_key(project, prepared, trial["trial"], arm(name, project.settings.classify))
+            if trial["keys"].get(name) != now:
+                raise UserError(
+                    f"{project.trials}: arm {name} of trial {trial['trial']} is missing or of other settings "
+                    f"or images than there are now; {mend}"
+                )
+    return trials
 
 
 def _read_predictions(project: Project, trials: list[str]) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:

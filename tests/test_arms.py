@@ -94,7 +94,7 @@ def test_every_batch_has_the_same_size(name: ArmName) -> None:
         assert images.abs().max() <= 1 + 1e-5
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.9, 1.0])
 @pytest.mark.parametrize("filler", ["gan", "placebo"])
 def test_the_share_of_the_filler_is_exact(filler: ArmName, share: float) -> None:
     draw = drawing(filler, ClassifySpec(mix=Mix(share=share)))

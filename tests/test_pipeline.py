@@ -234,3 +234,38 @@ def test_an_earlier_protocols_images_do_not_stay(done: Project, tmp_path: Path) 
     assert {path.name for path in fewer.synth.iterdir()} == {"0", "release"}
     assert {path.name for path in fewer.models.iterdir()} == {"0", "release"}
     assert {path.name for path in fewer.trials.iterdir()} == {"0.json", "0.predictions.csv"}
+
+
+def test_a_report_of_trials_that_other_settings_made_is_refused(done: Project, tmp_path: Path) -> None:
+    """`ganaug report` alone, after a change: without the check the old figures would bear the new settings."""
+    other = copy_of(done, tmp_path, classifier={"steps": 13})
+    with pytest.raises(UserError, match="of other settings"):
+        reporting.report(other)
+
+
+def test_splits_of_another_protocol_are_refused(done: Project, tmp_path: Path) -> None:
+    """Tuning draws must not be published as reported ones by a change of the word alone."""
+    other = copy_of(done, tmp_path, protocol={"draws": "tuning"})
+    with pytest.raises(UserError, match="other settings of data or protocol"):
+        reporting.report(other)
+
+
+def test_images_of_a_generator_of_other_settings_are_refused(done: Project, tmp_path: Path) -> None:
+    other = copy_of(done, tmp_path, gan={"steps": 7})
+    with pytest.raises(UserError, match="other settings of gan"):
+        pipeline.synth_all(other, None, Progress(other.work.root / "progress"))
+
+
+def test_the_gate_does_not_judge_tuning_draws(tmp_path: Path) -> None:
+    made = project(tmp_path, protocol={"draws": "tuning"})
+    run(made)
+    with pytest.raises(UserError, match=r"protocol\.draws"):
+        reporting.gate(made, markdown=False)
+
+
+def test_a_training_that_diverges_is_not_a_verdict(tmp_path: Path) -> None:
+    made = project(tmp_path, gan={"generator_lr": 1e30, "discriminator_lr": 1e30, "steps": 20})
+    pipeline.prepare(made)
+    with pytest.raises(UserError, match="losses must stay finite"):
+        pipeline.train(made, "0", Progress(made.work.root / "progress"))
+    assert not made.generator("0").exists()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from annotated_types import Ge, Le, Len
+from annotated_types import Gt, Le, Len
 
 from ganaug import seeds
 from ganaug.classify.policies import Nothing, PolicySpec, TrivialAugment
@@ -29,7 +29,7 @@ ArmName = Literal["none", "classical", "gan", "gan+classical", "placebo", "place
 class Mix(Spec):
     """How a filler's images enter the batches."""
 
-    share: Annotated[float, Ge(0), Le(1)] = 0.5  # of each batch; the rest is real
+    share: Annotated[float, Gt(0), Le(1)] = 0.5  # of each batch; the rest is real
     augment: bool = False  # whether the classical policy distorts them too
 
 
@@ -101,7 +101,7 @@ def batches(
     from torch.nn import functional as F
 
     filling = {"gan": synthetic, "placebo": real, None: None}[chosen.filler]
-    count = round(batch_size * chosen.mix.share) if filling is not None else 0
+    count = max(1, round(batch_size * chosen.mix.share)) if filling is not None else 0
     pick_real, pick_filling = seeds.torch_rng(seed, "real"), seeds.torch_rng(seed, "filling")
     policy = chosen.policy.build(real[0].shape[1], classes)
     plain = Nothing().build(real[0].shape[1], classes)

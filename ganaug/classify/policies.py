@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-# torchvision draws from torch's global generator; the training loop seeds it for each arm and keeps it to itself.
+# torchvision draws from torch's global generator; arms.batches seeds it for each step and restores it afterwards.
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ganaug import device as devices
 from ganaug.classify.spec import ClassifierSpec
+from ganaug.errors import UserError
 from ganaug.pixels import to_float
 
 Draw = Callable[[int], tuple[Tensor, Tensor]]  # step -> float images (N, C, H, W) in [-1, 1], targets (N,) or (N, K)
@@ -42,5 +43,7 @@ def train_classifier(
 def predict(model: torch.nn.Module, images: NDArray[np.uint8], device: torch.device) -> NDArray[np.int64]:
     """uint8 images (N, H, W, C) -> the predicted class of each, (N,)."""
     pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-    parts = [model(to_float(part).to(device)).argmax(dim=1).cpu() for part in pixels.split(1024)]
-    return torch.cat(parts).numpy()
+    logits = torch.cat([model(to_float(part).to(device)) for part in pixels.split(1024)])
+    if not bool(logits.isfinite().all()):
+        raise UserError("classifier: its outputs must be finite, but are not: training diverged; lower classifier.lr")
+    return logits.argmax(dim=1).cpu().numpy()

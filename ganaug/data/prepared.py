@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ganaug import store
 from ganaug.data.protocols import Split
@@ -40,6 +40,7 @@ class Prepared:
     labels: NDArray[np.int64]
     pixels: list[str]
     classes: list[str]
+    made_with: dict[str, Any]  # the settings that it depends on
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -63,6 +64,7 @@ class Prepared:
 
 def write_prepared(
     folder: Path,
+    made_with: dict[str, Any],
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
     files: Sequence[str],
@@ -76,6 +78,7 @@ def write_prepared(
         rows = zip(files, (classes[label] for label in labels), pixels, strict=True)
         store.write_csv(part / "items.csv", ["file", "class", "sha256"], rows)
         store.write_json(part / "classes.json", list(classes))
+        store.write_json(part / "settings.json", made_with)
         for name, split in splits.items():
             store.write_json(part / "splits" / f"{name}.json", {"train": split.train, "test": split.test})
 
@@ -96,4 +99,5 @@ def read_prepared(folder: Path) -> Prepared:
     if len(items) != len(images):
         raise UserError(f"{folder}: must list as many items as images, got {len(items)} and {len(images)}; {_MEND}")
     labels = np.array([label for label, _ in items], np.int64)
-    return Prepared(folder, images, labels, [pixels for _, pixels in items], classes)
+    made_with = store.read_json(folder / "settings.json", _MEND)
+    return Prepared(folder, images, labels, [pixels for _, pixels in items], classes, made_with)

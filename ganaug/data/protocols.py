@@ -35,7 +35,8 @@ class Subsets(Spec):
 
     Each class is shuffled once and dealt in this order: test, tuning test, tuning draws, release, trial 0, trial 1, ...
     So a further trial leaves every other split as it was, and what tuning may look at is never in a reported trial,
-    whatever the other settings are. Of images with the same pixels only the first is dealt.
+    whatever ``trials`` and ``train_per_class`` are; with another seed or other sizes of the parts,
+    settings must be tuned anew. Of images with the same pixels only the first is dealt.
     """
 
     kind: Literal["subsets"] = "subsets"

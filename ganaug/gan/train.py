@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ganaug import device as devices
 from ganaug import seeds
+from ganaug.errors import UserError
 from ganaug.gan.networks import Discriminator, Generator
 from ganaug.gan.spec import GanSpec
 from ganaug.pixels import to_float, to_pixels
@@ -58,6 +59,11 @@ def train_gan(
         training.step(step)
         if step % log_every == 0 or step == spec.steps:
             row = {"step": float(step), **training.read_measures()}
+            if not all(math.isfinite(value) for value in row.values()):
+                raise UserError(
+                    f"gan: losses must stay finite, got {row['d_loss']} and {row['g_loss']} by step {step}; lower "
+                    "gan.generator_lr and gan.discriminator_lr"
+                )
             out.history.append(row)
             now = time.perf_counter()
             out.speed.append((step, spec.batch_size * (step - logged) / max(now - since, 1e-9)))

@@ -44,6 +44,7 @@ def render(
         dataset=summary["dataset"],
         metric_name=metric_name,
         sentences=verdict.sentences(summary),
+        confidence=f"{100 * summary['settings']['report']['confidence']:g}",
         answers={name: verdict.answer(figure) for name, figure in gains.items()},
         gain_rows=verdict.gain_rows(summary),
         arm_names=arms,

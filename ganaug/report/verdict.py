@@ -47,7 +47,7 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
 
 def _sentence(figure: Mapping[str, Any], where: str, metric: str) -> str:
     trials = f"{figure['trials']} trial{'s' * (figure['trials'] > 1)}"
-    evidence = f"{figure['confidence']:.0%} interval {interval(figure)}, {trials}"
+    evidence = f"{100 * figure['confidence']:g}% interval {interval(figure)}, {trials}"
     size = f"{abs(figure['mean']):.1f} points of {metric}"
     return {
         "gain": f"{where}, GAN images add {size} ({evidence}).",
