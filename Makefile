@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test lint benchmark clean
+.PHONY: repro test lint journey benchmark clean
 
 repro: .venv/installed
 	dvc repro
@@ -17,6 +17,9 @@ lint: .venv/installed-dev
 	ruff format --check .
 	mypy
 	lint-imports
+
+journey: .venv/installed-dev
+	python tests/journey.py
 
 benchmark: .venv/installed
 	python benchmarks/pipeline.py

@@ -21,14 +21,43 @@ Split = Annotated[str | None, typer.Option("--split", help="Only this split: a t
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project's folder; made if it is not there.")],
+    images: Annotated[
+        Path | None, typer.Option("--images", help="A folder (one folder a class), a CSV or Parquet table, or an NPZ.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="A worked example: digits or fashion-mnist.")] = None,
+    minutes: Annotated[float, typer.Option("--minutes", help="How long a run may take on this machine.")] = 20,
+    nested: Annotated[
+        bool, typer.Option("--nested", help="The first level of folders is the class, though images lie deeper.")
+    ] = False,
+    file: Annotated[str, typer.Option("--file", help="The table's column of files.")] = "file",
+    label: Annotated[str, typer.Option("--label", help="The table's column of class names.")] = "label",
+    split: Annotated[str, typer.Option("--split", help="The table's column of train, val or test.")] = "split",
+    group: Annotated[str, typer.Option("--group", help="The table's column of groups, such as patients.")] = "group",
+) -> None:
+    """Make a project of your images: looks at them, chooses settings, writes dvc.yaml and params.yaml.
+
+    Example: ganaug init lesions --images photos/
+    """
+    from ganaug import init as command
+    from ganaug.progress import Progress
+
+    columns = command.Columns(file, label, split, group)
+    command.init(folder, images, dataset, nested, columns, minutes, Progress(Path()))
+
+
+@app.command()
 def prepare() -> None:
     """Read the images and deal the splits into data/prepared/.
 
     Example: ganaug prepare
     """
     from ganaug import pipeline
+    from ganaug.progress import Progress
 
-    print(pipeline.prepare(pipeline.Project.here()))
+    project = pipeline.Project.here()
+    print(pipeline.prepare(project, Progress(project.work.root / "progress")))
 
 
 @app.command()
@@ -49,9 +78,14 @@ def synth(
     all_splits: Annotated[bool, typer.Option("--all", help="Every split, into data/synth/, for the arms.")] = False,
     split: Split = None,
     classes: Annotated[
-        list[str] | None, typer.Option("--class", help="A class name or index; repeatable. Left out: every class.")
+        list[str] | None,
+        typer.Option("--class", help="A class name or index, or NAME=N; repeatable. Left out: every class."),
     ] = None,
     n: Annotated[int, typer.Option("--n", help="Images of each class.")] = 100,
+    balance: Annotated[
+        str,
+        typer.Option("--balance", help="equal; none: in the train part's proportions; fill: up to its largest class."),
+    ] = "equal",
     out: Annotated[Path, typer.Option("--out", help="The folder to write to.")] = Path("synthetic"),
     output_format: Annotated[str, typer.Option("--format", help="png or npz.")] = "png",
     model: Annotated[Path, typer.Option("--model", help="The generator file.")] = Path(
@@ -62,10 +96,10 @@ def synth(
 ) -> None:
     """Make images of a class with the released generator. Image i is the same for any --n.
 
-    Example: ganaug synth --class 3 --n 5000
+    Example: ganaug synth --class 3 --n 5000, or: ganaug synth --class melanoma=300 --class nevus=50
     """
     if all_splits or split is not None:
-        if classes or overwrite or output_format != "png" or out != Path("synthetic"):
+        if classes or overwrite or balance != "equal" or output_format != "png" or out != Path("synthetic"):
             raise typer.BadParameter("--all and --split write data/synth/ for the arms; leave the other options out")
         from ganaug import pipeline
         from ganaug.progress import Progress
@@ -75,7 +109,7 @@ def synth(
     else:
         from ganaug import export
 
-        print(export.export(model, out, classes, n, seed, output_format, overwrite))
+        print(export.export(model, out, classes, n, balance, seed, output_format, overwrite))
 
 
 @app.command()

@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Lt
 from pydantic import TypeAdapter, ValidationError
 
-from ganaug.classify.arms import ClassifySpec
+from ganaug.classify.arms import ClassifySpec, gain_pairs
 from ganaug.classify.spec import ClassifierSpec
-from ganaug.data.protocols import ProtocolSpec, Subsets
-from ganaug.data.sources import Digits, SourceSpec
+from ganaug.data.protocols import ProtocolSpec
+from ganaug.data.spec import DataSpec
+from ganaug.data.subsets import Subsets
 from ganaug.device import DeviceName
 from ganaug.errors import UserError
 from ganaug.evaluate.gate import GateRule
@@ -23,17 +24,11 @@ from ganaug.synth import SynthSpec
 
 
 @dataclass(frozen=True)
-class DataSpec(Spec):
-    """The labelled images."""
-
-    source: SourceSpec = field(default_factory=Digits)
-
-
-@dataclass(frozen=True)
 class ReportSpec(Spec):
     """What the verdict speaks of."""
 
-    primary_metric: Literal["accuracy", "balanced_accuracy", "macro_f1"] = "accuracy"
+    # auto: accuracy, or balanced accuracy where some class has twice as many images to train on as another
+    primary_metric: Literal["auto", "accuracy", "balanced_accuracy", "macro_f1"] = "auto"
     confidence: Annotated[float, Gt(0), Lt(1)] = 0.95
 
 
@@ -73,13 +68,21 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
     """Settings from plain values. By way of JSON, whose strict reading takes lists for tuples and text for paths."""
     try:
         text = json.dumps(raw, allow_nan=False)
-        return TypeAdapter(Settings).validate_json(text, strict=True)
+        settings = TypeAdapter(Settings).validate_json(text, strict=True)
     except ValidationError as error:
         raise UserError(f"{name}: {_explain(error, raw)}") from None
     except (TypeError, ValueError) as error:
         raise UserError(
             f"{name}: values must be numbers, text, lists and keys, but {error}; correct the file"
         ) from None
+    gains = [f"{first}_vs_{second}" for first, second in gain_pairs(settings.classify.arms)]
+    for position, rule in enumerate(settings.gate):
+        if rule.gain not in gains:
+            raise UserError(
+                f"{name}: gate[{position}].gain: must be a gain of the arms that run ({', '.join(gains) or 'none'}), "
+                f'got "{rule.gain}"; correct it, or add its arms to classify.arms'
+            )
+    return settings
 
 
 def plain(spec: Spec | tuple[Any, ...]) -> Any:

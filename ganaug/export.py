@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from ganaug import store
 from ganaug.errors import UserError
+from ganaug.synth import Balance, SynthSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,16 +19,33 @@ if TYPE_CHECKING:
 
     from ganaug.synth import Sampler
 
+    _Chunks = Iterator[tuple[int, NDArray[np.uint8]]]
+
 MANIFEST = "manifest.csv"
 _COLUMNS = ["file", "class", "seed", "index"]
 
 
 def export(
-    model: Path, out: Path, classes: Sequence[str] | None, n: int, seed: int, output_format: str, overwrite: bool
+    model: Path,
+    out: Path,
+    classes: Sequence[str] | None,
+    n: int,
+    balance: str,
+    seed: int,
+    output_format: str,
+    overwrite: bool,
 ) -> str:
-    """Write ``n`` images of each class asked for, and a manifest, to ``out``. Returns a line on what was made."""
+    """Write images of each class asked for, and a manifest, to ``out``. Returns a line on what was made.
+
+    ``classes``: names or indices, each with a number of its own after ``=`` or not; ``balance`` spreads ``n`` as
+    ``synth.balance`` does, given the images that the generator learned from.
+    """
     if n < 1:
         raise UserError(f"--n: must be at least 1, got {n}; ask for one image or more")
+    if balance not in get_args(Balance):
+        raise UserError(
+            f'--balance: must be one of {", ".join(get_args(Balance))}, got "{balance}"; choose one of them'
+        )
     if output_format not in ("png", "npz"):
         raise UserError(f'--format: must be png or npz, got "{output_format}"; choose one of them')
     _check_out(out, overwrite)
@@ -36,29 +54,54 @@ def export(
     from ganaug.synth import load_sampler
 
     sampler = load_sampler(model)
-    labels, notes = _labels(classes, sampler.classes)
+    asked, notes = _asked(classes, sampler.classes)
+    spread = _spread(sampler, model, n, balance)
+    counts = {label: spread[label] if count is None else count for label, count in asked.items()}
+    if not any(counts.values()):
+        raise UserError(
+            "--balance fill: tops classes up to the largest, and no class asked for lacks images; use equal"
+        )
     where = device.resolve("auto")
     device.prepare(where)
-    chunks = ((label, chunk) for label in labels for chunk in sampler.images(label, n, seed, where))
+    chunks = ((label, chunk) for label, count in counts.items() for chunk in sampler.images(label, count, seed, where))
     part = out.resolve().parent / f".{out.resolve().name}.{uuid.uuid4().hex[:8]}.part"
     try:
         part.mkdir(parents=True)
         write = _write_png if output_format == "png" else _write_npz
-        store.write_csv(part / MANIFEST, _COLUMNS, write(part, sampler, chunks, n, seed))
+        store.write_csv(part / MANIFEST, _COLUMNS, write(part, sampler, chunks, counts, seed))
         _put_in_place(part, out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    names = ", ".join(sampler.classes[label] for label in labels)
-    return "".join(f"{note}\n" for note in notes) + f"{n * len(labels):,} images of class {names} in {out}/"
+    names = ", ".join(sampler.classes[label] for label, count in counts.items() if count)
+    return "".join(f"{note}\n" for note in notes) + f"{sum(counts.values()):,} images of class {names} in {out}/"
 
 
-def _labels(asked: Sequence[str] | None, classes: Sequence[str]) -> tuple[list[int], list[str]]:
-    """Class rows for names or indices; an exact name wins. Notes say which was taken where the two disagree."""
+def _spread(sampler: Sampler, model: Path, n: int, balance: str) -> list[int]:
+    """The images of each class, as ``synth.balance`` has them."""
+    learned = sampler.description.get("train_images") or dict.fromkeys(sampler.classes, 0)
+    if balance != "equal" and not any(learned.values()):
+        raise UserError(f"{model}: must say what it learned from for --balance {balance}, but is older; train it anew")
+    return list(SynthSpec(n, cast(Balance, balance)).counts(learned).values())
+
+
+def _asked(asked: Sequence[str] | None, classes: Sequence[str]) -> tuple[dict[int, int | None], list[str]]:
+    """{class row: number, if one was given} of words such as ``3``, ``cat`` or ``cat=50``.
+
+    An exact class name wins, then an index. Notes say which was taken where the two disagree.
+    """
     if not asked:
-        return list(range(len(classes))), []
-    labels: list[int] = []
+        return dict.fromkeys(range(len(classes))), []
+    labels: dict[int, int | None] = {}
     notes: list[str] = []
-    for word in asked:
+    for whole in asked:
+        word, count = whole, None
+        if whole not in classes and "=" in whole:
+            word, _, number = whole.rpartition("=")
+            if not (number.isdecimal() and int(number) > 0):
+                raise UserError(
+                    f'--class {whole}: a number of images must follow the last "=", got "{number}"; correct it'
+                )
+            count = int(number)
         index = int(word) if word.isdecimal() and int(word) < len(classes) else None
         if word in classes:
             label = classes.index(word)
@@ -71,8 +114,7 @@ def _labels(asked: Sequence[str] | None, classes: Sequence[str]) -> tuple[list[i
                 f'--class: must be a class name or an index of 0..{len(classes) - 1}, got "{word}"; '
                 f"the classes are {', '.join(classes)}"
             )
-        if label not in labels:
-            labels.append(label)
+        labels[label] = count
     return labels, notes
 
 
@@ -85,9 +127,9 @@ def folder_name(class_name: str) -> str:
 
 
 def _write_png(
-    folder: Path, sampler: Sampler, chunks: Iterator[tuple[int, NDArray[np.uint8]]], n: int, seed: int
+    folder: Path, sampler: Sampler, chunks: _Chunks, counts: Mapping[int, int], seed: int
 ) -> Iterator[list[Any]]:
-    digits = max(6, len(str(n - 1)))
+    digits = max(6, len(str(max(counts.values()) - 1)))
     index, last = 0, -1
     for label, chunk in chunks:
         if label != last:
@@ -102,7 +144,7 @@ def _write_png(
 
 
 def _write_npz(
-    folder: Path, sampler: Sampler, chunks: Iterator[tuple[int, NDArray[np.uint8]]], n: int, seed: int
+    folder: Path, sampler: Sampler, chunks: _Chunks, counts: Mapping[int, int], seed: int
 ) -> Iterator[list[Any]]:
     """One file with ``images`` (N, H, W, C), ``labels`` (N,) and the names of the ``classes``."""
     import numpy as np
@@ -112,8 +154,9 @@ def _write_npz(
     images = np.concatenate([chunk for _, chunk in made])
     with (folder / "images.npz").open("wb") as file:
         np.savez_compressed(file, images=images, labels=labels, classes=np.array(sampler.classes))
-    for row, label in enumerate(labels):
-        yield ["images.npz", sampler.classes[label], seed, row % n]
+    for label, count in counts.items():
+        for index in range(count):
+            yield ["images.npz", sampler.classes[label], seed, index]
 
 
 def _check_out(out: Path, overwrite: bool) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ganaug import __version__, config, seeds, store
 from ganaug.classify.arms import Arm, arm
 from ganaug.config import Settings
+from ganaug.data.gather import gather
 from ganaug.data.prepared import Prepared, read_prepared, write_prepared
-from ganaug.data.protocols import RELEASE
+from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.work import Work
 
@@ -64,23 +65,28 @@ class Project:
 # ---------------------------------------------------------------------------------------------------------- prepare
 
 
-def prepare(project: Project) -> str:
-    """Read the source, deal the splits. Returns a line that says what was found."""
+def prepare(project: Project, progress: Progress) -> str:
+    """Read the source, bring the images to one shape, deal the splits. Returns lines that say what was found."""
     import numpy as np
 
-    found = project.settings.data.source.load()
-    _check_images(found.images, found.labels, found.classes)
-    pixels = [store.digest(image) for image in found.images]
-    splits = project.settings.protocol.splits(found.labels, pixels, found.official_test, found.classes)
-    made_with = _prepared_with(project)
-    write_prepared(project.prepared, made_with, found.images, found.labels, found.files, pixels, found.classes, splits)
-    _, height, width, channels = found.images.shape
+    spec, protocol = project.settings.data, project.settings.protocol
+    with store.replacing(project.prepared) as folder, progress.counting("prepare") as on_done:
+        folder.mkdir()
+        data = gather(spec, folder / "images.npy", _processes(project.settings), on_done)
+        splits = protocol.splits(data.items())
+        write_prepared(folder, _prepared_with(project), data, splits)
+    found, size, channels = data.found, data.shape.size, data.shape.channels
     counts = np.bincount(found.labels, minlength=len(found.classes))
-    duplicates = len(pixels) - len(set(pixels))
-    return (
-        f"{len(found.images):,} images of {width}x{height} pixels, {channels} channel{'s' * (channels > 1)}, "
-        f"{len(found.classes)} classes of {counts.min():,} to {counts.max():,}; {duplicates} exact duplicates; "
-        f"{len(splits) - 1} trials and {RELEASE}"
+    notes = list(found.notes)
+    if data.broken:
+        notes.append(f"{len(data.broken)} broken images were skipped: {project.prepared / 'skipped.csv'} lists them")
+    return "\n".join(
+        [
+            f"{len(found.files):,} images of {size}x{size} pixels, {channels} channel{'s' * (channels > 1)}, "
+            f"{len(found.classes)} classes of {counts.min():,} to {counts.max():,}; "
+            f"{len(data.pixels) - len(set(data.pixels))} exact duplicates; {len(splits) - 1} trials and {RELEASE}",
+            *notes,
+        ]
     )
 
 
@@ -96,18 +102,6 @@ def prepared_now(project: Project) -> Prepared:
             f'{project.prepared}: was made with other settings of data or protocol than params.yaml; run "dvc repro"'
         )
     return prepared
-
-
-def _check_images(images: NDArray[np.uint8], labels: NDArray[np.int64], classes: Sequence[str]) -> None:
-    _, height, width, channels = images.shape
-    if height != width or not 8 <= height <= 128:
-        raise UserError(
-            f"data.source: images must be square, of 8 to 128 pixels a side, got {width}x{height}; resize them first"
-        )
-    if channels not in (1, 3):
-        raise UserError(f"data.source: images must have 1 or 3 channels, got {channels}; convert them first")
-    if len(classes) < 2:
-        raise UserError(f"data.source: must have at least 2 classes, got {len(classes)}; add the others")
 
 
 # ------------------------------------------------------------------------------------------------------------ train
@@ -169,6 +163,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
             "image_shape": list(prepared.image_shape),
             "gan": config.plain(settings.gan),
             "device": where.type,
+            "train_images": prepared.counts(prepared.split(name).train),
             "train_images_sha256": sorted(part.pixels),
         }
         save_generator(folder / "generator.safetensors", trained.generator, description)
@@ -205,9 +200,9 @@ def synth_all(project: Project, only: str | None, progress: Progress) -> None:
     tasks = [(_synth_split, (project, name)) for name in names]
     with progress.stage("synth", {name: name for name in names}, 1):
         for done in _in_parallel(project, tasks):
-            progress.finished(
-                done, f"{project.settings.synth.per_class} images of each of {len(prepared.classes)} classes"
-            )
+            counts = synthetic_counts(project, prepared, done).values()
+            each = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+            progress.finished(done, f"{each} images of each of {len(prepared.classes)} classes")
     for folder in project.synth.iterdir():  # of an earlier protocol
         if only is None and folder.name not in names:
             store.remove(folder)
@@ -226,15 +221,28 @@ def _synth_split(project: Project, name: str) -> str:
         raise UserError(
             f'{project.generator(name)}: was trained with other settings of gan than params.yaml has; run "dvc repro"'
         )
-    spec = project.settings.synth
+    seed, shape = project.settings.synth.seed, sampler.image_shape
+    counts = synthetic_counts(project, prepared_now(project), name)
     with store.replacing(project.synth / name) as folder:
         rows: list[list[Any]] = []
         for label, class_name in enumerate(sampler.classes):
-            images = np.concatenate(list(sampler.images(label, spec.per_class, spec.seed, where)))
+            none = np.empty((0, shape[1], shape[2], shape[0]), np.uint8)
+            images = np.concatenate([none, *sampler.images(label, counts[class_name], seed, where)])
             store.write_array(folder / f"{label}.npy", images)
-            rows += [[f"{label}.npy", class_name, spec.seed, index] for index in range(spec.per_class)]
+            rows += [[f"{label}.npy", class_name, seed, index] for index in range(len(images))]
         store.write_csv(folder / "manifest.csv", ["file", "class", "seed", "index"], rows)
     return name
+
+
+def synthetic_counts(project: Project, prepared: Prepared, name: str) -> dict[str, int]:
+    """{class: n}: how many synthetic images each class of a split gets."""
+    counts = project.settings.synth.counts(prepared.counts(prepared.split(name).train))
+    if not any(counts.values()):
+        raise UserError(
+            f"synth.balance: fill tops classes up to the largest, but all classes of split {name} have as many images; "
+            "set it to equal"
+        )
+    return counts
 
 
 def read_synthetic(project: Project, prepared: Prepared, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -243,6 +251,8 @@ def read_synthetic(project: Project, prepared: Prepared, name: str) -> tuple[NDA
 
     mend = 'run "ganaug synth --all" (or "dvc repro")'
     arrays = [store.read_array(project.synth / name / f"{label}.npy", mend) for label in range(len(prepared.classes))]
+    if [len(array) for array in arrays] != list(synthetic_counts(project, prepared, name).values()):
+        raise UserError(f"{project.synth / name}: holds other numbers of images than params.yaml asks for; {mend}")
     labels = [np.full(len(array), label, np.int64) for label, array in enumerate(arrays)]
     return np.concatenate(arrays), np.concatenate(labels)
 
@@ -256,7 +266,7 @@ def classify(project: Project, only: str | None, progress: Progress) -> None:
     trials = [name for name in _split_names(project, prepared, only) if name != RELEASE]
     if not trials:
         raise UserError(f'split "{RELEASE}": classify needs a trial, which has a test part; name a trial, such as 0')
-    arms = [arm(name, project.settings.classify) for name in project.settings.classify.arms]
+    arms = arms_of(project.settings)
     keys = {(trial, one.name): classify_key(project, prepared, trial, one) for trial in trials for one in arms}
     work = project.work
     missing = [(trial, one) for trial in trials for one in arms if not _done(work, keys[trial, one.name])]
@@ -270,13 +280,23 @@ def classify(project: Project, only: str | None, progress: Progress) -> None:
         _write_trial(project, prepared, trial, arms, keys)
 
 
+def arms_of(settings: Settings) -> list[Arm]:
+    """The arms that ``classify.arms`` lists, taken apart."""
+    return [arm(name, settings.classify, settings.synth.balance == "fill") for name in settings.classify.arms]
+
+
 def classify_key(project: Project, prepared: Prepared, trial: str, chosen: Arm) -> str:
     settings, split = project.settings, prepared.split(trial)
-    filling = store.digest(*read_synthetic(project, prepared, trial)) if chosen.filler == "gan" else None
+    filling: Any = None  # what the filler's images depend on, beside the train part
+    if chosen.filler == "gan":
+        filling = store.digest(*read_synthetic(project, prepared, trial))
+    elif chosen.filler in ("placebo", "smote"):
+        filling = synthetic_counts(project, prepared, trial)
     return project.work.key(
         "classify",
         {
             "classifier": config.plain(settings.classifier),
+            "code": settings.classifier.code_digest(),
             "arm": {
                 "filler": chosen.filler,
                 "policy": config.plain(chosen.policy),
@@ -284,7 +304,7 @@ def classify_key(project: Project, prepared: Prepared, trial: str, chosen: Arm) 
             },
             "train": prepared.part(split.train).digest(),
             "test": prepared.part(split.test).digest(),
-            "synthetic": filling,
+            "filling": filling,
             "seed": seeds.derive(settings.protocol.seed, "classify", trial),
         },
     )
@@ -297,6 +317,7 @@ def _done(work: Work, key: str) -> bool:
 def _classify_arm(project: Project, trial: str, chosen: Arm, key: str) -> tuple[str, str, float]:
     from ganaug import device
     from ganaug.classify.arms import batches
+    from ganaug.classify.fillers import filling
     from ganaug.classify.train import predict, train_classifier
 
     where = device.resolve(project.settings.device)
@@ -309,7 +330,9 @@ def _classify_arm(project: Project, trial: str, chosen: Arm, key: str) -> tuple[
     seed = seeds.derive(project.settings.protocol.seed, "classify", trial)
 
     def make(folder: Path) -> None:
-        draw = batches(chosen, (real.images, real.labels), synthetic, classes, spec.batch_size, seed)
+        counts = list(synthetic_counts(project, prepared, trial).values()) if chosen.filler else []
+        pool = filling(chosen, (real.images, real.labels), synthetic, counts, seed)
+        draw = batches(chosen, (real.images, real.labels), pool, classes, spec.batch_size, seed)
         channels, size, _ = prepared.image_shape
         model = train_classifier(draw, spec, channels, classes, size, seed, where)
         store.write_array(folder / "predictions.npy", predict(model, test.images, where))
@@ -369,13 +392,16 @@ def _in_parallel(project: Project, tasks: Sequence[tuple[Callable[..., Any], tup
 
 
 def _jobs(settings: Settings) -> int:
-    """``jobs``, or one a core (the cores this process may use), or one on a GPU."""
+    """``jobs``, or one a core, or one on a GPU."""
     if settings.jobs:
         return settings.jobs
-    import joblib
-
     from ganaug import device
 
-    if device.resolve(settings.device).type != "cpu":
-        return 1
-    return joblib.cpu_count()  # type: ignore[no-any-return]
+    return _processes(settings) if device.resolve(settings.device).type == "cpu" else 1
+
+
+def _processes(settings: Settings) -> int:
+    """``jobs``, or one a core (the cores this process may use)."""
+    import joblib
+
+    return settings.jobs or joblib.cpu_count()

@@ -39,6 +39,19 @@ class Progress:
             for key in tasks:
                 (self.folder / key).unlink(missing_ok=True)
 
+    @contextmanager
+    def counting(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        """A bar on a terminal, for work that is counted here: call what is given with (done, total)."""
+        if not sys.stdout.isatty():
+            yield lambda done, total: None
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns) as bar:
+            task = bar.add_task(name, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
     def finished(self, title: str, line: str) -> None:
         self._done += 1
         print(f"[{self._done}/{self._total}] {title}: {line}", flush=True)

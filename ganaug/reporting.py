@@ -6,31 +6,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganaug import __version__, config, store
-from ganaug.classify.arms import arm, gain_pairs
+from ganaug.classify.arms import gain_pairs
 from ganaug.data.prepared import Prepared
-from ganaug.data.protocols import RELEASE
+from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.evaluate.gate import Judged, judge
-from ganaug.pipeline import Project, classify_key, prepared_now, read_synthetic, train_key
+from ganaug.pipeline import Project, arms_of, classify_key, prepared_now, read_synthetic, train_key
 from ganaug.work import RECIPES
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ganaug.evaluate.gains import Tested
+
 _RUN = 'run "dvc repro"'
 
 
 def report(project: Project) -> str:
     """Write summary.json, metrics.json, report.html and the tables of plots. Returns verdict and path."""
-    from ganaug.evaluate.gains import arm_figures, gain_figures
+    from ganaug.evaluate.gains import Comparison
     from ganaug.report import page, verdict
 
     settings, prepared = project.settings, prepared_now(project)
+    protocol = settings.protocol
     trials = _read_trials(project, prepared)
-    labels, predictions = _read_predictions(project, [trial["trial"] for trial in trials])
-    classes, metric = len(prepared.classes), settings.report.primary_metric
-    gains = gain_figures(predictions, labels, classes, gain_pairs(settings.classify.arms), settings.report.confidence)
+    tested = _read_predictions(project, prepared, trials)
+    comparison = Comparison(tested, len(prepared.classes), protocol.shared_test, settings.report.confidence)
+    pairs = gain_pairs(settings.classify.arms)
+    learned = _train_images(prepared, [trial["trial"] for trial in trials])
+    metric = _primary_metric(settings.report.primary_metric, learned)
+    gains = comparison.gain_figures(pairs)
+    least, most = min(learned.values()), max(learned.values())
     summary: dict[str, Any] = {
         "schema": 1,
         "ganaug": __version__,
@@ -39,15 +46,18 @@ def report(project: Project) -> str:
             "name": settings.data.source.title(),
             "classes": prepared.classes,
             "image_shape": list(prepared.image_shape),
-            "protocol": settings.protocol.kind,
-            "draws": settings.protocol.draws,
+            "protocol": protocol.kind,
+            "protocol_text": protocol.describe(),
+            "draws": protocol.draws,
             "trials": len(trials),
-            "train_per_class": settings.protocol.train_per_class,
-            "test_images": len(labels),
+            "train_per_class": round(least) if most - least < 1 else None,
+            "train_images": learned,
+            "test_images": len({row for trial in trials for row in prepared.split(trial["trial"]).test}),
             "primary_metric": metric,
         },
-        "arms": arm_figures(predictions, labels, classes),
+        "arms": comparison.arm_figures(),
         "gains": gains,
+        "recall_gains": comparison.recall_gain_figures(pairs, prepared.classes),
         "gate": [_as_json(judged) for judged in judge(settings.gate, gains, metric)],
         "settings": _measured_settings(project),
     }
@@ -72,6 +82,9 @@ def show_verdict(project: Project) -> None:
     print()
     print(verdict.text_table(("gain (points)", "mean", "interval", "p", ""), verdict.gain_rows(summary)))
     print()
+    if verdict.rare_classes(summary):
+        print(verdict.text_table(*verdict.rare_rows(summary)))
+        print()
     for sentence in verdict.sentences(summary):
         print(sentence)
     print(f"report: {(project.reports / 'report.html').resolve()}")
@@ -148,27 +161,41 @@ def _read_trials(project: Project, prepared: Prepared) -> list[dict[str, Any]]:
     mend = 'run "ganaug classify" (or "dvc repro")'
     trials = [store.read_json(project.trials / f"{name}.json", mend) for name in names]
     for trial in trials:
-        for name in project.settings.classify.arms:
-            now = classify_key(project, prepared, trial["trial"], arm(name, project.settings.classify))
-            if trial["keys"].get(name) != now:
+        for one in arms_of(project.settings):
+            if trial["keys"].get(one.name) != classify_key(project, prepared, trial["trial"], one):
                 raise UserError(
-                    f"{project.trials}: arm {name} of trial {trial['trial']} is missing or of other settings "
+                    f"{project.trials}: arm {one.name} of trial {trial['trial']} is missing or of other settings "
                     f"or images than there are now; {mend}"
                 )
     return trials
 
 
-def _read_predictions(project: Project, trials: list[str]) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
-    """Labels (test images,) and each arm's predictions (trials, test images): all trials share the test part."""
+def _read_predictions(project: Project, prepared: Prepared, trials: list[dict[str, Any]]) -> list[Tested]:
     import numpy as np
 
-    tables = [store.read_table(project.trials / f"{trial}.predictions.csv") for trial in trials]
-    labels = np.array([int(row["label"]) for row in tables[0]], np.int64)
-    arms: dict[str, NDArray[np.int64]] = {
-        name: np.array([[int(row[name]) for row in table] for table in tables], np.int64)
-        for name in project.settings.classify.arms
-    }
-    return labels, arms
+    from ganaug.evaluate.gains import Tested
+
+    tested: list[Tested] = []
+    for trial in trials:
+        table = store.read_table(project.trials / f"{trial['trial']}.predictions.csv")
+        columns = {
+            name: np.array([int(row[name]) for row in table], np.int64)
+            for name in ("label", *project.settings.classify.arms)
+        }
+        tested.append(Tested(columns.pop("label"), columns, len(prepared.split(trial["trial"]).train)))
+    return tested
+
+
+def _train_images(prepared: Prepared, trials: list[str]) -> dict[str, float]:
+    """{class: images in the train part}, the mean over trials."""
+    counts = [prepared.counts(prepared.split(trial).train) for trial in trials]
+    return {name: round(sum(count[name] for count in counts) / len(counts), 2) for name in prepared.classes}
+
+
+def _primary_metric(asked: str, learned: dict[str, float]) -> str:
+    if asked != "auto":
+        return asked
+    return "balanced_accuracy" if max(learned.values()) >= 2 * min(learned.values()) else "accuracy"
 
 
 def _histories(project: Project) -> dict[str, list[dict[str, float]]]:
@@ -183,16 +210,20 @@ def _histories(project: Project) -> dict[str, list[dict[str, float]]]:
 
 def _examples(
     project: Project, prepared: Prepared, count: int = 10
-) -> list[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
+) -> list[tuple[str, NDArray[np.uint8], NDArray[np.uint8] | None]]:
     """Real images that the released generator learned from, and its first images, of every class."""
+    import numpy as np
+
     from ganaug.report.images import grid
 
-    part = prepared.part(prepared.split(RELEASE).train)
-    images, labels = read_synthetic(project, prepared, RELEASE)
-    return [
-        (name, grid([part.images[part.labels == label][:count]]), grid([images[labels == label][:count]]))
-        for label, name in enumerate(prepared.classes)
-    ]
+    rows = np.array(prepared.split(RELEASE).train)
+    synthetic, drawn = read_synthetic(project, prepared, RELEASE)
+    examples = []
+    for label, name in enumerate(prepared.classes):
+        real = prepared.part(rows[prepared.labels[rows] == label][:count].tolist()).images
+        made = synthetic[drawn == label][:count]
+        examples.append((name, grid([real]), grid([made]) if len(made) else None))
+    return examples
 
 
 # ------------------------------------------------------------------------------------------------------ writing
@@ -225,12 +256,14 @@ def _write_plot_tables(
     folder: Path, summary: dict[str, Any], trials: list[dict[str, Any]], histories: dict[str, list[dict[str, float]]]
 ) -> None:
     """What ``dvc plots show`` draws."""
+    from ganaug.report.page import mean_recall
+
     metric, classes = summary["dataset"]["primary_metric"], summary["dataset"]["classes"]
     arms = list(summary["arms"])
     with store.replacing(folder) as part:
         store.write_csv(
             part / "arms.csv",
-            ["trial", "arm", metric],
+            ["trial", "arm", "score"],
             [[trial["trial"], name, trial["arms"][name][metric]] for trial in trials for name in arms],
         )
         store.write_csv(
@@ -244,11 +277,7 @@ def _write_plot_tables(
         store.write_csv(
             part / "recall.csv",
             ["class", "arm", "recall"],
-            [
-                [one, name, sum(trial["arms"][name]["recall"][one] for trial in trials) / len(trials)]
-                for one in classes
-                for name in arms
-            ],
+            [[one, name, mean_recall(trials, name, one)] for one in classes for name in arms],
         )
         rows = [[split, *row.values()] for split, history in histories.items() for row in history]
         columns = next((list(history[0]) for history in histories.values() if history), ["step"])
@@ -257,8 +286,7 @@ def _write_plot_tables(
 
 def _timings(project: Project, prepared: Prepared) -> dict[str, Any]:
     """Measured seconds: the one file that differs from run to run, so it is kept out of DVC's cache."""
-    work, protocol = project.work, project.settings.protocol
-    arms = [arm(name, project.settings.classify) for name in project.settings.classify.arms]
+    work, protocol, arms = project.work, project.settings.protocol, arms_of(project.settings)
     return {
         "train": {name: work.timing("train", train_key(project, prepared, name)) for name in protocol.names()},
         "classify": {

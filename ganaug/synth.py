@@ -6,10 +6,10 @@ size, the last one padded, since convolutions round differently at another batch
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge
 
@@ -25,14 +25,31 @@ if TYPE_CHECKING:
     from ganaug.gan.networks import Generator
 
 CHUNK = 100
+Balance = Literal["none", "equal", "fill"]
 
 
 @dataclass(frozen=True)
 class SynthSpec(Spec):
-    """How many images of each class the arms may draw from, and the seed of their latents."""
+    """How many synthetic images each class gets, and the seed of their latents.
+
+    ``balance`` says how, given the images of each class in the train part. ``equal``: ``per_class`` of each. ``none``:
+    in the proportions of the train part, ``per_class`` on the average. ``fill``: what the class lacks of the largest
+    (``per_class`` plays no part).
+    """
 
     per_class: Annotated[int, Ge(1)] = 500
+    balance: Balance = "equal"
     seed: int = 0
+
+    def counts(self, train: Mapping[str, int]) -> dict[str, int]:
+        """{class: synthetic images} from {class: images of the train part}."""
+        if self.balance == "fill":
+            largest = max(train.values())
+            return {name: largest - count for name, count in train.items()}
+        if self.balance == "equal":
+            return dict.fromkeys(train, self.per_class)
+        mean = sum(train.values()) / len(train)
+        return {name: max(1, round(self.per_class * count / mean)) for name, count in train.items()}
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from expect import refused
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
 
-from ganaug.classify.arms import ArmName, ClassifySpec, Mix, arm, batches, gain_pairs
-from ganaug.classify.policies import Affine, CutMix, Nothing, TrivialAugment
+from ganaug import seeds
+from ganaug.classify.arms import ARMS, ClassifySpec, Mix, arm, batches, gain_pairs
+from ganaug.classify.fillers import FILLERS, filling
+from ganaug.classify.policies import POLICIES, Affine, CutMix, Nothing, PolicySpec, RandAugment, TrivialAugment
+from ganaug.config import check
 from ganaug.pixels import to_float
 
-NAMES = get_args(ArmName)
+NAMES = list(ARMS)
+every = pytest.mark.parametrize("name", NAMES)
 SPEC = ClassifySpec()
 CLASSES, SIZE = 4, 16
 
@@ -24,6 +32,14 @@ def part(first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 REAL, SYNTHETIC = part(0, 20), part(100, 40)
+SKEWED = (REAL[0], np.repeat(np.arange(CLASSES), [8, 5, 4, 3]))
+COUNTS = [10] * CLASSES  # of SYNTHETIC
+
+
+def pool_of(name: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    pool = filling(arm(name, SPEC), REAL, SYNTHETIC, COUNTS, seed)
+    assert pool is not None
+    return pool
 
 
 def levels(images: torch.Tensor) -> list[int]:
@@ -36,31 +52,86 @@ def rows_of(images: torch.Tensor, pool: tuple[np.ndarray, np.ndarray]) -> list[i
     return [next((row for row, one in enumerate(known) if torch.equal(one, image)), None) for image in images]
 
 
-def drawing(name: ArmName, spec: ClassifySpec = SPEC, seed: int = 0, size: int = SIZE) -> Any:
-    return batches(arm(name, spec), REAL, SYNTHETIC, CLASSES, size, seed)
+def drawing(name: str, spec: ClassifySpec = SPEC, seed: int = 0, size: int = SIZE) -> Any:
+    chosen = arm(name, spec)
+    return batches(chosen, REAL, filling(chosen, REAL, SYNTHETIC, COUNTS, seed), CLASSES, size, seed)
 
 
 # ------------------------------------------------------------------------------------------------------------- names
 
 
-def test_each_arm_taken_apart() -> None:
-    spec = ClassifySpec(classical=Affine(), mix=Mix(share=0.4), mix_with_classical=Mix(share=0.2))
-    found = {name: arm(name, spec) for name in NAMES}
-    assert {name: (one.filler, one.base) for name, one in found.items()} == {
-        "none": (None, "none"),
-        "classical": (None, "classical"),
-        "gan": ("gan", "none"),
-        "gan+classical": ("gan", "classical"),
-        "placebo": ("placebo", "none"),
-        "placebo+classical": ("placebo", "classical"),
+def test_the_family_of_arms() -> None:
+    assert set(FILLERS) == {"gan", "placebo", "oversample", "smote"}
+    assert set(POLICIES) == {"affine", "trivial-augment", "rand-augment", "cutmix", "mixup"}
+    assert len(NAMES) == (1 + len(FILLERS)) * (2 + len(POLICIES))
+    assert {"none", "classical", "mixup", "gan", "smote+classical", "oversample+trivial-augment"} <= set(NAMES)
+    assert set(SPEC.arms) == {"none", "classical", "gan", "gan+classical"}
+    for name in NAMES:
+        assert ClassifySpec(arms=(name,)).arms == (name,)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "+", "smoke", "nothing", "gan+", "+gan", "gan+none", "gan+gan", "mixup+gan", "gan+cutmix+mixup", "Gan"]
+)
+def test_other_names_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^none, a filler .*smote.*, a policy .*classical, .*mixup.* or filler"):
+        ClassifySpec(arms=("none", name))
+    with pytest.raises(ValueError, match=r"^none, a filler "):
+        arm(name, SPEC)
+    with refused("params.yaml: classify.arms[1]: must be none, a filler", f'got "{name}"; correct it'):
+        check({"classify": {"arms": ["none", name]}})
+
+
+def test_an_arm_that_is_named_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="named once each"):
+        ClassifySpec(arms=("gan", "none", "gan"))
+    with refused("params.yaml: classify", "must be arms that are named once each, got"):
+        check({"classify": {"arms": ["gan", "gan"]}})
+
+
+def test_some_arms_taken_apart() -> None:
+    spec = ClassifySpec(classical=CutMix(alpha=0.5))
+    known: dict[str, tuple[str | None, str, PolicySpec]] = {
+        "none": (None, "none", Nothing()),
+        "classical": (None, "classical", CutMix(alpha=0.5)),
+        "cutmix": (None, "cutmix", CutMix()),
+        "gan": ("gan", "none", Nothing()),
+        "gan+classical": ("gan", "classical", CutMix(alpha=0.5)),
+        "placebo": ("placebo", "none", Nothing()),
+        "oversample+rand-augment": ("oversample", "rand-augment", RandAugment()),
+        "smote+trivial-augment": ("smote", "trivial-augment", TrivialAugment()),
     }
-    for name, one in found.items():
-        assert one.name == name
-        assert one.policy == (Affine() if "classical" in name else Nothing())
-    assert [found[name].mix.share for name in NAMES] == [0, 0, 0.4, 0.2, 0.4, 0.2]
+    for name, parts in known.items():
+        one = arm(name, spec)
+        assert (one.name, one.filler, one.base, one.policy) == (name, *parts)
 
 
-def named(arms: tuple[ArmName, ...]) -> set[str]:
+@every
+def test_the_base_is_the_arm_without_its_filler(name: str) -> None:
+    one = arm(name, SPEC)
+    base = arm(one.base, SPEC)
+    assert base.filler is None
+    assert base.base == base.name == one.base
+    assert base.policy == one.policy
+    assert (one.filler is None) == (one.base == name)
+    assert one.policy.kind == {"none": "nothing", "classical": SPEC.classical.kind}.get(one.base, one.base)
+
+
+@pytest.mark.parametrize("by_counts", [False, True])
+@every
+def test_the_share_of_an_arm(name: str, by_counts: bool) -> None:
+    one, told = arm(name, SPEC, by_counts), ClassifySpec(mix=Mix(0.4, True), mix_with_classical=Mix(0.2, True))
+    if one.filler is None:
+        assert one.mix.share == arm(name, told, by_counts).mix.share == 0
+        return
+    if by_counts or one.filler == "oversample":
+        assert one.mix.share is None
+    else:
+        assert one.mix.share == (0.5 if one.base == "none" else 0.25)
+    assert arm(name, told, by_counts).mix == Mix(0.4 if one.base == "none" else 0.2, True)
+
+
+def named(arms: tuple[str, ...]) -> set[str]:
     pairs = gain_pairs(arms)
     assert len(pairs) == len(set(pairs))
     return {f"{name}_vs_{against}" for name, against in pairs}
@@ -77,37 +148,126 @@ def test_gains_speak_only_of_arms_that_ran() -> None:
     assert named(("classical", "gan+classical")) == {"gan+classical_vs_classical"}
     assert named(("gan", "classical")) == set()
     assert named(("none",)) == set()
-    assert "placebo+classical_vs_classical" in named(NAMES)
+    assert "placebo+classical_vs_classical" in named(("classical", "placebo+classical"))
+    assert named(("none", "mixup", "smote+mixup")) == {
+        "mixup_vs_none", "smote+mixup_vs_mixup", "smote+mixup_vs_none",
+    }  # fmt: skip
+
+
+def test_gan_images_are_compared_with_the_other_fillers_on_the_same_policy() -> None:
+    arms = ("none", "gan", "placebo", "smote", "classical", "smote+classical", "gan+classical", "oversample+mixup")
+    assert {pair for pair in named(arms) if not pair.endswith(("_vs_none", "_vs_classical"))} == {
+        "gan_vs_placebo", "gan_vs_smote", "gan+classical_vs_smote+classical",
+    }  # fmt: skip
+    assert named(("gan", "gan+mixup", "smote+cutmix")) == set()
+    assert named(("smote", "placebo", "oversample")) == set()
+
+
+def test_gains_of_every_arm() -> None:
+    pairs = gain_pairs(tuple(NAMES))
+    policies, others = 2 + len(POLICIES), len(FILLERS) - 1
+    bare, with_policy_only = len(FILLERS), policies - 1  # against none
+    with_both = 2 * len(FILLERS) * (policies - 1)  # against the policy, and against none
+    assert len(pairs) == bare + with_policy_only + with_both + others * policies
+    for name, against in pairs:
+        assert against == "none" or arm(name, SPEC).base == arm(against, SPEC).base
 
 
 # ----------------------------------------------------------------------------------------------------------- batches
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_batch_has_the_same_size(name: ArmName) -> None:
+@every
+def test_every_batch_has_the_same_size(name: str) -> None:
     draw = drawing(name)
     for step in range(3):
         images, targets = draw(step)
         assert images.shape == (SIZE, 1, 8, 8)
         assert images.dtype == torch.float32
-        assert len(targets) == SIZE
         assert images.abs().max() <= 1 + 1e-5
+        if name.endswith(("cutmix", "mixup")):
+            assert targets.shape == (SIZE, CLASSES)
+            assert targets.dtype == torch.float32
+            assert torch.allclose(targets.sum(dim=1), torch.ones(SIZE), atol=1e-5)
+        else:
+            assert targets.shape == (SIZE,)
+            assert targets.dtype == torch.int64
 
 
-@pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.9, 1.0])
-@pytest.mark.parametrize("filler", ["gan", "placebo"])
-def test_the_share_of_the_filler_is_exact(filler: ArmName, share: float) -> None:
+@pytest.mark.parametrize("policy", [Nothing(), Affine(), CutMix()], ids=lambda policy: policy.kind)
+@pytest.mark.parametrize("name", ["none", "classical", "gan", "gan+classical"])
+def test_batches_by_hand(name: str, policy: PolicySpec) -> None:
+    """The random streams that recorded results were made with: one for real rows, one for the pool, one a step."""
+    draw = drawing(name, ClassifySpec(classical=policy), seed=3)
+    count = {"none": 0, "classical": 0, "gan": 8, "gan+classical": 4}[name]
+    own = policy if "classical" in name else Nothing()
+    pick_real, pick_pool = seeds.torch_rng(3, "real"), seeds.torch_rng(3, "filling")
+    for step in range(3):
+        images, targets = draw(step)
+        rows = torch.randint(20, (SIZE - count,), generator=pick_real)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeds.derive(3, "policy", step))
+            seen = torch.from_numpy(REAL[0].transpose(0, 3, 1, 2))[rows]
+            first, labels = own.build(8, CLASSES)(seen, torch.from_numpy(REAL[1])[rows])
+        assert torch.equal(images[: SIZE - count], first)
+        assert torch.equal(targets[: SIZE - count], labels)
+        if count:
+            others = torch.randint(40, (count,), generator=pick_pool).tolist()
+            assert rows_of(images[SIZE - count :], SYNTHETIC) == others
+            given = torch.from_numpy(SYNTHETIC[1][others])
+            assert torch.equal(targets[SIZE - count :], F.one_hot(given, CLASSES) if labels.ndim == 2 else given)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.25, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("filler", ["gan", "placebo", "smote"])
+def test_the_share_of_the_filler_is_exact(filler: str, share: float) -> None:
     draw = drawing(filler, ClassifySpec(mix=Mix(share=share)))
-    count = round(share * SIZE)
+    count = max(1, round(share * SIZE))
     for step in range(5):
         images, _ = draw(step)
-        made = [row for row in rows_of(images, SYNTHETIC) if row is not None]
-        assert len(made) == (count if filler == "gan" else 0)
-        assert len([row for row in rows_of(images, REAL) if row is not None]) == SIZE - len(made)
+        assert None not in rows_of(images[SIZE - count :], pool_of(filler))
+        assert None not in rows_of(images[: SIZE - count], REAL)
+        if filler == "gan":
+            assert rows_of(images[: SIZE - count], SYNTHETIC) == [None] * (SIZE - count)
+
+
+@pytest.mark.parametrize("name", ["gan", "gan+affine"])
+@given(pool=st.integers(1, 60), real=st.integers(1, 60), size=st.integers(1, 32))
+def test_a_share_by_counts_is_that_of_the_pool_among_all_images(name: str, pool: int, real: int, size: int) -> None:
+    draw = batches(arm(name, SPEC, by_counts=True), part(0, real), part(100, pool), CLASSES, size, 0)
+    images, _ = draw(0)
+    count = max(1, round(size * pool / (pool + real)))
+    assert len(images) == size
+    assert None not in rows_of(images[size - count :], part(100, pool))
+    assert rows_of(images[: size - count], part(100, pool)) == [None] * (size - count)
+
+
+def test_oversampling_shows_every_class_equally_often() -> None:
+    chosen = arm("oversample", SPEC)
+    pool = filling(chosen, SKEWED, None, [0] * CLASSES, 0)
+    draw = batches(chosen, SKEWED, pool, CLASSES, 64, 0)
+    seen = sum(F.one_hot(draw(step)[1], CLASSES).sum(dim=0) for step in range(300))
+    plain = batches(arm("none", SPEC), SKEWED, None, CLASSES, 64, 0)
+    before = sum(F.one_hot(plain(step)[1], CLASSES).sum(dim=0) for step in range(300))
+    assert isinstance(seen, torch.Tensor)
+    assert isinstance(before, torch.Tensor)
+    assert (seen / seen.sum()).tolist() == pytest.approx([0.25] * CLASSES, abs=0.01)
+    assert (before / before.sum()).tolist() == pytest.approx([0.4, 0.25, 0.2, 0.15], abs=0.01)
+
+
+@every
+def test_without_images_in_the_pool_batches_are_those_of_the_base(name: str) -> None:
+    chosen = arm(name, SPEC)
+    nothing = (REAL[0][:0], REAL[1][:0])
+    base = batches(arm(chosen.base, SPEC), REAL, None, CLASSES, SIZE, 0)(0)
+    for pool in (nothing, None):
+        for by_counts in (False, True):
+            made = batches(arm(name, SPEC, by_counts), REAL, pool, CLASSES, SIZE, 0)(0)
+            assert torch.equal(made[0], base[0])
+            assert torch.equal(made[1], base[1])
 
 
 @pytest.mark.parametrize("name", ["none", "gan", "placebo"])
-def test_labels_belong_to_their_images(name: ArmName) -> None:
+def test_labels_belong_to_their_images(name: str) -> None:
     images, targets = drawing(name)(0)
     for level, label in zip(levels(images), targets.tolist(), strict=True):
         row, pool = (level - 100, SYNTHETIC) if level >= 100 else (level, REAL)
@@ -115,11 +275,11 @@ def test_labels_belong_to_their_images(name: ArmName) -> None:
 
 
 @pytest.mark.parametrize("name", ["gan+classical", "placebo+classical"])
-def test_the_filler_stays_clean_unless_it_is_to_be_augmented(name: ArmName) -> None:
+def test_the_filler_stays_clean_unless_it_is_to_be_augmented(name: str) -> None:
     strong = Affine(rotate_degrees=180, shift=0.5)
     clean = ClassifySpec(classical=strong, mix_with_classical=Mix(share=0.5, augment=False))
     distorted = ClassifySpec(classical=strong, mix_with_classical=Mix(share=0.5, augment=True))
-    pool = SYNTHETIC if name.startswith("gan") else REAL
+    pool = pool_of(name)
     images, targets = drawing(name, clean)(0)
     rows = rows_of(images[SIZE // 2 :], pool)
     assert None not in rows
@@ -144,17 +304,17 @@ def test_real_images_are_the_same_in_arms_of_one_share() -> None:
         assert torch.equal(in_gan[0][half:], in_both[0][half:])  # the same synthetic images, clean in both
 
 
-@pytest.mark.parametrize("name", ["placebo", "placebo+classical", "none", "classical"])
-def test_arms_without_gan_images_do_not_look_at_them(name: ArmName) -> None:
-    with_them = batches(arm(name, SPEC), REAL, SYNTHETIC, CLASSES, SIZE, 0)
+@pytest.mark.parametrize("name", ["none", "classical", "mixup"])
+def test_arms_without_a_filler_do_not_look_at_a_pool(name: str) -> None:
+    with_pool = batches(arm(name, SPEC), REAL, SYNTHETIC, CLASSES, SIZE, 0)
     without = batches(arm(name, SPEC), REAL, None, CLASSES, SIZE, 0)
     for step in range(3):
-        assert torch.equal(with_them(step)[0], without(step)[0])
-        assert torch.equal(with_them(step)[1], without(step)[1])
+        assert torch.equal(with_pool(step)[0], without(step)[0])
+        assert torch.equal(with_pool(step)[1], without(step)[1])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_seed_decides(name: ArmName) -> None:
+@every
+def test_the_seed_decides(name: str) -> None:
     one, same, other = drawing(name, seed=1), drawing(name, seed=1), drawing(name, seed=2)
     for step in range(2):
         images, targets = one(step)
@@ -165,16 +325,16 @@ def test_the_seed_decides(name: ArmName) -> None:
         assert not torch.equal(images, other_images)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_global_random_state_is_left_alone(name: ArmName) -> None:
+@every
+def test_the_global_random_state_is_left_alone(name: str) -> None:
     draw = drawing(name, ClassifySpec(classical=TrivialAugment()))
     before = torch.get_rng_state()
     draw(0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_pools_are_left_alone(name: ArmName) -> None:
+@every
+def test_the_pools_are_left_alone(name: str) -> None:
     before = [array.copy() for array in (*REAL, *SYNTHETIC)]
     drawing(name)(0)
     assert all((array == old).all() for array, old in zip((*REAL, *SYNTHETIC), before, strict=True))
@@ -192,6 +352,9 @@ def test_steps_differ() -> None:
 def test_labels_mix_with_a_mixing_policy(augment: bool) -> None:
     mixing = ClassifySpec(classical=CutMix(), mix_with_classical=Mix(share=0.25, augment=augment))
     images, targets = drawing("gan+classical", mixing)(0)
+    by_name = drawing("gan+cutmix", mixing)(0)
+    assert torch.equal(images, by_name[0])
+    assert torch.equal(targets, by_name[1])
     assert images.shape[0] == SIZE
     assert targets.shape == (SIZE, CLASSES)
     assert torch.allclose(targets.sum(dim=1), torch.ones(SIZE), atol=1e-5)

@@ -28,7 +28,7 @@ SMALL: dict[str, Any] = {
 }
 
 
-def project(root: Path, **changes: dict[str, Any] | int) -> Project:
+def project(root: Path, **changes: Any) -> Project:
     """A project with the small settings, whose groups may be changed key by key."""
     raw = {key: dict(value) if isinstance(value, dict) else value for key, value in SMALL.items()}
     for key, change in changes.items():
@@ -38,7 +38,7 @@ def project(root: Path, **changes: dict[str, Any] | int) -> Project:
 
 def run(made: Project) -> None:
     progress = Progress(made.work.root / "progress")
-    pipeline.prepare(made)
+    pipeline.prepare(made, progress)
     pipeline.train(made, None, progress)
     pipeline.synth_all(made, None, progress)
     pipeline.classify(made, None, progress)
@@ -147,7 +147,7 @@ def test_no_image_outside_the_train_part_reaches_a_generator(done: Project, tmp_
 def test_one_more_trial_trains_one_more_gan(done: Project, tmp_path: Path) -> None:
     more = copy_of(done, tmp_path, protocol={"trials": 3})
     before = finished(more, "train")
-    pipeline.prepare(more)
+    pipeline.prepare(more, Progress(more.work.root / "progress"))
     pipeline.train(more, None, Progress(more.work.root / "progress"))
     assert len(finished(more, "train") - before) == 1
     assert more.generator("1").read_bytes() == done.generator("1").read_bytes()
@@ -165,7 +165,7 @@ def test_finished_splits_are_not_done_again_after_an_interruption(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = project(tmp_path)
-    pipeline.prepare(made)
+    pipeline.prepare(made, Progress(made.work.root / "progress"))
     real = pipeline._train_split
     trained: list[str] = []
 
@@ -190,8 +190,13 @@ def test_finished_splits_are_not_done_again_after_an_interruption(
 
 def test_the_placebo_does_not_pass_the_gate(tmp_path: Path) -> None:
     """The trial's own real images in the place of synthetic ones: whatever the gate lets through here is a fault."""
-    made = project(tmp_path, classify={"arms": ["none", "placebo"]}, classifier={"steps": 60}, protocol={"trials": 4})
-    made = Project(made.root, config.check({**config.plain(made.settings), "gate": [{"gain": "placebo_vs_none"}]}))
+    made = project(
+        tmp_path,
+        classify={"arms": ["none", "placebo"]},
+        classifier={"steps": 60},
+        protocol={"trials": 4},
+        gate=[{"gain": "placebo_vs_none"}],
+    )
     run(made)
     assert reporting.gate(made, markdown=False) is False
 
@@ -265,7 +270,7 @@ def test_the_gate_does_not_judge_tuning_draws(tmp_path: Path) -> None:
 
 def test_a_training_that_diverges_is_not_a_verdict(tmp_path: Path) -> None:
     made = project(tmp_path, gan={"generator_lr": 1e30, "discriminator_lr": 1e30, "steps": 20})
-    pipeline.prepare(made)
+    pipeline.prepare(made, Progress(made.work.root / "progress"))
     with pytest.raises(UserError, match="losses must stay finite"):
         pipeline.train(made, "0", Progress(made.work.root / "progress"))
     assert not made.generator("0").exists()

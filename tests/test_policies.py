@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torchvision.transforms import v2
 
-from ganaug.classify.policies import Affine, CutMix, MixUp, Nothing, PolicySpec, RandAugment, TrivialAugment
+from ganaug.classify.policies import POLICIES, Affine, CutMix, MixUp, Nothing, PolicySpec, RandAugment, TrivialAugment
 from ganaug.pixels import to_float
 
 MEMBERS = get_args(get_args(PolicySpec)[0])
@@ -31,6 +34,10 @@ def applied(spec: Any, images: torch.Tensor, targets: torch.Tensor, seed: int = 
 def test_the_union_holds_the_known_policies() -> None:
     assert {Nothing, Affine, TrivialAugment, RandAugment, CutMix, MixUp} <= set(MEMBERS)
     assert len({kind().kind for kind in MEMBERS}) == len(MEMBERS)
+    assert {name: kind() for name, kind in POLICIES.items()} == {
+        "affine": Affine(), "trivial-augment": TrivialAugment(), "rand-augment": RandAugment(), "cutmix": CutMix(),
+        "mixup": MixUp(),
+    }  # fmt: skip
 
 
 @every
@@ -103,10 +110,15 @@ def test_affine_shifts_within_its_bounds() -> None:
         assert int(moved.max()) == 4
 
 
+def transform_of(spec: Any, side: int) -> Any:
+    """torchvision's transform of one image, from the closure of the built policy."""
+    (transform,) = [cell.cell_contents for cell in spec.build(side, CLASSES).__closure__]
+    return transform
+
+
 def trivial_space(spec: TrivialAugment, side: int) -> dict[str, tuple[torch.Tensor, bool]]:
     """The operations of the built policy with their magnitudes, from the transform in its closure."""
-    policy = spec.build(side, CLASSES)
-    (transform,) = [cell.cell_contents for cell in policy.__closure__]  # type: ignore[attr-defined]
+    transform = transform_of(spec, side)
     return {
         name: (magnitudes(31, side, side), signed)
         for name, (magnitudes, signed) in transform._AUGMENTATION_SPACE.items()
@@ -163,3 +175,53 @@ def test_mixup_labels_are_weights() -> None:
     made, soft = applied(MixUp(alpha=1.0), images, targets)
     assert torch.allclose(made[:, 0, 3, 3], soft @ levels, atol=1e-5)
     assert (soft.max(dim=1).values < 1).any()
+
+
+flipping = pytest.mark.parametrize("kind", [Affine, TrivialAugment, RandAugment], ids=lambda kind: kind.__name__)
+
+
+def one_by_one(transforms: list[Any], images: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    """What the transforms make of each image in turn, by torchvision alone."""
+    done = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for image in images:
+            pillow = Image.fromarray(image[0].numpy())
+            for transform in transforms:
+                pillow = transform(pillow)
+            done.append(torch.from_numpy(np.array(pillow))[None])
+    return to_float(torch.stack(done))
+
+
+@flipping
+def test_a_policy_flips_first_and_only_if_asked_to(kind: Any) -> None:
+    images, targets = batch(channels=1, side=16)
+    plain = transform_of(kind(), 16)
+    flip = v2.RandomHorizontalFlip()
+    assert torch.equal(applied(kind(), images, targets)[0], one_by_one([plain], images))
+    assert torch.equal(applied(kind(flip=False), images, targets)[0], one_by_one([plain], images))
+    assert torch.equal(applied(kind(flip=True), images, targets)[0], one_by_one([flip, plain], images))
+
+
+def test_the_plain_policies_are_torchvisions() -> None:
+    images, targets = batch(channels=1, side=16)
+    bilinear = v2.InterpolationMode.BILINEAR
+    affine = v2.RandomAffine(10, (0.1, 0.1), (0.9, 1.1), 5, bilinear)
+    assert torch.equal(applied(Affine(), images, targets)[0], one_by_one([affine], images))
+    rand_augment = v2.RandAugment(2, 9, interpolation=bilinear)
+    assert torch.equal(applied(RandAugment(), images, targets)[0], one_by_one([rand_augment], images))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_half_of_the_images_are_mirrored_left_to_right(channels: int) -> None:
+    images, targets = batch(400, channels)
+    still = Affine(rotate_degrees=0, shift=0, scale=0, shear_degrees=0, flip=True)
+    made, same = applied(still, images, targets)
+    asis, mirrored = (to_float(one) for one in (images, images.flip(3)))
+    which = [
+        (torch.allclose(one, a, atol=1 / 127), torch.allclose(one, b, atol=1 / 127))
+        for one, a, b in zip(made, asis, mirrored, strict=True)
+    ]
+    assert all(a != b for a, b in which)
+    assert 160 < sum(b for _, b in which) < 240
+    assert torch.equal(same, targets)

@@ -1,48 +1,75 @@
 """The arms: recipes for training the same classifier, which differ in what each batch holds.
 
-An arm's name says what it is: a filler that takes a share of each batch (``gan``: synthetic images; ``placebo``: the
-trial's own real images again, which must show no gain), with or without ``+classical``, the classical policy. Without a
-filler the arms are called ``none`` and ``classical``.
+An arm's name says what it is: ``[filler][+policy]``. The filler takes a share of each batch (``gan``: synthetic images;
+the others are in fillers.py); the policy distorts what the classifier sees (``classical``: the one that
+``classify.classical`` sets up; any other by its name, as it comes). With neither, the arm is called ``none``.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Gt, Le, Len
+from pydantic import AfterValidator
 
 from ganaug import seeds
-from ganaug.classify.policies import Nothing, PolicySpec, TrivialAugment
+from ganaug.classify.fillers import FILLERS
+from ganaug.classify.policies import POLICIES, Nothing, PolicySpec, TrivialAugment
 from ganaug.settings import Spec
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
-ArmName = Literal["none", "classical", "gan", "gan+classical", "placebo", "placebo+classical"]
+    from ganaug.classify.fillers import Pool
+
+# Every arm there is: its name -> (filler, policy).
+ARMS: dict[str, tuple[str | None, str | None]] = {
+    "+".join(filter(None, parts)) or "none": parts
+    for parts in itertools.product((None, *FILLERS), (None, "classical", *POLICIES))
+}
+
+
+def _known(name: str) -> str:
+    if name not in ARMS:
+        raise ValueError(
+            f"none, a filler ({', '.join(FILLERS)}), a policy (classical, {', '.join(POLICIES)}) or filler+policy"
+        )
+    return name
 
 
 @dataclass(frozen=True)
 class Mix(Spec):
     """How a filler's images enter the batches."""
 
-    share: Annotated[float, Gt(0), Le(1)] = 0.5  # of each batch; the rest is real
-    augment: bool = False  # whether the classical policy distorts them too
+    # Of each batch; the rest is real. Left out: 0.5, or 0.25 on top of a policy; where images top classes up, what the
+    # counts give.
+    share: Annotated[float, Gt(0), Le(1)] | None = None
+    augment: bool = False  # whether the policy distorts them too
+
+
+ALL_REAL = Mix(share=0)  # of an arm without a filler; no setting can say so
 
 
 @dataclass(frozen=True)
 class ClassifySpec(Spec):
     """The arms to run and what they are made of."""
 
-    arms: Annotated[tuple[ArmName, ...], Len(1)] = ("none", "classical", "gan", "gan+classical")
+    arms: Annotated[tuple[Annotated[str, AfterValidator(_known)], ...], Len(1)] = (
+        "none",
+        "classical",
+        "gan",
+        "gan+classical",
+    )
     classical: PolicySpec = field(default_factory=TrivialAugment)
     mix: Mix = field(default_factory=Mix)
-    mix_with_classical: Mix = field(default_factory=lambda: Mix(share=0.25))
+    mix_with_classical: Mix = field(default_factory=Mix)  # of every filler+policy
 
     def __post_init__(self) -> None:
+        for name in self.arms:
+            _known(name)
         if len(set(self.arms)) < len(self.arms):
             raise ValueError("arms that are named once each")
 
@@ -51,35 +78,41 @@ class ClassifySpec(Spec):
 class Arm:
     """One arm, taken apart. ``base`` is the arm without its filler: what a gain is measured against."""
 
-    name: ArmName
-    filler: Literal["gan", "placebo"] | None
+    name: str
+    filler: str | None  # one of FILLERS
     policy: PolicySpec
-    mix: Mix
-    base: ArmName
+    mix: Mix  # with its share resolved; None: what the counts give
+    base: str
 
 
-def arm(name: ArmName, spec: ClassifySpec) -> Arm:
-    filler_name, _, classical = name.partition("+")
-    with_classical = name == "classical" or classical == "classical"
-    filler: Literal["gan", "placebo"] | None = None
-    if filler_name in ("gan", "placebo"):
-        filler = "gan" if filler_name == "gan" else "placebo"
+def arm(name: str, spec: ClassifySpec, by_counts: bool = False) -> Arm:
+    """``by_counts``: the fillers top classes up, so what they add, and not a fixed share, is the dose."""
+    filler, policy = ARMS[_known(name)]
+    mix = ALL_REAL
+    if filler:
+        mix = spec.mix_with_classical if policy else spec.mix
+        if mix.share is None and not by_counts and filler != "oversample":
+            mix = replace(mix, share=0.25 if policy else 0.5)
     return Arm(
         name=name,
         filler=filler,
-        policy=spec.classical if with_classical else Nothing(),
-        mix=(spec.mix_with_classical if with_classical else spec.mix) if filler else Mix(share=0),
-        base="classical" if with_classical else "none",
+        policy=spec.classical if policy == "classical" else POLICIES[policy]() if policy else Nothing(),
+        mix=mix,
+        base=policy or "none",
     )
 
 
-def gain_pairs(arms: tuple[ArmName, ...]) -> list[tuple[ArmName, ArmName]]:
-    """The (arm, against) pairs that a report compares: each arm with its base, and with ``none``."""
-    spec = ClassifySpec()
-    pairs: list[tuple[ArmName, ArmName]] = []
+def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The (arm, against) pairs that a report compares.
+
+    Each arm with its base and with ``none``, and each arm of GAN images with the other fillers on the same policy.
+    """
+    pairs: list[tuple[str, str]] = []
     for name in arms:
-        pairs += [(name, arm(name, spec).base), (name, "none")]
-    return list(dict.fromkeys((name, base) for name, base in pairs if name != base and base in arms))
+        filler, policy = ARMS[name]
+        rivals = [other for other in arms if ARMS[other][0] and ARMS[other][1] == policy] if filler == "gan" else []
+        pairs += [(name, against) for against in (policy or "none", "none", *rivals)]
+    return list(dict.fromkeys((name, against) for name, against in pairs if name != against and against in arms))
 
 
 Batch = Callable[[int], "tuple[Tensor, Tensor]"]
@@ -87,21 +120,23 @@ Batch = Callable[[int], "tuple[Tensor, Tensor]"]
 
 def batches(
     chosen: Arm,
-    real: tuple[NDArray[np.uint8], NDArray[np.int64]],
-    synthetic: tuple[NDArray[np.uint8], NDArray[np.int64]] | None,
+    real: Pool,
+    filling: Pool | None,
     classes: int,
     batch_size: int,
     seed: int,
 ) -> Batch:
     """The batches that an arm trains on: uint8 images (N, H, W, C) and labels (N,) in, step -> batch out.
 
-    Every arm has the same batch size; the real images of a step are the same in arms of one share.
+    ``filling`` is the pool that the filler's share of a batch is drawn from; without images there, batches are all
+    real. Every arm has the same batch size; the real images of a step are the same in arms of one share.
     """
     import torch
     from torch.nn import functional as F
 
-    filling = {"gan": synthetic, "placebo": real, None: None}[chosen.filler]
-    count = max(1, round(batch_size * chosen.mix.share)) if filling is not None else 0
+    pool = len(filling[0]) if filling is not None else 0
+    share = chosen.mix.share if chosen.mix.share is not None else pool / (pool + len(real[0]))
+    count = max(1, round(batch_size * share)) if pool and share else 0
     pick_real, pick_filling = seeds.torch_rng(seed, "real"), seeds.torch_rng(seed, "filling")
     policy = chosen.policy.build(real[0].shape[1], classes)
     plain = Nothing().build(real[0].shape[1], classes)
@@ -127,7 +162,7 @@ def batches(
     return draw
 
 
-def _tensors(part: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> tuple[Tensor, Tensor]:
+def _tensors(part: Pool) -> tuple[Tensor, Tensor]:
     import numpy as np
     import torch
 

@@ -1,10 +1,18 @@
-"""The downstream classifier."""
+"""The downstream classifiers that come with the package."""
 
 from __future__ import annotations
 
-from typing import cast
+import textwrap
+from http.client import HTTPException
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganaug.errors import UserError
 
 
 class SmallCNN(nn.Module):
@@ -32,3 +40,92 @@ class SmallCNN(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return cast(Tensor, self.head(self.features(images).flatten(1)))
+
+
+def resnet18(channels: int, classes: int, image_size: int) -> nn.Module:
+    """torchvision's ResNet-18, untrained, for images (N, channels, size, size).
+
+    Under 64 pixels it has the stem that He 2016 (section 4.2) gives the networks for CIFAR-10, a 3x3 convolution of
+    stride 1 without pooling: the published one (7x7, stride 2, pooling) leaves 2x2 of an 8x8 image to the first block.
+    """
+    from torchvision.models import resnet18 as published
+
+    net: nn.Module = published(num_classes=classes)
+    small = image_size < 64
+    if small or channels != 3:
+        kernel, stride, padding = (3, 1, 1) if small else (7, 2, 3)
+        stem = nn.Conv2d(channels, 64, kernel, stride, padding, bias=False)
+        nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")  # as torchvision starts all of them
+        net.conv1 = stem
+    if small:
+        net.maxpool = nn.Identity()
+    return net
+
+
+class PretrainedResNet18(nn.Module):
+    """torchvision's ResNet-18 with published weights and a new last layer: images (N, 1 or 3, size, size) -> logits.
+
+    It gets what it was trained on: gray images as three equal channels, and ImageNet's mean and deviation in the place
+    of [-1, 1]. Images under 64 pixels are enlarged to 64 (bilinear), so that 2x2 are left of them before the mean; more
+    may serve the accuracy, but twice the side is four times the cost.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, classes: int, image_size: int, weights: str) -> None:
+        super().__init__()
+        from torchvision.models import resnet18 as published
+
+        chosen = _weights_named(weights)
+        self.net = published()
+        _load(self.net, chosen, weights)
+        self.net.fc = nn.Linear(self.net.fc.in_features, classes)
+        expected = chosen.transforms()
+        self.register_buffer("mean", torch.tensor(expected.mean).reshape(1, 3, 1, 1))
+        self.register_buffer("deviation", torch.tensor(expected.std).reshape(1, 3, 1, 1))
+        self.enlarge = image_size < 64
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = ((images.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.deviation
+        if self.enlarge:
+            images = F.interpolate(images, size=(64, 64), mode="bilinear", align_corners=False)
+        return cast(Tensor, self.net(images))
+
+
+def _weights_named(name: str) -> Any:
+    from torchvision.models import ResNet18_Weights
+
+    known = ResNet18_Weights.__members__  # DEFAULT, an alias, among them
+    if name not in known:
+        raise UserError(f'classifier.weights: must be one of {", ".join(known)}, got "{name}"; correct it')
+    return known[name]
+
+
+def _load(net: nn.Module, weights: Any, name: str) -> None:
+    """The weights from torch hub's cache, or from the network into it: whole and with the right hash, or not at all."""
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    try:
+        net.load_state_dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
+    except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError, TypeError) as error:
+        told = textwrap.shorten(f"{type(error).__name__}: {error}", 300)
+        mend = f"remove {cached}" if cached.exists() else f"connect to the network, or put {weights.url} at {cached}"
+        raise UserError(
+            f"classifier.weights: must be in torch hub's cache or on the network, "
+            f'got "{name}": {told}; {mend}, or leave classifier.weights out'
+        ) from None
+
+
+class UsualLayout(nn.Module):
+    """``net`` (N, C, H, W) -> (N, classes), a user's own, which sees images in PyTorch's usual memory layout.
+
+    Channels last is for the networks above: much published code calls view(), which refuses it. The images are copied,
+    because the strides of gray ones fit both layouts, and a convolution then chooses channels last.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> Tensor:
+        return cast(Tensor, self.net(images.clone(memory_format=torch.contiguous_format)))

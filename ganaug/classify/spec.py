@@ -2,31 +2,73 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
+from pydantic import AfterValidator
 
+from ganaug.classify import own
 from ganaug.settings import Spec
 
 if TYPE_CHECKING:
     from torch import nn
 
 
+def _known(model: str) -> str:
+    name = r"[^\W\d]\w*"
+    is_own = re.fullmatch(rf"{name}(\.{name})*:{name}", model) and ".py:" not in model  # a file's name is a likely slip
+    if model not in ("small-cnn", "resnet18") and not is_own:
+        raise ValueError("small-cnn, resnet18 or package.module:factory (a function of your own)")
+    return model
+
+
 @dataclass(frozen=True)
 class ClassifierSpec(Spec):
-    """Every arm trains this classifier with these settings, which were tuned for the arm ``none``."""
+    """Every arm trains this classifier with these settings; the defaults were tuned for small-cnn in the arm ``none``.
 
-    model: Literal["small-cnn"] = "small-cnn"
-    width: Annotated[int, Ge(1)] = 32
-    depth: Annotated[int, Ge(1)] = 1  # convolutions a block
+    ``package.module:factory`` is a function of the user's, found from the project's folder:
+    (channels, classes) -> a torch.nn.Module that maps float images (N, channels, size, size) in [-1, 1] to
+    logits (N, classes). It makes a new module at each call, with initial weights from torch's global generator, which
+    is seeded before.
+    """
+
+    model: Annotated[str, AfterValidator(_known)] = "small-cnn"  # or resnet18, or package.module:factory
+    weights: str | None = None  # resnet18's pretrained ones by torchvision's name, such as DEFAULT; None: random ones
+    width: Annotated[int, Ge(1)] = 32  # small-cnn: channels of the first block
+    depth: Annotated[int, Ge(1)] = 1  # small-cnn: convolutions a block
     steps: Annotated[int, Ge(1)] = 300
     batch_size: Annotated[int, Ge(2)] = 64
     lr: Annotated[float, Gt(0)] = 2e-3
     weight_decay: Annotated[float, Ge(0)] = 1e-2
     label_smoothing: Annotated[float, Ge(0), Le(1)] = 0.0
 
-    def build(self, channels: int, classes: int, image_size: int) -> nn.Module:
-        from ganaug.classify.networks import SmallCNN
+    def __post_init__(self) -> None:
+        _known(self.model)  # again, for settings that are made in code
+        if self.weights is not None and self.model != "resnet18":
+            raise ValueError("of model resnet18 where it has weights: no other model comes with pretrained ones")
 
-        return SmallCNN(channels, classes, image_size, self.width, self.depth)
+    @property
+    def is_own(self) -> bool:
+        return ":" in self.model
+
+    def code_path(self) -> Path | None:
+        """The source file of the user's module, relative where it is in the project; None for a built-in model."""
+        return own.locate(self.model) if self.is_own else None
+
+    def code_digest(self) -> str | None:
+        """The SHA-256 of that file. Nothing of it is executed; modules that it imports are not counted in."""
+        return own.digest(self.model) if self.is_own else None
+
+    def build(self, channels: int, classes: int, image_size: int) -> nn.Module:
+        if self.is_own:
+            return own.build(self.model, channels, classes, image_size)
+        from ganaug.classify import networks
+
+        if self.model == "small-cnn":
+            return networks.SmallCNN(channels, classes, image_size, self.width, self.depth)
+        if self.weights is None:
+            return networks.resnet18(channels, classes, image_size)
+        return networks.PretrainedResNet18(classes, image_size, self.weights)

@@ -23,19 +23,19 @@ def train_classifier(
 ) -> torch.nn.Module:
     """``spec.steps`` steps of AdamW under a cosine rate, from the initial weights that ``seed`` gives."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(seed)  # the initial weights and, in a model that has it, dropout
         model = spec.build(channels, classes, image_size)
-    model = devices.place(model, device).train()
-    adam = torch.optim.AdamW(model.parameters(), spec.lr, weight_decay=spec.weight_decay, fused=True)
-    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, spec.steps)
-    for step in range(spec.steps):
-        images, targets = draw(step)
-        logits = model(images.to(device, memory_format=torch.channels_last))
-        loss = F.cross_entropy(logits, targets.to(device), label_smoothing=spec.label_smoothing)
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        cosine.step()
+        model = (model.to(device) if spec.is_own else devices.place(model, device)).train()  # see UsualLayout
+        adam = torch.optim.AdamW(model.parameters(), spec.lr, weight_decay=spec.weight_decay, fused=True)
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, spec.steps)
+        for step in range(spec.steps):
+            images, targets = draw(step)
+            logits = model(images.to(device, memory_format=torch.channels_last))
+            loss = F.cross_entropy(logits, targets.to(device), label_smoothing=spec.label_smoothing)
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            cosine.step()
     return model.eval()
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganaug import store
-from ganaug.data.protocols import Split
+from ganaug.data.gather import Gathered
+from ganaug.data.splits import Split
 from ganaug.errors import UserError
 
 if TYPE_CHECKING:
@@ -55,6 +56,13 @@ class Prepared:
         rows = store.read_json(self.folder / "splits" / f"{name}.json", _MEND)
         return Split(rows["train"], rows["test"])
 
+    def counts(self, rows: Sequence[int]) -> dict[str, int]:
+        """{class: images} of some rows."""
+        import numpy as np
+
+        counts = np.bincount(self.labels[np.asarray(rows, np.int64)], minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
+
     def part(self, rows: Sequence[int]) -> Part:
         import numpy as np
 
@@ -62,25 +70,19 @@ class Prepared:
         return Part(np.ascontiguousarray(self.images[index]), self.labels[index], [self.pixels[row] for row in rows])
 
 
-def write_prepared(
-    folder: Path,
-    made_with: dict[str, Any],
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    files: Sequence[str],
-    pixels: Sequence[str],
-    classes: Sequence[str],
-    splits: dict[str, Split],
-) -> None:
-    """Write the whole folder, or nothing."""
-    with store.replacing(folder) as part:
-        store.write_array(part / "images.npy", images)
-        rows = zip(files, (classes[label] for label in labels), pixels, strict=True)
-        store.write_csv(part / "items.csv", ["file", "class", "sha256"], rows)
-        store.write_json(part / "classes.json", list(classes))
-        store.write_json(part / "settings.json", made_with)
-        for name, split in splits.items():
-            store.write_json(part / "splits" / f"{name}.json", {"train": split.train, "test": split.test})
+def write_prepared(folder: Path, made_with: dict[str, Any], data: Gathered, splits: dict[str, Split]) -> None:
+    """Complete ``folder``, in which the images lie already."""
+    found = data.found
+    groups = found.groups
+    header = ["file", "class", "sha256"] + ["group"] * (groups is not None)
+    columns = [found.files, [found.classes[label] for label in found.labels], data.pixels]
+    store.write_csv(folder / "items.csv", header, zip(*columns, *([groups] if groups else []), strict=True))
+    store.write_json(folder / "classes.json", list(found.classes))
+    store.write_json(folder / "settings.json", made_with)
+    if data.broken:
+        store.write_csv(folder / "skipped.csv", ["file", "reason"], data.broken)
+    for name, split in splits.items():
+        store.write_json(folder / "splits" / f"{name}.json", {"train": split.train, "test": split.test})
 
 
 def read_prepared(folder: Path) -> Prepared:

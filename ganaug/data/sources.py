@@ -1,4 +1,4 @@
-"""Where labelled images come from. Each source is one class, entered in the union at the foot."""
+"""Where labelled images come from: the named benchmarks, and the union of all sources at the foot."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from ganaug.data.folder import Folder
+from ganaug.data.labelled import Labelled
+from ganaug.data.npz import Npz
+from ganaug.data.table import Table
 from ganaug.errors import UserError
 from ganaug.settings import Spec
 
@@ -23,17 +27,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """All images of a source. ``official_test`` marks those that the source itself sets apart for testing."""
-
-    classes: list[str]
-    images: NDArray[np.uint8]  # (N, H, W, C)
-    labels: NDArray[np.int64]  # (N,), rows of ``classes``
-    files: list[str]  # a name for each image: where it came from
-    official_test: NDArray[np.bool_]  # (N,)
-
-
-@dataclass(frozen=True)
 class Digits(Spec):
     """scikit-learn's handwritten digits: 1,797 scans of 8x8 pixels, part of the installed package."""
 
@@ -41,6 +34,10 @@ class Digits(Spec):
 
     def title(self) -> str:
         return "digits"
+
+    def watched(self) -> list[Path]:
+        """Paths that the pipeline depends on."""
+        return []
 
     def load(self) -> Labelled:
         import numpy as np
@@ -63,6 +60,9 @@ class Idx(Spec):
 
     def title(self) -> str:
         return self.path.name or "idx"
+
+    def watched(self) -> list[Path]:
+        return [self.path]
 
     def load(self) -> Labelled:
         import numpy as np
@@ -171,6 +171,9 @@ class Torchvision(Spec):
     def title(self) -> str:
         return self.name
 
+    def watched(self) -> list[Path]:
+        return []
+
     def load(self) -> Labelled:
         import numpy as np
         from torchvision import datasets
@@ -207,4 +210,4 @@ class Torchvision(Spec):
         return pixels[..., np.newaxis] if pixels.ndim == 3 else pixels
 
 
-SourceSpec = Annotated[Digits | Idx | Torchvision, Field(discriminator="kind")]
+SourceSpec = Annotated[Digits | Idx | Torchvision | Folder | Table | Npz, Field(discriminator="kind")]

@@ -2,64 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ganaug.evaluate import stats
 from ganaug.evaluate.contributions import METRICS
+from ganaug.evaluate.stats import Estimate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Predictions = Mapping[str, "NDArray[np.int64]"]  # arm -> (trials, test images)
+
+@dataclass(frozen=True)
+class Tested:
+    """What the arms of one trial said of its test part."""
+
+    labels: NDArray[np.int64]  # (test images,)
+    predicted: Mapping[str, NDArray[np.int64]]  # arm -> (test images,)
+    train_images: int
 
 
-def arm_figures(predictions: Predictions, labels: NDArray[np.int64], classes: int) -> dict[str, Any]:
-    """Mean and standard deviation over trials of every metric (sd is None for a single trial)."""
-    figures: dict[str, Any] = {}
-    for name in predictions:
-        figures[name] = {}
-        for metric in METRICS:
-            by_trial = _contributions(predictions[name], labels, classes, metric).mean(axis=1)
-            sd = float(by_trial.std(ddof=1)) if len(by_trial) > 1 else None
-            figures[name][metric] = {"mean": float(by_trial.mean()), "sd": sd}
-    return figures
+@dataclass(frozen=True)
+class Comparison:
+    """The trials of one protocol. ``shared_test``: all have one test part, else they are folds of one set."""
 
+    trials: Sequence[Tested]
+    classes: int
+    shared_test: bool
+    confidence: float = 0.95
 
-def gain_figures(
-    predictions: Predictions,
-    labels: NDArray[np.int64],
-    classes: int,
-    pairs: Sequence[tuple[str, str]],
-    confidence: float,
-) -> dict[str, Any]:
-    """Each pair's paired difference, with an interval and a p-value that count trials and test images in."""
-    figures: dict[str, Any] = {}
-    for name, against in pairs:
-        figures[f"{name}_vs_{against}"] = {}
-        for metric in METRICS:
-            first, second = (_contributions(predictions[arm], labels, classes, metric) for arm in (name, against))
-            estimate = stats.two_way(first - second)
-            low, high = estimate.interval(confidence)
-            figures[f"{name}_vs_{against}"][metric] = {
-                "mean": estimate.mean,
-                "ci_low": low,
-                "ci_high": high,
-                "p_value": estimate.p_two_sided(),
-                "standard_error": estimate.standard_error,
-                "degrees_of_freedom": estimate.degrees_of_freedom,
-                "by_trial": [float(value) for value in (first - second).mean(axis=1)],
-                "unit": "percentage points",
-                "confidence": confidence,
-                "trials": len(first),
-                "method": stats.TWO_WAY,
+    @property
+    def method(self) -> str:
+        return stats.TWO_WAY if self.shared_test else stats.RESAMPLED
+
+    def arm_figures(self) -> dict[str, Any]:
+        """Mean and standard deviation over trials of every metric (sd is None for a single trial)."""
+        figures: dict[str, Any] = {}
+        for name in self.trials[0].predicted:
+            figures[name] = {}
+            for metric in METRICS:
+                by_trial = np.array([values.mean() for values in self._scores(name, metric)])
+                sd = float(by_trial.std(ddof=1)) if len(by_trial) > 1 else None
+                figures[name][metric] = {"mean": float(by_trial.mean()), "sd": sd}
+        return figures
+
+    def gain_figures(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        """Each pair's paired difference, with an interval and a p-value, for every metric."""
+        return {
+            f"{name}_vs_{against}": {
+                metric: self._figure(
+                    [a - b for a, b in zip(self._scores(name, metric), self._scores(against, metric), strict=True)]
+                )
+                for metric in METRICS
             }
-    return figures
+            for name, against in pairs
+        }
 
+    def recall_gain_figures(self, pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, Any]:
+        """Each pair's paired difference in the recall of each class, over the trials that test the class."""
+        return {
+            f"{name}_vs_{against}": {
+                one: self._figure([self._hits(t, name, c) - self._hits(t, against, c) for t in self._testing(c)])
+                for c, one in enumerate(names)
+            }
+            for name, against in pairs
+        }
 
-def _contributions(
-    predictions: NDArray[np.int64], labels: NDArray[np.int64], classes: int, metric: str
-) -> NDArray[np.float64]:
-    return np.stack([100 * METRICS[metric](row, labels, classes) for row in predictions])
+    def _scores(self, arm: str, metric: str) -> list[NDArray[np.float64]]:
+        """One number a test image of each trial, whose mean is the metric in percent."""
+        score: Callable[..., NDArray[np.float64]] = METRICS[metric]
+        return [100 * score(trial.predicted[arm], trial.labels, self.classes) for trial in self.trials]
+
+    def _testing(self, label: int) -> list[Tested]:
+        return [trial for trial in self.trials if bool((trial.labels == label).any())]
+
+    def _hits(self, trial: Tested, arm: str, label: int) -> NDArray[np.float64]:
+        return np.asarray(100.0 * (trial.predicted[arm][trial.labels == label] == label))
+
+    def _figure(self, differences: Sequence[NDArray[np.float64]]) -> dict[str, Any]:
+        """``differences``: one value a test image, of each trial."""
+        by_trial = np.array([values.mean() for values in differences])
+        estimate = self._estimate(differences)
+        low, high = estimate.interval(self.confidence)
+        return {
+            "mean": estimate.mean if len(by_trial) else None,
+            "ci_low": low,
+            "ci_high": high,
+            "p_value": estimate.p_two_sided(),
+            "standard_error": estimate.standard_error,
+            "degrees_of_freedom": estimate.degrees_of_freedom,
+            "by_trial": [float(value) for value in by_trial],
+            "unit": "percentage points",
+            "confidence": self.confidence,
+            "trials": len(by_trial),
+            "method": self.method,
+        }
+
+    def _estimate(self, differences: Sequence[NDArray[np.float64]]) -> Estimate:
+        if self.shared_test and differences:
+            return stats.two_way(np.stack(differences))
+        test_over_train = float(np.mean([len(trial.labels) / trial.train_images for trial in self.trials]))
+        return stats.corrected_resampled(differences, test_over_train)

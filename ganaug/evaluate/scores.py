@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def scores(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
-    """Accuracy, balanced accuracy, macro-F1, and the recall of each class by its name."""
+    """Accuracy, balanced accuracy, macro-F1, and the recall of each class by its name (None where it is not tested)."""
     import warnings
 
     from sklearn import metrics
@@ -22,9 +22,13 @@ def scores(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: Seq
         balanced = metrics.balanced_accuracy_score(labels, predicted)
     macro_f1 = metrics.f1_score(labels, predicted, average="macro", zero_division=0)
     recall = metrics.recall_score(labels, predicted, labels=range(len(classes)), average=None, zero_division=0)
+    tested = set(labels.tolist())
     return {
         "accuracy": 100 * float(metrics.accuracy_score(labels, predicted)),
         "balanced_accuracy": 100 * float(balanced),
         "macro_f1": 100 * float(macro_f1),
-        "recall": {name: 100 * float(value) for name, value in zip(classes, recall, strict=True)},
+        "recall": {
+            name: 100 * float(value) if label in tested else None
+            for label, (name, value) in enumerate(zip(classes, recall, strict=True))
+        },
     }

@@ -18,6 +18,11 @@ TWO_WAY = (
     "Satterthwaite's degrees of freedom"
 )
 
+RESAMPLED = (
+    "paired difference over the folds of repeated cross-validation, variance corrected for overlapping train parts "
+    "(Nadeau and Bengio 2003), t with trials - 1 degrees of freedom"
+)
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -84,6 +89,24 @@ def two_way(differences: NDArray[np.float64]) -> Estimate:
     # The subtraction can bring the freedom under that of the trials alone: with two trials, intervals of 500 points.
     freedom = max(total**2 / spread, min(freedom_trials, freedom_images)) if spread > 0 else float(freedom_trials)
     return Estimate(mean, math.sqrt(total / (trials * images)), freedom)
+
+
+def corrected_resampled(differences: Sequence[NDArray[np.float64]], test_over_train: float) -> Estimate:
+    """The mean over trials, each of which draws its parts from one set anew and has differences (its test images,).
+
+    Nadeau and Bengio (2003), eq. 9: the variance of the mean is (1/T + n_test/n_train) times the sample variance. The
+    plain 1/T takes overlapping train parts for independent ones and is far too sure (Dietterich 1998). For the folds of
+    repeated cross-validation: Bouckaert and Frank (2004).
+    """
+    trials = len(differences)
+    by_trial = np.array([values.mean() for values in differences])
+    mean = float(by_trial.mean()) if trials else math.nan
+    if trials < 2:
+        return Estimate(mean, None, None)
+    variance = (1 / trials + test_over_train) * float(by_trial.var(ddof=1))
+    # Small test parts may agree by chance: the images' own sampling error is the least that there can be.
+    of_images = sum(float(values.var()) for values in differences) / sum(len(values) for values in differences) / trials
+    return Estimate(mean, math.sqrt(max(variance, of_images)), float(trials - 1))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -18,10 +18,10 @@ def render(
     summary: Mapping[str, Any],
     trials: Sequence[Mapping[str, Any]],
     histories: Mapping[str, Sequence[Mapping[str, float]]],
-    examples: Sequence[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]],
+    examples: Sequence[tuple[str, NDArray[np.uint8], NDArray[np.uint8] | None]],
     settings: str,
 ) -> str:
-    """``trials`` as reports/trials/*.json have them; ``examples``: (class name, real sheet, synthetic sheet)."""
+    """``trials`` as reports/trials/*.json have them; ``examples``: (class name, real sheet, synthetic one or None)."""
     from jinja2 import Environment, PackageLoader, select_autoescape
 
     environment = Environment(
@@ -35,15 +35,14 @@ def render(
     classes = summary["dataset"]["classes"]
     arms = list(summary["arms"])
     gains = {name: figures[metric] for name, figures in summary["gains"].items()}
-    recall = {
-        arm: [sum(trial["arms"][arm]["recall"][name] for trial in trials) / len(trials) for name in classes]
-        for arm in arms
-    }
+    recall = {arm: [mean_recall(trials, arm, name) for name in classes] for arm in arms}
     return environment.get_template("report.html.j2").render(
         summary=summary,
         dataset=summary["dataset"],
         metric_name=metric_name,
         sentences=verdict.sentences(summary),
+        images_a_class=verdict.images_a_class(summary["dataset"]),
+        rare=verdict.rare_rows(summary) if verdict.rare_classes(summary) else None,
         confidence=f"{100 * summary['settings']['report']['confidence']:g}",
         answers={name: verdict.answer(figure) for name, figure in gains.items()},
         gain_rows=verdict.gain_rows(summary),
@@ -55,11 +54,20 @@ def render(
         history_plot=plots.history(histories),
         recall_plot=plots.recall(classes, recall),
         recall=recall,
-        examples=[(name, _data_uri(real), _data_uri(synthetic)) for name, real, synthetic in examples],
+        examples=[
+            (name, _data_uri(real), _data_uri(made) if made is not None else None) for name, real, made in examples
+        ],
         p_value=verdict.p_value,
         method=next((figure["method"] for figure in gains.values()), "none"),
         settings=settings,
     )
+
+
+def mean_recall(trials: Sequence[Mapping[str, Any]], arm: str, name: str) -> float:
+    """Over the trials whose test part holds the class."""
+    values = [trial["arms"][arm]["recall"][name] for trial in trials]
+    tested: list[float] = [value for value in values if value is not None]
+    return sum(tested) / len(tested)
 
 
 def _data_uri(pixels: NDArray[np.uint8]) -> str:

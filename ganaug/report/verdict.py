@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 METRIC_NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
+# The gains that the verdict speaks of, and what it calls them.
+_SPOKEN = {
+    "gan+classical_vs_classical": "on top of classical augmentation",
+    "gan_vs_none": "without any other augmentation",
+}
 
 
 def interval(figure: Mapping[str, Any]) -> str:
     if figure["ci_low"] is None:
         return "unknown with one trial"
+    if figure["ci_low"] == figure["ci_high"]:
+        return "the same in every trial"
     return f"{figure['ci_low']:+.1f} to {figure['ci_high']:+.1f}"
 
 
@@ -32,17 +39,52 @@ def answer(figure: Mapping[str, Any]) -> str:
 def sentences(summary: Mapping[str, Any]) -> list[str]:
     """The verdict: what GAN images do on top of classical augmentation, and on their own."""
     dataset = summary["dataset"]
-    metric = dataset["primary_metric"]
-    told = []
-    for gain, where in (
-        ("gan+classical_vs_classical", "on top of classical augmentation"),
-        ("gan_vs_none", "without any other augmentation"),
-    ):
-        if gain in summary["gains"]:
-            told.append(_sentence(summary["gains"][gain][metric], where, METRIC_NAMES[metric]))
+    metrics = [dataset["primary_metric"]]
+    if rare_classes(summary):  # the rare classes weigh as much as the others in both
+        metrics += [metric for metric in ("balanced_accuracy", "macro_f1") if metric not in metrics]
+    told = [
+        _sentence(summary["gains"][gain][metric], where, METRIC_NAMES[metric])
+        for metric in metrics
+        for gain, where in _SPOKEN.items()
+        if gain in summary["gains"]
+    ]
     tuning = "Tuning draws, not to be reported. " if dataset["draws"] == "tuning" else ""
-    start = f"{tuning}With {dataset['train_per_class']} images a class: "
+    start = f"{tuning}With {images_a_class(dataset)}: "
     return [start + told[0], *(line[0].upper() + line[1:] for line in told[1:])] if told else []
+
+
+def images_a_class(dataset: Mapping[str, Any]) -> str:
+    """The images that a trial learns from: ``5 images a class`` or ``4 to 40 images a class``."""
+    if dataset["train_per_class"] is not None:
+        return f"{dataset['train_per_class']} images a class"
+    counts = dataset["train_images"].values()
+    return f"{min(counts):.0f} to {max(counts):.0f} images a class"
+
+
+def rare_classes(summary: Mapping[str, Any]) -> list[str]:
+    """Classes with at most half as many images to learn from as the largest has, the rarest first."""
+    counts = summary["dataset"]["train_images"]
+    largest = max(counts.values())
+    return sorted((name for name in counts if 2 * counts[name] <= largest), key=lambda name: counts[name])
+
+
+def rare_rows(summary: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and a row for each rare class: its images, and the gain in its recall with its interval."""
+    gains = [gain for gain in _SPOKEN if gain in summary["recall_gains"]]
+    header = ("rare class", "images", *(f"recall, {gain.replace('_vs_', ' over ')}" for gain in gains))
+    rows = [
+        (
+            name,
+            f"{summary['dataset']['train_images'][name]:.0f}",
+            *(_recall(summary["recall_gains"][gain][name]) for gain in gains),
+        )
+        for name in rare_classes(summary)
+    ]
+    return header, rows
+
+
+def _recall(figure: Mapping[str, Any]) -> str:
+    return "not tested" if figure["mean"] is None else f"{figure['mean']:+.1f} ({interval(figure)})"
 
 
 def _sentence(figure: Mapping[str, Any], where: str, metric: str) -> str:

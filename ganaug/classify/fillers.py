@@ -1,0 +1,113 @@
+"""The fillers: what takes a share of each batch. Each makes the pool of images that the share is drawn from.
+
+``gan`` is what is measured; the others are what it must be measured against. All but ``oversample`` make as many images
+of a class as there are synthetic ones, so that two arms differ in what the images are and in nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ganaug import seeds
+from ganaug.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ganaug.classify.arms import Arm
+
+    # uint8 images (N, H, W, C) and their labels (N,)
+    Pool = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+
+def filling(chosen: Arm, real: Pool, synthetic: Pool | None, counts: Sequence[int], seed: int) -> Pool | None:
+    """The pool of the arm's filler, or None without one. ``counts[label]``: the synthetic images of each class."""
+    return FILLERS[chosen.filler](real, synthetic, counts, seed) if chosen.filler else None
+
+
+def _gan(real: Pool, synthetic: Pool | None, counts: Sequence[int], seed: int) -> Pool | None:
+    """The synthetic images."""
+    return synthetic
+
+
+def _placebo(real: Pool, synthetic: Pool | None, counts: Sequence[int], seed: int) -> Pool:
+    """The train part's own images again, as many of a class as there are synthetic ones: must show no gain."""
+    return _again("placebo", real, counts, seed)
+
+
+def _oversample(real: Pool, synthetic: Pool | None, counts: Sequence[int], seed: int) -> Pool:
+    """The train part's own images again, as many of a class as it lacks of the largest one.
+
+    What imbalanced-learn's RandomOverSampler adds, but with every image of a class added equally often.
+    """
+    import numpy as np
+
+    sizes = np.bincount(real[1], minlength=len(counts))
+    return _again("oversample", real, (sizes.max() - sizes).tolist(), seed)
+
+
+def _smote(real: Pool, synthetic: Pool | None, counts: Sequence[int], seed: int) -> Pool:
+    """SMOTE (Chawla 2002): each image a random point of the line from one of its class to one of its 5 nearest.
+
+    imbalanced-learn's, on pixels. Nearest is meant within the class.
+    """
+    import numpy as np
+    from imblearn.over_sampling import SMOTE
+    from threadpoolctl import threadpool_limits
+
+    images, labels = real
+    made = [images[:0]]
+    for label, count, rows in _wanted("smote", labels, counts, at_least=2):
+        flat = images[rows].reshape(len(rows), -1).astype(np.float32)
+        with_other = np.concatenate([flat, np.zeros_like(flat[:1])])  # it asks for a second class, and leaves it alone
+        smote = SMOTE(
+            sampling_strategy={1: len(rows) + count},
+            k_neighbors=min(5, len(rows) - 1),
+            random_state=seeds.derive(seed, "smote", label) % 2**32,
+        )
+        with threadpool_limits(1):  # which of two equally near images counts as nearer depends on the threads
+            points, _ = smote.fit_resample(with_other, [1] * len(rows) + [0])
+        made.append(np.rint(points[len(with_other) :]).astype(np.uint8).reshape(-1, *images.shape[1:]))
+    return np.concatenate(made), np.repeat(np.arange(len(counts)), counts)
+
+
+FILLERS: dict[str, Callable[[Pool, Pool | None, Sequence[int], int], Pool | None]] = {
+    "gan": _gan,
+    "placebo": _placebo,
+    "oversample": _oversample,
+    "smote": _smote,
+}
+
+
+def _again(name: str, real: Pool, counts: Sequence[int], seed: int) -> Pool:
+    """``counts[label]`` of the real images of each class, each floor or ceil(count / size) times."""
+    import numpy as np
+
+    images, labels = real
+    chosen = [np.zeros(0, np.int64)]
+    for label, count, rows in _wanted(name, labels, counts, at_least=1):
+        times, rest = divmod(count, len(rows))
+        once_more = seeds.numpy_rng(seed, name, label).permutation(rows)[:rest]
+        chosen += [np.tile(rows, times), once_more]
+    picked = np.concatenate(chosen)
+    return images[picked], labels[picked]
+
+
+def _wanted(
+    name: str, labels: NDArray[np.int64], counts: Sequence[int], at_least: int
+) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+    """(label, count, rows of ``labels``) of each class of which images are wanted."""
+    import numpy as np
+
+    for label, count in enumerate(counts):
+        rows = np.flatnonzero(labels == label)
+        if count and len(rows) < at_least:
+            raise UserError(
+                f"classify.arms: {name} must have at least {at_least} image{'s' * (at_least > 1)} of a class in every "
+                f"train part to add to it, got {len(rows)} of class {label}; label more of them, or leave the arm out"
+            )
+        if count:
+            yield label, count, rows

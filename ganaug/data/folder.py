@@ -1,0 +1,97 @@
+"""Images in folders: one folder a class."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from ganaug.data.labelled import Labelled, label_rows, sort_classes
+from ganaug.errors import UserError
+from ganaug.settings import Spec
+
+
+@dataclass(frozen=True)
+class Folder(Spec):
+    """``path/<class>/...``: every image below a class's folder, however deep, in any format that Pillow reads."""
+
+    path: Path
+    kind: Literal["folder"] = "folder"
+    nested: bool = False  # true: the first level is the class, though no image lies directly in a class's folder
+
+    def title(self) -> str:
+        return self.path.resolve().name
+
+    def watched(self) -> list[Path]:
+        return [self.path]
+
+    def load(self) -> Labelled:
+        import numpy as np
+
+        if not self.path.is_dir():
+            raise UserError(
+                f"data.source.path: must be a folder with a folder of images for each class, got {self.path}, which "
+                f"{'is a file' if self.path.exists() else 'is not there'}; correct the path"
+            )
+        folders = sorted(entry for entry in self.path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        if not folders:
+            raise UserError(
+                f"{self.path}: must hold a folder of images for each class, found no folder; sort the images into "
+                "folders, or list files and labels in a CSV table"
+            )
+        others: list[Path] = []
+        held = {folder.name: _images_below(folder, others) for folder in folders}
+        self._check_depth(held)
+        outside = sum(is_image(entry) for entry in self.path.iterdir() if entry.is_file())
+        paths = [path for images in held.values() for path in images]
+        empty = [name for name, images in held.items() if not images]
+        if empty:
+            raise UserError(f'{self.path}: class "{empty[0]}" must have at least 2 images, got 0; add or remove it')
+        names = [name for name, images in held.items() for _ in images]
+        classes, labels = label_rows(names)
+        assert classes == sort_classes(set(held))
+        notes = [f"{outside} images beside the class folders were left out"] * bool(outside)
+        if others:
+            notes.append(f"{len(others)} files that are no images were left out, such as {others[0].name}")
+        files = [path.relative_to(self.path).as_posix() for path in paths]
+        return Labelled(classes, paths, labels, files, np.zeros(len(paths), bool), notes=notes)
+
+    def _check_depth(self, held: dict[str, list[Path]]) -> None:
+        """Folders of folders may be photos/train/cat/1.png: "train" would silently become a class."""
+        deep = [path for images in held.values() for path in images]
+        direct = any(len(path.relative_to(self.path).parts) == 2 for path in deep)
+        if deep and not direct and not self.nested:
+            example = deep[0].relative_to(self.path)
+            raise UserError(
+                f"{self.path}: images must lie at {self.path.name}/<class>/, but all lie deeper, such as {example}; "
+                f"name {self.path / example.parts[0]} if its folders are the classes, or say that the first level is "
+                "the class (data.source.nested: true, or --nested)"
+            )
+
+
+def _images_below(folder: Path, others: list[Path]) -> list[Path]:
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(place, name)
+            if is_image(path):
+                found.append(path)
+            elif not name.startswith("."):
+                others.append(path)
+    return found
+
+
+def is_image(path: Path) -> bool:
+    """By its name: one of the endings that Pillow reads, and no hidden file."""
+    return path.suffix.lower() in _endings() and not path.name.startswith(".")
+
+
+@cache
+def _endings() -> frozenset[str]:
+    from PIL import Image
+
+    Image.init()
+    return frozenset(ending for ending, name in Image.registered_extensions().items() if name in Image.OPEN)

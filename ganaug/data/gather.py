@@ -1,0 +1,92 @@
+"""From a source to images of one shape on disk, with what there is to say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganaug import store
+from ganaug.data import pictures
+from ganaug.data.labelled import Labelled, check_class_names, check_counts
+from ganaug.data.pictures import Look, Shape
+from ganaug.data.spec import DataSpec
+from ganaug.data.splits import Items
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """``found`` without the broken images; its rows are those of the array at ``path``."""
+
+    found: Labelled
+    shape: Shape
+    path: Path  # uint8, (N, size, size, channels)
+    pixels: list[str]  # SHA-256 of each image's pixels
+    looks: list[Look]  # what the images were before
+    broken: list[tuple[str, str]]  # (file, reason)
+
+    def images(self) -> NDArray[np.uint8]:
+        """Memory-mapped."""
+        return store.read_array(self.path, "")
+
+    def items(self) -> Items:
+        found = self.found
+        return Items(found.labels, self.pixels, found.official_test, found.classes, found.groups)
+
+
+def gather(
+    spec: DataSpec, path: Path, jobs: int, on_done: Callable[[int, int], None] = lambda done, total: None
+) -> Gathered:
+    """Read the source, bring every image to one shape and write them to ``path``. Nothing broken gets in unsaid."""
+    found = spec.source.load()
+    where = str(getattr(spec.source, "path", "data.source"))
+    check_class_names(found.classes, where)
+    total = len(found.files)
+    looks = pictures.look_at(found.images, jobs)
+    readable = [look for look in looks if look.broken is None]
+    if not readable:
+        pictures.refuse_broken(_named(found, [(row, look.broken or "") for row, look in enumerate(looks)]), total)
+    shape = spec.shape(readable)
+    pixels, failures = pictures.render(found.images, shape, path, jobs, lambda done: on_done(done, total))
+    broken = _named(found, [(one.row, one.reason) for one in failures])
+    if broken and spec.on_broken == "refuse":
+        pictures.refuse_broken(broken, total)
+    if failures:
+        lost = {one.row for one in failures}
+        kept = [row for row in range(total) if row not in lost]
+        _keep(path, kept)
+        found, pixels, looks = _rows(found, kept), [pixels[row] for row in kept], [looks[row] for row in kept]
+    check_counts(found.labels, found.classes, where)
+    return Gathered(found, shape, path, pixels, looks, broken)
+
+
+def _named(found: Labelled, broken: list[tuple[int, str]]) -> list[tuple[str, str]]:
+    return [(found.files[row], reason) for row, reason in broken]
+
+
+def _rows(found: Labelled, kept: list[int]) -> Labelled:
+    return replace(
+        found,
+        images=[found.images[row] for row in kept] if isinstance(found.images, list) else found.images[kept],
+        labels=found.labels[kept],
+        files=[found.files[row] for row in kept],
+        official_test=found.official_test[kept],
+        groups=[found.groups[row] for row in kept] if found.groups is not None else None,
+    )
+
+
+def _keep(path: Path, rows: list[int], chunk: int = 4096) -> None:
+    """The array at ``path`` becomes its ``rows``, copied piece by piece."""
+    import numpy as np
+
+    whole = np.load(path, mmap_mode="r")
+    with store.replacing(path) as part:
+        out = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=(len(rows), *whole.shape[1:]))
+        for start in range(0, len(rows), chunk):
+            out[start : start + chunk] = whole[rows[start : start + chunk]]
+        out.flush()

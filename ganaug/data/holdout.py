@@ -1,0 +1,82 @@
+"""Protocol ``holdout``: an official test part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from annotated_types import Ge
+
+from ganaug.data.splits import RELEASE, Items, Split
+from ganaug.errors import UserError
+from ganaug.settings import Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Holdout(Spec):
+    """Every trial trains on all images outside the official test part, anew: other weights, other order.
+
+    So its verdict speaks of this one train set. ``release`` has the same images. A train image with the pixels of a
+    test image is left out.
+    """
+
+    kind: Literal["holdout"] = "holdout"
+    trials: Annotated[int, Ge(1)] = 5
+    seed: int = 0
+    draws: ClassVar[str] = "report"
+    shared_test: ClassVar[bool] = True
+
+    def trial_names(self) -> list[str]:
+        return [str(trial) for trial in range(self.trials)]
+
+    def names(self) -> list[str]:
+        return [RELEASE, *self.trial_names()]
+
+    def describe(self) -> str:
+        return (
+            f"the source's own test part; {self.trials} trials train anew on all other images, with other initial "
+            "weights and another order. The verdict speaks of this one train set, not of others like it"
+        )
+
+    def splits(self, items: Items) -> dict[str, Split]:
+        import numpy as np
+
+        test = np.flatnonzero(items.official_test)
+        if not len(test):
+            raise UserError(
+                "protocol.kind: holdout needs images that the source sets apart for testing, and there are none; use cv"
+            )
+        self._check_groups(items)
+        pixels = np.asarray(items.pixels)
+        train = np.flatnonzero(~items.official_test & ~np.isin(pixels, pixels[test]))
+        for rows, least, part in ((train, 2, "train on"), (test, 1, "test on")):
+            self._check_counts(items, rows, least, part)
+        return {name: Split(train.tolist(), [] if name == RELEASE else test.tolist()) for name in self.names()}
+
+    def _check_groups(self, items: Items) -> None:
+        if items.groups is None:
+            return
+        tested = {group for group, test in zip(items.groups, items.official_test, strict=True) if test}
+        both = sorted(
+            {group for group, test in zip(items.groups, items.official_test, strict=True) if not test} & tested
+        )
+        if both:
+            raise UserError(
+                f'data.source: a group must be on one side of the split, but "{both[0]}" has images in the train and '
+                f"in the test part ({len(both)} such groups); move them to one side"
+            )
+
+    def _check_counts(self, items: Items, rows: NDArray[np.int64], least: int, part: str) -> None:
+        import numpy as np
+
+        counts = np.bincount(items.labels[rows], minlength=len(items.classes))
+        if counts.min() < least:
+            raise UserError(
+                f"protocol.kind: holdout needs {least} images of each class to {part}, but class "
+                f'"{items.classes[int(counts.argmin())]}" has {counts.min()}; move images there, or use cv without the '
+                "official parts"
+            )

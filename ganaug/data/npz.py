@@ -1,0 +1,111 @@
+"""Images in a NumPy archive: the layout that MedMNIST's files have."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ganaug.data.labelled import Labelled
+from ganaug.errors import UserError
+from ganaug.settings import Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Npz(Spec):
+    """``train_images`` (N, H, W) or (N, H, W, C) and ``train_labels`` (N,) or (N, 1); ``val_...`` and ``test_...`` too.
+
+    Images are uint8 in 0..255. ``val`` joins the train part; ``test`` is the official test part. An archive with
+    ``images`` and ``labels`` alone, such as ``ganaug synth --format npz`` writes, has no test part.
+    """
+
+    path: Path
+    kind: Literal["npz"] = "npz"
+    classes: tuple[str, ...] = ()  # names in the order of the label values; left out: the values themselves
+
+    def title(self) -> str:
+        return self.path.stem
+
+    def watched(self) -> list[Path]:
+        return [self.path]
+
+    def load(self) -> Labelled:
+        import numpy as np
+
+        parts = self._parts()
+        shapes = {images.shape[1:] for _, images, _ in parts}
+        if len(shapes) > 1:
+            raise UserError(f"{self.path}: all images must have one shape, got {sorted(shapes)}; use one data set")
+        labels = np.concatenate([labels for *_, labels in parts])
+        values = np.unique(labels)
+        names = list(self.classes) or [str(value) for value in values.tolist()]
+        if len(names) != len(values) or len(set(names)) != len(names):
+            raise UserError(
+                f"data.source.classes: must name each of the {len(values)} label values, got {len(set(names))} "
+                "different names; add or remove names, or leave the key out"
+            )
+        return Labelled(
+            classes=names,
+            images=parts[0][1] if len(parts) == 1 else np.concatenate([images for _, images, _ in parts]),
+            labels=np.searchsorted(values, labels).astype(np.int64),
+            files=[f"{part or 'images'}[{row}]" for part, images, _ in parts for row in range(len(images))],
+            official_test=np.concatenate([np.full(len(images), part == "test") for part, images, _ in parts]),
+        )
+
+    def _parts(self) -> list[tuple[str, NDArray[np.uint8], NDArray[Any]]]:
+        """(part, images (N, H, W, C), labels (N,)) of every part that the archive holds."""
+        import numpy as np
+
+        if not self.path.is_file():
+            raise UserError(
+                f"data.source.path: must be an NPZ archive, got {self.path}, which is not there; correct the path"
+            )
+        try:
+            with np.load(self.path) as archive:  # pickled objects are refused: reading runs no code
+                if not isinstance(archive, np.lib.npyio.NpzFile):
+                    raise ValueError("it holds one array without a name")
+                arrays = {name: archive[name] for name in archive.files if name.endswith(("images", "labels"))}
+        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            reason = " ".join(str(error).split()) or "it is empty"
+            raise UserError(
+                f"{self.path}: must be an NPZ archive of plain arrays, but {reason}; write it with numpy.savez"
+            ) from None
+        names = [part for part in _PARTS if f"{part}_images" in arrays]
+        found = {part: (f"{part}_images", f"{part}_labels") for part in names} or {"": ("images", "labels")}
+        if ("train" not in found and "" not in found) or any(
+            key not in arrays for keys in found.values() for key in keys
+        ):
+            raise UserError(
+                f"{self.path}: must hold train_images and train_labels (val_ and test_ likewise), found "
+                f"{', '.join(arrays) or 'none of them'}; rename the arrays"
+            )
+        return [(part, self._images(arrays[i], i), self._labels(arrays, i, j)) for part, (i, j) in found.items()]
+
+    def _images(self, images: NDArray[Any], name: str) -> NDArray[np.uint8]:
+        import numpy as np
+
+        if images.dtype != np.uint8:
+            raise UserError(f"{self.path}: {name} must be uint8 in 0..255, got {images.dtype}; convert the array")
+        shaped = images[..., np.newaxis] if images.ndim == 3 else images
+        if shaped.ndim != 4 or shaped.shape[3] not in (1, 3) or 0 in shaped.shape[1:]:
+            raise UserError(
+                f"{self.path}: {name} must be (N, H, W) or (N, H, W, 1 or 3), got {images.shape}; reshape the array"
+            )
+        return shaped
+
+    def _labels(self, arrays: dict[str, NDArray[Any]], images: str, name: str) -> NDArray[Any]:
+        labels = arrays[name].reshape(-1) if arrays[name].ndim == 2 and arrays[name].shape[1] == 1 else arrays[name]
+        if labels.ndim != 1 or len(labels) != len(arrays[images]) or labels.dtype.kind not in "iubUS":
+            raise UserError(
+                f"{self.path}: {name} must hold one label for each of the {len(arrays[images])} images, whole numbers "
+                f"or text, got {arrays[name].dtype} {arrays[name].shape}; correct the array"
+            )
+        return labels.astype(str) if labels.dtype.kind in "US" else labels

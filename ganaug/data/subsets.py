@@ -1,0 +1,140 @@
+"""Protocol ``subsets``: a benchmark of disjoint draws from a large pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from annotated_types import Ge
+
+from ganaug import seeds
+from ganaug.data.splits import RELEASE, Items, Split
+from ganaug.errors import UserError
+from ganaug.settings import Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Subsets(Spec):
+    """A benchmark: disjoint, class-stratified draws of ``train_per_class`` images from a pool, one fixed test set.
+
+    Each class is shuffled once and dealt in this order: test, tuning test, tuning draws, release, trial 0, trial 1, ...
+    So a further trial leaves every other split as it was, and what tuning may look at is never in a reported trial,
+    whatever ``trials`` and ``train_per_class`` are; with another seed or other sizes of the parts,
+    settings must be tuned anew. Of images with the same pixels only the first is dealt.
+    """
+
+    kind: Literal["subsets"] = "subsets"
+    trials: Annotated[int, Ge(1)] = 10
+    train_per_class: Annotated[int, Ge(2)] = 5
+    test_per_class: Annotated[int, Ge(1)] = 60  # from the source's own test part, where it has one
+    tuning_test_per_class: Annotated[int, Ge(0)] = 30
+    tuning_per_class: Annotated[int, Ge(0)] = 25  # the pool of the tuning draws
+    draws: Literal["report", "tuning"] = "report"
+    seed: int = 0
+    shared_test: ClassVar[bool] = True  # all trials are tested on the same images
+
+    def describe(self) -> str:
+        return (
+            f"{self.trials} disjoint, class-stratified draws of {self.train_per_class} images a class; a GAN is "
+            "trained anew on each, from its own images only"
+        )
+
+    def splits(self, items: Items) -> dict[str, Split]:
+        """Deal the rows."""
+        import numpy as np
+
+        labels, official_test = items.labels, items.official_test
+        if items.groups is not None:
+            raise UserError("protocol.kind: subsets cannot keep the source's groups together; use cv, or holdout")
+        self._check_tuning()
+        train: dict[str, list[int]] = {name: [] for name in self.names()}
+        test: list[int] = []
+        fresh = _first_of_each(items.pixels, official_test)
+        short: list[tuple[int, str]] = []
+        for label, name in enumerate(items.classes):
+            shuffled = seeds.numpy_rng(self.seed, "split", label).permutation(np.flatnonzero((labels == label) & fresh))
+            official = shuffled[official_test[shuffled]]
+            pool = shuffled[~official_test[shuffled]]
+            separate = bool(official_test.any())
+            dealt_test = official if separate else pool
+            if len(dealt_test) < self.test_per_class:
+                raise UserError(
+                    f'protocol.test_per_class: class "{name}" has {len(dealt_test)} images to test on, asked for '
+                    f"{self.test_per_class}; lower it to {len(dealt_test)} or less"
+                )
+            hand = _Hand(pool[0 if separate else self.test_per_class :].tolist())
+            tuning_test = hand.deal(self.tuning_test_per_class)
+            tuning = _Hand(hand.deal(self.tuning_per_class))
+            needed = self.train_per_class * (len(train) if self.draws == "report" else 1)
+            if hand.short or len(hand.rows) < needed:
+                short.append((len(pool), self._too_few(name, len(pool), 0 if separate else self.test_per_class)))
+                continue
+            train[RELEASE] += hand.deal(self.train_per_class)
+            for trial in self.trial_names():
+                train[trial] += (hand if self.draws == "report" else tuning).deal(self.train_per_class)
+            test += dealt_test[: self.test_per_class].tolist() if self.draws == "report" else tuning_test
+        if short:
+            raise UserError(min(short)[1])  # of the scarcest class, so that its mend serves all
+        return {name: Split(sorted(rows), [] if name == RELEASE else sorted(test)) for name, rows in train.items()}
+
+    def trial_names(self) -> list[str]:
+        return [str(trial) for trial in range(self.trials)]
+
+    def names(self) -> list[str]:
+        return [RELEASE, *self.trial_names()]
+
+    def _check_tuning(self) -> None:
+        possible = self.tuning_per_class // self.train_per_class
+        if self.draws == "tuning" and self.trials > possible:
+            raise UserError(
+                f"protocol.trials: at most {possible} tuning draws of {self.train_per_class} fit in tuning_per_class "
+                f"{self.tuning_per_class}, asked for {self.trials}; lower trials or raise tuning_per_class"
+            )
+        if self.draws == "tuning" and self.tuning_test_per_class == 0:
+            raise UserError("protocol.tuning_test_per_class: must be at least 1 to use tuning draws, got 0; raise it")
+
+    def _too_few(self, name: str, images: int, test: int) -> str:
+        set_apart = test + self.tuning_test_per_class + self.tuning_per_class
+        trials = self.trials if self.draws == "report" else 0
+        needed = set_apart + self.train_per_class * (trials + 1)
+        fitting = max(0, (images - set_apart) // self.train_per_class - 1)
+        mend = (
+            f"lower protocol.trials to {fitting}"
+            if fitting > 0
+            else "lower protocol.train_per_class, test_per_class, tuning_per_class or tuning_test_per_class"
+        )
+        return (
+            f'protocol: class "{name}" has {images} different images, but {needed} are asked for ({test} test, '
+            f"{self.tuning_test_per_class} tuning test, {self.tuning_per_class} tuning, {trials} trials and the "
+            f"release of {self.train_per_class}); {mend}"
+        )
+
+
+class _Hand:
+    """Rows that are dealt once each, in order; ``short`` once more were asked for than there were."""
+
+    def __init__(self, rows: list[int]) -> None:
+        self.rows = rows
+        self.short = False
+
+    def deal(self, count: int) -> list[int]:
+        self.short = self.short or count > len(self.rows)
+        dealt, self.rows = self.rows[:count], self.rows[count:]
+        return dealt
+
+
+def _first_of_each(pixels: Sequence[str], official_test: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """True for one image of each set of exact duplicates; one of the official test part, where there is one."""
+    import numpy as np
+
+    first = np.zeros(len(pixels), bool)
+    order = np.argsort(~official_test, kind="stable")
+    _, index = np.unique(np.asarray(pixels)[order], return_index=True)
+    first[order[index]] = True
+    return first

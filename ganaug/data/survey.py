@@ -1,0 +1,123 @@
+"""A look at a labelled image set before anything is decided: what is in it, what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganaug.data import pictures
+from ganaug.data.gather import Gathered, gather
+from ganaug.data.mirror import Mirrored, compare_mirrored
+from ganaug.data.pictures import Aspect
+from ganaug.data.sources import SourceSpec
+from ganaug.data.spec import DataSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NEAR_BITS = 4  # of the 64 of a perceptual hash: at most so many differ between near-duplicates
+_SAME_RATIO = 1.05  # aspect ratios within this factor count as one
+
+
+@dataclass(frozen=True)
+class Survey:
+    """``data`` holds every image that can be read, in the shape that suits the set."""
+
+    data: Gathered
+    spec: DataSpec  # source and shape
+    counts: dict[str, int]  # {class: images}
+    sizes: dict[tuple[int, int], int]  # {(width, height): images}, the commonest first
+    duplicates: list[list[str]]  # files of the same pixels
+    conflicts: list[list[str]]  # of those, the ones under two labels or more
+    near: list[tuple[str, str]]  # files that look alike and are not the same
+    mirrored: Mirrored
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        return self.data.images()[..., : 1 if self.spec.channels == "gray" else 3]
+
+
+def survey(source: SourceSpec, folder: Path, jobs: int, largest: int, on_done: Callable[[int, int], None]) -> Survey:
+    """Read all images of ``source`` into ``folder``, at most ``largest`` pixels a side."""
+    import numpy as np
+
+    found = source.load()
+    looks = pictures.look_at(found.images, jobs)
+    readable = [look for look in looks if look.broken is None]
+    if not readable:
+        pictures.refuse_broken([(found.files[row], one.broken or "") for row, one in enumerate(looks)], len(looks))
+    size = min(largest, pictures.nearest_size(readable))
+    spec = DataSpec(source, size, aspect=_aspect([one.width / one.height for one in readable]), on_broken="skip")
+    data = gather(spec, folder / "images.npy", jobs, on_done)
+    images, labels = data.images(), data.found.labels
+    gray = images.shape[3] == 1 or all(_is_gray(images[start : start + 512]) for start in range(0, len(images), 512))
+    spec = replace(spec, channels="gray" if gray else "rgb", on_broken="refuse")
+    sizes = pictures.count_sizes(data.looks)
+    same = _sets_of(data.pixels)
+    rng = np.random.default_rng(0)
+    rows = np.sort(rng.permutation(len(images))[:2000])
+    return Survey(
+        data=data,
+        spec=spec,
+        counts=dict(zip(data.found.classes, np.bincount(labels).tolist(), strict=True)),
+        sizes=sizes,
+        duplicates=[[data.found.files[row] for row in rows_] for rows_ in same],
+        conflicts=[[data.found.files[row] for row in rows_] for rows_ in same if len(set(labels[rows_])) > 1],
+        near=[
+            (data.found.files[first], data.found.files[second])
+            for first, second in near_pairs(images)
+            if data.pixels[first] != data.pixels[second]
+        ],
+        mirrored=compare_mirrored(images[rows][..., : 1 if gray else 3], labels[rows]),
+    )
+
+
+def _aspect(ratios: Sequence[float]) -> Aspect:
+    """Squeezing deforms all images alike where they have one ratio; bars keep the forms where they differ."""
+    return "squeeze" if max(ratios) <= _SAME_RATIO * min(ratios) else "pad"
+
+
+def _is_gray(images: NDArray[np.uint8]) -> bool:
+    return bool((images[..., 0] == images[..., 1]).all() and (images[..., 1] == images[..., 2]).all())
+
+
+def _sets_of(pixels: Sequence[str]) -> list[list[int]]:
+    """Rows of the same pixels, where there are two or more."""
+    rows: dict[str, list[int]] = {}
+    for row, pixel_hash in enumerate(pixels):
+        rows.setdefault(pixel_hash, []).append(row)
+    return [same for same in rows.values() if len(same) > 1]
+
+
+def near_pairs(images: NDArray[np.uint8], most: int = 1000) -> list[tuple[int, int]]:
+    """Pairs of rows whose perceptual hashes (pHash: signs of the lowest frequencies) differ in few bits."""
+    import numpy as np
+
+    hashes = _perceptual_hashes(images)
+    pairs: list[tuple[int, int]] = []
+    for start in range(0, len(hashes), 256):
+        block = hashes[start : start + 256]
+        distances = np.bitwise_count(block[:, None] ^ hashes[None, start:])
+        first, second = np.nonzero(distances <= NEAR_BITS)
+        ahead = second > first
+        pairs += zip((first[ahead] + start).tolist(), (second[ahead] + start).tolist(), strict=True)
+        if len(pairs) >= most:
+            break
+    return pairs[:most]
+
+
+def _perceptual_hashes(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """(N,) hashes of 64 bits."""
+    import imagehash
+    import numpy as np
+    from PIL import Image
+
+    out = np.empty(len(images), np.uint64)
+    for row, image in enumerate(images):
+        picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+        bits = imagehash.phash(picture).hash.reshape(-1)
+        out[row] = np.packbits(bits).view(">u8")[0]
+    return out

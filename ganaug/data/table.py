@@ -1,0 +1,148 @@
+"""Images listed in a table: a CSV or Parquet file with a column of files and one of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Literal
+
+from ganaug.data.labelled import Labelled, label_rows
+from ganaug.errors import UserError
+from ganaug.settings import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ENDINGS = (".csv", ".tsv", ".parquet", ".pq")
+_TRAIN, _TEST = ("train", "val", "valid", "validation"), ("test",)
+
+
+@dataclass(frozen=True)
+class Table(Spec):
+    """A row for each image. Relative files start from the table's folder; ``split`` and ``group`` are used if there.
+
+    ``split`` says train, val or test (val joins the train part). Images of one ``group``, such as a patient, never fall
+    on both sides of a split. Any column may bear another name; null leaves ``split`` or ``group`` unused.
+    """
+
+    path: Path
+    kind: Literal["table"] = "table"
+    file: str = "file"
+    label: str = "label"
+    split: str | None = "split"
+    group: str | None = "group"
+
+    def title(self) -> str:
+        return self.path.stem
+
+    def watched(self) -> list[Path]:
+        """The table and the folders that its files lie in; a file beside the table is watched by itself."""
+        files = [Path(file) for file in self._column(self._read(), self.file)]
+        places = {self.path.parent / file.parts[0] if not file.is_absolute() else file.parent for file in files}
+        return [self.path, *sorted(places)]
+
+    def load(self) -> Labelled:
+        import numpy as np
+
+        table = self._read()
+        names = self._column(table, self.file)
+        classes, labels = label_rows(self._column(table, self.label))
+        splits = self._optional(table, self.split, default="split")
+        return Labelled(
+            classes=classes,
+            images=self._paths(names),
+            labels=labels,
+            files=names,
+            official_test=np.array([self._is_test(row, word) for row, word in enumerate(splits or [])], bool)
+            if splits
+            else np.zeros(len(names), bool),
+            groups=self._optional(table, self.group, default="group"),
+        )
+
+    def _read(self) -> pd.DataFrame:
+        import pandas as pd
+
+        if not self.path.is_file():
+            raise UserError(
+                f"data.source.path: must be a table ({', '.join(ENDINGS)}), got {self.path}, which is not there; "
+                "correct the path"
+            )
+        try:
+            if self.path.suffix.lower() in (".parquet", ".pq"):
+                table = pd.read_parquet(self.path)
+            else:
+                separator = "\t" if self.path.suffix.lower() == ".tsv" else ","
+                table = pd.read_csv(
+                    self.path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+                )
+        except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors, pyarrow's too
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(
+                f"{self.path}: must be a table of UTF-8 text or Parquet, but {reason}; correct it"
+            ) from None
+        if not len(table):
+            raise UserError(f"{self.path}: must list at least one image, got no rows; add them")
+        return table
+
+    def _column(self, table: pd.DataFrame, name: str) -> list[str]:
+        """The column's values as text, none of them missing."""
+        if name not in table.columns:
+            known = ", ".join(map(str, table.columns))
+            raise UserError(
+                f'{self.path}: must have a column "{name}", found {known}; rename one, or name it in data.source'
+            )
+        values = [_as_text(value) for value in table[name].tolist()]
+        missing = [row for row, value in enumerate(values) if not value]
+        if missing:
+            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            raise UserError(
+                f'{self.path}: column "{name}" must have a value in every row, but it is missing in data row '
+                f"{missing[0] + 1}{more}; fill it in or remove the row"
+            )
+        return values
+
+    def _optional(self, table: pd.DataFrame, name: str | None, default: str) -> list[str] | None:
+        if name is None or (name == default and name not in table.columns):
+            return None
+        return self._column(table, name)
+
+    def _is_test(self, row: int, word: str) -> bool:
+        if word.casefold() not in _TRAIN + _TEST:
+            raise UserError(
+                f'{self.path}: column "{self.split}" must say {", ".join(_TRAIN + _TEST)}, got "{word}" in data row '
+                f"{row + 1}; correct it"
+            )
+        return word.casefold() in _TEST
+
+    def _paths(self, files: Sequence[str]) -> list[Path]:
+        folder = self.path.parent
+        for row, file in enumerate(files):
+            if ".." in PurePath(file.replace("\\", "/")).parts and not PurePath(file).is_absolute():
+                raise UserError(
+                    f'{self.path}: relative files must stay in the table\'s folder, got "{file}" in data row '
+                    f"{row + 1}; move the table up, or write absolute paths"
+                )
+            if "\0" in file:
+                raise UserError(f"{self.path}: files must be paths, got a zero byte in data row {row + 1}; correct it")
+        paths = [folder / file for file in files]
+        missing = [(row, file) for row, file in enumerate(files) if not paths[row].is_file()]
+        if missing:
+            shown = ", ".join(f"{file} (data row {row + 1})" for row, file in missing[:3])
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise UserError(
+                f"{self.path}: every file must be there, but {len(missing)} of {len(files)} are missing: "
+                f"{shown}{more}; correct the column or restore the files"
+            )
+        return paths
+
+
+def _as_text(value: Any) -> str:
+    """Parquet columns hold numbers and nulls; 3.0 is the label 3."""
+    import pandas as pd
+
+    if value is None or (not isinstance(value, str) and pd.isna(value)):
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace").strip()
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()

@@ -1,0 +1,97 @@
+"""How long a run takes on this machine: a few steps of each network, timed, and the rest reckoned."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ganaug.config import Settings
+from ganaug.pipeline import arms_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_CROWDED = 1.2  # a job is so much slower while all cores work
+_FIXED_SECONDS = 45.0  # five commands, each with its imports and those of its workers
+_SAMPLE = 256  # images that the timed steps work on
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds of one step on this machine, one job alone; ``jobs`` run at a time."""
+
+    device: str
+    jobs: int
+    gan_step: float
+    classifier_steps: dict[str, float]  # arm -> seconds
+
+    def gan_seconds(self, settings: Settings, steps: int) -> float:
+        """All GANs of the protocol, ``steps`` long."""
+        rounds = math.ceil(len(settings.protocol.names()) / self.jobs)
+        return rounds * steps * self.gan_step * self.slower
+
+    def run_seconds(self, settings: Settings) -> float:
+        """The whole pipeline."""
+        classifiers = sum(self.classifier_steps.values()) * settings.classifier.steps * settings.protocol.trials
+        return _FIXED_SECONDS + self.gan_seconds(settings, settings.gan.steps) + classifiers * self.slower / self.jobs
+
+    @property
+    def slower(self) -> float:
+        return _CROWDED if self.jobs > 1 else 1.0
+
+
+def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> Pace:
+    """Time the networks of ``settings`` on images (N, H, W, C), on the device that they ask for."""
+    import joblib
+    import numpy as np
+
+    from ganaug import device
+    from ganaug.classify.arms import batches
+    from ganaug.classify.train import train_classifier
+    from ganaug.gan.train import Training
+
+    where = device.resolve(settings.device)
+    device.prepare(where)
+    rows = np.sort(np.random.default_rng(0).permutation(len(images))[:_SAMPLE])
+    part = (np.ascontiguousarray(images[rows]), labels[rows])
+    gan = Training(part[0], part[1], classes, settings.gan, 0, where)
+    spec, (_, size, _, channels) = settings.classifier, part[0].shape
+
+    def classifier(arm_index: int) -> Callable[[], object]:
+        chosen = arms_of(settings)[arm_index]
+        draw = batches(chosen, part, part if chosen.filler else None, classes, spec.batch_size, 0)
+        short = _shorter(settings, 4).classifier
+        return lambda: train_classifier(draw, short, channels, classes, size, 0, where)
+
+    def gan_steps() -> None:
+        for _ in range(4):
+            gan.step(1)
+        gan.read_measures()  # waits for the device
+
+    return Pace(
+        device=where.type,
+        jobs=(settings.jobs or joblib.cpu_count()) if where.type == "cpu" else settings.jobs or 1,
+        gan_step=_best(gan_steps) / 4,
+        classifier_steps={name: _best(classifier(index)) / 4 for index, name in enumerate(settings.classify.arms)},
+    )
+
+
+def _best(work: Callable[[], object], at_least: int = 3, seconds: float = 1.0) -> float:
+    """The shortest of several runs, the first one (which warms up) left out."""
+    work()
+    began, best, runs = time.perf_counter(), math.inf, 0
+    while runs < at_least or time.perf_counter() - began < seconds:
+        since = time.perf_counter()
+        work()
+        best, runs = min(best, time.perf_counter() - since), runs + 1
+    return best
+
+
+def _shorter(settings: Settings, steps: int) -> Settings:
+    from dataclasses import replace
+
+    return replace(settings, classifier=replace(settings.classifier, steps=steps))

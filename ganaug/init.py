@@ -1,0 +1,304 @@
+"""``ganaug init``: from a set of images to a project, with settings that suit the set and a reason for each."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganaug import config, store
+from ganaug.choose import choose, with_steps
+from ganaug.config import Settings
+from ganaug.data.folder import Folder
+from ganaug.data.npz import Npz
+from ganaug.data.survey import Survey, survey
+from ganaug.data.table import ENDINGS, Table
+from ganaug.errors import UserError
+from ganaug.project import dvc_yaml, template
+
+if TYPE_CHECKING:
+    from ganaug.progress import Progress
+
+DATASETS = ("digits", "fashion-mnist")
+LARGEST = {"cpu": 64, "mps": 128, "cuda": 128}  # pixels a side that a GAN is trained on without being asked to
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names of a table's columns."""
+
+    file: str = "file"
+    label: str = "label"
+    split: str = "split"
+    group: str = "group"
+
+
+def init(
+    folder: Path,
+    images: Path | None,
+    dataset: str | None,
+    nested: bool,
+    columns: Columns,
+    minutes: float,
+    progress: Progress,
+) -> None:
+    """Write a project into ``folder`` and say what was found, chosen and how long a run takes."""
+    if (images is None) == (dataset is None) and dataset != "fashion-mnist":
+        raise UserError(
+            "init: needs --images or --dataset, one of them; name a folder of images, a table or an archive"
+        )
+    if minutes <= 0:
+        raise UserError(f"--minutes: must be above 0, got {minutes:g}; say how long a run may take")
+    _check_free(folder)
+    if dataset is not None:
+        text = _dataset(dataset, images)
+        settings = config.check(_parsed(text), "params.yaml")
+        about = _ABOUT[dataset]
+        time = ""
+    else:
+        assert images is not None
+        with tempfile.TemporaryDirectory() as temporary:
+            text, settings, time = _own(folder, images, nested, columns, minutes, Path(temporary), progress)
+        about = f"Images: `{settings.data.source.watched()[0].as_posix()}`."
+    kept = _write(folder, text, settings, about)
+    wrote = [name for name in _FILES if name not in kept]
+    print(f"\nwrote {', '.join(wrote)} in {folder}/" + (f"; left your {', '.join(kept)} as it was" if kept else ""))
+    print(_init_dvc(folder))
+    print(time + f"next: {'' if folder.resolve() == Path.cwd() else f'cd {folder} && '}dvc repro")
+
+
+# -------------------------------------------------------------------------------------------------------- own images
+
+
+def _own(
+    folder: Path, images: Path, nested: bool, columns: Columns, minutes: float, temporary: Path, progress: Progress
+) -> tuple[str, Settings, str]:
+    """(params.yaml, its settings, how long a run takes) for a set of images, which is looked at first."""
+    import joblib
+
+    from ganaug import device, estimate
+
+    source = _source(images, nested, columns)
+    kind = device.resolve("auto").type
+    cores = joblib.cpu_count()
+    with progress.counting("reading the images") as on_done:
+        seen = survey(source, temporary, cores, LARGEST[kind], on_done)
+    print("\n".join(_findings(seen, images)))
+    chosen = choose(seen, _source_settings(source, folder), kind, cores)
+    pace = estimate.measure(chosen.settings, seen.images, seen.data.found.labels, len(seen.counts))
+    chosen = with_steps(chosen, pace, minutes)
+    settings = chosen.settings
+    settings.protocol.splits(seen.data.items())  # what would not fit is said before anything is written
+    print("\n".join(_choices(settings)))
+    seconds = pace.run_seconds(settings)
+    time = f"a run takes about {_minutes(seconds)} here ({pace.jobs} at a time, {pace.device})"
+    if seconds > 1.3 * 60 * minutes:
+        time += f", more than the {minutes:g} asked for: fewer than {settings.gan.steps} steps make no images"
+    text = template("params.yaml.j2").render(
+        **chosen.raw, why=chosen.why, source=_flow(chosen.raw["data"]["source"]), title=settings.data.source.title()
+    )
+    return _aligned(text), settings, time + "\n"
+
+
+def _source(images: Path, nested: bool, columns: Columns) -> Folder | Npz | Table:
+    if images.is_dir():
+        return Folder(images, nested=nested)
+    if not images.exists():
+        raise UserError(f"--images: must be a folder, a table or an NPZ archive, but {images} is not there; correct it")
+    if images.suffix.lower() == ".npz":
+        return Npz(images)
+    if images.suffix.lower() in ENDINGS:
+        return Table(images, file=columns.file, label=columns.label, split=columns.split, group=columns.group)
+    raise UserError(
+        f"--images: must be a folder, a table ({', '.join(ENDINGS)}) or an NPZ archive, got {images}; name one of these"
+    )
+
+
+def _source_settings(source: Folder | Npz | Table, folder: Path) -> dict[str, Any]:
+    """The source as params.yaml names it: relative to the project, unless an absolute path was given."""
+    path = source.path
+    if not path.is_absolute():
+        path = Path(os.path.relpath(path.resolve(), folder.resolve()))
+    plain: dict[str, Any] = config.plain(replace(source, path=path))
+    default: dict[str, Any] = config.plain(type(source)(Path()))
+    unusual = {key: value for key, value in plain.items() if value != default[key] and key != "path"}
+    return {"kind": plain["kind"], "path": plain["path"], **unusual}
+
+
+def _findings(seen: Survey, images: Path) -> list[str]:
+    found = seen.data.found
+    (commonest, most), *others = seen.sizes.items()
+    sizes = f"{commonest[0]}x{commonest[1]} pixels" + (
+        f" ({most} of them; {len(others)} other sizes)" if others else ""
+    )
+    colours = "gray" if seen.spec.channels == "gray" else "colour"
+    lines = [
+        f"{images}: {len(found.files):,} images in {len(seen.counts)} classes",
+        "  classes: " + _some([f"{name} {count}" for name, count in seen.counts.items()], 20),
+        f"  images: {sizes}, {colours}",
+    ]
+    if found.groups is not None:
+        lines.append(f"  groups: {len(set(found.groups))}")
+    if found.official_test.any():
+        lines.append(f"  test part: {int(found.official_test.sum())} images")
+    lines += [
+        f"  broken: {_some([f'{file} ({reason})' for file, reason in seen.data.broken], 10)}",
+        f"  exact duplicates: {_sets(seen.duplicates)}",
+        f"  the same image under two labels: {_sets(seen.conflicts)}",
+        f"  near-duplicates: {_sets([list(pair) for pair in seen.near])}",
+        *(f"  note: {note}" for note in found.notes),
+    ]
+    if seen.data.broken:
+        lines.append("  repair or remove the broken images, or set data.on_broken: skip")
+    return lines
+
+
+def _choices(settings: Settings) -> list[str]:
+    data, protocol, gan = settings.data, settings.protocol, settings.gan
+    return [
+        f"chosen: {data.image_size}x{data.image_size} pixels, {data.channels}; {protocol.kind}, "
+        f"{protocol.trials} trials",
+        f"  GAN of {gan.steps:,} steps; flips {'' if gan.augment.flip else 'not '}allowed; "
+        f"synth.balance {settings.synth.balance}; arms {', '.join(settings.classify.arms)}",
+        "  params.yaml has the reason for each",
+    ]
+
+
+def _some(words: Sequence[str], most: int) -> str:
+    return (", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")) or "none"
+
+
+def _sets(sets: Sequence[Sequence[str]]) -> str:
+    if not sets:
+        return "none"
+    return f"{len(sets)} set{'s' * (len(sets) > 1)}, such as {' = '.join(sets[0][:3])}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(10, round(seconds, -1)):.0f} seconds"
+
+
+def _flow(value: dict[str, Any]) -> str:
+    """``{kind: folder, path: photos}``: JSON's quotes only where YAML needs them."""
+    import io
+
+    from ruamel.yaml import YAML
+
+    out = io.StringIO()
+    yaml = YAML(typ="rt", pure=True)  # keeps the order of the keys
+    yaml.default_flow_style, yaml.width = True, 10_000
+    yaml.dump(value, out)
+    return out.getvalue().strip()
+
+
+def _aligned(text: str, column: int = 32) -> str:
+    """Comments behind values begin at one column, where there is room."""
+    lines = [re.split(r"(?<=\S)\s+(?=# )", line, maxsplit=1) for line in text.splitlines()]
+    return "".join(
+        f"{parts[0].ljust(column - 1)} {parts[1]}\n" if len(parts) == 2 else f"{parts[0]}\n" for parts in lines
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ the examples
+
+
+_ABOUT = {
+    "digits": "scikit-learn's handwritten digits, 8x8 pixels, part of the installed package; five images a class.",
+    "fashion-mnist": "Real photographs of 28x28 pixels, 20 a class, from the IDX files of Debian's package "
+    "`dataset-fashion-mnist` (`apt-get install\ndataset-fashion-mnist`); elsewhere set `data.source.path` in "
+    "`params.yaml` to a folder with MNIST-style files.",
+}
+
+
+def _dataset(name: str, images: Path | None) -> str:
+    """params.yaml of a worked example, its settings tuned on tuning draws."""
+    if name not in DATASETS:
+        raise UserError(f'--dataset: must be one of {", ".join(DATASETS)}, got "{name}"; choose one, or use --images')
+    text = template(f"{name}.yaml").render()
+    if images is None:
+        return text
+    usual = _parsed(text)["data"]["source"]["path"]
+    return text.replace(f"path: {usual} ", f"path: {images.resolve().as_posix()} ")
+
+
+def _parsed(text: str) -> Any:
+    from ruamel.yaml import YAML
+
+    return YAML(typ="safe", pure=True).load(text)
+
+
+# ----------------------------------------------------------------------------------------------------------- writing
+
+
+_FILES = ("params.yaml", "dvc.yaml", ".gitignore", "README.md")
+_OWN_FILES = ("params.yaml", "dvc.yaml", "dvc.lock")  # of a project that is there already
+
+
+def _check_free(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: must be a folder to make or to add to, but is a file; name another")
+    there = [name for name in _OWN_FILES if (folder / name).exists()]
+    if there:
+        raise UserError(f"{folder}: holds {there[0]} already, and nothing is overwritten; name another folder")
+
+
+def _write(folder: Path, params: str, settings: Settings, about: str) -> list[str]:
+    """Write the project's files. Returns those that were there, which stay as they are."""
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = [name for name in _FILES if (folder / name).exists()]
+    try:
+        with contextlib.chdir(folder):  # paths in the settings start there
+            pipeline = dvc_yaml(settings)
+        texts = {
+            "params.yaml": params,
+            "dvc.yaml": pipeline,
+            ".gitignore": template("gitignore").render(),
+            "README.md": template("project-readme.md.j2").render(title=_title(settings), about=about),
+        }
+        for name, text in texts.items():
+            if name not in kept:
+                store.write_text(folder / name, text)
+    except BaseException:
+        for name in _FILES:
+            if name not in kept:
+                (folder / name).unlink(missing_ok=True)
+        if new:
+            folder.rmdir()
+        raise
+    return kept
+
+
+def _title(settings: Settings) -> str:
+    count = settings.protocol.train_per_class if settings.protocol.kind == "subsets" else None
+    return settings.data.source.title() + (f", {count} images a class" if count else "")
+
+
+def _init_dvc(folder: Path) -> str:
+    """Make the folder a DVC project, unless it lies in one: in git's root, below it, or without git."""
+    here = folder.resolve()
+    above = [here, *here.parents]
+    git = next((place for place in above if (place / ".git").exists()), None)
+    within = above[: above.index(git) + 1] if git else above
+    there = next((place for place in within if (place / ".dvc" / "config").is_file()), None)
+    if there:
+        return f"DVC: part of the project at {there}"
+    way = "--no-scm" if git is None else "--subdir" if git != here else None
+    run = [sys.executable, "-m", "dvc"]
+    done = subprocess.run(
+        [*run, "init", "--quiet", *([way] if way else [])], cwd=here, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        reason = " ".join(done.stderr.split())
+        raise UserError(
+            f'{folder}: the files are written, but "dvc init" failed ({reason}); mend that and run it there'
+        )
+    subprocess.run([*run, "config", "core.analytics", "false"], cwd=here, capture_output=True, check=False)
+    return f"DVC: initialised {'without git' if git is None else f'below {git}' if way else 'beside git'}"

@@ -1,0 +1,259 @@
+"""The fillers: how many images of which class each makes, and from what."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from expect import refused
+from hypothesis import given
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
+
+from ganaug.classify.arms import ARMS, ClassifySpec, arm
+from ganaug.classify.fillers import FILLERS, filling
+
+SPEC = ClassifySpec()
+Part = tuple[np.ndarray, np.ndarray]
+every = pytest.mark.parametrize("filler", list(FILLERS))
+controls = pytest.mark.parametrize("filler", ["placebo", "oversample", "smote"])
+copying = pytest.mark.parametrize("filler", ["placebo", "oversample"])
+
+
+def part(sizes: Sequence[int], side: int = 3, channels: int = 1) -> Part:
+    """Random images, no two alike, of shuffled classes."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (sum(sizes), side, side, channels), np.uint8)
+    images[:, 0, 0, 0] = np.arange(sum(sizes))
+    return images, rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+
+
+def made(filler: str, real: Part, counts: Sequence[int], seed: int = 0, synthetic: Part | None = None) -> Part:
+    pool = filling(arm(filler, SPEC), real, synthetic, counts, seed)
+    assert pool is not None
+    return pool
+
+
+def per_class(pool: Part, classes: int) -> list[int]:
+    found: list[int] = np.bincount(pool[1], minlength=classes).tolist()
+    return found
+
+
+# Two to seven images of each of a few classes, and how many of each are wanted.
+wishes = st.lists(st.tuples(st.integers(2, 7), st.integers(0, 15)), min_size=2, max_size=4).map(
+    lambda both: ([size for size, _ in both], [count for _, count in both])
+)
+
+
+# ------------------------------------------------------------------------------------------------------ every filler
+
+
+@every
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_a_filler_returns(filler: str, channels: int) -> None:
+    real, counts = part([4, 6, 2], 8, channels), [5, 0, 9]
+    synthetic = part(counts, 8, channels)
+    before = [array.copy() for array in (*real, *synthetic)]
+    images, labels = made(filler, real, counts, 0, synthetic)
+    assert images.dtype == np.uint8
+    assert images.shape == (len(labels), 8, 8, channels)
+    assert labels.dtype == np.int64
+    assert len(labels) > 0
+    assert all((array == old).all() for array, old in zip((*real, *synthetic), before, strict=True))
+
+
+@pytest.mark.parametrize("name", list(ARMS))
+def test_the_policy_does_not_matter_to_the_pool(name: str) -> None:
+    chosen, real = arm(name, SPEC), part([4, 6])
+    pool = filling(chosen, real, part([5, 5]), [5, 5], 0)
+    if chosen.filler is None:
+        assert pool is None
+        return
+    assert pool is not None
+    for one, same in zip(pool, made(chosen.filler, real, [5, 5], 0, part([5, 5])), strict=True):
+        assert (one == same).all()
+
+
+@controls
+def test_the_seed_decides_and_nothing_else_does(filler: str) -> None:
+    real, counts = part([7, 20, 7]), [10, 5, 10]
+    images, labels = made(filler, real, counts, 1)
+    np.random.seed(5)  # noqa: NPY002
+    again = made(filler, real, counts, 1, part([1, 1, 1]))  # the synthetic images are not looked at
+    assert (images == again[0]).all()
+    assert (labels == again[1]).all()
+    assert (images != made(filler, real, counts, 2)[0]).any()
+
+
+@pytest.mark.parametrize("filler", ["placebo", "smote"])
+def test_the_images_of_a_class_do_not_depend_on_the_other_counts(filler: str) -> None:
+    real = part([5, 5, 5])
+    one, other = made(filler, real, [4, 7, 0]), made(filler, real, [0, 7, 3])
+    assert (one[0][one[1] == 1] == other[0][other[1] == 1]).all()
+
+
+@controls
+def test_nothing_wanted_is_an_empty_pool(filler: str) -> None:
+    images, labels = made(filler, part([3, 3]), [0, 0])
+    assert images.shape == (0, 3, 3, 1)
+    assert images.dtype == np.uint8
+    assert labels.shape == (0,)
+    assert labels.dtype == np.int64
+
+
+def test_gan_images_are_taken_as_they_are() -> None:
+    synthetic = part([5, 3])
+    assert filling(arm("gan+mixup", SPEC), part([2, 2]), synthetic, [5, 3], 0) is synthetic
+
+
+# --------------------------------------------------------------------------------------------- real images once more
+
+
+def times_each(pool: Part, real: Part) -> list[int]:
+    """How often each real image is in the pool, under its own label; the pool must hold nothing else."""
+    rows = [
+        next(row for row, one in enumerate(real[0]) if (one == image).all() and real[1][row] == label)
+        for image, label in zip(*pool, strict=True)
+    ]
+    times: list[int] = np.bincount(rows, minlength=len(real[0])).tolist()
+    return times
+
+
+@given(wishes, st.integers(0, 5))
+def test_placebo_shows_each_image_of_a_class_equally_often(wish: tuple[list[int], list[int]], seed: int) -> None:
+    sizes, counts = wish
+    real = part(sizes)
+    pool = made("placebo", real, counts, seed)
+    assert per_class(pool, len(sizes)) == counts
+    times = np.array(times_each(pool, real))
+    for label, (size, count) in enumerate(zip(sizes, counts, strict=True)):
+        own = times[real[1] == label]
+        assert own.sum() == count
+        assert set(own.tolist()) <= {count // size, -(-count // size)}
+
+
+@given(st.lists(st.integers(1, 12), min_size=2, max_size=5), st.integers(0, 5))
+def test_oversample_makes_all_classes_equal(sizes: list[int], seed: int) -> None:
+    real = part(sizes)
+    pool = made("oversample", real, [99] * len(sizes), seed)
+    assert per_class(pool, len(sizes)) == [max(sizes) - size for size in sizes]
+    times = np.array(times_each(pool, real))
+    for label in range(len(sizes)):
+        assert np.ptp(times[real[1] == label]) <= 1
+
+
+def test_oversample_adds_as_many_as_imbalanced_learn_does() -> None:
+    from imblearn.over_sampling import RandomOverSampler
+
+    images, labels = part([9, 1, 4])
+    pool = made("oversample", (images, labels), [0, 0, 0])
+    _, resampled = RandomOverSampler(random_state=0).fit_resample(images.reshape(len(images), -1), labels)
+    assert (np.bincount(np.concatenate([labels, pool[1]])) == np.bincount(resampled)).all()
+
+
+@copying
+def test_which_images_come_once_more_is_drawn(filler: str) -> None:
+    real = part([4, 3])
+    seen = {tuple(times_each(made(filler, real, [0, 1], seed), real)) for seed in range(40)}
+    assert len(seen) == 3
+
+
+@copying
+def test_a_class_without_images_is_refused(filler: str) -> None:
+    real = part([3, 0, 3])
+    with refused(
+        f"classify.arms: {filler} must have at least 1 image of a class", "got 0 of class 1; ", "leave the arm out"
+    ):
+        made(filler, real, [1, 1, 1])
+
+
+# ------------------------------------------------------------------------------------------------------------- SMOTE
+
+
+def between(image: np.ndarray, one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether some s in [0, 1] rounds one + s (other - one) to the image, in every pixel."""
+    point, start, step = (array.astype(float).ravel() for array in (image, one, other.astype(float) - one))
+    if (np.abs(point - start)[step == 0] > 0.5).any():
+        return False
+    moving = step != 0
+    ends = np.stack([(point - start + half)[moving] / step[moving] for half in (-0.501, 0.501)])
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    return bool(max(low.max(initial=0), 0) <= min(high.min(initial=1), 1))
+
+
+def test_the_yardstick_itself() -> None:
+    one, other = np.array([0, 10, 5], np.uint8), np.array([100, 20, 5], np.uint8)
+    assert between(np.array([50, 15, 5]), one, other)
+    assert between(one, one, other)
+    assert not between(np.array([50, 18, 5]), one, other)
+    assert not between(np.array([50, 15, 6]), one, other)
+    assert not between(np.array([110, 21, 5]), one, other)
+
+
+@given(wishes, st.integers(0, 5))
+def test_smote_makes_as_many_as_asked_for_each_between_two_of_its_class(
+    wish: tuple[list[int], list[int]], seed: int
+) -> None:
+    sizes, counts = wish
+    real = part(sizes)
+    pool = made("smote", real, counts, seed)
+    assert per_class(pool, len(sizes)) == counts
+    for image, label in zip(*pool, strict=True):
+        own = real[0][real[1] == label]
+        assert any(between(image, one, other) for one in own for other in own)
+
+
+def test_smote_images_are_new_and_fill_the_line() -> None:
+    """Two images of a class, black and white: every gray between them, evenly, and never of the other class."""
+    levels = np.array([0, 240, 250, 254], np.uint8)
+    real = np.tile(levels[:, None, None, None], (1, 4, 4, 3)), np.array([0, 0, 1, 1])
+    images, labels = made("smote", real, [2000, 30])
+    assert (images == images[:, :1, :1, :1]).all()
+    gray = images[labels == 0, 0, 0, 0]
+    assert np.histogram(gray, bins=4, range=(0, 240))[0] == pytest.approx([500] * 4, rel=0.15)
+    assert len(np.unique(gray)) > 200
+    assert set(images[labels == 1, 0, 0, 0]) == {250, 251, 252, 253, 254}
+
+
+def test_smote_goes_to_one_of_the_five_nearest_only() -> None:
+    """Six dark and six bright images: from each, the five nearest are those of its own shade."""
+    levels = np.array([*range(0, 60, 10), *range(190, 250, 10)], np.uint8)
+    real = np.tile(levels[:, None, None, None], (1, 3, 3, 1)), np.zeros(12, np.int64)
+    gray = made("smote", real, [500])[0][:, 0, 0, 0]
+    assert ((gray <= 50) | (gray >= 190)).all()
+    assert 150 < (gray <= 50).sum() < 350
+    fewer = (real[0][[0, 1, 2, 3, 4, 6, 7, 8, 9, 10]], real[1][:10])  # the fifth is of the other shade
+    gray = made("smote", fewer, [500])[0][:, 0, 0, 0]
+    assert ((gray > 60) & (gray < 180)).any()
+
+
+def test_smote_does_not_depend_on_the_number_of_threads() -> None:
+    """Many images equally far from each other: which count as the nearest must not be a race."""
+    rng = np.random.default_rng(0)
+    real = rng.integers(0, 4, (600, 4, 4, 1), np.uint8) * 80, np.zeros(600, np.int64)
+    with threadpool_limits(1):
+        one = made("smote", real, [600])[0]
+    with threadpool_limits(2):
+        assert (made("smote", real, [600])[0] == one).all()
+
+
+def test_smote_of_a_class_of_one_image_is_refused_if_it_is_to_grow() -> None:
+    real = part([3, 1])
+    with refused(
+        "classify.arms: smote must have at least 2 images of a class", "got 1 of class 1; ", "leave the arm out"
+    ):
+        made("smote", real, [2, 2])
+    assert per_class(made("smote", real, [2, 0]), 2) == [2, 0]
+
+
+# ----------------------------------------------------------------------------------------------------------- imports
+
+
+@pytest.mark.parametrize("module", ["arms", "fillers", "policies"])
+def test_naming_arms_imports_nothing_heavy(module: str) -> None:
+    heavy = ("torch", "torchvision", "sklearn", "imblearn", "scipy")
+    code = f"import sys, ganaug.classify.{module}; sys.exit(any(name.split('.')[0] in {heavy} for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
