@@ -132,6 +132,8 @@ def _read_summary(project: Project) -> dict[str, Any]:
     summary: dict[str, Any] = store.read_json(project.reports / "summary.json", _RUN)
     if not isinstance(summary, dict) or summary.get("schema") != 1:
         raise UserError(f"{project.reports / 'summary.json'}: must be a summary of schema 1; {_RUN}")
+    if "recall_gains" not in summary:
+        raise UserError(f"{project.reports / 'summary.json'}: was made by an earlier ganaug; {_RUN}")
     return summary
 
 

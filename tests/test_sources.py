@@ -7,15 +7,20 @@ import struct
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from expect import refused
 from hypothesis import given
 from hypothesis import strategies as st
+from photos import photos
 
-from ganaug.data.sources import Digits, Idx, Labelled, Torchvision, read_idx
+from ganaug.data.folder import Folder
+from ganaug.data.labelled import Labelled
+from ganaug.data.npz import Npz
+from ganaug.data.sources import Digits, Idx, SourceSpec, Torchvision, read_idx
+from ganaug.data.table import Table
 from ganaug.errors import UserError
 
 NAMES = {
@@ -258,16 +263,27 @@ def test_torchvision_missing_files(tmp_path: Path) -> None:
 
 def test_every_source_gives_the_same_kind_of_answer(tmp_path: Path) -> None:
     write_set(tmp_path / "KMNIST" / "raw")
+    photos(tmp_path / "photos", "cat", "dog")
+    (tmp_path / "labels.csv").write_text("file,label\nphotos/cat/0.png,cat\nphotos/dog/0.png,dog\n")
+    np.savez(tmp_path / "set.npz", images=np.zeros((2, 8, 8), np.uint8), labels=np.array([0, 1]))
     sources: list[Any] = [
         Digits(),
         Idx(tmp_path / "KMNIST" / "raw"),
         Torchvision("KMNIST", root=tmp_path, download=False),
+        Folder(tmp_path / "photos"),
+        Table(tmp_path / "labels.csv"),
+        Npz(tmp_path / "set.npz"),
     ]
+    assert {type(source) for source in sources} == set(get_args(get_args(SourceSpec)[0]))
     for source in sources:
         found = source.load()
         count = len(found.images)
-        assert found.images.ndim == 4
-        assert found.images.flags.c_contiguous
+        if isinstance(found.images, list):
+            assert all(path.is_file() for path in found.images)
+        else:
+            assert found.images.dtype == np.uint8
+            assert found.images.ndim == 4
+            assert found.images.flags.c_contiguous
         assert found.labels.shape == found.official_test.shape == (count,)
         assert len(found.files) == count
         assert found.official_test.dtype == bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_TRIES = 50  # deals of grouped images that may leave a train part without a class before giving up
+_TRIES = 50  # deals that may fail before giving up: leave a fold empty, or too few images of a class to train on
+_LEAST = 2  # images of a class to train on
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class CrossValidation(Spec):
     """Every image is tested on once a repeat, by networks trained on the other folds; ``release`` holds all images.
 
     Folds have the same share of each class as far as its images can be parted: images of one group, and images of the
-    same pixels, stay together. Trial t is fold t mod ``folds`` of repeat t div ``folds``.
+    same pixels, stay together. Trial t is fold t mod ``folds`` of repeat t div ``folds``. A class needs as many parts
+    as there are folds.
     """
 
     kind: Literal["cv"] = "cv"
@@ -60,49 +62,84 @@ class CrossValidation(Spec):
                 f"protocol.kind: cv would train on the {int(items.official_test.sum())} images that the source sets "
                 "apart for testing; use holdout"
             )
-        self._check_counts(items)
-        bound = items.bound()
+        deals = self._deals(items)
+        if deals is None:
+            raise UserError(self._refusal(items))
         everything = np.arange(len(items.labels))
         splits = {RELEASE: Split(everything.tolist(), [])}
-        for repeat in range(self.repeats):
-            for fold, test in enumerate(self._deal(items, bound, repeat)):
-                train = np.setdiff1d(everything, test)
-                splits[str(repeat * self.folds + fold)] = Split(train.tolist(), np.sort(test).tolist())
+        for repeat, deal in enumerate(deals):
+            for fold in range(self.folds):
+                train, test = everything[deal != fold], everything[deal == fold]
+                splits[str(repeat * self.folds + fold)] = Split(train.tolist(), test.tolist())
         return splits
 
-    def _deal(self, items: Items, bound: NDArray[np.int64], repeat: int) -> list[NDArray[np.int64]]:
-        """The test rows of each fold."""
+    def _deals(self, items: Items) -> list[NDArray[np.int64]] | None:
+        """For each repeat the fold that tests each image, (N,); None where the classes do not allow that."""
         import numpy as np
-        from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-        labels, rows = items.labels, np.zeros((len(items.labels), 1))
-        if len(np.unique(bound)) == len(bound):
-            seed = seeds.derive(self.seed, "folds", repeat) % 2**32
-            return [
-                test for _, test in StratifiedKFold(self.folds, shuffle=True, random_state=seed).split(rows, labels)
-            ]
-        for attempt in range(_TRIES):
-            seed = seeds.derive(self.seed, "folds", repeat, attempt) % 2**32
-            dealer = StratifiedGroupKFold(self.folds, shuffle=True, random_state=seed)
-            folds = [test for _, test in dealer.split(rows, labels, bound)]
-            trained = [np.bincount(np.delete(labels, test), minlength=len(items.classes)) for test in folds]
-            if all(len(test) for test in folds) and min(counts.min() for counts in trained) > 1:
-                return folds
-        raise UserError(
-            f"protocol.folds: no deal of the groups into {self.folds} folds leaves 2 images of every class to train "
-            "on; set another number, or add groups of the rarest class"
+        if min(items.parts().values()) < self.folds:
+            return None
+        bound = items.bound()
+        part_counts = np.zeros((bound.max() + 1, len(items.classes)))
+        np.add.at(part_counts, (bound, items.labels), 1)
+        deals = []
+        for repeat in range(self.repeats):
+            for attempt in range(_TRIES):
+                deal = _deal(part_counts, self.folds, seeds.numpy_rng(self.seed, "folds", repeat, attempt))[bound]
+                if self._will_do(deal, items):
+                    deals.append(deal)
+                    break
+            else:
+                return None
+        return deals
+
+    def _will_do(self, deal: NDArray[np.int64], items: Items) -> bool:
+        """No fold is empty, and without it there are still enough images of every class."""
+        import numpy as np
+
+        return all(
+            (deal == fold).any()
+            and np.bincount(items.labels[deal != fold], minlength=len(items.classes)).min() >= _LEAST
+            for fold in range(self.folds)
         )
 
-    def _check_counts(self, items: Items) -> None:
-        """Each class needs as many parts as there are folds; the error says how many folds would fit."""
-        parts = items.parts()
-        name = min(parts, key=lambda name: parts[name])
-        if parts[name] >= self.folds:
-            return
-        unit = "groups" if items.groups else "different images"
-        mend = (
-            f"lower protocol.folds to {parts[name]}"
-            if parts[name] >= 2
-            else "add some from elsewhere, or remove the class: it cannot be on both sides of a split"
+    def _refusal(self, items: Items) -> str:
+        """What is wrong, and the number of folds nearest to the one asked for that would do, or else what would."""
+        import numpy as np
+
+        parts, images = items.parts(), np.bincount(items.labels)
+        name = min(parts, key=lambda name: (parts[name], images[items.classes.index(name)]))
+        unit = "separate groups" if items.groups else "different images"
+        wrong = (
+            f"but folds is {self.folds}"
+            if parts[name] < self.folds
+            else f"and of {_TRIES} deals into {self.folds} folds none leaves {_LEAST} images of every class to train on"
         )
-        raise UserError(f'protocol.folds: class "{name}" has {parts[name]} {unit}, but folds is {self.folds}; {mend}')
+        nearest = sorted(range(2, parts[name] + 1), key=lambda folds: abs(folds - self.folds))
+        fitting = next((folds for folds in nearest if replace(self, folds=folds)._deals(items) is not None), None)
+        mend = f"set protocol.folds to {fitting}" if fitting else f"add {unit} of the class, or remove it"
+        return f'protocol.folds: class "{name}" has {parts[name]} {unit}, {wrong}; {mend}'
+
+
+def _deal(part_counts: NDArray[np.float64], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Images of each class in each part, (P, classes) -> the fold of each part, (P,).
+
+    Each part goes where least is of the classes that it holds, the large parts first. Scikit-learn's
+    StratifiedGroupKFold deals alike, but shuffles groups of the same counts only: where groups differ in size, its
+    repeats are one and the same deal.
+    """
+    import numpy as np
+
+    sizes = part_counts.sum(axis=1)
+    shares = part_counts / part_counts.sum(axis=0)
+    dealt = np.zeros((folds, shares.shape[1]))  # share of each class in each fold
+    images = np.zeros(folds)
+    fold_of = np.zeros(len(sizes), np.int64)
+    order = np.lexsort((rng.random(len(sizes)), -np.floor(np.log2(sizes))))  # by size, but only up to a factor of two
+    for part in order:
+        cost = np.round(dealt @ shares[part], 12)  # of the sum of squared shares; rounded, so that equal ones are equal
+        fold = np.lexsort((rng.random(folds), images, cost))[0]
+        dealt[fold] += shares[part]
+        images[fold] += sizes[part]
+        fold_of[part] = fold
+    return fold_of

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from ganaug.data.labelled import Labelled, label_rows, sort_classes
+from ganaug.data.labelled import Labelled, label_rows, one_line, sort_classes
 from ganaug.errors import UserError
 from ganaug.settings import Spec
 
@@ -43,27 +43,40 @@ class Folder(Spec):
             )
         others: list[Path] = []
         held = {folder.name: _images_below(folder, others) for folder in folders}
+        paths = [path for images in held.values() for path in images]
+        self._check_file_names([*self.path.iterdir(), *paths, *others])
         self._check_depth(held)
         outside = sum(is_image(entry) for entry in self.path.iterdir() if entry.is_file())
-        paths = [path for images in held.values() for path in images]
         empty = [name for name, images in held.items() if not images]
         if empty:
-            raise UserError(f'{self.path}: class "{empty[0]}" must have at least 2 images, got 0; add or remove it')
+            raise UserError(
+                f'{self.path}: class "{one_line(empty[0])}" must have at least 2 images, got 0; add images or remove it'
+            )
         names = [name for name, images in held.items() for _ in images]
         classes, labels = label_rows(names)
         assert classes == sort_classes(set(held))
-        notes = [f"{outside} images beside the class folders were left out"] * bool(outside)
+        notes = [f"Images beside the class folders were left out: {outside}"] * bool(outside)
         if others:
-            notes.append(f"{len(others)} files that are no images were left out, such as {others[0].name}")
-        files = [path.relative_to(self.path).as_posix() for path in paths]
+            example = one_line(others[0].relative_to(self.path).as_posix())
+            notes.append(f"Hidden files and files that are no images were left out: {len(others)}, such as {example}")
+        files = [one_line(path.relative_to(self.path).as_posix()) for path in paths]
         return Labelled(classes, paths, labels, files, np.zeros(len(paths), bool), notes=notes)
+
+    def _check_file_names(self, paths: list[Path]) -> None:
+        """On disk a name is any bytes; DVC stops at those that are not UTF-8, without saying which."""
+        for path in paths:
+            name = path.relative_to(self.path).as_posix()
+            try:
+                name.encode()
+            except UnicodeEncodeError:
+                raise UserError(f"{self.path}: file names must be UTF-8, got {one_line(name)}; rename it") from None
 
     def _check_depth(self, held: dict[str, list[Path]]) -> None:
         """Folders of folders may be photos/train/cat/1.png: "train" would silently become a class."""
         deep = [path for images in held.values() for path in images]
         direct = any(len(path.relative_to(self.path).parts) == 2 for path in deep)
         if deep and not direct and not self.nested:
-            example = deep[0].relative_to(self.path)
+            example = Path(one_line(str(deep[0].relative_to(self.path))))
             raise UserError(
                 f"{self.path}: images must lie at {self.path.name}/<class>/, but all lie deeper, such as {example}; "
                 f"name {self.path / example.parts[0]} if its folders are the classes, or say that the first level is "
@@ -73,15 +86,20 @@ class Folder(Spec):
 
 def _images_below(folder: Path, others: list[Path]) -> list[Path]:
     found: list[Path] = []
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, onerror=_stop):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(place, name)
             if is_image(path):
                 found.append(path)
-            elif not name.startswith("."):
+            else:
                 others.append(path)
     return found
+
+
+def _stop(error: OSError) -> None:
+    """A folder that cannot be listed must not be left out unsaid."""
+    raise error
 
 
 def is_image(path: Path) -> bool:

@@ -46,6 +46,7 @@ def gather(
     found = spec.source.load()
     where = str(getattr(spec.source, "path", "data.source"))
     check_class_names(found.classes, where)
+    check_counts(found.labels, found.classes, where)
     total = len(found.files)
     looks = pictures.look_at(found.images, jobs)
     readable = [look for look in looks if look.broken is None]
@@ -59,9 +60,9 @@ def gather(
     if failures:
         lost = {one.row for one in failures}
         kept = [row for row in range(total) if row not in lost]
+        check_counts(found.labels[kept], found.classes, f"{where}, without its {len(lost)} broken images")
         _keep(path, kept)
         found, pixels, looks = _rows(found, kept), [pixels[row] for row in kept], [looks[row] for row in kept]
-    check_counts(found.labels, found.classes, where)
     return Gathered(found, shape, path, pixels, looks, broken)
 
 

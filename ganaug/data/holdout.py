@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge
 
+from ganaug.data.labelled import one_line
 from ganaug.data.splits import RELEASE, Items, Split
 from ganaug.errors import UserError
 from ganaug.settings import Spec
@@ -21,7 +22,7 @@ class Holdout(Spec):
     """Every trial trains on all images outside the official test part, anew: other weights, other order.
 
     So its verdict speaks of this one train set. ``release`` has the same images. A train image with the pixels of a
-    test image is left out.
+    test image is left out, and with it all of its group.
     """
 
     kind: Literal["holdout"] = "holdout"
@@ -51,8 +52,8 @@ class Holdout(Spec):
                 "protocol.kind: holdout needs images that the source sets apart for testing, and there are none; use cv"
             )
         self._check_groups(items)
-        pixels = np.asarray(items.pixels)
-        train = np.flatnonzero(~items.official_test & ~np.isin(pixels, pixels[test]))
+        bound = items.bound()
+        train = np.flatnonzero(~np.isin(bound, bound[test]))
         for rows, least, part in ((train, 2, "train on"), (test, 1, "test on")):
             self._check_counts(items, rows, least, part)
         return {name: Split(train.tolist(), [] if name == RELEASE else test.tolist()) for name in self.names()}
@@ -66,8 +67,8 @@ class Holdout(Spec):
         )
         if both:
             raise UserError(
-                f'data.source: a group must be on one side of the split, but "{both[0]}" has images in the train and '
-                f"in the test part ({len(both)} such groups); move them to one side"
+                f'data.source: a group must be on one side of the split, but "{one_line(both[0], 40)}" has images in '
+                f"the train and in the test part ({len(both)} such groups); move them to one side"
             )
 
     def _check_counts(self, items: Items, rows: NDArray[np.int64], least: int, part: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LONGEST_NAME = 100  # characters of a class name: it becomes a folder's name, a table's cell, a plot's label
+_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # controls, line ends, stray bytes
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,15 @@ class Labelled:
     notes: list[str] = field(default_factory=list)  # what the user should know of the reading
 
 
+def one_line(text: str, most: int | None = None) -> str:
+    """``text`` as one line of a message or a table: what would break it is escaped, what is longer is cut."""
+    shown = _BREAKS.sub(lambda found: ascii(found[0])[1:-1], text[:most])
+    return shown if most is None or len(text) <= most else f"{shown}..."
+
+
 def sort_classes(names: set[str]) -> list[str]:
     """Class names in their order: as numbers where all of them are, else as text."""
-    numbers = all(name.isdecimal() and name.isascii() for name in names)
+    numbers = all(name.isdecimal() and name.isascii() and len(name) <= LONGEST_NAME for name in names)
     return sorted(names, key=lambda name: (int(name), name)) if numbers else sorted(names)
 
 
@@ -49,14 +57,14 @@ def label_rows(names: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
 def check_class_names(classes: Sequence[str], where: str) -> None:
     """Names must be told apart by people and file systems, and must do as a folder's name."""
     for name in classes:
-        shown = name if len(name) <= 40 else f"{name[:40]}..."
+        shown = one_line(name, 40)
         if len(name) > LONGEST_NAME:
             raise UserError(
                 f'{where}: class names must be at most {LONGEST_NAME} characters long, got {len(name)} ("{shown}"); '
                 "shorten it"
             )
-        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
-            raise UserError(f"{where}: class names must be printable UTF-8 text, got {shown!a}; rename the class")
+        if _BREAKS.search(name):
+            raise UserError(f'{where}: class names must be printable UTF-8 text, got "{shown}"; rename the class')
         if any(part.strip() in ("", ".", "..") for part in name.replace("\\", "/").split("/")):
             raise UserError(
                 f'{where}: class names must not be empty nor climb out of a folder, got "{shown}"; rename the class'

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ganaug.data.labelled import Labelled
+from ganaug.data.labelled import Labelled, one_line
 from ganaug.errors import UserError
 from ganaug.settings import Spec
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PARTS = ("train", "val", "test")
+_ARRAYS = tuple(f"{part}{kind}" for part in ("train_", "val_", "test_", "") for kind in ("images", "labels"))
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,19 @@ class Npz(Spec):
 
         if not self.path.is_file():
             raise UserError(
-                f"data.source.path: must be an NPZ archive, got {self.path}, which is not there; correct the path"
+                f"data.source.path: must be an NPZ archive, got {self.path}, which "
+                f"{'is a folder' if self.path.exists() else 'is not there'}; correct the path"
             )
         try:
-            with np.load(self.path) as archive:  # pickled objects are refused: reading runs no code
-                if not isinstance(archive, np.lib.npyio.NpzFile):
-                    raise ValueError("it holds one array without a name")
-                arrays = {name: archive[name] for name in archive.files if name.endswith(("images", "labels"))}
-        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-            reason = " ".join(str(error).split()) or "it is empty"
+            with self.path.open("rb") as file:
+                if not zipfile.is_zipfile(file):
+                    raise ValueError("it is no zip file")
+                file.seek(0)
+                with np.load(file) as archive:  # pickled objects are refused: reading runs no code
+                    held = archive.files
+                    arrays = {name: np.asarray(archive[name]) for name in held if name in _ARRAYS}
+        except Exception as error:  # a broken archive may make its decoder raise anything
+            reason = one_line(str(error), 100) or type(error).__name__
             raise UserError(
                 f"{self.path}: must be an NPZ archive of plain arrays, but {reason}; write it with numpy.savez"
             ) from None
@@ -85,7 +89,7 @@ class Npz(Spec):
         ):
             raise UserError(
                 f"{self.path}: must hold train_images and train_labels (val_ and test_ likewise), found "
-                f"{', '.join(arrays) or 'none of them'}; rename the arrays"
+                f"{one_line(', '.join(held), 200) or 'no array'}; rename the arrays"
             )
         return [(part, self._images(arrays[i], i), self._labels(arrays, i, j)) for part, (i, j) in found.items()]
 
@@ -102,10 +106,14 @@ class Npz(Spec):
         return shaped
 
     def _labels(self, arrays: dict[str, NDArray[Any]], images: str, name: str) -> NDArray[Any]:
+        import numpy as np
+
         labels = arrays[name].reshape(-1) if arrays[name].ndim == 2 and arrays[name].shape[1] == 1 else arrays[name]
         if labels.ndim != 1 or len(labels) != len(arrays[images]) or labels.dtype.kind not in "iubUS":
             raise UserError(
                 f"{self.path}: {name} must hold one label for each of the {len(arrays[images])} images, whole numbers "
                 f"or text, got {arrays[name].dtype} {arrays[name].shape}; correct the array"
             )
-        return labels.astype(str) if labels.dtype.kind in "US" else labels
+        if labels.dtype.kind == "S":
+            return np.char.decode(labels, "utf-8", errors="backslashreplace")
+        return labels if labels.dtype.kind in "bU" else labels.astype(np.int64)  # one type for the labels of all parts

@@ -72,10 +72,13 @@ def _look_chunk(paths: Sequence[Path]) -> list[Look]:
 
 
 def _look(path: Path) -> Look:
+    from PIL import Image
+
     try:
         with _opened(path) as image:
             width, height = image.size
-            turned = image.getexif().get(0x0112) in (5, 6, 7, 8)  # EXIF orientation: lying on its side
+            exif = Image.Image.getexif(image)  # a PNG's own method would decode all of it
+            turned = image.format != "TIFF" and exif.get(0x0112) in (5, 6, 7, 8)  # lies on its side; Pillow turns TIFFs
             colour = image.mode not in ("1", "L", "LA", "I", "F") and not image.mode.startswith("I;16")
             return Look(height if turned else width, width if turned else height, colour)
     except Exception as error:  # a broken file may make a decoder raise anything
@@ -203,13 +206,16 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
-def _opened(path: Path) -> Image.Image:
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     """Lazily opened; a decompression bomb (over 89 million pixels, Pillow's limit) is an error."""
     from PIL import Image
 
     if path.stat().st_size == 0:
         raise ValueError("it has zero bytes")
-    return Image.open(path)
+    # Not by its name: Pillow maps a plain TIFF into memory then, and scrambles one that lies on its side.
+    with path.open("rb") as file, Image.open(file) as image:
+        yield image
 
 
 @contextmanager

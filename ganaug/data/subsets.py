@@ -56,31 +56,29 @@ class Subsets(Spec):
         train: dict[str, list[int]] = {name: [] for name in self.names()}
         test: list[int] = []
         fresh = _first_of_each(items.pixels, official_test)
-        short: list[tuple[int, str]] = []
+        short: list[tuple[bool, int, str]] = []
         for label, name in enumerate(items.classes):
             shuffled = seeds.numpy_rng(self.seed, "split", label).permutation(np.flatnonzero((labels == label) & fresh))
             official = shuffled[official_test[shuffled]]
             pool = shuffled[~official_test[shuffled]]
             separate = bool(official_test.any())
             dealt_test = official if separate else pool
-            if len(dealt_test) < self.test_per_class:
-                raise UserError(
-                    f'protocol.test_per_class: class "{name}" has {len(dealt_test)} images to test on, asked for '
-                    f"{self.test_per_class}; lower it to {len(dealt_test)} or less"
-                )
+            if separate and len(official) < self.test_per_class:
+                short.append((False, len(official), self._too_few_tests(name, len(official))))
+                continue
             hand = _Hand(pool[0 if separate else self.test_per_class :].tolist())
             tuning_test = hand.deal(self.tuning_test_per_class)
             tuning = _Hand(hand.deal(self.tuning_per_class))
             needed = self.train_per_class * (len(train) if self.draws == "report" else 1)
             if hand.short or len(hand.rows) < needed:
-                short.append((len(pool), self._too_few(name, len(pool), 0 if separate else self.test_per_class)))
+                short.append((True, len(pool), self._too_few(name, len(pool), 0 if separate else self.test_per_class)))
                 continue
             train[RELEASE] += hand.deal(self.train_per_class)
             for trial in self.trial_names():
                 train[trial] += (hand if self.draws == "report" else tuning).deal(self.train_per_class)
             test += dealt_test[: self.test_per_class].tolist() if self.draws == "report" else tuning_test
         if short:
-            raise UserError(min(short)[1])  # of the scarcest class, so that its mend serves all
+            raise UserError(min(short)[2])  # of the scarcest class, so that its mend serves all
         return {name: Split(sorted(rows), [] if name == RELEASE else sorted(test)) for name, rows in train.items()}
 
     def trial_names(self) -> list[str]:
@@ -99,6 +97,13 @@ class Subsets(Spec):
         if self.draws == "tuning" and self.tuning_test_per_class == 0:
             raise UserError("protocol.tuning_test_per_class: must be at least 1 to use tuning draws, got 0; raise it")
 
+    def _too_few_tests(self, name: str, images: int) -> str:
+        mend = f"lower it to {images} or less" if images else "add some, or remove the class"
+        return (
+            f'protocol.test_per_class: class "{name}" has {images} different images in the source\'s test part, asked '
+            f"for {self.test_per_class}; {mend}"
+        )
+
     def _too_few(self, name: str, images: int, test: int) -> str:
         set_apart = test + self.tuning_test_per_class + self.tuning_per_class
         trials = self.trials if self.draws == "report" else 0
@@ -107,7 +112,8 @@ class Subsets(Spec):
         mend = (
             f"lower protocol.trials to {fitting}"
             if fitting > 0
-            else "lower protocol.train_per_class, test_per_class, tuning_per_class or tuning_test_per_class"
+            else "add images, or lower protocol.train_per_class, test_per_class, tuning_per_class or "
+            "tuning_test_per_class"
         )
         return (
             f'protocol: class "{name}" has {images} different images, but {needed} are asked for ({test} test, '

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
-from ganaug.data.labelled import Labelled, label_rows
+from ganaug.data.labelled import Labelled, label_rows, one_line
 from ganaug.errors import UserError
 from ganaug.settings import Spec
 
@@ -53,7 +54,7 @@ class Table(Spec):
             classes=classes,
             images=self._paths(names),
             labels=labels,
-            files=names,
+            files=[one_line(name) for name in names],
             official_test=np.array([self._is_test(row, word) for row, word in enumerate(splits or [])], bool)
             if splits
             else np.zeros(len(names), bool),
@@ -65,19 +66,28 @@ class Table(Spec):
 
         if not self.path.is_file():
             raise UserError(
-                f"data.source.path: must be a table ({', '.join(ENDINGS)}), got {self.path}, which is not there; "
-                "correct the path"
+                f"data.source.path: must be a table ({', '.join(ENDINGS)}), got {self.path}, which "
+                f"{'is a folder' if self.path.exists() else 'is not there'}; correct the path"
             )
         try:
             if self.path.suffix.lower() in (".parquet", ".pq"):
                 table = pd.read_parquet(self.path)
             else:
                 separator = "\t" if self.path.suffix.lower() == ".tsv" else ","
-                table = pd.read_csv(
-                    self.path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
-                )
-        except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors, pyarrow's too
-            reason = " ".join(str(error).split()) or type(error).__name__
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header loses cells
+                    table = pd.read_csv(
+                        self.path,
+                        sep=separator,
+                        dtype=str,
+                        keep_default_na=False,
+                        encoding="utf-8-sig",
+                        index_col=False,
+                    )
+        except Exception as error:  # a broken table may make its reader raise anything
+            reason = one_line(" ".join(str(error).split()), 200) or type(error).__name__
+            if isinstance(error, pd.errors.ParserWarning):
+                reason = "a row has more cells than the header"
             raise UserError(
                 f"{self.path}: must be a table of UTF-8 text or Parquet, but {reason}; correct it"
             ) from None
@@ -87,12 +97,21 @@ class Table(Spec):
 
     def _column(self, table: pd.DataFrame, name: str) -> list[str]:
         """The column's values as text, none of them missing."""
+        import pandas as pd
+
         if name not in table.columns:
-            known = ", ".join(map(str, table.columns))
+            known = one_line(", ".join(map(str, table.columns)), 200)
             raise UserError(
                 f'{self.path}: must have a column "{name}", found {known}; rename one, or name it in data.source'
             )
-        values = [_as_text(value) for value in table[name].tolist()]
+        try:
+            cells = table[name].tolist()
+        except Exception as error:  # Parquet's text is decoded when it is asked for
+            reason = one_line(str(error), 100)
+            raise UserError(f'{self.path}: column "{name}" must hold UTF-8 text, but {reason}; correct it') from None
+        if not all(map(pd.api.types.is_scalar, cells)):
+            raise UserError(f'{self.path}: column "{name}" must hold text or numbers, got lists or records; correct it')
+        values = [_as_text(cell) for cell in cells]
         missing = [row for row, value in enumerate(values) if not value]
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
@@ -105,13 +124,13 @@ class Table(Spec):
     def _optional(self, table: pd.DataFrame, name: str | None, default: str) -> list[str] | None:
         if name is None or (name == default and name not in table.columns):
             return None
-        return self._column(table, name)
+        return [one_line(value) for value in self._column(table, name)]
 
     def _is_test(self, row: int, word: str) -> bool:
         if word.casefold() not in _TRAIN + _TEST:
             raise UserError(
-                f'{self.path}: column "{self.split}" must say {", ".join(_TRAIN + _TEST)}, got "{word}" in data row '
-                f"{row + 1}; correct it"
+                f'{self.path}: column "{self.split}" must say {", ".join(_TRAIN + _TEST)}, got "{one_line(word, 40)}" '
+                f"in data row {row + 1}; correct it"
             )
         return word.casefold() in _TEST
 
@@ -120,21 +139,28 @@ class Table(Spec):
         for row, file in enumerate(files):
             if ".." in PurePath(file.replace("\\", "/")).parts and not PurePath(file).is_absolute():
                 raise UserError(
-                    f'{self.path}: relative files must stay in the table\'s folder, got "{file}" in data row '
-                    f"{row + 1}; move the table up, or write absolute paths"
+                    f'{self.path}: relative files must stay in the table\'s folder, got "{one_line(file, 80)}" in data '
+                    f"row {row + 1}; move the table up, or write absolute paths"
                 )
             if "\0" in file:
                 raise UserError(f"{self.path}: files must be paths, got a zero byte in data row {row + 1}; correct it")
         paths = [folder / file for file in files]
-        missing = [(row, file) for row, file in enumerate(files) if not paths[row].is_file()]
+        missing = [(row, file) for row, file in enumerate(files) if not _is_file(paths[row])]
         if missing:
-            shown = ", ".join(f"{file} (data row {row + 1})" for row, file in missing[:3])
+            shown = ", ".join(f"{one_line(file, 80)} (data row {row + 1})" for row, file in missing[:3])
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise UserError(
                 f"{self.path}: every file must be there, but {len(missing)} of {len(files)} are missing: "
                 f"{shown}{more}; correct the column or restore the files"
             )
         return paths
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for any file
+        return False
 
 
 def _as_text(value: Any) -> str:
@@ -144,5 +170,5 @@ def _as_text(value: Any) -> str:
     if value is None or (not isinstance(value, str) and pd.isna(value)):
         return ""
     if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace").strip()
+        return value.decode("utf-8", errors="backslashreplace").strip()
     return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()

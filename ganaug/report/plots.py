@@ -84,7 +84,8 @@ def arms(by_trial: Mapping[str, Sequence[float]], metric: str) -> str:
             values = by_trial[name]
             axis.plot([x] * len(values), values, "o", color=REAL, alpha=0.45, markersize=5, markeredgewidth=0)
             axis.plot(x, sum(values) / len(values), "_", color=REAL, markersize=26, markeredgewidth=2.5)
-        axis.set_xticks(range(len(names)), names)
+        crowded = sum(len(name) for name in names) > 60
+        axis.set_xticks(range(len(names)), names, **({"rotation": 20, "ha": "right"} if crowded else {}))
         axis.set_xlim(-0.5, len(names) - 0.5)
         axis.set_ylabel(f"{metric}, %")
         return _svg(figure)
@@ -119,10 +120,10 @@ def history(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
 def recall(classes: Sequence[str], by_arm: Mapping[str, Sequence[float]]) -> str:
     """Mean recall of each class under each arm: dots, since the axis does not begin at zero."""
     with _style():
-        shades = ["#9aa1ad", "#3f4754", "#7fb7a0", GAIN, "#d9b26a", "#a87b1f"]
+        shades = ["#9aa1ad", "#3f4754", "#7fb7a0", GAIN, "#d9b26a", "#a87b1f", "#b7a0cf", "#6a4c93", "#8fb8de", REAL]
         figure, (axis,) = _figure(9.5, 2.9)
         for position, (name, values) in enumerate(by_arm.items()):
-            offset = 0.14 * (position - (len(by_arm) - 1) / 2)
+            offset = min(0.14, 0.7 / len(by_arm)) * (position - (len(by_arm) - 1) / 2)
             places = [x + offset for x in range(len(classes))]
             axis.plot(places, values, "o", color=shades[position % len(shades)], label=name, markersize=6)
         axis.grid(axis="y", color="#dfe3e9", linewidth=0.8)

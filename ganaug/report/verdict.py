@@ -89,7 +89,8 @@ def _recall(figure: Mapping[str, Any]) -> str:
 
 def _sentence(figure: Mapping[str, Any], where: str, metric: str) -> str:
     trials = f"{figure['trials']} trial{'s' * (figure['trials'] > 1)}"
-    evidence = f"{100 * figure['confidence']:g}% interval {interval(figure)}, {trials}"
+    is_interval = figure["ci_low"] != figure["ci_high"]
+    evidence = f"{100 * figure['confidence']:g}% interval " * is_interval + f"{interval(figure)}, {trials}"
     size = f"{abs(figure['mean']):.1f} points of {metric}"
     return {
         "gain": f"{where}, GAN images add {size} ({evidence}).",

@@ -1,0 +1,367 @@
+"""From a user's own images to prepared ones: what goes in comes out in its row; what is wrong is one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from expect import refused
+from photos import huge_png, noise, photos, prepare, save
+from PIL import Image
+
+from ganaug import cli, config, store
+from ganaug.data.labelled import check_class_names, check_counts, label_rows, one_line, sort_classes
+from ganaug.errors import UserError
+
+
+def folder(path: Path) -> dict[str, Any]:
+    return {"kind": "folder", "path": str(path)}
+
+
+def table(path: Path, rows: list[tuple[str, str]]) -> dict[str, Any]:
+    store.write_csv(path, ["file", "label"], rows)
+    return {"kind": "table", "path": str(path)}
+
+
+def items(root: Path) -> list[tuple[str, str]]:
+    return [(row["file"], row["class"]) for row in store.read_table(root / "data" / "prepared" / "items.csv")]
+
+
+# --------------------------------------------------------------------------------------------------- what comes out
+
+
+def test_every_row_is_its_picture_and_its_class(tmp_path: Path) -> None:
+    prepared, said = prepare(tmp_path, folder(photos(tmp_path / "photos", "b", "a")))
+    assert prepared.classes == ["a", "b"]
+    assert items(tmp_path) == [(f"{name}/{number}.png", name) for name in "ab" for number in range(4)]
+    for row, (file, name) in enumerate(items(tmp_path)):
+        assert (prepared.images[row] == np.asarray(Image.open(tmp_path / "photos" / file))).all()
+        assert prepared.classes[prepared.labels[row]] == name
+    assert "8 images of 8x8 pixels, 3 channels, 2 classes of 4 to 4; 0 exact duplicates; 2 trials" in said
+
+
+def test_a_table_s_rows_keep_their_order(tmp_path: Path) -> None:
+    photos(tmp_path, "a", "b")
+    rows = [(f"{name}/{number}.png", name) for number in (2, 0, 3, 1) for name in "ba"]
+    prepared, _ = prepare(tmp_path, table(tmp_path / "labels.csv", rows))
+    assert items(tmp_path) == rows
+    for pixels, (file, _) in zip(prepared.images, rows, strict=True):
+        assert (pixels == np.asarray(Image.open(tmp_path / file))).all()
+
+
+def test_an_archive_goes_through_byte_for_byte(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (8, 28, 28), np.uint8)
+    np.savez(tmp_path / "set.npz", train_images=images, train_labels=np.array([[0], [1]] * 4))
+    prepared, _ = prepare(tmp_path, {"kind": "npz", "path": str(tmp_path / "set.npz"), "classes": ["no", "yes"]})
+    assert (prepared.images[..., 0] == images).all()
+    assert prepared.classes == ["no", "yes"]
+    assert prepared.image_shape == (1, 28, 28)
+
+
+def test_class_names_of_any_language_are_written_and_read_back(tmp_path: Path) -> None:
+    names = ["café", "雪", "Ünï ß", "🦋", "a b", "50 %", 'it\'s "x", y', "مرحبا", "x" * 100]
+    prepared, _ = prepare(tmp_path, folder(photos(tmp_path / "photos", *names)))
+    assert prepared.classes == sorted(names)
+    assert items(tmp_path) == [(f"{name}/{number}.png", name) for name in sorted(names) for number in range(4)]
+
+
+def test_files_of_any_name_are_written_and_read_back(tmp_path: Path) -> None:
+    """No line end in a name may break the table of items, nor a message."""
+    source = photos(tmp_path / "photos", "a", "b")
+    for name in ("two\r\nlines.png", "one\r.png", "né 雪.png"):
+        (source / "a" / name).write_bytes((source / "a" / "0.png").read_bytes())
+    (source / "b" / "broken\n.png").write_bytes(b"broken")
+    with refused("1 of 12 are not", "b/broken\\n.png: it is no image"):
+        prepare(tmp_path, folder(source))
+    prepared, said = prepare(tmp_path, folder(source), on_broken="skip")
+    assert len(prepared.images) == 11
+    assert {"a/two\\r\\nlines.png", "a/one\\r.png", "a/né 雪.png"} < {file for file, _ in items(tmp_path)}
+    assert "3 exact duplicates" in said
+
+
+@pytest.mark.parametrize(("side", "size"), [(7, 8), (8, 8), (27, 28), (28, 28), (100, 96), (128, 128), (300, 128)])
+def test_the_size_left_out_is_the_nearest_sensible_one(tmp_path: Path, side: int, size: int) -> None:
+    prepared, _ = prepare(tmp_path, folder(photos(tmp_path / "photos", "a", "b", size=side)))
+    assert prepared.image_shape == (3, size, size)
+
+
+@pytest.mark.parametrize("size", [8, 29, 128])
+def test_any_size_from_8_to_128_can_be_asked_for(tmp_path: Path, size: int) -> None:
+    source = photos(tmp_path / "photos", "a", "b", size=10)
+    save(source / "a" / "wide.jpg", noise(10, 40))
+    prepared, _ = prepare(tmp_path, folder(source), image_size=size, aspect="crop")
+    assert prepared.images.shape == (9, size, size, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "parts"),
+    [
+        ({"image_size": 7}, ["data.image_size", "got 7"]),
+        ({"image_size": 129}, ["data.image_size", "got 129"]),
+        ({"background": "blackish"}, ["data", "a colour such as black", "blackish"]),
+        ({"aspect": "stretch"}, ["data.aspect", "stretch"]),
+    ],
+)
+def test_shapes_that_are_refused(data: dict[str, Any], parts: list[str]) -> None:
+    with refused(*parts):
+        config.check({"data": data})
+
+
+@pytest.mark.parametrize(
+    ("channels", "coloured", "expected"),
+    [("auto", False, 1), ("auto", True, 3), ("gray", True, 1), ("rgb", False, 3)],
+)
+def test_channels(tmp_path: Path, channels: str, coloured: bool, expected: int) -> None:
+    source = tmp_path / "photos"
+    for row in range(8):
+        save(source / "ab"[row % 2] / f"{row}.png", noise(channels=3 if coloured and row == 3 else 1, seed=row))
+    prepared, _ = prepare(tmp_path, folder(source), channels=channels)
+    assert prepared.image_shape == (expected, 8, 8)
+
+
+def test_the_bars_have_the_background_s_colour(tmp_path: Path) -> None:
+    for row in range(8):
+        save(tmp_path / "photos" / "ab"[row % 2] / f"{row}.png", np.full((8, 16, 3), 10 * row, np.uint8))
+    prepared, _ = prepare(tmp_path, folder(tmp_path / "photos"), image_size=8, background="#ff8000")
+    assert (prepared.images[:, [0, 1, 6, 7]] == (255, 128, 0)).all()
+    assert prepared.images[:, 4, 4, 0].tolist() == [0, 20, 40, 60, 10, 30, 50, 70]
+
+
+# ----------------------------------------------------------------------------------------------------- broken pictures
+
+
+def with_broken(path: Path) -> Path:
+    """Classes a and b of five pictures each, and b/x.jpg; a/1 is cut short, b/x.jpg is text."""
+    photos(path, "a", "b", count=5)
+    whole = (path / "a" / "1.png").read_bytes()
+    (path / "a" / "1.png").write_bytes(whole[:-60])
+    (path / "b" / "x.jpg").write_text("not a picture")
+    return path
+
+
+def test_broken_pictures_are_refused_by_name(tmp_path: Path) -> None:
+    with refused("2 of 11 are not", "a/1.png: image file is truncated", "b/x.jpg: it is no image", "on_broken: skip"):
+        prepare(tmp_path, folder(with_broken(tmp_path / "photos")))
+
+
+def test_broken_pictures_are_skipped_only_when_asked(tmp_path: Path) -> None:
+    prepared, said = prepare(tmp_path, folder(with_broken(tmp_path / "photos")), on_broken="skip")
+    assert items(tmp_path) == [(f"a/{n}.png", "a") for n in (0, 2, 3, 4)] + [(f"b/{n}.png", "b") for n in range(5)]
+    for pixels, (file, _) in zip(prepared.images, items(tmp_path), strict=True):
+        assert (pixels == np.asarray(Image.open(tmp_path / "photos" / file))).all()
+    assert "2 broken images were skipped" in said
+    skipped = {row["file"]: row["reason"] for row in store.read_table(tmp_path / "data" / "prepared" / "skipped.csv")}
+    assert list(skipped) == ["a/1.png", "b/x.jpg"]
+    assert "no image" in skipped["b/x.jpg"]
+
+
+def test_nothing_is_listed_where_nothing_was_skipped(tmp_path: Path) -> None:
+    prepare(tmp_path, folder(photos(tmp_path / "photos", "a", "b")), on_broken="skip")
+    assert not (tmp_path / "data" / "prepared" / "skipped.csv").exists()
+
+
+def test_what_is_left_must_be_enough(tmp_path: Path) -> None:
+    source = with_broken(tmp_path / "photos")
+    for number in (2, 3, 4):
+        (source / "a" / f"{number}.png").write_bytes(b"")
+    with refused("without its 5 broken images", 'class "a"', "got 1"):
+        prepare(tmp_path, folder(source), on_broken="skip")
+
+
+@pytest.mark.parametrize("cut", [20, 120], ids=["in the header", "in the pixels"])
+def test_no_readable_picture_at_all(tmp_path: Path, cut: int) -> None:
+    source = photos(tmp_path / "photos", "a", "b")
+    for path in source.rglob("*.png"):
+        path.write_bytes(path.read_bytes()[:cut])
+    for on_broken in ("refuse", "skip"):
+        with refused(str(source) if (cut, on_broken) == (120, "skip") else "8 of 8"):
+            prepare(tmp_path, folder(source), on_broken=on_broken)
+
+
+# ------------------------------------------------------------------------------------------------------ class names
+
+
+@pytest.mark.parametrize(
+    ("names", "part"),
+    [
+        (["cat", "Cat"], "differ by more than case"),
+        (["STRASSE", "straße"], "differ by more than case"),
+        (["caf\u00e9", "cafe\u0301"], "differ by more than case"),
+        (["x" * 101, "y"], "at most 100 characters"),
+        (["9" * 5000, "1"], "at most 100 characters"),
+        (["a\tb", "c"], '"a\\tb"'),
+        (["a\0b", "c"], '"a\\x00b"'),
+        (["a\nb", "c"], '"a\\nb"'),
+        (["a\u2028b", "c"], '"a\\u2028b"'),
+        (["a\udce9", "c"], '"a\\udce9"'),
+        (["../x", "y"], 'climb out of a folder, got "../x"'),
+        (["..\\x", "y"], "climb out of a folder"),
+        (["a/../../x", "y"], "climb out of a folder"),
+        (["/etc", "y"], "climb out of a folder"),
+        (["..", "y"], "climb out of a folder"),
+        ([".", "y"], "climb out of a folder"),
+        (["", "y"], "must not be empty"),
+        ([" ", "y"], "must not be empty"),
+    ],
+)
+def test_class_names_that_are_refused(names: list[str], part: str) -> None:
+    with refused("labels.csv: class names", part):
+        check_class_names(names, "labels.csv")
+
+
+def test_class_names_that_are_allowed() -> None:
+    check_class_names(["cat", "cats", "a/b", "a.b", "...", "é", "e", "x" * 100, "01", "1"], "here")
+
+
+def test_class_names_are_in_the_order_of_numbers_or_of_text() -> None:
+    assert sort_classes({"10", "9", "01"}) == ["01", "9", "10"]
+    assert sort_classes({"10", "9", "x"}) == ["10", "9", "x"]
+    assert sort_classes({"\u0661", "2"}) == ["2", "\u0661"]  # an Arabic digit is text
+    classes, labels = label_rows(["10", "9", "10"])
+    assert (classes, labels.tolist()) == (["9", "10"], [1, 0, 1])
+
+
+def test_every_class_needs_two_images() -> None:
+    check_counts(np.array([0, 1, 0, 1]), ["a", "b"], "here")
+    with refused("here", 'class "b"', "at least 2 images", "got 1"):
+        check_counts(np.array([0, 1, 0]), ["a", "b"], "here")
+    with refused('class "c"', "got 0"):
+        check_counts(np.array([0, 1, 0, 1]), ["a", "b", "c"], "here")
+    with refused("at least 2 classes", 'only "a"'):
+        check_counts(np.array([0, 0]), ["a"], "here")
+    with refused("at least 2 classes", "got none"):
+        check_counts(np.array([], int), [], "here")
+
+
+def test_one_line() -> None:
+    assert one_line("né 雪 🦋") == "né 雪 🦋"
+    assert one_line("a\r\nb\0\udce9\u2029") == "a\\r\\nb\\x00\\udce9\\u2029"
+    assert one_line("abcdef", 3) == "abc..."
+    assert one_line("abc", 3) == "abc"
+
+
+def test_counts_are_checked_before_anything_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr("ganaug.data.pictures.look_at", decode)
+    source = photos(tmp_path / "photos", "a")
+    with refused("at least 2 classes"):
+        prepare(tmp_path, folder(source))
+
+
+# -------------------------------------------------------------------------------------------------- the command line
+
+
+def one_image(root: Path) -> dict[str, Any]:
+    source = photos(root / "photos", "a", "b")
+    save(source / "c" / "0.png", noise())
+    return folder(source)
+
+
+def mixed_sizes(root: Path) -> dict[str, Any]:
+    source = photos(root / "photos", "a", "b", size=30)
+    save(source / "a" / "large.png", noise(60, 90))
+    return folder(source)
+
+
+def bomb(root: Path) -> dict[str, Any]:
+    source = photos(root / "photos", "a", "b")
+    (source / "a" / "9.png").write_bytes(huge_png(100_000))
+    return folder(source)
+
+
+def empty_class(root: Path) -> dict[str, Any]:
+    (photos(root / "photos", "a", "b") / "c").mkdir()
+    return folder(root / "photos")
+
+
+def no_utf8(root: Path) -> dict[str, Any]:
+    photos(root / "photos", "a", "b")
+    return folder(photos(root / "photos", os.fsdecode(b"caf\xe9")))
+
+
+def label_missing(root: Path) -> dict[str, Any]:
+    photos(root, "a")
+    return table(root / "labels.csv", [("a/0.png", "x"), ("a/1.png", "")])
+
+
+def climbing_class(root: Path) -> dict[str, Any]:
+    photos(root, "a")
+    return table(root / "labels.csv", [("a/0.png", "../x"), ("a/1.png", "y")])
+
+
+def no_archive(root: Path) -> dict[str, Any]:
+    (root / "set.npz").write_bytes(b"PK\x03\x04")
+    return {"kind": "npz", "path": str(root / "set.npz")}
+
+
+def no_images(root: Path) -> dict[str, Any]:
+    np.savez(root / "set.npz", images=np.zeros((0, 8, 8), np.uint8), labels=np.zeros(0, int))
+    return {"kind": "npz", "path": str(root / "set.npz")}
+
+
+def nested(root: Path) -> dict[str, Any]:
+    photos(root / "photos" / "train", "a", "b")
+    return folder(root / "photos")
+
+
+BAD: list[tuple[Callable[[Path], dict[str, Any]], list[str]]] = [
+    (lambda root: folder(with_broken(root / "photos")), ["2 of 11", "a/1.png", "b/x.jpg"]),
+    (lambda root: folder(root / "nowhere"), ["data.source.path", "is not there"]),
+    (lambda root: folder(photos(root / "photos", "a")), ["at least 2 classes", 'only "a"']),
+    (lambda root: folder(photos(root / "photos", "cat", "Cat")), ["differ by more than case"]),
+    (lambda root: folder(photos(root / "photos", "x" * 101, "y")), ["at most 100 characters"]),
+    (lambda root: folder(photos(root / "photos", "a\nb", "y")), ["printable"]),
+    (one_image, ['class "c"', "got 1"]),
+    (empty_class, ['class "c"', "got 0"]),
+    (mixed_sizes, ["data.image_size", "2 sizes", "30x30", "90x60", "set it, for example to 32"]),
+    (bomb, ["a/9.png: it is too large"]),
+    (no_utf8, ["file names must be UTF-8", "caf\\udce9"]),
+    (nested, ["data.source.nested: true"]),
+    (label_missing, ['column "label"', "data row 2"]),
+    (climbing_class, ["climb out of a folder"]),
+    (no_archive, ["no zip file"]),
+    (no_images, ["at least 2 classes", "got none"]),
+]
+
+
+@pytest.mark.parametrize(("make", "parts"), BAD)
+def test_bad_input_is_one_line_exit_code_2_and_nothing_written(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    make: Callable[[Path], dict[str, Any]],
+    parts: list[str],
+) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    raw = {"data": {"source": make(tmp_path)}, "protocol": {"kind": "cv", "folds": 2, "repeats": 1}, "jobs": 1}
+    (root / "params.yaml").write_text(store.canonical(raw), encoding="utf-8")
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "argv", ["ganaug", "prepare"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    said = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1, said.err
+    assert said.err.startswith("ganaug: ")
+    assert all(part in said.err for part in parts), said.err
+    assert [path.name for path in root.rglob("*") if path.is_file()] == ["params.yaml"]
+    assert not (root / "data" / "prepared").exists()
+
+
+def test_a_failure_leaves_what_was_prepared_before(tmp_path: Path) -> None:
+    source = photos(tmp_path / "photos", "a", "b")
+    prepare(tmp_path, folder(source))
+    before = {path: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()}
+    (source / "a" / "0.png").write_bytes(b"")
+    with pytest.raises(UserError):
+        prepare(tmp_path, folder(source))
+    assert {path: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()} == before
