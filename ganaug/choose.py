@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from ganaug import config
 from ganaug.config import Settings
 from ganaug.data.survey import Survey
-from ganaug.errors import UserError
 from ganaug.estimate import Pace
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FEWEST_STEPS, MOST_STEPS = 1000, 10_000  # of a GAN: fewer make noise, more bring little on a small set
 _LARGE = 2000  # images from which one repeat of cross-validation is enough
@@ -22,15 +26,15 @@ class Chosen:
     raw: dict[str, Any]
     why: dict[str, str]
 
-    @property
+    @cached_property
     def settings(self) -> Settings:
         return config.check(self.raw)
 
 
 def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> Chosen:
     """All but the GAN's steps, for which ``with_steps`` must know the machine's pace."""
-    counts = survey.counts
-    uneven = max(counts.values()) >= 2 * min(counts.values())
+    counts = _train_counts(survey)
+    uneven = bool(counts.max() >= 2 * counts.min())
     large = device != "cpu"
     size = survey.data.shape.size
     protocol, protocol_why = _protocol(survey)
@@ -70,7 +74,7 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
     }
     why = {
         "data.image_size": f"the images' sides are {spread} pixels"
-        + ("; on a CPU no more than 64" if not large and size == 64 else ""),
+        + ("; on a CPU no more than 64" if not large and size == 64 < sides[-1] else ""),
         "data.channels": "every image is gray" if survey.spec.channels == "gray" else "there are colours",
         "data.aspect": "one shape of image: squeezing deforms all alike; pad | crop | squeeze"
         if survey.spec.aspect == "squeeze"
@@ -116,21 +120,25 @@ def _with(chosen: Chosen, group: str, **changes: Any) -> Chosen:
     return Chosen({**chosen.raw, group: {**chosen.raw[group], **changes}}, chosen.why)
 
 
+def _train_counts(survey: Survey) -> NDArray[np.int64]:
+    """Images of each class outside the official test part, whose proportions say nothing of what is learned."""
+    import numpy as np
+
+    found = survey.data.found
+    return np.bincount(found.labels[~found.official_test], minlength=len(found.classes))
+
+
 def _protocol(survey: Survey) -> tuple[dict[str, Any], str]:
-    """Holdout where the source sets a test part apart; else cross-validation in as many folds as every class allows."""
+    """Holdout where the source sets a test part apart; else cross-validation in as many folds as the classes allow."""
     items = survey.data.items()
     if items.official_test.any():
         test = int(items.official_test.sum())
         return {"kind": "holdout", "trials": 5, "seed": 0}, f"{test} images are set apart for testing"
-    parts = items.parts()
-    folds, rarest = min(5, *parts.values()), min(parts, key=lambda name: parts[name])
-    unit = "groups" if items.groups else "different images"
-    if folds < 2:
-        raise UserError(
-            f'class "{rarest}": needs at least 2 {unit} to be measured on, got {parts[rarest]}; add some or remove '
-            "the class"
-        )
     repeats = 1 if len(items.labels) >= _LARGE else 2
+    parts = items.parts()
+    rarest = min(parts, key=lambda name: parts[name])
+    folds = max(2, min(5, parts[rarest]))  # where more folds cannot be dealt, fewer cannot either: they train on less
+    unit = "groups" if items.groups else "different images"
     reason = "no test part: every image is tested on by networks that never saw it"
     few = f"; class {rarest} has only {folds} {unit}" if folds < 5 else ""
     return {"kind": "cv", "folds": folds, "repeats": repeats, "seed": 0}, reason + few

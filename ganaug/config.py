@@ -97,21 +97,22 @@ def _explain(error: ValidationError, raw: dict[str, Any]) -> str:
     mistakes = error.errors(include_url=False)
     first = mistakes[0]
     more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
-    path, siblings = _key_path(first["loc"], raw)
+    path = _key_path(first["loc"], raw)
     kind, given = first["type"], first["input"]
     if kind in {"unexpected_keyword_argument", "extra_forbidden"}:
         return f"{path}: no such key{_nearest(path.rsplit('.', 1)[-1], first['loc'])}; correct or remove it{more}"
     if kind in {"missing", "missing_argument"}:
         return f"{path}: is required, but missing; add it{more}"
-    if kind in {"union_tag_invalid", "union_tag_not_found"}:
-        context = first.get("ctx", {})
-        got = f'got "{context["tag"]}"' if "tag" in context else "but it is missing"
-        return f"{path}.kind: must be one of {context.get('expected_tags', siblings)}, {got}; correct it{more}"
+    if kind == "union_tag_not_found":
+        return f"{path}.kind: is required, but missing; add it{more}"
+    if kind == "union_tag_invalid":
+        context = first["ctx"]
+        return f'{path}.kind: must be one of {context["expected_tags"]}, got "{context["tag"]}"; correct it{more}'
     rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return f"{path}: must be {rule}, got {json.dumps(given, default=str)}; correct it{more}"
 
 
-def _key_path(location: tuple[int | str, ...], raw: Any) -> tuple[str, list[str]]:
+def _key_path(location: tuple[int | str, ...], raw: Any) -> str:
     """The key's path as the file has it: pydantic's locations also name the member of a union, which no file does."""
     words: list[str] = []
     here = raw
@@ -124,7 +125,7 @@ def _key_path(location: tuple[int | str, ...], raw: Any) -> tuple[str, list[str]
         else:
             continue
         words.append(f"[{part}]" if isinstance(part, int) else f".{part}")
-    return "".join(words).lstrip("."), sorted(here) if isinstance(here, dict) else []
+    return "".join(words).lstrip(".")
 
 
 def _nearest(key: str, location: tuple[int | str, ...]) -> str:

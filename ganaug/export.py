@@ -78,7 +78,8 @@ def export(
 
 def _spread(sampler: Sampler, model: Path, n: int, balance: str) -> list[int]:
     """The images of each class, as ``synth.balance`` has them."""
-    learned = sampler.description.get("train_images") or dict.fromkeys(sampler.classes, 0)
+    said = sampler.description.get("train_images") or {}
+    learned = {name: said.get(name, 0) for name in sampler.classes}  # the file has them in another order
     if balance != "equal" and not any(learned.values()):
         raise UserError(f"{model}: must say what it learned from for --balance {balance}, but is older; train it anew")
     return list(SynthSpec(n, cast(Balance, balance)).counts(learned).values())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +20,7 @@ from ganaug import config, store
 from ganaug.choose import choose, with_steps
 from ganaug.config import Settings
 from ganaug.data.folder import Folder
+from ganaug.data.labelled import one_line
 from ganaug.data.npz import Npz
 from ganaug.data.survey import Survey, survey
 from ganaug.data.table import ENDINGS, Table
@@ -26,7 +30,6 @@ from ganaug.project import dvc_yaml, template
 if TYPE_CHECKING:
     from ganaug.progress import Progress
 
-DATASETS = ("digits", "fashion-mnist")
 LARGEST = {"cpu": 64, "mps": 128, "cuda": 128}  # pixels a side that a GAN is trained on without being asked to
 
 
@@ -38,6 +41,16 @@ class Columns:
     label: str = "label"
     split: str = "split"
     group: str = "group"
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is going to be written, and what to say of the time that a run takes."""
+
+    params: str  # params.yaml
+    title: str
+    about: str
+    time: str = ""
 
 
 def init(
@@ -54,24 +67,23 @@ def init(
         raise UserError(
             "init: needs --images or --dataset, one of them; name a folder of images, a table or an archive"
         )
-    if minutes <= 0:
-        raise UserError(f"--minutes: must be above 0, got {minutes:g}; say how long a run may take")
+    if not 0 < minutes < math.inf:
+        raise UserError(f"--minutes: must be above 0 and finite, got {minutes:g}; say how long a run may take")
     _check_free(folder)
     if dataset is not None:
-        text = _dataset(dataset, images)
-        settings = config.check(_parsed(text), "params.yaml")
-        about = _ABOUT[dataset]
-        time = ""
+        plan = _dataset(dataset, images, folder)
     else:
         assert images is not None
         with tempfile.TemporaryDirectory() as temporary:
-            text, settings, time = _own(folder, images, nested, columns, minutes, Path(temporary), progress)
-        about = f"Images: `{settings.data.source.watched()[0].as_posix()}`."
-    kept = _write(folder, text, settings, about)
+            plan = _own(folder, images, nested, columns, minutes, Path(temporary), progress)
+    with _undone_on_error(folder):
+        kept = _write(folder, plan)
+        dvc = _init_dvc(folder)
     wrote = [name for name in _FILES if name not in kept]
     print(f"\nwrote {', '.join(wrote)} in {folder}/" + (f"; left your {', '.join(kept)} as it was" if kept else ""))
-    print(_init_dvc(folder))
-    print(time + f"next: {'' if folder.resolve() == Path.cwd() else f'cd {folder} && '}dvc repro")
+    print(dvc)
+    go_there = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    print(f"{plan.time}next: {go_there}dvc repro")
 
 
 # -------------------------------------------------------------------------------------------------------- own images
@@ -79,32 +91,37 @@ def init(
 
 def _own(
     folder: Path, images: Path, nested: bool, columns: Columns, minutes: float, temporary: Path, progress: Progress
-) -> tuple[str, Settings, str]:
-    """(params.yaml, its settings, how long a run takes) for a set of images, which is looked at first."""
+) -> _Plan:
+    """For a set of images, which is looked at first."""
     import joblib
 
     from ganaug import device, estimate
 
     source = _source(images, nested, columns)
+    _check_apart(source, folder)
     kind = device.resolve("auto").type
     cores = joblib.cpu_count()
     with progress.counting("reading the images") as on_done:
         seen = survey(source, temporary, cores, LARGEST[kind], on_done)
     print("\n".join(_findings(seen, images)))
     chosen = choose(seen, _source_settings(source, folder), kind, cores)
+    chosen.settings.protocol.splits(seen.data.items())  # a class that is too small is said now
     pace = estimate.measure(chosen.settings, seen.images, seen.data.found.labels, len(seen.counts))
     chosen = with_steps(chosen, pace, minutes)
     settings = chosen.settings
-    settings.protocol.splits(seen.data.items())  # what would not fit is said before anything is written
     print("\n".join(_choices(settings)))
     seconds = pace.run_seconds(settings)
     time = f"a run takes about {_minutes(seconds)} here ({pace.jobs} at a time, {pace.device})"
     if seconds > 1.3 * 60 * minutes:
         time += f", more than the {minutes:g} asked for: fewer than {settings.gan.steps} steps make no images"
+    source_now, title = chosen.raw["data"]["source"], one_line(source.title())
     text = template("params.yaml.j2").render(
-        **chosen.raw, why=chosen.why, source=_flow(chosen.raw["data"]["source"]), title=settings.data.source.title()
+        **chosen.raw,
+        why={key: one_line(reason) for key, reason in chosen.why.items()},
+        source=_flow(source_now),
+        title=title,
     )
-    return _aligned(text), settings, time + "\n"
+    return _Plan(_aligned(text), title, f"Images: `{one_line(source_now['path'])}`.", time + "\n")
 
 
 def _source(images: Path, nested: bool, columns: Columns) -> Folder | Npz | Table:
@@ -123,13 +140,32 @@ def _source(images: Path, nested: bool, columns: Columns) -> Folder | Npz | Tabl
 
 def _source_settings(source: Folder | Npz | Table, folder: Path) -> dict[str, Any]:
     """The source as params.yaml names it: relative to the project, unless an absolute path was given."""
-    path = source.path
-    if not path.is_absolute():
-        path = Path(os.path.relpath(path.resolve(), folder.resolve()))
-    plain: dict[str, Any] = config.plain(replace(source, path=path))
+    plain: dict[str, Any] = config.plain(replace(source, path=_path_from(folder, source.path)))
     default: dict[str, Any] = config.plain(type(source)(Path()))
     unusual = {key: value for key, value in plain.items() if value != default[key] and key != "path"}
     return {"kind": plain["kind"], "path": plain["path"], **unusual}
+
+
+def _path_from(folder: Path, path: Path) -> Path:
+    there = path if path.is_absolute() else Path(os.path.relpath(path.resolve(), folder.resolve()))
+    if any("\ud800" <= letter <= "\udfff" for letter in str(there)):  # what bytes that are no UTF-8 come as
+        raise UserError(
+            f"--images: must be a path of UTF-8 text for params.yaml to hold, got {str(there)!a}; rename it"
+        )
+    return there
+
+
+def _check_apart(source: Folder | Npz | Table, folder: Path) -> None:
+    """A class folder named ``models``, or a stage that depends on its own outputs, which DVC refuses."""
+    project = folder.resolve()
+    for path in source.watched():
+        images = path.resolve()
+        for made in (project / name for name in _MADE):
+            if made == images or made in images.parents or images in made.parents:
+                raise UserError(
+                    f"{folder}: a run writes {made.relative_to(project)}/ there, which must lie apart from the images, "
+                    f"but {path} holds it or lies in it; name another folder for the project"
+                )
 
 
 def _findings(seen: Survey, images: Path) -> list[str]:
@@ -199,33 +235,43 @@ def _flow(value: dict[str, Any]) -> str:
 
 
 def _aligned(text: str, column: int = 32) -> str:
-    """Comments behind values begin at one column, where there is room."""
-    lines = [re.split(r"(?<=\S)\s+(?=# )", line, maxsplit=1) for line in text.splitlines()]
-    return "".join(
-        f"{parts[0].ljust(column - 1)} {parts[1]}\n" if len(parts) == 2 else f"{parts[0]}\n" for parts in lines
-    )
+    """Comments behind values begin at one column, where there is room. A path may hold what looks like a comment."""
+    lines = []
+    for line in text.split("\n"):
+        parts = [line] if line.startswith(("#", "  source:")) else re.split(r"(?<=\S)\s+(?=# )", line, maxsplit=1)
+        lines.append(f"{parts[0].ljust(column - 1)} {parts[1]}" if len(parts) == 2 else line)
+    return "\n".join(lines)
 
 
 # ------------------------------------------------------------------------------------------------------ the examples
 
 
-_ABOUT = {
-    "digits": "scikit-learn's handwritten digits, 8x8 pixels, part of the installed package; five images a class.",
-    "fashion-mnist": "Real photographs of 28x28 pixels, 20 a class, from the IDX files of Debian's package "
-    "`dataset-fashion-mnist` (`apt-get install\ndataset-fashion-mnist`); elsewhere set `data.source.path` in "
-    "`params.yaml` to a folder with MNIST-style files.",
+_ABOUT = {  # title, text
+    "digits": (
+        "Digits, 5 images a class",
+        "scikit-learn's handwritten digits, 8x8 pixels, part of the installed package.",
+    ),
+    "fashion-mnist": (
+        "Fashion-MNIST, 20 images a class",
+        "Real photographs of 28x28 pixels, from the IDX files of Debian's package `dataset-fashion-mnist` (`apt-get "
+        "install\ndataset-fashion-mnist`); elsewhere set `data.source.path` in `params.yaml` to a folder with "
+        "MNIST-style files.",
+    ),
 }
+_DEBIAN = "/usr/share/datasets/fashion-mnist   # where Debian's package dataset-fashion-mnist puts it"
 
 
-def _dataset(name: str, images: Path | None) -> str:
-    """params.yaml of a worked example, its settings tuned on tuning draws."""
-    if name not in DATASETS:
-        raise UserError(f'--dataset: must be one of {", ".join(DATASETS)}, got "{name}"; choose one, or use --images')
+def _dataset(name: str, images: Path | None, folder: Path) -> _Plan:
+    """A worked example, its settings tuned on tuning draws."""
+    if name not in _ABOUT:
+        raise UserError(f'--dataset: must be one of {", ".join(_ABOUT)}, got "{name}"; choose one, or use --images')
     text = template(f"{name}.yaml").render()
-    if images is None:
-        return text
-    usual = _parsed(text)["data"]["source"]["path"]
-    return text.replace(f"path: {usual} ", f"path: {images.resolve().as_posix()} ")
+    if images is not None:
+        if not images.is_dir():
+            raise UserError(f"--images: must be a folder of Fashion-MNIST's IDX files, got {images}; correct it")
+        path = _path_from(folder, images).as_posix()
+        text = text.replace(_DEBIAN, json.dumps(path, ensure_ascii=False))
+    return _Plan(text, *_ABOUT[name])
 
 
 def _parsed(text: str) -> Any:
@@ -239,46 +285,48 @@ def _parsed(text: str) -> Any:
 
 _FILES = ("params.yaml", "dvc.yaml", ".gitignore", "README.md")
 _OWN_FILES = ("params.yaml", "dvc.yaml", "dvc.lock")  # of a project that is there already
+_DVC_FILES = (".dvc", ".dvcignore")
+_MADE = ("data/prepared", "data/synth", "models", "reports", "synthetic", ".ganaug")  # by a run
 
 
 def _check_free(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: must be a folder to make or to add to, but is a file; name another")
-    there = [name for name in _OWN_FILES if (folder / name).exists()]
+    there_now = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there_now.is_dir():
+        raise UserError(f"{folder}: must be a folder to make or to add to, but {there_now} is a file; name another")
+    there = [name for name in _OWN_FILES if os.path.lexists(folder / name)]
     if there:
         raise UserError(f"{folder}: holds {there[0]} already, and nothing is overwritten; name another folder")
 
 
-def _write(folder: Path, params: str, settings: Settings, about: str) -> list[str]:
-    """Write the project's files. Returns those that were there, which stay as they are."""
-    new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = [name for name in _FILES if (folder / name).exists()]
+@contextlib.contextmanager
+def _undone_on_error(folder: Path) -> Iterator[None]:
+    """Make ``folder``; if the block fails, remove what it made there, and the folders that are new."""
+    new = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    absent = [name for name in (*_FILES, *_DVC_FILES) if not os.path.lexists(folder / name)]
     try:
-        with contextlib.chdir(folder):  # paths in the settings start there
-            pipeline = dvc_yaml(settings)
-        texts = {
-            "params.yaml": params,
-            "dvc.yaml": pipeline,
-            ".gitignore": template("gitignore").render(),
-            "README.md": template("project-readme.md.j2").render(title=_title(settings), about=about),
-        }
-        for name, text in texts.items():
-            if name not in kept:
-                store.write_text(folder / name, text)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except BaseException:
-        for name in _FILES:
-            if name not in kept:
-                (folder / name).unlink(missing_ok=True)
-        if new:
-            folder.rmdir()
+        for path in [folder / name for name in absent] + new[-1:]:
+            store.remove(path)
         raise
+
+
+def _write(folder: Path, plan: _Plan) -> list[str]:
+    """Write the project's files. Returns those that were there, which stay as they are."""
+    kept = [name for name in _FILES if os.path.lexists(folder / name)]
+    with contextlib.chdir(folder):  # paths in the settings start there
+        pipeline = dvc_yaml(config.check(_parsed(plan.params)))
+    texts = {
+        "params.yaml": plan.params,
+        "dvc.yaml": pipeline,
+        ".gitignore": template("gitignore").render(),
+        "README.md": template("project-readme.md.j2").render(title=plan.title, about=plan.about),
+    }
+    for name, text in texts.items():
+        if name not in kept:
+            store.write_text(folder / name, text)
     return kept
-
-
-def _title(settings: Settings) -> str:
-    count = settings.protocol.train_per_class if settings.protocol.kind == "subsets" else None
-    return settings.data.source.title() + (f", {count} images a class" if count else "")
 
 
 def _init_dvc(folder: Path) -> str:
@@ -298,7 +346,7 @@ def _init_dvc(folder: Path) -> str:
     if done.returncode != 0:
         reason = " ".join(done.stderr.split())
         raise UserError(
-            f'{folder}: the files are written, but "dvc init" failed ({reason}); mend that and run it there'
+            f'{folder}: "dvc init" failed there ({reason}), so nothing was written; mend that and try again'
         )
     subprocess.run([*run, "config", "core.analytics", "false"], cwd=here, capture_output=True, check=False)
     return f"DVC: initialised {'without git' if git is None else f'below {git}' if way else 'beside git'}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +17,17 @@ if TYPE_CHECKING:
 
 def dvc_yaml(settings: Settings) -> str:
     """The pipeline of a project with these settings. A source that lies at a path is a dependency of ``prepare``."""
+    code = settings.classifier.code_path()
     return template("dvc.yaml.j2").render(
-        watched=[path.as_posix() for path in settings.data.source.watched()], classifier=settings.classifier.code_path()
+        watched=[_scalar(path) for path in settings.data.source.watched()], classifier=code and _scalar(code)
     )
+
+
+def _scalar(path: Path) -> str:
+    """The path as DVC is to read it: quoted unless plain, since ``yes``, ``2024`` and ``${x}`` are no text to it."""
+    text = path.as_posix()
+    is_plain = re.fullmatch(r"[\w./-]*/[\w./-]*", text, re.ASCII)
+    return text if is_plain else json.dumps(text.replace("${", r"\${"), ensure_ascii=False)
 
 
 def template(name: str) -> Template:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ganaug.evaluate.gains import Tested
 
+_RECALL = ("mean", "ci_low", "ci_high", "p_value", "trials")  # of a class: method and unit are those of the gains
 _RUN = 'run "dvc repro"'
 
 
@@ -57,7 +58,10 @@ def report(project: Project) -> str:
         },
         "arms": comparison.arm_figures(),
         "gains": gains,
-        "recall_gains": comparison.recall_gain_figures(pairs, prepared.classes),
+        "recall_gains": {
+            gain: {name: {key: figure[key] for key in _RECALL} for name, figure in figures.items()}
+            for gain, figures in comparison.recall_gain_figures(pairs, prepared.classes).items()
+        },
         "gate": [_as_json(judged) for judged in judge(settings.gate, gains, metric)],
         "settings": _measured_settings(project),
     }

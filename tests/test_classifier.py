@@ -102,7 +102,9 @@ def test_scores_by_hand() -> None:
     assert found["macro_f1"] == pytest.approx(100 * reference.f1_score(labels, predicted, average="macro"))
 
 
-def test_scores_of_a_class_that_is_not_there() -> None:
-    found = scores(np.array([0, 2]), np.array([0, 1]), ["a", "b", "c"])
-    assert found["recall"] == {"a": 100.0, "b": 0.0, "c": 0.0}
+def test_a_class_that_is_not_tested_has_no_recall() -> None:
+    """The class counts in no mean but macro-F1, and there only where it is predicted."""
+    found = scores(np.array([0, 2]), np.array([0, 1]), ["a", "b", "c", "d"])
+    assert found["recall"] == {"a": 100.0, "b": 0.0, "c": None, "d": None}
     assert found["balanced_accuracy"] == pytest.approx(50.0)
+    assert found["macro_f1"] == pytest.approx(100 / 3)

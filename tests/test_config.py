@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 from ganaug import config
 from ganaug.classify.policies import CutMix, TrivialAugment
 from ganaug.config import Settings, check, load, plain
-from ganaug.data.protocols import Subsets
+from ganaug.data.cross_validation import CrossValidation
+from ganaug.data.holdout import Holdout
 from ganaug.data.sources import Digits, Idx, Torchvision
+from ganaug.data.spec import DataSpec
+from ganaug.data.subsets import Subsets
 from ganaug.evaluate.gate import GateRule
 from ganaug.gan.objectives import Hinge, NonSaturating, Relativistic
 
@@ -33,6 +36,8 @@ def test_everything_may_be_left_out() -> None:
     assert isinstance(settings.data.source, Digits)
     assert isinstance(settings.protocol, Subsets)
     assert isinstance(settings.gan.objective, Hinge)
+    assert settings.data == DataSpec(Digits(), None, "auto", "pad", "black", "refuse")
+    assert settings.report.primary_metric == "auto"
     assert settings.gate == ()
 
 
@@ -43,7 +48,13 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path, text: str) -> None:
 
 def test_values_arrive(tmp_path: Path) -> None:
     text = """
-data: {source: {kind: idx, path: data/raw, classes: [a, b]}}
+data:
+  source: {kind: idx, path: data/raw, classes: [a, b]}
+  image_size: 32
+  channels: gray
+  aspect: crop
+  background: "#ff8000"
+  on_broken: skip
 protocol: {kind: subsets, trials: 3, draws: tuning}
 gan:
   generator_lr: 2e-4
@@ -51,12 +62,14 @@ gan:
   objective: {kind: relativistic}
   augment: {shift: 0.25, flip: true}
 classify: {arms: [none, gan+classical], classical: {kind: cutmix, alpha: 0.5}}
+report: {primary_metric: macro_f1, confidence: 0.9}
 gate:
-  - {gain: gan_vs_none, above: -0.5}
+  - {gain: gan+classical_vs_none, above: -0.5}
 jobs: 2
 """
     settings = load(write(tmp_path, text))
-    assert settings.data.source == Idx(Path("data/raw"), classes=("a", "b"))
+    source = Idx(Path("data/raw"), classes=("a", "b"))
+    assert settings.data == DataSpec(source, 32, "gray", "crop", "#ff8000", "skip")
     assert (settings.protocol.trials, settings.protocol.draws) == (3, "tuning")
     assert settings.gan.generator_lr == 2e-4
     assert settings.gan.discriminator_lr == 1.0
@@ -64,7 +77,8 @@ jobs: 2
     assert (settings.gan.augment.shift, settings.gan.augment.flip) == (0.25, True)
     assert settings.classify.arms == ("none", "gan+classical")
     assert settings.classify.classical == CutMix(alpha=0.5)
-    assert settings.gate == (GateRule("gan_vs_none", above=-0.5),)
+    assert (settings.report.primary_metric, settings.report.confidence) == ("macro_f1", 0.9)
+    assert settings.gate == (GateRule("gan+classical_vs_none", above=-0.5),)
     assert settings.jobs == 2
 
 
@@ -76,6 +90,13 @@ jobs: 2
         ({"gan": {"augment": {"shfit": 0.1}}}, ["gan.augment.shfit: no such key", '"shift"']),
         ({"gan": {"objective": {"kind": "hinge", "margin": 1}}}, ["gan.objective.margin: no such key"]),
         ({"classify": {"mix": {"shares": 0.5}}}, ["classify.mix.shares: no such key", '"share"']),
+        ({"data": {"image_sice": 32}}, ["data.image_sice: no such key", '"image_size"']),
+        ({"data": {"on_brocken": "skip"}}, ["data.on_brocken: no such key", '"on_broken"']),
+        ({"report": {"primary": "accuracy"}}, ["report.primary: no such key"]),
+        ({"protocol": {"kind": "cv", "trials": 3}}, ["protocol.trials: no such key"]),
+        ({"protocol": {"kind": "cv", "draws": "tuning"}}, ["protocol.draws: no such key"]),
+        ({"protocol": {"kind": "holdout", "folds": 3}}, ["protocol.folds: no such key"]),
+        ({"protocol": {"kind": "subsets", "shared_test": True}}, ["protocol.shared_test: no such key"]),
         ({"gate": [{"gain": "a"}, {"gain": "b", "abov": 0}]}, ["gate[1].abov: no such key", '"above"']),
         ({"data": {"source": {"kind": "digits", "root": "x"}}}, ["data.source.root: no such key"]),
     ],
@@ -103,7 +124,12 @@ def test_an_unknown_key_is_named_with_its_path(raw: dict[str, Any], parts: list[
         ({"gate": [{"gain": 3}]}, ["gate[0].gain", "string", "3"]),
         ({"gate": {"gain": "gan_vs_none"}}, ["gate"]),
         ({"data": {"source": {"kind": "idx", "path": 3}}}, ["data.source.path", "3"]),
-        ({"protocol": {"draws": "all"}}, ["protocol.draws", "report", "tuning", '"all"']),
+        ({"protocol": {"kind": "subsets", "draws": "all"}}, ["protocol.draws", "report", "tuning", '"all"']),
+        ({"protocol": {"kind": "cv", "folds": "5"}}, ["protocol.folds", "integer", '"5"']),
+        ({"data": {"channels": "grey"}}, ["data.channels", "auto", "gray", "rgb", '"grey"']),
+        ({"data": {"aspect": "stretch"}}, ["data.aspect", "pad", "crop", "squeeze", '"stretch"']),
+        ({"data": {"on_broken": "drop"}}, ["data.on_broken", "refuse", "skip", '"drop"']),
+        ({"data": {"image_size": "32"}}, ["data.image_size", "integer", '"32"']),
     ],
 )
 def test_a_wrong_type_names_key_rule_and_value(raw: dict[str, Any], parts: list[str]) -> None:
@@ -114,8 +140,14 @@ def test_a_wrong_type_names_key_rule_and_value(raw: dict[str, Any], parts: list[
 @pytest.mark.parametrize(
     ("raw", "parts"),
     [
-        ({"protocol": {"trials": 0}}, ["protocol.trials", "greater than or equal to 1", "0"]),
-        ({"protocol": {"train_per_class": 1}}, ["protocol.train_per_class", "2"]),
+        ({"protocol": {"kind": "subsets", "trials": 0}}, ["protocol.trials", "greater than or equal to 1", "0"]),
+        ({"protocol": {"kind": "subsets", "train_per_class": 1}}, ["protocol.train_per_class", "2"]),
+        ({"protocol": {"kind": "cv", "folds": 1}}, ["protocol.folds", "greater than or equal to 2", "1"]),
+        ({"protocol": {"kind": "cv", "repeats": 0}}, ["protocol.repeats", "0"]),
+        ({"protocol": {"kind": "holdout", "trials": 0}}, ["protocol.trials", "0"]),
+        ({"data": {"image_size": 7}}, ["data.image_size", "greater than or equal to 8", "7"]),
+        ({"data": {"image_size": 256}}, ["data.image_size", "less than or equal to 128", "256"]),
+        ({"data": {"background": "blackish"}}, ["data", "a colour such as black", "background", "blackish"]),
         ({"gan": {"generator_lr": 0}}, ["gan.generator_lr", "greater than 0"]),
         ({"gan": {"generator_lr": -1e-3}}, ["gan.generator_lr", "-0.001"]),
         ({"classify": {"mix": {"share": 1.5}}}, ["classify.mix.share", "1.5"]),
@@ -141,7 +173,11 @@ def test_a_value_out_of_range_is_refused(raw: dict[str, Any], parts: list[str]) 
     [
         ({"gan": {"objective": {"kind": "hinges"}}}, ["gan.objective.kind", "'hinge'", '"hinges"']),
         ({"gan": {"objective": {}}}, ["gan.objective.kind", "missing"]),
-        ({"data": {"source": {"kind": "folder"}}}, ["data.source.kind", "'digits'", "'idx'", '"folder"']),
+        ({"data": {"source": {"kind": "folders"}}}, ["data.source.kind", "'digits'", "'folder'", '"folders"']),
+        ({"data": {"source": {"kind": "folder"}}}, ["data.source.path", "required", "missing"]),
+        ({"protocol": {"trials": 3}}, ["protocol.kind: ", "missing"]),
+        ({"protocol": {}}, ["protocol.kind: ", "missing"]),
+        ({"protocol": {"kind": "kfold", "folds": 3}}, ["protocol.kind", "'subsets', 'cv', 'holdout'", '"kfold"']),
         ({"data": {"source": {"path": "x"}}}, ["data.source.kind", "missing"]),
         ({"classify": {"classical": {"kind": 3}}}, ["classify.classical.kind", "'cutmix'"]),
         ({"data": {"source": {"kind": "idx"}}}, ["data.source.path", "required", "missing"]),
@@ -151,6 +187,45 @@ def test_a_value_out_of_range_is_refused(raw: dict[str, Any], parts: list[str]) 
 def test_a_union_needs_a_known_kind_and_its_keys(raw: dict[str, Any], parts: list[str]) -> None:
     with refused("params.yaml: ", *parts):
         check(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"kind": "subsets", "trials": 3, "seed": 7}, Subsets(trials=3, seed=7)),
+        ({"kind": "cv"}, CrossValidation(folds=5, repeats=2, seed=0)),
+        ({"kind": "cv", "folds": 3, "repeats": 1, "seed": 7}, CrossValidation(folds=3, repeats=1, seed=7)),
+        ({"kind": "holdout", "trials": 2}, Holdout(trials=2)),
+    ],
+)
+def test_every_protocol_by_its_kind(raw: dict[str, Any], expected: Any) -> None:
+    assert check({"protocol": raw}).protocol == expected
+
+
+@pytest.mark.parametrize(
+    ("arms", "gain"),
+    [
+        (["none", "gan"], "gan_vs_none"),
+        (["classical", "gan+classical"], "gan+classical_vs_classical"),
+        (["gan", "placebo"], "gan_vs_placebo"),
+    ],
+)
+def test_a_rule_may_name_any_gain_of_the_arms(arms: list[str], gain: str) -> None:
+    assert check({"classify": {"arms": arms}, "gate": [{"gain": gain}]}).gate == (GateRule(gain),)
+
+
+@pytest.mark.parametrize(
+    ("arms", "rules", "parts"),
+    [
+        (["none", "gan"], ["gan+classical_vs_none"], ["gate[0].gain", "(gan_vs_none)", '"gan+classical_vs_none"']),
+        (["none", "gan"], ["gan_vs_none", "none_vs_gan"], ["gate[1].gain", '"none_vs_gan"']),
+        (["none"], ["gan_vs_none"], ["gate[0].gain", "(none)", "add its arms to classify.arms"]),
+        (["none", "gan"], ["gan_vs_nothing"], ["gate[0].gain", '"gan_vs_nothing"', "correct it"]),
+    ],
+)
+def test_a_rule_must_name_a_gain_of_the_arms_that_run(arms: list[str], rules: list[str], parts: list[str]) -> None:
+    with refused("params.yaml: ", *parts):
+        check({"classify": {"arms": arms}, "gate": [{"gain": rule} for rule in rules]})
 
 
 def test_several_mistakes_are_counted() -> None:
@@ -195,24 +270,27 @@ floats = st.floats(1e-6, 10, allow_nan=False)
     flip=st.booleans(),
     source=st.sampled_from([Digits(), Idx(Path("a/b"), classes=("x", "y")), Torchvision("KMNIST", download=False)]),
     classical=st.sampled_from([TrivialAugment(), CutMix(alpha=0.25)]),
-    arms=st.lists(st.sampled_from(["none", "classical", "gan", "placebo+classical"]), unique=True, min_size=1),
+    arms=st.lists(st.sampled_from(["classical", "placebo+classical", "smote"]), unique=True),
     bounds=st.lists(st.floats(-5, 5), max_size=3),
-    trials=st.integers(1, 50),
+    protocol=st.builds(Subsets, trials=st.integers(1, 50))
+    | st.builds(CrossValidation, folds=st.integers(2, 9), repeats=st.integers(1, 9))
+    | st.builds(Holdout, trials=st.integers(1, 50)),
+    image_size=st.none() | st.integers(8, 128),
 )
 def test_plain_values_check_back_to_the_same_settings(
     steps: int, lr: float, objective: Any, shift: float, flip: bool, source: Any, classical: Any, arms: list[Any],
-    bounds: list[float], trials: int,
+    bounds: list[float], protocol: Any, image_size: int | None,
 ) -> None:  # fmt: skip
     settings = Settings(
-        data=config.DataSpec(source),
-        protocol=Subsets(trials=trials),
+        data=DataSpec(source, image_size),
+        protocol=protocol,
         gan=config.GanSpec(
             steps=steps,
             generator_lr=lr,
             objective=objective,
             augment=type(Settings().gan.augment)(shift=shift, flip=flip),
         ),
-        classify=config.ClassifySpec(arms=tuple(arms), classical=classical),
+        classify=config.ClassifySpec(arms=("none", "gan", *arms), classical=classical),
         gate=tuple(GateRule("gan_vs_none", above=bound) for bound in bounds),
     )
     assert check(plain(settings)) == settings

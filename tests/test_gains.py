@@ -2,85 +2,203 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from ganaug.evaluate.gains import arm_figures, gain_figures
-from ganaug.evaluate.stats import two_way
+from ganaug.evaluate import gains
+from ganaug.evaluate.gains import Comparison
+from ganaug.evaluate.stats import corrected_resampled, two_way
 
 LABELS = np.array([0, 0, 1, 1])
 RIGHT = np.array([0, 0, 1, 1])
 ONE_WRONG = np.array([0, 0, 1, 0])
 TWO_WRONG = np.array([1, 0, 1, 0])
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
-@pytest.fixture
-def predictions() -> dict[str, np.ndarray]:
-    return {"none": np.stack([TWO_WRONG, ONE_WRONG]), "gan": np.stack([RIGHT, ONE_WRONG])}
+def trial(labels: np.ndarray, train_images: int, **predicted: np.ndarray) -> gains.Tested:
+    return gains.Tested(labels, predicted, train_images)
 
 
-def test_arms_have_mean_and_spread_over_trials_in_percent(predictions: dict[str, np.ndarray]) -> None:
-    figures = arm_figures(predictions, LABELS, 2)
+# Two trials on the same four images.
+SHARED = Comparison(
+    [trial(LABELS, 10, none=TWO_WRONG, gan=RIGHT), trial(LABELS, 10, none=ONE_WRONG, gan=ONE_WRONG)],
+    classes=2,
+    shared_test=True,
+    confidence=0.9,
+)
+# Three folds of nine images in three classes; class 1 is tested in the first and the last, class 2 in none.
+FOLDS = Comparison(
+    [
+        trial(LABELS, 5, none=TWO_WRONG, gan=RIGHT),
+        trial(np.array([0, 0]), 7, none=np.array([0, 1]), gan=np.array([1, 1])),
+        trial(np.array([0, 0, 1]), 6, none=np.array([0, 0, 0]), gan=np.array([0, 0, 1])),
+    ],
+    classes=3,
+    shared_test=False,
+)
+
+
+@st.composite
+def comparisons(draw: st.DrawFn) -> Comparison:
+    """Two to five trials of the arms a and b, which guess, on one test part or on several of unlike size."""
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    shared, classes, trials = draw(st.booleans()), draw(st.integers(2, 4)), draw(st.integers(2, 5))
+    tested = []
+    labels = rng.integers(0, classes, rng.integers(2, 20))
+    for _ in range(trials):
+        if not shared:
+            labels = rng.integers(0, classes, rng.integers(2, 20))
+        a, b = rng.integers(0, classes, (2, len(labels)))
+        tested.append(trial(labels, 50, a=a, b=b))
+    return Comparison(tested, classes, shared)
+
+
+def names(comparison: Comparison) -> list[str]:
+    return [f"class {label}" for label in range(comparison.classes)]
+
+
+def all_figures(comparison: Comparison, arm: str, against: str) -> list[dict[str, Any]]:
+    """Of every metric and of every class's recall."""
+    name = f"{arm}_vs_{against}"
+    of_metrics = comparison.gain_figures([(arm, against)])[name]
+    of_classes = comparison.recall_gain_figures([(arm, against)], names(comparison))[name]
+    return [*of_metrics.values(), *of_classes.values()]
+
+
+# ------------------------------------------------------------------------------------------------------------ arms
+
+
+def test_arms_have_mean_and_spread_over_trials_in_percent() -> None:
+    figures = SHARED.arm_figures()
     assert list(figures) == ["none", "gan"]
-    assert set(figures["gan"]) == {"accuracy", "balanced_accuracy", "macro_f1"}
+    assert tuple(figures["gan"]) == METRICS
     assert figures["none"]["accuracy"] == {"mean": pytest.approx(62.5), "sd": pytest.approx(25 / np.sqrt(2))}
-    f1 = [100 * reference.f1_score(LABELS, row, average="macro") for row in predictions["gan"]]
+    f1 = [100 * reference.f1_score(LABELS, row, average="macro") for row in (RIGHT, ONE_WRONG)]
     assert figures["gan"]["macro_f1"] == {"mean": pytest.approx(np.mean(f1)), "sd": pytest.approx(np.std(f1, ddof=1))}
 
 
-def test_gains_by_hand(predictions: dict[str, np.ndarray]) -> None:
-    gains = gain_figures(predictions, LABELS, 2, [("gan", "none")], 0.9)
-    assert list(gains) == ["gan_vs_none"]
-    figure = gains["gan_vs_none"]["accuracy"]
+def test_arms_of_folds_count_each_fold_once_whatever_its_size() -> None:
+    accuracy = [50.0, 50.0, 200 / 3]
+    figures = FOLDS.arm_figures()["none"]
+    assert figures["accuracy"] == {
+        "mean": pytest.approx(np.mean(accuracy)),
+        "sd": pytest.approx(np.std(accuracy, ddof=1)),
+    }
+    balanced = [50.0, 50.0, 50.0]  # over the classes that the fold tests
+    assert figures["balanced_accuracy"] == {"mean": pytest.approx(np.mean(balanced)), "sd": pytest.approx(0.0)}
+
+
+# ----------------------------------------------------------------------------------------------------------- gains
+
+
+def test_gains_on_a_shared_test_part_by_hand() -> None:
+    found = SHARED.gain_figures([("gan", "none")])
+    assert list(found) == ["gan_vs_none"]
+    figure = found["gan_vs_none"]["accuracy"]
     assert figure["by_trial"] == pytest.approx([50.0, 0.0])
     assert figure["mean"] == pytest.approx(25.0)
     expected = two_way(100.0 * np.array([[1, 0, 0, 1], [0, 0, 0, 0]]))
     assert figure["standard_error"] == pytest.approx(expected.standard_error)
+    assert figure["degrees_of_freedom"] == pytest.approx(expected.degrees_of_freedom)
     assert (figure["ci_low"], figure["ci_high"]) == pytest.approx(expected.interval(0.9))
     assert figure["p_value"] == pytest.approx(expected.p_two_sided())
     assert (figure["unit"], figure["confidence"], figure["trials"]) == ("percentage points", 0.9, 2)
     assert "crossed" in figure["method"]
 
 
-def test_gains_are_differences_of_arms_in_every_metric() -> None:
-    rng = np.random.default_rng(2)
-    labels = rng.integers(0, 4, 50)
-    predictions = {name: rng.integers(0, 4, (3, 50)) for name in ("none", "classical", "gan")}
-    arms = arm_figures(predictions, labels, 4)
-    gains = gain_figures(predictions, labels, 4, [("gan", "none"), ("classical", "gan")], 0.95)
-    for pair, (name, against) in {"gan_vs_none": ("gan", "none"), "classical_vs_gan": ("classical", "gan")}.items():
-        for metric, figure in gains[pair].items():
-            assert figure["mean"] == pytest.approx(arms[name][metric]["mean"] - arms[against][metric]["mean"])
-            assert np.mean(figure["by_trial"]) == pytest.approx(figure["mean"])
-            assert figure["ci_low"] < figure["mean"] < figure["ci_high"]
+def test_gains_over_folds_by_hand() -> None:
+    """By fold 50, -50 and 33.3 points; the mean test part is (4/5 + 2/7 + 3/6) / 3 of its train part."""
+    figure = FOLDS.gain_figures([("gan", "none")])["gan_vs_none"]["accuracy"]
+    by_trial = [50.0, -50.0, 100 / 3]
+    assert figure["by_trial"] == pytest.approx(by_trial)
+    assert figure["mean"] == pytest.approx(100 / 9)
+    spread = (1 / 3 + (4 / 5 + 2 / 7 + 3 / 6) / 3) * np.var(by_trial, ddof=1)
+    assert figure["standard_error"] == pytest.approx(np.sqrt(spread))
+    assert (figure["degrees_of_freedom"], figure["confidence"], figure["trials"]) == (2, 0.95, 3)
+    assert "Nadeau and Bengio" in figure["method"]
 
 
-def test_turning_a_pair_around_turns_its_figures_around() -> None:
-    rng = np.random.default_rng(4)
-    labels = rng.integers(0, 3, 40)
-    predictions = {name: rng.integers(0, 3, (4, 40)) for name in ("a", "b")}
-    gains = gain_figures(predictions, labels, 3, [("a", "b"), ("b", "a")], 0.95)
-    for metric in ("accuracy", "balanced_accuracy", "macro_f1"):
-        there, back = gains["a_vs_b"][metric], gains["b_vs_a"][metric]
+@given(comparisons())
+def test_gains_are_differences_of_arms_in_every_metric(comparison: Comparison) -> None:
+    arms = comparison.arm_figures()
+    for metric, figure in comparison.gain_figures([("a", "b")])["a_vs_b"].items():
+        assert figure["mean"] == pytest.approx(arms["a"][metric]["mean"] - arms["b"][metric]["mean"])
+        assert np.mean(figure["by_trial"]) == pytest.approx(figure["mean"])
+        assert figure["ci_low"] <= figure["mean"] <= figure["ci_high"]
+
+
+@given(comparisons())
+def test_turning_a_pair_around_turns_its_figures_around(comparison: Comparison) -> None:
+    for there, back in zip(all_figures(comparison, "a", "b"), all_figures(comparison, "b", "a"), strict=True):
+        if there["mean"] is None:
+            assert back == there
+            continue
         assert there["mean"] == pytest.approx(-back["mean"])
-        assert there["ci_low"] == pytest.approx(-back["ci_high"])
-        assert there["p_value"] == pytest.approx(back["p_value"])
+        assert there["by_trial"] == pytest.approx([-value for value in back["by_trial"]])
+        if there["ci_low"] is not None:
+            assert there["ci_low"] == pytest.approx(-back["ci_high"])
+            assert there["p_value"] == pytest.approx(back["p_value"])
 
 
-def test_an_arm_gains_nothing_on_its_twin() -> None:
-    rng = np.random.default_rng(1)
-    labels = rng.integers(0, 3, 30)
-    arm = rng.integers(0, 3, (5, 30))
-    gains = gain_figures({"a": arm, "b": arm.copy()}, labels, 3, [("a", "b")], 0.95)
-    for figure in gains["a_vs_b"].values():
-        assert (figure["mean"], figure["ci_low"], figure["ci_high"], figure["p_value"]) == (0.0, 0.0, 0.0, 1.0)
-        assert figure["by_trial"] == [0.0] * 5
+@given(comparisons())
+def test_an_arm_gains_nothing_on_its_twin(comparison: Comparison) -> None:
+    twins = [trial(one.labels, 50, a=one.predicted["a"], b=one.predicted["a"].copy()) for one in comparison.trials]
+    for figure in all_figures(replace(comparison, trials=twins), "a", "b"):
+        assert figure["mean"] in (0.0, None)
+        assert set(figure["by_trial"]) <= {0.0}
+        if figure["ci_low"] is not None:
+            assert (figure["ci_low"], figure["ci_high"], figure["p_value"]) == (0.0, 0.0, 1.0)
 
 
-def test_one_trial_has_no_interval(predictions: dict[str, np.ndarray]) -> None:
-    single = {name: rows[:1] for name, rows in predictions.items()}
-    figure = gain_figures(single, LABELS, 2, [("gan", "none")], 0.95)["gan_vs_none"]["accuracy"]
+@pytest.mark.parametrize("comparison", [SHARED, FOLDS], ids=["shared", "folds"])
+def test_one_trial_has_no_interval(comparison: Comparison) -> None:
+    single = replace(comparison, trials=comparison.trials[:1])
+    figure = single.gain_figures([("gan", "none")])["gan_vs_none"]["accuracy"]
     assert figure["mean"] == pytest.approx(50.0)
     assert (figure["ci_low"], figure["ci_high"], figure["p_value"], figure["standard_error"]) == (None,) * 4
-    assert arm_figures(single, LABELS, 2)["gan"]["accuracy"]["sd"] is None
+    assert single.arm_figures()["gan"]["accuracy"]["sd"] is None
+
+
+# ---------------------------------------------------------------------------------------------------------- recall
+
+
+def test_recall_gains_on_a_shared_test_part_by_hand() -> None:
+    figures = SHARED.recall_gain_figures([("gan", "none")], ["cat", "dog"])["gan_vs_none"]
+    assert list(figures) == ["cat", "dog"]
+    assert figures["cat"]["by_trial"] == pytest.approx([50.0, 0.0])
+    expected = two_way(100.0 * np.array([[1, 0], [0, 0]]))
+    assert figures["cat"]["standard_error"] == pytest.approx(expected.standard_error)
+
+
+def test_recall_gains_use_the_folds_that_test_the_class() -> None:
+    figures = FOLDS.recall_gain_figures([("gan", "none")], ["cat", "dog", "cow"])["gan_vs_none"]
+    assert figures["cat"]["by_trial"] == pytest.approx([50.0, -50.0, 0.0])
+    assert figures["dog"]["by_trial"] == pytest.approx([50.0, 100.0])
+    assert (figures["dog"]["mean"], figures["dog"]["trials"]) == (pytest.approx(75.0), 2)
+    expected = corrected_resampled([np.array([0.0, 100.0]), np.array([100.0])], (4 / 5 + 2 / 7 + 3 / 6) / 3)
+    assert figures["dog"]["standard_error"] == pytest.approx(expected.standard_error)
+
+
+def test_a_class_that_no_fold_tests_has_no_recall_gain() -> None:
+    cow = FOLDS.recall_gain_figures([("gan", "none")], ["cat", "dog", "cow"])["gan_vs_none"]["cow"]
+    assert (cow["mean"], cow["ci_low"], cow["ci_high"], cow["p_value"], cow["by_trial"]) == (None, None, None, None, [])
+    assert cow["trials"] == 0
+
+
+@given(comparisons())
+def test_recall_gains_are_differences_of_recall(comparison: Comparison) -> None:
+    figures = comparison.recall_gain_figures([("a", "b")], names(comparison))["a_vs_b"]
+    for label, figure in enumerate(figures.values()):
+        testing = [one for one in comparison.trials if label in one.labels]
+        recall = [
+            [100 * np.mean(one.predicted[arm][one.labels == label] == label) for one in testing] for arm in ("a", "b")
+        ]
+        assert figure["by_trial"] == pytest.approx([a - b for a, b in zip(*recall, strict=True)])
+        assert figure["mean"] == (pytest.approx(np.mean(figure["by_trial"])) if testing else None)

@@ -1,9 +1,9 @@
-"""Who is in which split: nothing is dealt twice, and what tuning may look at is never reported on."""
+"""Who is in which split: nothing is on both sides or dealt twice, and what does not fit is told with what would."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,45 +11,199 @@ from expect import refused
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganaug.data.protocols import RELEASE, Split, Subsets
+from ganaug.data import cross_validation
+from ganaug.data.cross_validation import CrossValidation
+from ganaug.data.holdout import Holdout
+from ganaug.data.splits import RELEASE, Items
+from ganaug.data.subsets import Subsets
 from ganaug.errors import UserError
 
-
-@dataclass(frozen=True)
-class Pool:
-    """A made-up data set: labels and pixel hashes, rows shuffled, some of them exact duplicates."""
-
-    labels: np.ndarray
-    pixels: list[str]
-    official_test: np.ndarray
-    classes: list[str]
-
-    def deal(self, protocol: Subsets) -> dict[str, Split]:
-        return protocol.splits(self.labels, self.pixels, self.official_test, self.classes)
-
-    def per_class(self, rows: list[int]) -> list[int]:
-        return np.bincount(self.labels[rows], minlength=len(self.classes)).tolist()
+Protocol = Subsets | CrossValidation | Holdout
 
 
-def pool(counts: list[int], *, seed: int = 0, duplicates: int = 0, official: int = 0) -> Pool:
-    """``counts`` different images of each class, ``official`` more to test on, and copies of ``duplicates`` of them."""
-    rng = np.random.default_rng(seed)
-    labels = np.repeat(np.arange(len(counts)), np.array(counts) + official)
-    official_test = np.concatenate([np.arange(count + official) >= count for count in counts])
-    pixels = np.arange(len(labels))
-    copies = rng.choice(len(labels), min(duplicates, len(labels)), replace=False)
-    labels, pixels = np.concatenate([labels, labels[copies]]), np.concatenate([pixels, pixels[copies]])
-    official_test = np.concatenate([official_test, official_test[copies]])
-    order = rng.permutation(len(labels))
-    names = [f"class {label}" for label in range(len(counts))]
-    return Pool(labels[order], [f"{hash_:08x}" for hash_ in pixels[order]], official_test[order], names)
+def named(prefix: str, numbers: np.ndarray) -> list[str]:
+    return [f"{prefix}{number}" for number in numbers]
 
+
+def made(
+    labels: list[int] | np.ndarray,
+    *,
+    pixels: list[str] | None = None,
+    groups: list[str] | None = None,
+    official: np.ndarray | None = None,
+) -> Items:
+    """Images of these labels; left out: all of them different, in no group, none set apart."""
+    rows = np.arange(len(labels))
+    names = [f"class {label}" for label in range(max(labels) + 1)]
+    none = np.zeros(len(labels), bool)
+    return Items(np.asarray(labels), pixels or named("", rows), none if official is None else official, names, groups)
+
+
+def with_one_more(items: Items, name: str, official: bool = False) -> Items:
+    """Another image of the class ``name``, like no other and in a group of its own."""
+    count = len(items.labels)
+    return replace(
+        items,
+        labels=np.append(items.labels, items.classes.index(name)),
+        pixels=[*items.pixels, f"more {count}"],
+        official_test=np.append(items.official_test, official),
+        groups=None if items.groups is None else [*items.groups, f"more {count}"],
+    )
+
+
+def per_class(items: Items, rows: list[int]) -> list[int]:
+    return np.bincount(items.labels[rows], minlength=len(items.classes)).tolist()
+
+
+def told(protocol: Protocol, items: Items) -> str | None:
+    """The error of one line, or None where the images fit."""
+    try:
+        protocol.splits(items)
+    except UserError as error:
+        message = str(error)
+    else:
+        return None
+    assert "\n" not in message
+    return message
+
+
+def together(items: Items) -> list[set[int]]:
+    """Rows that must not be parted, by the slow way: each row merges all that share its hash or its group."""
+    found: list[set[int]] = []
+    for row in range(len(items.labels)):
+        keys = {f"pixels {items.pixels[row]}"} | ({f"group {items.groups[row]}"} if items.groups else set())
+        touching = [one for one in found if one & keys]
+        found = [one for one in found if not one & keys] + [keys.union(*touching)]
+    return [{row for row, hash_ in enumerate(items.pixels) if f"pixels {hash_}" in keys} for keys in found]
+
+
+@st.composite
+def sets(draw: st.DrawFn, *, grouped: bool = False, official: bool = False) -> Items:
+    """Ten images of each class that nothing binds, so that protocols find room, and others that much binds.
+
+    The others repeat few pixels, also under other labels and on the other side of the official split, in few groups.
+    """
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    classes, free = draw(st.integers(2, 4)), draw(st.integers(0, 40))
+    labels = np.concatenate([np.repeat(np.arange(classes), 10), rng.integers(0, classes, free)])
+    count = len(labels)
+    numbers = np.arange(count)
+    crowd = numbers >= 10 * classes
+    pixels = np.where(crowd, 1000 + rng.integers(0, draw(st.integers(1, 40)), count), numbers)
+    groups = np.where(crowd, 1000 + rng.integers(0, draw(st.integers(1, 20)), count), numbers)
+    side = np.where(crowd, groups % 2 if grouped else rng.integers(0, 2, count), numbers % 2) == 1
+    order = rng.permutation(count)
+    return made(
+        labels[order],
+        pixels=named("p", pixels[order]),
+        groups=named("g", groups[order]) if grouped else None,
+        official=side[order] if official else None,
+    )
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Protocol, Items]:
+    """Every protocol, with images that it takes."""
+    kind = draw(st.sampled_from(["subsets", "cv", "holdout"]))
+    seed, grouped = draw(st.integers(0, 5)), draw(st.booleans())
+    if kind == "cv":
+        protocol = CrossValidation(folds=draw(st.integers(2, 5)), repeats=draw(st.integers(1, 3)), seed=seed)
+        return protocol, draw(sets(grouped=grouped))
+    if kind == "holdout":
+        return Holdout(trials=draw(st.integers(1, 3)), seed=seed), draw(sets(grouped=grouped, official=True))
+    tiny = replace(SMALL, trials=1, test_per_class=1, tuning_test_per_class=0, tuning_per_class=0, seed=seed)
+    return tiny, draw(sets(official=draw(st.booleans())))
+
+
+# -------------------------------------------------------------------------------------------------- every protocol
+
+
+@given(cases())
+def test_no_image_duplicate_or_group_is_on_both_sides(case: tuple[Protocol, Items]) -> None:
+    protocol, items = case
+    bound = together(items)
+    for split in protocol.splits(items).values():
+        train, test = set(split.train), set(split.test)
+        assert not train & test
+        assert not {items.pixels[row] for row in train} & {items.pixels[row] for row in test}
+        if items.groups is not None:
+            assert not {items.groups[row] for row in train} & {items.groups[row] for row in test}
+            assert all(not rows & train or not rows & test for rows in bound)
+
+
+@given(cases())
+def test_splits_are_those_named_with_two_images_of_every_class_to_train_on(case: tuple[Protocol, Items]) -> None:
+    protocol, items = case
+    splits = protocol.splits(items)
+    assert list(splits) == protocol.names() == [RELEASE, *protocol.trial_names()]
+    assert len(protocol.trial_names()) == protocol.trials
+    for name, split in splits.items():
+        assert min(per_class(items, split.train)) >= 2
+        assert (len(split.test) == 0) == (name == RELEASE)
+        assert split.train == sorted(set(split.train))
+        assert split.test == sorted(set(split.test))
+
+
+@given(cases())
+def test_the_same_seed_deals_the_same(case: tuple[Protocol, Items]) -> None:
+    protocol, items = case
+    assert replace(protocol).splits(items) == protocol.splits(items)
+
+
+# ---------------------------------------------------------------------------------------------- who stays together
+
+
+@given(sets(grouped=True) | sets())
+def test_bound_images_are_those_of_one_group_or_the_same_pixels(items: Items) -> None:
+    bound = items.bound()
+    for rows in together(items):
+        assert {row for row in range(len(bound)) if bound[row] == bound[min(rows)]} == rows
+
+
+def test_a_duplicate_in_two_groups_binds_both_and_so_on_down_the_chain() -> None:
+    """Ann = Ben by one picture, Ben = Cem by another, also under another label; Dan is alone."""
+    items = made(
+        [0, 0, 0, 1, 1, 1, 0],
+        pixels=["1", "2", "2", "3", "3", "4", "5"],
+        groups=["Ann", "Ann", "Ben", "Ben", "Cem", "Cem", "Dan"],
+    )
+    bound = items.bound()
+    assert len(set(bound[:6].tolist())) == 1
+    assert bound[6] != bound[0]
+    assert items.parts() == {"class 0": 2, "class 1": 1}
+
+
+def test_without_groups_only_duplicates_are_bound() -> None:
+    items = made([0, 0, 1, 1], pixels=["1", "2", "2", "3"])
+    bound = items.bound().tolist()
+    assert bound[1] == bound[2]
+    assert len(set(bound)) == 3
+    assert items.parts() == {"class 0": 2, "class 1": 2}
+
+
+# --------------------------------------------------------------------------------------------------------- subsets
 
 SMALL = Subsets(trials=3, train_per_class=2, test_per_class=4, tuning_test_per_class=3, tuning_per_class=6)
 
 
+def pool(counts: list[int], *, seed: int = 0, duplicates: int = 0, official: int = 0) -> Items:
+    """``counts`` different images of each class, shuffled, ``official`` more to test on, then copies of some of them.
+
+    Every third copy has a label of its own.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(sum(counts) + official * len(counts))
+    labels = np.repeat(np.arange(len(counts)), np.array(counts) + official)[order]
+    test = np.concatenate([np.arange(count + official) >= count for count in counts])[order]
+    copied = rng.choice(len(order), min(duplicates, len(order)), replace=False)
+    relabelled = rng.integers(0, len(counts), len(copied))
+    copies = np.where(np.arange(len(copied)) % 3 == 2, relabelled, labels[copied])
+    rows = np.concatenate([np.arange(len(order)), copied])
+    return made(np.concatenate([labels, copies]), pixels=named("p", rows), official=test[rows])
+
+
 @st.composite
-def settings_and_pools(draw: st.DrawFn) -> tuple[Subsets, Pool]:
+def settings_and_pools(draw: st.DrawFn) -> tuple[Subsets, Items]:
     """Settings that fit, and a pool with some room to spare, with or without an official test part."""
     protocol = Subsets(
         trials=draw(st.integers(1, 4)),
@@ -68,163 +222,348 @@ def settings_and_pools(draw: st.DrawFn) -> tuple[Subsets, Pool]:
 
 
 @given(settings_and_pools())
-def test_nothing_is_on_both_sides_or_dealt_twice(case: tuple[Subsets, Pool]) -> None:
-    protocol, found = case
-    splits = found.deal(protocol)
-    assert set(splits) == {RELEASE, *(str(trial) for trial in range(protocol.trials))}
+def test_nothing_is_dealt_twice(case: tuple[Subsets, Items]) -> None:
+    protocol, items = case
+    splits = protocol.splits(items)
     trained = [row for split in splits.values() for row in split.train]
-    assert len(trained) == len(set(trained))
     tested = {row for split in splits.values() for row in split.test}
-    assert not tested & set(trained)
-    hashes = [found.pixels[row] for row in [*trained, *tested]]
+    hashes = [items.pixels[row] for row in [*trained, *tested]]
     assert len(hashes) == len(set(hashes))
 
 
 @given(settings_and_pools())
-def test_counts_asked_for_are_counts_dealt_in_every_class(case: tuple[Subsets, Pool]) -> None:
-    protocol, found = case
-    classes = len(found.classes)
+def test_counts_asked_for_are_counts_dealt_in_every_class(case: tuple[Subsets, Items]) -> None:
+    protocol, items = case
+    classes = len(items.classes)
     tested = protocol.test_per_class if protocol.draws == "report" else protocol.tuning_test_per_class
-    for name, split in found.deal(protocol).items():
-        assert found.per_class(split.train) == [protocol.train_per_class] * classes
-        assert found.per_class(split.test) == [0 if name == RELEASE else tested] * classes
-        assert split.train == sorted(split.train)
-        assert split.test == sorted(split.test)
+    for name, split in protocol.splits(items).items():
+        assert per_class(items, split.train) == [protocol.train_per_class] * classes
+        assert per_class(items, split.test) == [0 if name == RELEASE else tested] * classes
 
 
 @given(settings_and_pools(), st.integers(2, 5))
 def test_tuning_rows_are_never_reported_on_whatever_the_other_settings(
-    case: tuple[Subsets, Pool], other_per_class: int
+    case: tuple[Subsets, Items], other_per_class: int
 ) -> None:
     """Development looks at the tuning draws under one setting; no image of theirs is in a report under another."""
-    protocol, found = case
-    tuning = found.deal(replace(protocol, draws="tuning"))
+    protocol, items = case
+    tuning = replace(protocol, draws="tuning").splits(items)
     looked_at = {row for name, split in tuning.items() if name != RELEASE for row in [*split.train, *split.test]}
-    reported = found.deal(replace(protocol, draws="report", train_per_class=min(other_per_class, 2), trials=1))
-    for split in reported.values():
-        assert not looked_at & {*split.train, *split.test}
-    in_report = found.deal(replace(protocol, draws="report"))
-    for split in in_report.values():
-        assert not looked_at & {*split.train, *split.test}
+    report = replace(protocol, draws="report")
+    for reported in (report, replace(report, train_per_class=other_per_class, trials=1)):
+        for split in reported.splits(items).values() if told(reported, items) is None else []:
+            assert not looked_at & {*split.train, *split.test}
 
 
 @given(settings_and_pools())
-def test_tuning_draws_stay_in_the_tuning_pool(case: tuple[Subsets, Pool]) -> None:
+def test_tuning_draws_stay_in_the_tuning_pool(case: tuple[Subsets, Items]) -> None:
     """The pool of the tuning draws is fixed: all draws together never need more rows of a class than it holds."""
-    protocol, found = case
+    protocol, items = case
     seen: set[int] = set()
-    for per_class in (2, 3, 4):
-        trials = protocol.tuning_per_class // per_class
-        tuning = found.deal(replace(protocol, draws="tuning", train_per_class=per_class, trials=trials))
+    for size in (2, 3, 4):
+        trials = protocol.tuning_per_class // size
+        tuning = replace(protocol, draws="tuning", train_per_class=size, trials=trials).splits(items)
         seen |= {row for name, split in tuning.items() if name != RELEASE for row in split.train}
-    assert max(found.per_class(sorted(seen))) <= protocol.tuning_per_class
+    assert max(per_class(items, sorted(seen))) <= protocol.tuning_per_class
 
 
 @given(settings_and_pools())
-def test_a_further_trial_leaves_every_other_split_as_it_was(case: tuple[Subsets, Pool]) -> None:
-    protocol, found = case
+def test_a_further_trial_leaves_every_other_split_as_it_was(case: tuple[Subsets, Items]) -> None:
+    protocol, items = case
     fewer = replace(protocol, trials=max(1, protocol.trials - 1))
-    before, after = found.deal(fewer), found.deal(protocol)
+    before, after = fewer.splits(items), protocol.splits(items)
     assert {name: after[name] for name in before} == before
 
 
-def test_trials_differ_and_the_test_part_is_one() -> None:
-    splits = pool([40, 40]).deal(SMALL)
+def test_draws_differ_and_their_test_part_is_one() -> None:
+    splits = SMALL.splits(pool([40, 40]))
     assert splits["0"].test == splits["1"].test == splits["2"].test != []
     assert splits["0"].train != splits["1"].train
 
 
-def test_another_seed_deals_otherwise_and_the_same_seed_the_same() -> None:
-    found = pool([40, 40, 40])
-    assert found.deal(SMALL) == found.deal(SMALL)
-    assert found.deal(SMALL) != found.deal(replace(SMALL, seed=1))
+def test_another_seed_draws_otherwise() -> None:
+    items = pool([40, 40, 40])
+    assert SMALL.splits(items) != replace(SMALL, seed=1).splits(items)
 
 
 def test_a_class_is_dealt_alike_whatever_the_other_classes_hold() -> None:
-    few, many = pool([30, 30]), pool([30, 30])
-    order = np.argsort(few.labels, kind="stable")
-    few = replace(few, labels=few.labels[order], pixels=[few.pixels[row] for row in order])
-    many = replace(
-        many, labels=np.append(few.labels, [1] * 5), pixels=[*few.pixels, *(f"new{row}" for row in range(5))]
-    )
-    many = replace(many, official_test=np.zeros(65, bool))
-    first = few.labels == 0
-    for name, split in few.deal(SMALL).items():
-        assert [row for row in split.train if first[row]] == [
-            row for row in many.deal(SMALL)[name].train if row < 60 and first[row]
-        ]
+    few, many = made([0] * 30 + [1] * 30), made([0] * 30 + [1] * 35)
+    for name, split in SMALL.splits(few).items():
+        more = SMALL.splits(many)[name]
+        assert [row for row in split.train if row < 30] == [row for row in more.train if row < 30]
 
 
 def test_the_official_test_part_is_what_is_tested_on() -> None:
-    found = pool([30, 30], official=9)
-    for name, split in found.deal(SMALL).items():
-        assert not found.official_test[split.train].any()
-        assert name == RELEASE or found.official_test[split.test].all()
-    tuning = found.deal(replace(SMALL, draws="tuning"))
-    for split in tuning.values():
-        assert not found.official_test[[*split.train, *split.test]].any()
+    items = pool([30, 30], official=9)
+    for name, split in SMALL.splits(items).items():
+        assert not items.official_test[split.train].any()
+        assert name == RELEASE or items.official_test[split.test].all()
+    for split in replace(SMALL, draws="tuning").splits(items).values():
+        assert not items.official_test[[*split.train, *split.test]].any()
 
 
 def test_an_image_of_the_official_test_part_is_not_trained_on_as_a_duplicate() -> None:
     """The same pixels in both parts: the image counts as a test image."""
-    train = pool([25, 25])
-    labels = np.concatenate([train.labels, train.labels])
-    pixels = [*train.pixels, *(f"t{row}" if row % 5 else train.pixels[row] for row in range(50))]
-    both = Pool(labels, pixels, np.arange(100) >= 50, train.classes)
-    splits = both.deal(replace(SMALL, test_per_class=20, trials=2))
-    test_hashes = {pixels[row] for row in splits["0"].test}
+    copies = [f"t{row}" if row % 5 else f"{row}" for row in range(50)]
+    items = made([row % 2 for row in range(100)], pixels=[*map(str, range(50)), *copies], official=np.arange(100) >= 50)
+    splits = replace(SMALL, test_per_class=25, trials=2).splits(items)
+    test_hashes = {items.pixels[row] for row in splits["0"].test}
     for split in splits.values():
-        assert not test_hashes & {pixels[row] for row in split.train}
+        assert not test_hashes & {items.pixels[row] for row in split.train}
 
 
 def test_duplicates_do_not_count_as_images() -> None:
     needed = 4 + 3 + 6 + 2 * 4
-    pool([needed, needed], duplicates=20).deal(SMALL)
+    SMALL.splits(pool([needed, needed], duplicates=20))
     with refused('class "class 0"', f"has {needed - 1} different images", str(needed)):
-        pool([needed - 1, needed], duplicates=20).deal(SMALL)
+        SMALL.splits(pool([needed - 1, needed], duplicates=20))
 
 
 @given(st.integers(5, 60), st.integers(2, 9), st.integers(2, 12), st.sampled_from([0, 20]))
-def test_too_few_images_names_a_number_of_trials_that_fits(
-    count: int, per_class: int, trials: int, official: int
+def test_too_few_images_name_the_largest_number_of_trials_that_fits(
+    count: int, train_per_class: int, trials: int, official: int
 ) -> None:
-    protocol = replace(SMALL, train_per_class=per_class, trials=trials)
-    found = pool([count + 200, count, count + 200], official=official)
-    try:
-        found.deal(protocol)
-    except UserError as error:
-        message = str(error)
-    else:
-        return
-    assert "\n" not in message
-    if "protocol.test_per_class" in message:
-        assert count < protocol.test_per_class
+    protocol = replace(SMALL, train_per_class=train_per_class, trials=trials)
+    items = pool([count + 200, count, count + 200], official=official)
+    message = told(protocol, items)
+    if message is None:
         return
     assert 'class "class 1"' in message
-    told = re.search(r"lower protocol\.trials to (\d+)", message)
-    if told is None:
-        with pytest.raises(UserError):
-            found.deal(replace(protocol, trials=1))
+    found = re.search(r"lower protocol\.trials to (\d+)", message)
+    if found is None:
+        assert told(replace(protocol, trials=1), items) is not None
         return
-    fitting = int(told[1])
-    assert 0 < fitting < trials
-    found.deal(replace(protocol, trials=fitting))
-    with pytest.raises(UserError):
-        found.deal(replace(protocol, trials=fitting + 1))
+    assert 0 < int(found[1]) < trials
+    assert told(replace(protocol, trials=int(found[1])), items) is None
+    assert told(replace(protocol, trials=int(found[1]) + 1), items) is not None
 
 
-def test_too_few_images_to_test_on() -> None:
-    with refused("protocol.test_per_class", 'class "class 1"', "has 3 images", "lower it to 3"):
-        pool([40, 3]).deal(SMALL)
+SMALLEST = {"train_per_class": 2, "test_per_class": 1, "tuning_test_per_class": 0, "tuning_per_class": 0}
+
+
+@given(st.lists(st.integers(1, 30), min_size=2, max_size=3), st.integers(0, 4), st.integers(0, 5))
+def test_who_follows_the_advice_on_draws_gets_there(counts: list[int], official: int, seed: int) -> None:
+    protocol, items = SMALL, pool(counts, seed=seed, duplicates=6, official=official)
+    for _ in range(40):
+        message = told(protocol, items)
+        if message is None:
+            return
+        name = re.findall(r'class "(class \d)"', message)[0]
+        if found := re.search(r"lower protocol\.trials to (\d+)", message):
+            protocol = replace(protocol, trials=int(found[1]))
+        elif found := re.search(r"protocol\.test_per_class: .*lower it to (\d+)", message):
+            assert 0 < int(found[1]) < protocol.test_per_class
+            protocol = replace(protocol, test_per_class=int(found[1]))
+        elif "add images, or lower" in message and protocol != replace(protocol, **SMALLEST):
+            protocol = replace(protocol, **SMALLEST)
+        else:
+            assert "add" in message
+            items = with_one_more(items, name, official="test part" in message)
+    pytest.fail("the advice leads nowhere")
+
+
+def test_too_few_images_in_the_official_test_part_name_its_scarcest_class() -> None:
+    items = made([0] * 40 + [1] * 40, official=np.arange(80) % 40 >= [37] * 40 + [38] * 40)
+    with refused("protocol.test_per_class", 'class "class 1"', "has 2 different images", "lower it to 2"):
+        SMALL.splits(items)
+    with refused('class "class 1"', "has 0 different images", "add some, or remove the class"):
+        SMALL.splits(replace(items, official_test=items.official_test & (items.labels == 0)))
 
 
 def test_more_tuning_draws_than_the_pool_holds() -> None:
     tuning = replace(SMALL, draws="tuning", trials=4)
     with refused("protocol.trials", "at most 3 tuning draws of 2", "asked for 4"):
-        pool([60, 60]).deal(tuning)
-    pool([60, 60]).deal(replace(tuning, trials=3))
+        tuning.splits(pool([60, 60]))
+    replace(tuning, trials=3).splits(pool([60, 60]))
 
 
 def test_tuning_draws_need_tuning_test_images() -> None:
     with refused("protocol.tuning_test_per_class", "at least 1"):
-        pool([60, 60]).deal(replace(SMALL, draws="tuning", tuning_test_per_class=0))
+        replace(SMALL, draws="tuning", tuning_test_per_class=0).splits(pool([60, 60]))
+
+
+def test_draws_cannot_keep_groups_together() -> None:
+    with refused("protocol.kind: subsets", "groups", "cv", "holdout"):
+        SMALL.splits(replace(pool([40, 40]), groups=named("g", np.arange(80))))
+
+
+# ------------------------------------------------------------------------------------------------ cross-validation
+
+
+def folds_of(protocol: CrossValidation, items: Items) -> list[list[list[int]]]:
+    """The test rows of every fold of each repeat."""
+    splits = protocol.splits(items)
+    tested = [splits[name].test for name in protocol.trial_names()]
+    return [tested[start : start + protocol.folds] for start in range(0, len(tested), protocol.folds)]
+
+
+def as_sets(folds: list[list[int]]) -> set[frozenset[int]]:
+    """A deal, whatever the numbers of its folds."""
+    return {frozenset(fold) for fold in folds}
+
+
+@given(sets() | sets(grouped=True), st.integers(2, 5), st.integers(1, 3), st.integers(0, 3))
+def test_every_image_is_tested_once_a_repeat_and_trained_on_else(
+    items: Items, folds: int, repeats: int, seed: int
+) -> None:
+    protocol = CrossValidation(folds=folds, repeats=repeats, seed=seed)
+    splits, everything = protocol.splits(items), list(range(len(items.labels)))
+    assert splits[RELEASE].train == everything
+    for repeat in folds_of(protocol, items):
+        assert sorted(row for fold in repeat for row in fold) == everything
+    for name in protocol.trial_names():
+        assert sorted(splits[name].train + splits[name].test) == everything
+
+
+@given(st.lists(st.integers(5, 30), min_size=2, max_size=5), st.integers(2, 5), st.integers(0, 10))
+def test_class_counts_of_folds_differ_by_one_at_most(counts: list[int], folds: int, seed: int) -> None:
+    items = made(np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts)))
+    for repeat in folds_of(CrossValidation(folds=folds, seed=seed), items):
+        tested = np.array([per_class(items, fold) for fold in repeat])
+        assert np.ptp(tested, axis=0).max() <= 1
+        assert np.ptp(tested.sum(axis=1)) <= 3
+
+
+def families(*sizes: list[int]) -> Items:
+    """Groups of these sizes, for each class; no group holds two classes."""
+    images = [
+        (label, number) for label, own in enumerate(sizes) for number, size in enumerate(own) for _ in range(size)
+    ]
+    return made([label for label, _ in images], groups=[f"{label}-{group}" for label, group in images])
+
+
+SIZES = st.lists(st.integers(1, 12), min_size=5, max_size=15)
+
+
+@given(SIZES, SIZES, st.integers(2, 5), st.integers(0, 10))
+def test_class_counts_of_folds_differ_by_one_group_at_most(
+    first: list[int], second: list[int], folds: int, seed: int
+) -> None:
+    items = families(first, second)
+    for repeat in folds_of(CrossValidation(folds=folds, seed=seed), items):
+        tested = np.array([per_class(items, fold) for fold in repeat])
+        assert (np.ptp(tested, axis=0) <= [max(first), max(second)]).all()
+
+
+@pytest.mark.parametrize(
+    "items", [made([0, 1] * 20), families(list(range(1, 13)), list(range(3, 15)))], ids=["images", "unlike groups"]
+)
+def test_repeats_and_seeds_deal_otherwise(items: Items) -> None:
+    protocol = CrossValidation(folds=3, repeats=6)
+    deals = [as_sets(folds) for folds in folds_of(protocol, items)]
+    deals += [as_sets(folds) for folds in folds_of(replace(protocol, seed=1), items)]
+    assert all(deals.count(deal) == 1 for deal in deals)
+
+
+def test_a_further_repeat_leaves_the_others_as_they_were() -> None:
+    items = made([0, 1] * 20)
+    before, after = (CrossValidation(repeats=repeats).splits(items) for repeats in (2, 3))
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_deal_that_leaves_too_few_to_train_on_is_dealt_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of several classes can fall so that a class is all in one fold, though there is room for better."""
+    held = {"a": [0, 0, 1], "b": [0, 2], "c": [0, 1, 2], "d": [0, 1, 2]}
+    items = made(
+        [label for labels in held.values() for label in labels],
+        groups=[group for group, labels in held.items() for _ in labels],
+    )
+    protocol = CrossValidation(folds=3, repeats=20)
+    assert told(protocol, items) is None
+    monkeypatch.setattr(cross_validation, "_TRIES", 1)
+    assert "of 1 deals" in (told(protocol, items) or "")
+
+
+@pytest.mark.parametrize(
+    ("items", "folds", "parts"),
+    [
+        (
+            made([0] * 9 + [1] * 4),
+            5,
+            ['class "class 1" has 4 different images, but folds is 5', "protocol.folds to 4"],
+        ),
+        (made([0] * 9 + [1] * 3), 2, ["3 different images", "leaves 2 images of every class", "protocol.folds to 3"]),
+        (made([0] * 9 + [1] * 2), 2, ['class "class 1" has 2 different images', "add different images of the class"]),
+        (made([0] * 9 + [1] * 3, pixels=[*"abcdefghixxx"]), 2, ["has 1 different images, but folds is 2", "add"]),
+        (families([2] * 6, [1, 5]), 2, ['class "class 1" has 2 separate groups', "leaves 2 images", "add separate"]),
+        (families([2] * 6, [4, 5]), 3, ["has 2 separate groups, but folds is 3", "set protocol.folds to 2"]),
+    ],
+)
+def test_too_few_to_part_is_told_with_what_would_fit(items: Items, folds: int, parts: list[str]) -> None:
+    with refused("protocol.folds", *parts):
+        CrossValidation(folds=folds).splits(items)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6), st.integers(0, 12)), min_size=3, max_size=25),
+    st.integers(2, 6), st.booleans(), st.integers(0, 3),
+)  # fmt: skip
+def test_who_follows_the_advice_on_folds_gets_there(
+    images: list[tuple[int, int, int]], folds: int, grouped: bool, seed: int
+) -> None:
+    """Sets of (label, group, pixels), most of them too small."""
+    columns = np.array([(0, 7, 13), (1, 8, 14), *((min(label, 1), *rest) for label, *rest in images)])
+    groups = named("g", columns[:, 1]) if grouped else None
+    items = made(columns[:, 0], pixels=named("p", columns[:, 2]), groups=groups)
+    protocol = CrossValidation(folds=folds, seed=seed)
+    for _ in range(12):
+        message = told(protocol, items)
+        if message is None:
+            return
+        if found := re.search(r"set protocol\.folds to (\d+)", message):
+            assert told(replace(protocol, folds=int(found[1])), items) is None
+            return
+        items = with_one_more(items, re.findall(r'class "(class \d)" .*; add', message)[0])
+    pytest.fail("the advice leads nowhere")
+
+
+def test_folds_would_train_on_an_official_test_part() -> None:
+    with refused("protocol.kind: cv", "3 images", "holdout"):
+        CrossValidation().splits(made([0, 1] * 10, official=np.arange(20) > 16))
+
+
+# --------------------------------------------------------------------------------------------------------- holdout
+
+
+@given(sets(official=True) | sets(grouped=True, official=True), st.integers(1, 4))
+def test_holdout_tests_the_official_part_and_trains_on_all_that_nothing_binds_to_it(items: Items, trials: int) -> None:
+    splits = Holdout(trials=trials).splits(items)
+    test = set(np.flatnonzero(items.official_test).tolist())
+    train = sorted(row for rows in together(items) if not rows & test for row in rows)
+    assert splits[RELEASE].train == train
+    for name in map(str, range(trials)):
+        assert (splits[name].train, splits[name].test) == (train, sorted(test))
+
+
+def test_a_train_image_with_the_pixels_of_a_test_image_takes_its_group_along() -> None:
+    items = made(
+        [0, 0, 0, 0, 0, 1, 1, 1],
+        pixels=["same", "1", "2", "3", "same", "4", "5", "6"],
+        groups=["Ann", "Ann", "Ben", "Ben", "Cem", "Dan", "Dan", "Eva"],
+        official=np.array([0, 0, 0, 0, 1, 0, 0, 1], bool),
+    )
+    assert Holdout().splits(items)["0"].train == [2, 3, 5, 6]
+
+
+def test_a_group_on_both_official_sides_is_refused() -> None:
+    items = made([0, 1] * 6, groups=["a\nb", "c"] * 6, official=np.arange(12) == 6)
+    with refused("data.source", "a group must be on one side", r'"a\nb"', "1 such groups"):
+        Holdout().splits(items)
+
+
+def test_holdout_needs_an_official_test_part() -> None:
+    with refused("protocol.kind: holdout", "none", "cv"):
+        Holdout().splits(made([0, 1] * 10))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "parts"),
+    [
+        ([5, 1], [3, 3], ["2 images of each class to train on", 'class "class 1" has 1']),
+        ([5, 5], [0, 3], ["1 images of each class to test on", 'class "class 0" has 0']),
+    ],
+)
+def test_holdout_needs_every_class_on_both_sides(train: list[int], test: list[int], parts: list[str]) -> None:
+    labels = np.concatenate([np.repeat([0, 1], train), np.repeat([0, 1], test)])
+    with refused("protocol.kind: holdout", *parts):
+        Holdout().splits(made(labels, official=np.arange(len(labels)) >= sum(train)))

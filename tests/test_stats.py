@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats as scipy_stats
 
-from ganaug.evaluate.stats import Estimate, holm, two_way
+from ganaug.evaluate.stats import Estimate, corrected_resampled, holm, two_way
 
 finite = st.floats(-100, 100, allow_nan=False, width=32)
+folds = st.lists(hnp.arrays(np.float64, st.integers(1, 8), elements=finite), min_size=2, max_size=8)
 matrices = hnp.arrays(np.float64, st.tuples(st.integers(2, 6), st.integers(2, 8)), elements=finite)
 p_values = st.lists(st.floats(0, 1, allow_nan=False), min_size=1, max_size=8)
 
@@ -163,6 +164,104 @@ def test_the_interval_covers_the_truth_without_image_effects() -> None:
         assert high is not None
         covered += low <= 0 <= high
     assert 0.92 <= covered / runs <= 0.985
+
+
+# ------------------------------------------------------------------------------------- overlapping train parts
+
+
+def test_corrected_resampled_by_hand() -> None:
+    """Means 1, 2, 6 of test parts of unlike size; variance 7; one test image to four train images (eq. 9)."""
+    differences = [np.array([0.0, 2.0]), np.array([2.0]), np.array([5.0, 6.0, 7.0])]
+    estimate = corrected_resampled(differences, 1 / 4)
+    assert estimate.mean == pytest.approx(3.0)
+    assert estimate.standard_error == pytest.approx(math.sqrt((1 / 3 + 1 / 4) * 7))
+    assert estimate.degrees_of_freedom == 2
+
+
+@given(folds)
+def test_without_overlap_it_is_the_paired_t_over_trials(differences: list[np.ndarray]) -> None:
+    differences = [values + 1000 * trial for trial, values in enumerate(differences)]  # far above the floor
+    by_trial = [values.mean() for values in differences]
+    reference = scipy_stats.ttest_1samp(by_trial, 0)
+    estimate = corrected_resampled(differences, 0.0)
+    assert estimate.p_two_sided() == pytest.approx(reference.pvalue, rel=1e-9)
+    expected = reference.confidence_interval(0.95)
+    assert estimate.interval(0.95) == (pytest.approx(expected.low), pytest.approx(expected.high))
+
+
+def test_equal_gains_in_all_trials_leave_the_sampling_error_of_the_images() -> None:
+    """Each test part of 4 images gains 50 by chance; the 12 values have standard deviation 50."""
+    estimate = corrected_resampled([np.array([100.0, 0.0, 0.0, 100.0])] * 3, 1 / 2)
+    assert estimate.mean == pytest.approx(50.0)
+    assert estimate.standard_error == pytest.approx(50 / math.sqrt(12))
+
+
+@given(folds, st.floats(0, 2))
+def test_the_floor_only_widens(differences: list[np.ndarray], test_over_train: float) -> None:
+    error = corrected_resampled(differences, test_over_train).standard_error
+    assert error is not None
+    by_trial = np.array([values.mean() for values in differences])
+    images = np.concatenate(differences)
+    slack = 1 + 1e-9
+    assert error * slack >= math.sqrt((1 / len(by_trial) + test_over_train) * by_trial.var(ddof=1))
+    assert error * slack >= images.std() / math.sqrt(len(images))
+
+
+@given(folds, st.floats(0, 2), st.floats(0, 2))
+def test_more_overlap_never_narrows(differences: list[np.ndarray], one: float, other: float) -> None:
+    narrow, wide = (corrected_resampled(differences, ratio).standard_error for ratio in sorted((one, other)))
+    assert narrow is not None
+    assert wide is not None
+    assert narrow <= wide
+
+
+def test_one_fold_leaves_the_spread_unknown_and_none_the_mean_too() -> None:
+    estimate = corrected_resampled([np.array([0.0, 100.0])], 0.25)
+    assert estimate == Estimate(50.0, None, None)
+    assert estimate.interval(0.95) == (None, None)
+    assert estimate.p_above(-1000.0) is None
+    nothing = corrected_resampled([], 0.25)
+    assert math.isnan(nothing.mean)
+    assert nothing.standard_error is None
+
+
+def test_folds_that_agree_in_every_image_have_no_spread() -> None:
+    assert corrected_resampled([np.zeros(5)] * 10, 0.25).p_two_sided() == 1.0
+    assert corrected_resampled([np.full(5, 2.0)] * 10, 0.25).interval(0.95) == (2.0, 2.0)
+
+
+def nearest_mean_hits(values: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Whether the class whose mean over the other rows is nearer is the label, of each test row."""
+    train = np.setdiff1d(np.arange(len(labels)), test)
+    means = [values[train[labels[train] == label]].mean() for label in (0, 1)]
+    nearer = np.abs(values[test] - means[0]) > np.abs(values[test] - means[1])
+    return np.asarray(nearer == labels[test], np.float64)
+
+
+def test_overlapping_train_parts_do_not_make_it_too_sure() -> None:
+    """Two classifiers that see features of the same distribution are equally good: a test at 5 % rejects as rarely.
+
+    Repeated 5-fold cross-validation; a paired t over its 25 trials takes them for independent and rejects often.
+    """
+    rng = np.random.default_rng(11)
+    runs, images = 150, 40
+    labels = np.arange(images) % 2
+    rejected = rejected_by_paired_t = 0
+    for _ in range(runs):
+        features = labels + rng.normal(size=(2, images))
+        differences = []
+        for test in [fold for _ in range(5) for fold in np.array_split(rng.permutation(images), 5)]:
+            one, other = (nearest_mean_hits(values, labels, test) for values in features)
+            differences.append(one - other)
+        p = corrected_resampled(differences, 1 / 4).p_two_sided()
+        assert p is not None
+        rejected += p < 0.05
+        rejected_by_paired_t += scipy_stats.ttest_1samp([values.mean() for values in differences], 0).pvalue < 0.05
+    assert rejected / runs <= 0.06
+    assert rejected_by_paired_t / runs > 0.25
+
+
+# ---------------------------------------------------------------------------------------------- several rules
 
 
 def test_holm_by_hand() -> None:

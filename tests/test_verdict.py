@@ -17,15 +17,38 @@ def figure(
 
 GAIN, LOSS, NEITHER = figure(2.71, 1.52, 3.9), figure(-1.26, -2.0, -0.5), figure(0.2, -0.84, 1.2, 0.7)
 ONE = figure(4.0, None, None, None, trials=1)
+ALIKE = figure(0.0, 0.0, 0.0, 1.0)
+UNTESTED = {**figure(0.0, None, None, None, trials=0), "mean": None}
+NAMES = {"on_top": "gan+classical_vs_classical", "alone": "gan_vs_none", "classical": "classical_vs_none"}
 
 
 def summary(**gains: dict[str, Any]) -> dict[str, Any]:
-    names = {"on_top": "gan+classical_vs_classical", "alone": "gan_vs_none", "classical": "classical_vs_none"}
+    """Of two classes with five images each."""
     return {
-        "dataset": {"primary_metric": "accuracy", "train_per_class": 5, "draws": "report"},
+        "dataset": {
+            "primary_metric": "accuracy",
+            "train_per_class": 5,
+            "train_images": {"cat": 5.0, "dog": 5.0},
+            "draws": "report",
+        },
         "arms": {"none": {"accuracy": {"mean": 88.24, "sd": 1.36}}, "gan": {"accuracy": {"mean": 90.96, "sd": None}}},
-        "gains": {names[name]: {"accuracy": one} for name, one in gains.items()},
+        "gains": {NAMES[name]: {"accuracy": one} for name, one in gains.items()},
+        "recall_gains": {NAMES[name]: {"cat": one, "dog": one} for name, one in gains.items()},
     }
+
+
+def uneven(primary: str = "balanced_accuracy") -> dict[str, Any]:
+    """Of four classes of which two are rare; the rarest is never tested."""
+    told = summary(on_top=GAIN, alone=NEITHER)
+    told["dataset"] |= {
+        "primary_metric": primary,
+        "train_per_class": None,
+        "train_images": {"cat": 40.0, "dog": 20.0, "yak": 3.6, "hen": 20.4},
+    }
+    for name, one in (("on_top", GAIN), ("alone", NEITHER)):
+        told["gains"][NAMES[name]] = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1"), one)
+        told["recall_gains"][NAMES[name]] = {"cat": one, "dog": one, "yak": UNTESTED, "hen": one}
+    return told
 
 
 @pytest.mark.parametrize(
@@ -74,6 +97,14 @@ def test_one_trial_is_too_few_to_say() -> None:
     assert "interval" not in said
 
 
+def test_trials_that_agree_in_everything_have_no_interval_to_name() -> None:
+    assert verdict.interval(ALIKE) == "the same in every trial"
+    (said,) = verdict.sentences(summary(on_top=ALIKE))
+    assert said.endswith("GAN images show no gain (+0.0 points of accuracy; the same in every trial, 10 trials).")
+    (said,) = verdict.sentences(summary(on_top=figure(2.0, 2.0, 2.0)))
+    assert said.endswith("GAN images add 2.0 points of accuracy (the same in every trial, 10 trials).")
+
+
 def test_both_questions_are_answered_in_order() -> None:
     first, second = verdict.sentences(summary(alone=GAIN, on_top=NEITHER))
     assert first.startswith("With 5 images a class: on top of classical augmentation, ")
@@ -90,6 +121,68 @@ def test_another_metric_has_its_name() -> None:
     told["dataset"]["primary_metric"] = "macro_f1"
     told["gains"]["gan+classical_vs_classical"] = {"macro_f1": GAIN}
     assert "points of macro-F1" in verdict.sentences(told)[0]
+
+
+def test_rare_classes_are_spoken_for_by_balanced_accuracy_and_then_by_macro_f1() -> None:
+    said = verdict.sentences(uneven())
+    assert [line.split(", ")[0] for line in said] == [
+        "With 4 to 40 images a class: on top of classical augmentation",
+        "Without any other augmentation",
+        "On top of classical augmentation",
+        "Without any other augmentation",
+    ]
+    assert ["balanced accuracy" in line for line in said] == [True, True, False, False]
+    assert ["macro-F1" in line for line in said] == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("primary", "order"),
+    [
+        ("balanced_accuracy", ["balanced accuracy", "macro-F1"]),
+        ("accuracy", ["accuracy", "balanced accuracy", "macro-F1"]),
+        ("macro_f1", ["macro-F1", "balanced accuracy"]),
+    ],
+)
+def test_the_primary_metric_comes_first_and_none_comes_twice(primary: str, order: list[str]) -> None:
+    said = verdict.sentences(uneven(primary))[::2]
+    assert [line.split("points of ")[1].split(" (")[0] for line in said] == order
+
+
+def test_classes_of_about_one_size_need_the_primary_metric_alone() -> None:
+    told = uneven("accuracy")
+    told["dataset"]["train_images"] = {"cat": 40.0, "dog": 21.0, "yak": 30.0, "hen": 20.4}
+    assert verdict.rare_classes(told) == []
+    assert len(verdict.sentences(told)) == 2
+    assert "20 to 40 images a class" in verdict.sentences(told)[0]
+
+
+def test_images_a_class() -> None:
+    assert verdict.images_a_class(summary()["dataset"]) == "5 images a class"
+    assert verdict.images_a_class(uneven()["dataset"]) == "4 to 40 images a class"
+
+
+def test_rare_classes_have_half_of_the_largest_at_most() -> None:
+    assert verdict.rare_classes(summary()) == []
+    assert verdict.rare_classes(uneven()) == ["yak", "dog"]
+
+
+def test_rare_classes_have_rows_of_their_own() -> None:
+    header, rows = verdict.rare_rows(uneven())
+    assert header == (
+        "rare class", "images", "recall, gan+classical over classical", "recall, gan over none",
+    )  # fmt: skip
+    assert rows == [
+        ("yak", "4", "not tested", "not tested"),
+        ("dog", "20", "+2.7 (+1.5 to +3.9)", "+0.2 (-0.8 to +1.2)"),
+    ]
+
+
+def test_a_gain_that_was_not_measured_has_no_column_of_rare_classes() -> None:
+    told = uneven()
+    del told["recall_gains"]["gan_vs_none"]
+    header, rows = verdict.rare_rows(told)
+    assert header == ("rare class", "images", "recall, gan+classical over classical")
+    assert {len(row) for row in rows} == {3}
 
 
 def test_p_values() -> None:

@@ -105,8 +105,8 @@ def corrected_resampled(differences: Sequence[NDArray[np.float64]], test_over_tr
         return Estimate(mean, None, None)
     variance = (1 / trials + test_over_train) * float(by_trial.var(ddof=1))
     # Small test parts may agree by chance: the images' own sampling error is the least that there can be.
-    of_images = sum(float(values.var()) for values in differences) / sum(len(values) for values in differences) / trials
-    return Estimate(mean, math.sqrt(max(variance, of_images)), float(trials - 1))
+    of_images = np.concatenate(differences)
+    return Estimate(mean, math.sqrt(max(variance, float(of_images.var()) / len(of_images))), float(trials - 1))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
