@@ -22,12 +22,14 @@ from ganaug.config import Settings
 from ganaug.data.folder import Folder
 from ganaug.data.labelled import one_line
 from ganaug.data.npz import Npz
+from ganaug.data.sources import Idx
 from ganaug.data.survey import Survey, survey
 from ganaug.data.table import ENDINGS, Table
 from ganaug.errors import UserError
 from ganaug.project import dvc_yaml, template
 
 if TYPE_CHECKING:
+    from ganaug.estimate import Pace
     from ganaug.progress import Progress
 
 LARGEST = {"cpu": 64, "mps": 128, "cuda": 128}  # pixels a side that a GAN is trained on without being asked to
@@ -111,7 +113,7 @@ def _own(
     settings = chosen.settings
     print("\n".join(_choices(settings)))
     seconds = pace.run_seconds(settings)
-    time = f"a run takes about {_minutes(seconds)} here ({pace.jobs} at a time, {pace.device})"
+    time = _told(pace, seconds)
     if seconds > 1.3 * 60 * minutes:
         time += f", more than the {minutes:g} asked for: fewer than {settings.gan.steps} steps make no images"
     source_now, title = chosen.raw["data"]["source"], one_line(source.title())
@@ -271,7 +273,25 @@ def _dataset(name: str, images: Path | None, folder: Path) -> _Plan:
             raise UserError(f"--images: must be a folder of Fashion-MNIST's IDX files, got {images}; correct it")
         path = _path_from(folder, images).as_posix()
         text = text.replace(_DEBIAN, json.dumps(path, ensure_ascii=False))
-    return _Plan(text, *_ABOUT[name])
+    return _Plan(text, *_ABOUT[name], _dataset_time(config.check(_parsed(text)), images))
+
+
+def _dataset_time(settings: Settings, images: Path | None) -> str:
+    """How long the example takes here, or what is still missing for it."""
+    from ganaug import estimate
+
+    source = settings.data.source
+    try:
+        found = (replace(source, path=images) if images and isinstance(source, Idx) else source).load()
+    except UserError as missing:
+        return f"note: {missing}\n"
+    assert not isinstance(found.images, list)
+    pace = estimate.measure(settings, found.images, found.labels, len(found.classes))
+    return _told(pace, pace.run_seconds(settings)) + "\n"
+
+
+def _told(pace: Pace, seconds: float) -> str:
+    return f"a run takes about {_minutes(seconds)} here ({pace.jobs} at a time, {pace.device})"
 
 
 def _parsed(text: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -12,12 +14,16 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from ganaug import __version__
-from ganaug.cli import app
+from ganaug.cli import app, main
 
 COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 
 
-def ganaug(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+Done = subprocess.CompletedProcess[str]
+
+
+def started(folder: Path, *words: str) -> Done:
+    """The command in a process of its own, as a user starts it."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
     return subprocess.run(
         [sys.executable, "-m", "ganaug", *words],
@@ -29,11 +35,25 @@ def ganaug(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def ganaug(folder: Path, *words: str) -> Done:
+    """The same in this process, which has its imports behind it."""
+    out, error = io.StringIO(), io.StringIO()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.chdir(folder))
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(error))
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(sys, "argv", ["ganaug", *words])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+    assert isinstance(stopped.value.code, int)
+    return Done(words, stopped.value.code, out.getvalue(), error.getvalue())
+
+
 def held(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def check_refused(done: subprocess.CompletedProcess[str], *parts: str) -> None:
+def check_refused(done: Done, *parts: str) -> None:
     """Exit code 2 and one line on stderr, nothing on stdout."""
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
@@ -52,7 +72,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 
 def test_the_commands_of_the_contract_are_there() -> None:
-    assert {"prepare", "train", "synth", "classify", "report", "gate"} <= set(COMMANDS)
+    assert {"init", "prepare", "train", "synth", "classify", "report", "verdict", "gate"} == set(COMMANDS)
     listed = CliRunner().invoke(app, ["--help"]).output
     assert all(command in listed for command in COMMANDS)
 
@@ -81,6 +101,11 @@ def test_outside_a_project(tmp_path: Path, command: str) -> None:
     assert held(tmp_path) == []
 
 
+def test_a_mistake_is_one_line_in_a_process_of_its_own(tmp_path: Path) -> None:
+    check_refused(started(tmp_path, "gate"), "params.yaml", "missing")
+    assert held(tmp_path) == []
+
+
 def test_a_typo_in_the_settings(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("gan: {step: 3}\n")
     check_refused(ganaug(tmp_path, "prepare"), "params.yaml: gan.step: no such key", '"steps"')
@@ -97,7 +122,7 @@ def test_a_stage_before_the_one_that_it_needs(tmp_path: Path, command: str) -> N
 def test_too_few_images_write_nothing(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("protocol: {kind: subsets, trials: 60}\n")
     check_refused(ganaug(tmp_path, "prepare"), "lower protocol.trials to")
-    assert held(tmp_path) == ["params.yaml"]
+    assert [path for path in held(tmp_path) if (tmp_path / path).is_file()] == ["params.yaml"]
 
 
 def test_gate_without_a_report(tmp_path: Path) -> None:
@@ -112,7 +137,29 @@ def test_synth_needs_no_project_but_a_generator(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "part"), [(["--n", "0"], "--n"), (["--format", "gif"], "--format"), (["--class", "cat"], "--class")]
+    ("words", "part"),
+    [
+        ([], "--images or --dataset"),
+        (["--dataset", "cats"], "--dataset"),
+        (["--images", "nowhere"], "--images"),
+        (["--images", "mine.txt"], "--images"),
+        (["--dataset", "digits", "--minutes", "0"], "--minutes"),
+    ],
+)
+def test_init_with_a_wrong_value(tmp_path: Path, words: list[str], part: str) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    check_refused(ganaug(tmp_path, "init", "project", *words), part)
+    assert held(tmp_path) == ["mine.txt"]
+
+
+def test_init_into_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    check_refused(ganaug(tmp_path, "init", "mine.txt", "--dataset", "digits"), "mine.txt", "is a file")
+    assert held(tmp_path) == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("words", "part"), [(["--n", "0"], "--n"), (["--format", "gif"], "--format"), (["--class", "1=0"], "--class 1=0")]
 )
 def test_synth_with_a_wrong_value(tmp_path: Path, tiny_model: Path, words: list[str], part: str) -> None:
     check_refused(ganaug(tmp_path, "synth", "--model", str(tiny_model), *words), part)
@@ -120,7 +167,7 @@ def test_synth_with_a_wrong_value(tmp_path: Path, tiny_model: Path, words: list[
 
 
 def test_synth_makes_images(tmp_path: Path, tiny_model: Path) -> None:
-    done = ganaug(tmp_path, "synth", "--model", str(tiny_model), "--class", "1", "--n", "2")
+    done = started(tmp_path, "synth", "--model", str(tiny_model), "--class", "1", "--n", "2")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "2 images of class 1" in done.stdout
@@ -131,6 +178,19 @@ def test_synth_makes_images(tmp_path: Path, tiny_model: Path) -> None:
         "synthetic/1/000001.png",
         "synthetic/manifest.csv",
     ]
+
+
+def test_synth_makes_numbers_of_images_by_class(tmp_path: Path, tiny_model: Path) -> None:
+    done = ganaug(tmp_path, "synth", "--model", str(tiny_model), "--class", "1=2", "--class", "3", "--n", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "3 images of class 1, 3" in done.stdout
+
+
+@pytest.mark.parametrize("words", [["--class", "1"], ["--balance", "fill"], ["--overwrite"]])
+def test_the_images_of_the_arms_are_the_settings_business(tmp_path: Path, words: list[str]) -> None:
+    done = ganaug(tmp_path, "synth", "--all", *words)
+    assert done.returncode == 2
+    assert "leave the other options out" in " ".join(done.stderr.split())
 
 
 def test_prepare_writes_the_splits(tmp_path: Path) -> None:

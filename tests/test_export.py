@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from expect import refused
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from ganaug import export as module
 from ganaug import store
 from ganaug.errors import UserError
 from ganaug.export import export, folder_name
+from ganaug.synth import load_sampler, save_generator
 
 FOLDERS = {"3": "3", "1": "1", "../x": "..%2Fx", "a/b": "a%2Fb", ".": "%2E"}
 
@@ -35,10 +39,35 @@ def make(tiny_model: Path, out: Path) -> Any:
         overwrite: bool = False,
         model: Path = tiny_model,
         to: Path = out,
+        balance: str = "equal",
     ) -> str:
-        return export(model, to, classes, n, seed, output_format, overwrite)
+        return export(model, to, classes, n, balance, seed, output_format, overwrite)
 
     return call
+
+
+def described(tiny_model: Path, path: Path, **changes: Any) -> Path:
+    """The tiny generator with another description."""
+    sampler = load_sampler(tiny_model)
+    save_generator(path, sampler.generator, {**sampler.description, **changes})
+    return path
+
+
+LEARNED = {"3": 10, "1": 4, "../x": 10, "a/b": 7, ".": 1}  # images of each class that the generator learned from
+
+
+@pytest.fixture
+def learned(tiny_model: Path, tmp_path: Path) -> Path:
+    return described(tiny_model, tmp_path / "learned.safetensors", train_images=LEARNED)
+
+
+def made(out: Path) -> dict[str, int]:
+    """{class: images} by the manifest, whose indices must count up from 0 in each class."""
+    found: dict[str, int] = {}
+    for row in rows(out):
+        assert int(row["index"]) == found.get(row["class"], 0)
+        found[row["class"]] = int(row["index"]) + 1
+    return found
 
 
 def rows(out: Path) -> list[dict[str, str]]:
@@ -119,6 +148,152 @@ def test_npz_of_one_class_keeps_its_label(make: Any, out: Path) -> None:
         assert held["images"].shape == (130, 8, 8, 1)
     assert [row["index"] for row in rows(out)] == [str(index) for index in range(130)]
     assert {row["class"] for row in rows(out)} == {"a/b"}
+
+
+# ---------------------------------------------------------------------------------------------- how many of which class
+
+
+def test_each_class_may_have_a_number_of_its_own(make: Any, out: Path) -> None:
+    said = make(["1=5", "3", "a/b=130"], n=2)
+    assert "137 images of class 1, 3, a/b" in said
+    assert made(out) == {"1": 5, "3": 2, "a/b": 130}
+    assert set(files(out)) == {
+        "manifest.csv",
+        *(f"{FOLDERS[row['class']]}/{int(row['index']):06d}.png" for row in rows(out)),
+    }
+    assert [row["file"] for row in rows(out)] == [
+        f"{FOLDERS[row['class']]}/{int(row['index']):06d}.png" for row in rows(out)
+    ]
+
+
+@given(st.lists(st.integers(1, 6), min_size=5, max_size=5))
+@settings(max_examples=10)
+def test_image_i_is_the_same_whatever_number_each_class_has(tiny_model: Path, numbers: list[int]) -> None:
+    asked = [f"{name}={number}" for name, number in zip(FOLDERS, numbers, strict=True)]
+    with tempfile.TemporaryDirectory() as folder:
+        many, some = Path(folder, "many"), Path(folder, "some")
+        export(tiny_model, many, None, 6, "equal", 0, "png", False)
+        export(tiny_model, some, asked, 1, "equal", 0, "png", False)
+        assert files(some).keys() - {"manifest.csv"} == {
+            f"{folder_name(name)}/{index:06d}.png"
+            for name, number in zip(FOLDERS, numbers, strict=True)
+            for index in range(number)
+        }
+        assert all(files(many)[name] == content for name, content in files(some).items() if name != "manifest.csv")
+
+
+def test_unequal_numbers_in_an_archive(make: Any, out: Path, tmp_path: Path) -> None:
+    asked = ["1=3", "3=101", ".=2"]
+    make(asked, output_format="npz")
+    make(asked, to=tmp_path / "png")
+    with np.load(out / "images.npz") as archive:
+        images, labels = archive["images"], archive["labels"]
+    assert labels.tolist() == [1] * 3 + [0] * 101 + [4] * 2
+    assert made(out) == made(tmp_path / "png") == {"1": 3, "3": 101, ".": 2}
+    listed = rows(tmp_path / "png")
+    assert [(row["class"], row["index"]) for row in rows(out)] == [(row["class"], row["index"]) for row in listed]
+    for image, row in zip(images, listed, strict=True):
+        with Image.open(tmp_path / "png" / row["file"]) as picture:
+            assert (np.asarray(picture) == image[:, :, 0]).all()
+
+
+def test_an_index_may_have_a_number_too(make: Any, out: Path) -> None:
+    make(["2=4", "0=1"])
+    assert made(out) == {"../x": 4, "3": 1}
+
+
+def test_a_class_asked_for_twice_has_the_last_number(make: Any, out: Path) -> None:
+    make(["1=5", "1=2", "3=5", "3"], n=4)
+    assert made(out) == {"1": 2, "3": 4}
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("a=b", {"a=b": 2}),
+        ("a=b=4", {"a=b": 4}),
+        ("a=5", {"a=5": 2}),
+        ("a=6", {"a": 6}),
+        ("a=5=3", {"a=5": 3}),
+        ("=", {"=": 2}),
+        ("==3", {"=": 3}),
+        ("a", {"a": 2}),
+    ],
+)
+def test_a_class_name_may_hold_the_sign(
+    make: Any, out: Path, tiny_model: Path, tmp_path: Path, word: str, expected: dict[str, int]
+) -> None:
+    names = ["a", "a=b", "a=5", "=", "x"]
+    make([word], n=2, model=described(tiny_model, tmp_path / "signs", classes=names))
+    assert made(out) == expected
+
+
+@pytest.mark.parametrize("word", ["1=0", "1=-3", "1=", "1=x", "1=1.5", "1= 5", "1=1e3", "1=2="])
+def test_a_wrong_number_is_refused(make: Any, out: Path, word: str) -> None:
+    with refused(f"--class {word}:", "a number of images", f'"{word.rpartition("=")[2]}"'):
+        make([word])
+    assert not out.parent.exists()
+
+
+def test_a_number_of_an_unknown_class_is_refused(make: Any, out: Path) -> None:
+    with refused("--class", '"cat"', "0..4", "a/b"):
+        make(["1=3", "cat=50"])
+    assert not out.parent.exists()
+
+
+def test_fill_tops_every_class_up_to_the_largest(make: Any, out: Path, learned: Path) -> None:
+    """The generator's file has the counts in the order of the names, not in that of the classes."""
+    said = make(n=7, balance="fill", model=learned)
+    assert made(out) == {"1": 6, "a/b": 3, ".": 9}
+    assert "18 images of class 1, a/b, ." in said
+    assert {path.name for path in out.iterdir()} == {"1", "a%2Fb", "%2E", "manifest.csv"}
+    assert {name: made(out).get(name, 0) + count for name, count in LEARNED.items()} == dict.fromkeys(LEARNED, 10)
+
+
+def test_none_keeps_the_proportions(make: Any, out: Path, learned: Path) -> None:
+    """32 images in 5 classes, 6.4 on the average, and 16 images of each asked for on the average: 2.5 times as many."""
+    make(n=16, balance="none", model=learned, output_format="npz")
+    assert made(out) == {"3": 25, "1": 10, "../x": 25, "a/b": 18, ".": 2}
+    with np.load(out / "images.npz") as archive:
+        assert np.bincount(archive["labels"]).tolist() == [25, 10, 25, 18, 2]
+
+
+def test_a_number_of_its_own_goes_before_the_balance(make: Any, out: Path, learned: Path) -> None:
+    make(["3=2", "1", "."], balance="fill", model=learned)
+    assert made(out) == {"3": 2, "1": 6, ".": 9}
+
+
+def test_equal_needs_no_counts(make: Any, out: Path, learned: Path, tiny_model: Path) -> None:
+    for model in (learned, tiny_model):
+        make(n=2, model=model, overwrite=True)
+        assert made(out) == dict.fromkeys(FOLDERS, 2)
+
+
+@pytest.mark.parametrize("balance", ["none", "fill"])
+def test_a_generator_that_does_not_say_what_it_learned_from(make: Any, out: Path, balance: str) -> None:
+    with refused("generator.safetensors", f"--balance {balance}", "older", "train it anew"):
+        make(balance=balance)
+    assert not out.parent.exists()
+
+
+@pytest.mark.parametrize("classes", [["3"], ["../x", "3"]])
+def test_nothing_to_fill_is_refused(make: Any, out: Path, learned: Path, classes: list[str]) -> None:
+    with refused("--balance fill", "no class asked for lacks images", "use equal"):
+        make(classes, balance="fill", model=learned)
+    assert not out.parent.exists()
+
+
+def test_classes_of_one_size_have_nothing_to_fill(make: Any, tiny_model: Path, tmp_path: Path) -> None:
+    model = described(tiny_model, tmp_path / "even", train_images=dict.fromkeys(FOLDERS, 6))
+    with refused("--balance fill", "use equal"):
+        make(balance="fill", model=model)
+
+
+@pytest.mark.parametrize("balance", ["filled", "", "Fill"])
+def test_an_unknown_balance_is_refused(make: Any, out: Path, balance: str) -> None:
+    with refused("--balance", "none, equal, fill", f'"{balance}"'):
+        make(balance=balance)
+    assert not out.parent.exists()
 
 
 # ---------------------------------------------------------------------------------------------------------- classes

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 from expect import refused
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ganaug import config, store
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.train import build_generator
-from ganaug.synth import CHUNK, Sampler, load_sampler, save_generator
+from ganaug.synth import CHUNK, Sampler, SynthSpec, load_sampler, save_generator
 
 CPU = torch.device("cpu")
 
@@ -151,3 +153,46 @@ def test_the_description_may_not_be_a_list(tiny_model: Path, tmp_path: Path) -> 
     store.write_tensors(tmp_path / "a", tensors, ["gan"])  # type: ignore[arg-type]
     with refused("must be a generator"):
         load_sampler(tmp_path / "a")
+
+
+# ---------------------------------------------------------------------------------------------- how many of which class
+
+TRAIN = {"nevus": 30, "melanoma": 10, "keratosis": 5}
+
+
+def test_equal_by_hand() -> None:
+    assert SynthSpec(7).counts(TRAIN) == {"nevus": 7, "melanoma": 7, "keratosis": 7}
+
+
+def test_fill_by_hand() -> None:
+    assert SynthSpec(7, "fill").counts(TRAIN) == {"nevus": 0, "melanoma": 20, "keratosis": 25}
+
+
+def test_none_by_hand() -> None:
+    """15 on the average, and 60 asked for on the average: four times as many."""
+    assert SynthSpec(60, "none").counts(TRAIN) == {"nevus": 120, "melanoma": 40, "keratosis": 20}
+
+
+def test_none_leaves_no_class_without_images() -> None:
+    assert SynthSpec(1, "none").counts({"many": 1000, "few": 1}) == {"many": 2, "few": 1}
+
+
+COUNTS = st.dictionaries(st.text(max_size=3), st.integers(1, 1000), min_size=1, max_size=6)
+
+
+@given(COUNTS, st.integers(1, 1000))
+def test_every_balance_has_every_class_in_its_order(train: dict[str, int], per_class: int) -> None:
+    equal, none, fill = (SynthSpec(per_class, balance).counts(train) for balance in ("equal", "none", "fill"))  # type: ignore[arg-type]
+    assert list(equal) == list(none) == list(fill) == list(train)
+    assert set(equal.values()) == {per_class}
+    assert {train[name] + fill[name] for name in train} == {max(train.values())}
+    assert min(none.values()) >= 1
+    assert abs(sum(none.values()) - per_class * len(train)) <= len(train)  # but for rounding and the floor of one
+    assert all(none[a] <= none[b] for a in train for b in train if train[a] <= train[b])
+
+
+@given(COUNTS, st.integers(1, 1000))
+def test_on_classes_of_one_size_none_is_equal_and_fill_is_nothing(train: dict[str, int], per_class: int) -> None:
+    even = dict.fromkeys(train, 9)
+    assert SynthSpec(per_class, "none").counts(even) == SynthSpec(per_class).counts(even)
+    assert not any(SynthSpec(per_class, "fill").counts(even).values())
