@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug import config, device, store
-from ganaug.classify.arms import Arm, Mix, batches
+from ganaug import config, device
+from ganaug.classify.arms import ALL_REAL, Arm, batches
 from ganaug.classify.policies import Affine, CutMix, MixUp, Nothing, PolicySpec, RandAugment, TrivialAugment
 from ganaug.classify.spec import ClassifierSpec
+from ganaug.data.gather import gather
+from ganaug.data.subsets import Subsets
 from ganaug.report.verdict import markdown_table
 
 POLICIES: dict[str, PolicySpec] = {
@@ -49,11 +52,14 @@ def main() -> None:
     options = parser.parse_args()
     settings = config.load(options.folder / "params.yaml")
     protocol = settings.protocol
+    if not isinstance(protocol, Subsets):
+        raise SystemExit(f"protocol.kind: must be subsets, which has tuning draws, got {protocol.kind}")
     draws = min(protocol.tuning_per_class // protocol.train_per_class, options.draws)
     tuning = dataclasses.replace(protocol, draws="tuning", trials=draws)
-    found = settings.data.source.load()
-    pixels = [store.digest(image) for image in found.images]
-    splits = tuning.splits(found.labels, pixels, found.official_test, found.classes)
+    with tempfile.TemporaryDirectory() as temporary:
+        data = gather(settings.data, Path(temporary) / "images.npy", jobs=-1)
+        found, images = data.found, np.array(data.images())
+    splits = tuning.splits(data.items())
     own = settings.classifier
     candidates: dict[str, tuple[PolicySpec, ClassifierSpec]]
     if options.classifier:
@@ -67,7 +73,7 @@ def main() -> None:
         candidates = {name: (policy, own) for name, policy in POLICIES.items()}
 
     parts = [
-        (found.images[rows.train], found.labels[rows.train], found.images[rows.test], found.labels[rows.test])
+        (images[rows.train], found.labels[rows.train], images[rows.test], found.labels[rows.test])
         for rows in (splits[str(draw)] for draw in range(draws))
     ]
     jobs = [(name, draw, seed) for name in candidates for draw in range(draws) for seed in range(options.seeds)]
@@ -99,7 +105,7 @@ def accuracy(
     images, labels, test_images, test_labels = part
     cpu = torch.device("cpu")
     device.prepare(cpu)
-    arm = Arm("classical", None, policy, Mix(share=0), "none")
+    arm = Arm("classical", None, policy, ALL_REAL, "none")
     draw = batches(arm, (images, labels), None, classes, spec.batch_size, seed)
     model = train_classifier(draw, spec, images.shape[3], classes, images.shape[1], seed, cpu)
     return 100 * float((predict(model, test_images, cpu) == test_labels).mean())

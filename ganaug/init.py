@@ -83,6 +83,8 @@ def init(
         dvc = _init_dvc(folder)
     wrote = [name for name in _FILES if name not in kept]
     print(f"\nwrote {', '.join(wrote)} in {folder}/" + (f"; left your {', '.join(kept)} as it was" if kept else ""))
+    if ".gitignore" in kept:
+        print("let your .gitignore have /.ganaug/, where finished work is kept")
     print(dvc)
     go_there = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     print(f"{plan.time}next: {go_there}dvc repro")
