@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEWEST_STEPS, MOST_STEPS = 1000, 10_000  # of a GAN: fewer make noise, more bring little on a small set
+_PASSES, _MOST_CLASSIFIER_STEPS = 30, 10_000  # over the images, at least: a weak classifier flatters any augmentation
 _LARGE = 2000  # images from which one repeat of cross-validation is enough
 
 
@@ -61,14 +62,21 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
             "augment": {"shift": 0.1, "brightness": 0.2, "contrast": 0.5, "flip": flips},
         },
         "synth": {"per_class": 500, "balance": "fill" if uneven else "equal", "seed": 0},
-        "classifier": {"model": "small-cnn", "width": 32 if size <= 16 else 16, "steps": 300 if size <= 16 else 500},
+        "classifier": {
+            "model": "small-cnn",
+            "width": 32 if size <= 16 else 16,
+            "steps": max(300 if size <= 16 else 500, min(_MOST_CLASSIFIER_STEPS, _PASSES * int(counts.sum()) // 64)),
+        },
         "classify": {
             "arms": ["none", "classical", "gan", "gan+classical"]
             + (["placebo", "placebo+classical", "smote"] if uneven else []),
             "classical": {"kind": "trivial-augment", "flip": flips},
         },
         "report": {"primary_metric": "balanced_accuracy" if uneven else "accuracy", "confidence": 0.95},
-        "gate": [{"gain": "gan_vs_none", "above": 0.0}, {"gain": "gan+classical_vs_classical", "above": 0.0}],
+        "gate": [
+            {"gain": "gan_vs_placebo" if uneven else "gan_vs_none", "above": 0.0},
+            {"gain": "gan+classical_vs_placebo+classical" if uneven else "gan+classical_vs_classical", "above": 0.0},
+        ],
         "device": "auto",
         "jobs": 0,
     }
@@ -85,7 +93,7 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
         "synth.balance": "classes differ in size: each is topped up to the largest; none | equal | fill"
         if uneven
         else "classes are about as large: as many of each; none | equal | fill",
-        "classify.arms": "placebo: real images again in the same numbers, which must gain nothing"
+        "classify.arms": "placebo: real images repeated to the same counts; what GAN images must beat"
         if uneven
         else "placebo, oversample, smote, mixup, cutmix, rand-augment, ... are there too",
         "classify.classical": "the policy that needs no tuning; the GAN must beat it",

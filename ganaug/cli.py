@@ -33,8 +33,12 @@ def init(
     ] = False,
     file: Annotated[str, typer.Option("--file", help="The table's column of files.")] = "file",
     label: Annotated[str, typer.Option("--label", help="The table's column of class names.")] = "label",
-    split: Annotated[str, typer.Option("--split", help="The table's column of train, val or test.")] = "split",
-    group: Annotated[str, typer.Option("--group", help="The table's column of groups, such as patients.")] = "group",
+    split: Annotated[
+        str, typer.Option("--split", help='The table\'s column of train, val or test; "": none.')
+    ] = "split",
+    group: Annotated[
+        str, typer.Option("--group", help='The table\'s column of groups, such as patients; "": none.')
+    ] = "group",
 ) -> None:
     """Make a project of your images: looks at them, chooses settings, writes dvc.yaml and params.yaml.
 

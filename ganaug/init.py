@@ -136,7 +136,9 @@ def _source(images: Path, nested: bool, columns: Columns) -> Folder | Npz | Tabl
     if images.suffix.lower() == ".npz":
         return Npz(images)
     if images.suffix.lower() in ENDINGS:
-        return Table(images, file=columns.file, label=columns.label, split=columns.split, group=columns.group)
+        return Table(
+            images, file=columns.file, label=columns.label, split=columns.split or None, group=columns.group or None
+        )
     raise UserError(
         f"--images: must be a folder, a table ({', '.join(ENDINGS)}) or an NPZ archive, got {images}; name one of these"
     )
@@ -151,7 +153,7 @@ def _source_settings(source: Folder | Npz | Table, folder: Path) -> dict[str, An
 
 
 def _path_from(folder: Path, path: Path) -> Path:
-    there = path if path.is_absolute() else Path(os.path.relpath(path.resolve(), folder.resolve()))
+    there = path if path.is_absolute() else Path(os.path.relpath(path.absolute(), folder.resolve()))
     if any("\ud800" <= letter <= "\udfff" for letter in str(there)):  # what bytes that are no UTF-8 come as
         raise UserError(
             f"--images: must be a path of UTF-8 text for params.yaml to hold, got {str(there)!a}; rename it"

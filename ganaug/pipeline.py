@@ -13,6 +13,7 @@ from ganaug.config import Settings
 from ganaug.data.gather import gather
 from ganaug.data.prepared import Prepared, read_prepared, write_prepared
 from ganaug.data.splits import RELEASE
+from ganaug.data.subsets import Subsets
 from ganaug.errors import UserError
 from ganaug.work import Work
 
@@ -78,6 +79,12 @@ def prepare(project: Project, progress: Progress) -> str:
     found, size, channels = data.found, data.shape.size, data.shape.channels
     counts = np.bincount(found.labels, minlength=len(found.classes))
     notes = list(found.notes)
+    used = {row for split in splits.values() for row in (*split.train, *split.test)}
+    if not isinstance(protocol, Subsets) and len(used) < len(found.files):
+        notes.append(
+            f"{len(found.files) - len(used)} images are in no split: they, or an image of their group, have the pixels "
+            "of a test image"
+        )
     if data.broken:
         notes.append(f"{len(data.broken)} broken images were skipped: {project.prepared / 'skipped.csv'} lists them")
     return "\n".join(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganaug import config
+from ganaug import config, store
 from ganaug.config import Settings
+from ganaug.errors import UserError
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -42,4 +44,8 @@ def template(name: str) -> Template:
 
 if __name__ == "__main__":  # python -m ganaug.project FOLDER ...: write dvc.yaml anew from each folder's params.yaml
     for folder in map(Path, sys.argv[1:]):
-        (folder / "dvc.yaml").write_text(dvc_yaml(config.load(folder / "params.yaml")), encoding="utf-8")
+        try:
+            with contextlib.chdir(folder):  # paths in the settings start there
+                store.write_text(Path("dvc.yaml"), dvc_yaml(config.load(Path("params.yaml"))))
+        except UserError as error:
+            sys.exit(f"ganaug: {folder}: {error}")

@@ -33,7 +33,10 @@ def report(project: Project) -> str:
     protocol = settings.protocol
     trials = _read_trials(project, prepared)
     tested = _read_predictions(project, prepared, trials)
-    comparison = Comparison(tested, len(prepared.classes), protocol.shared_test, settings.report.confidence)
+    rows = [row for trial in trials for row in prepared.split(trial["trial"]).test]
+    comparison = Comparison(
+        tested, len(prepared.classes), protocol.shared_test, settings.report.confidence, len(rows) / len(set(rows))
+    )
     pairs = gain_pairs(settings.classify.arms)
     learned = _train_images(prepared, [trial["trial"] for trial in trials])
     metric = _primary_metric(settings.report.primary_metric, learned)
@@ -53,7 +56,7 @@ def report(project: Project) -> str:
             "trials": len(trials),
             "train_per_class": round(least) if most - least < 1 else None,
             "train_images": learned,
-            "test_images": len({row for trial in trials for row in prepared.split(trial["trial"]).test}),
+            "test_images": len(set(rows)),
             "primary_metric": metric,
         },
         "arms": comparison.arm_figures(),
@@ -188,7 +191,10 @@ def _read_predictions(project: Project, prepared: Prepared, trials: list[dict[st
             name: np.array([int(row[name]) for row in table], np.int64)
             for name in ("label", *project.settings.classify.arms)
         }
-        tested.append(Tested(columns.pop("label"), columns, len(prepared.split(trial["trial"]).train)))
+        split = prepared.split(trial["trial"])
+        names = prepared.groups and [prepared.groups[row] for row in split.test]
+        groups = np.unique(names, return_inverse=True)[1] if names else None
+        tested.append(Tested(columns.pop("label"), columns, len(split.train), groups))
     return tested
 
 

@@ -126,7 +126,7 @@ def test_uneven_classes_are_topped_up_and_compared_with_real_images_again() -> N
     assert {"none", "classical", "gan", "gan+classical", "placebo", "placebo+classical", "smote"} == set(
         made.settings.classify.arms
     )
-    assert "must gain nothing" in made.why["classify.arms"]
+    assert "what GAN images must beat" in made.why["classify.arms"]
     assert "topped up" in made.why["synth.balance"]
 
 

@@ -61,7 +61,7 @@ def test_hidden_files_and_other_files_are_left_out_with_a_note(tmp_path: Path) -
     assert found.files == ["cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png"]
     assert found.notes == [
         "Images beside the class folders were left out: 1",
-        "Hidden files and files that are no images were left out: 4, such as cat/.DS_Store",
+        "Left out as hidden, as links to folders or as no images: 5, such as cat/.thumbnails",
     ]
 
 
@@ -150,3 +150,14 @@ def test_labels_are_rows_of_the_classes(tmp_path: Path) -> None:
     found = Folder(photos(tmp_path, "a", "b", "c", count=4)).load()
     assert found.labels.dtype == np.int64
     assert np.bincount(found.labels).tolist() == [4, 4, 4]
+
+
+def test_hidden_folders_and_links_to_folders_are_left_out_with_a_note(tmp_path: Path) -> None:
+    """A link may lead anywhere, in a circle too."""
+    photos(tmp_path / "photos", "cat", "dog")
+    photos(tmp_path / "elsewhere", "more")
+    (tmp_path / "photos" / "cat" / "link").symlink_to(tmp_path / "elsewhere" / "more")
+    photos(tmp_path / "photos" / "dog", ".thumbs")
+    found = Folder(tmp_path / "photos").load()
+    assert len(found.files) == 8
+    assert found.notes == ["Left out as hidden, as links to folders or as no images: 2, such as cat/link"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats as scipy_stats
 
-from ganaug.evaluate.stats import Estimate, corrected_resampled, holm, two_way
+from ganaug.evaluate.stats import Estimate, by_group, corrected_resampled, holm, two_way
 
 finite = st.floats(-100, 100, allow_nan=False, width=32)
 folds = st.lists(hnp.arrays(np.float64, st.integers(1, 8), elements=finite), min_size=2, max_size=8)
@@ -299,3 +299,30 @@ def test_holm_properties(values: list[float], random: object) -> None:
 def test_holm_rejects_less_than_no_correction_and_no_less_than_bonferroni(values: list[float]) -> None:
     for raw, high in zip(values, holm(values), strict=True):
         assert high <= min(1.0, raw * len(values)) + 1e-12
+
+
+# ------------------------------------------------------------------------------------------------------------ groups
+
+
+@given(matrices, st.integers(1, 4), st.integers(0, 5))
+def test_groups_keep_the_mean_of_every_trial(differences: np.ndarray, count: int, seed: int) -> None:
+    groups = np.random.default_rng(seed).integers(0, count, differences.shape[1])
+    grouped = by_group(differences, groups)
+    assert grouped.shape == (len(differences), len(set(groups.tolist())))
+    assert grouped.mean(axis=1) == pytest.approx(differences.mean(axis=1), abs=1e-9)
+
+
+def test_copies_of_one_image_in_a_group_bring_no_certainty() -> None:
+    rng = np.random.default_rng(0)
+    patients = rng.normal(size=12) + 0.1 * rng.normal(size=(5, 12))
+    images = np.repeat(patients, 30, axis=1)
+    grouped = two_way(by_group(images, np.repeat(np.arange(12), 30)))
+    assert grouped.standard_error == pytest.approx(two_way(patients).standard_error)
+    assert grouped.standard_error > 1.2 * two_way(images).standard_error
+
+
+def test_repeats_that_test_the_same_images_bring_the_floor_no_lower() -> None:
+    folds = [np.array([100.0, 0.0, 0.0, 0.0, 0.0])] * 10
+    once = corrected_resampled(folds, 0.1)
+    four_times = corrected_resampled(folds * 4, 0.1, tests_an_image=4)
+    assert four_times.standard_error == pytest.approx(once.standard_error)

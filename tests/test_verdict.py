@@ -34,6 +34,7 @@ def summary(**gains: dict[str, Any]) -> dict[str, Any]:
         "arms": {"none": {"accuracy": {"mean": 88.24, "sd": 1.36}}, "gan": {"accuracy": {"mean": 90.96, "sd": None}}},
         "gains": {NAMES[name]: {"accuracy": one} for name, one in gains.items()},
         "recall_gains": {NAMES[name]: {"cat": one, "dog": one} for name, one in gains.items()},
+        "settings": {"synth": {"balance": "equal"}},
     }
 
 
@@ -218,3 +219,20 @@ def test_tuning_draws_are_called_so() -> None:
     told = summary(on_top=GAIN)
     told["dataset"]["draws"] = "tuning"
     assert verdict.sentences(told)[0].startswith("Tuning draws, not to be reported. ")
+
+
+def test_where_classes_are_topped_up_the_gan_is_judged_beyond_repeated_real_images() -> None:
+    """Evening out the classes helps with any filler: a GAN that replays its images must not be praised for it."""
+    told = uneven()
+    told["settings"]["synth"]["balance"] = "fill"
+    assert "with what evening out the classes brings" in verdict.sentences(told)[0]
+    for gain, one in {"gan+classical_vs_placebo+classical": NEITHER, "gan_vs_placebo": LOSS}.items():
+        told["gains"][gain] = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1"), one)
+        told["recall_gains"][gain] = {"cat": one, "dog": one, "yak": UNTESTED, "hen": one}
+    first, second, *_ = verdict.sentences(told)
+    assert "beyond real images repeated to the same counts, GAN images show no gain" in first
+    assert "cost 1.3 points" in second
+    assert verdict.rare_rows(told)[0][2:] == (
+        "recall, gan+classical over placebo+classical",
+        "recall, gan over placebo",
+    )

@@ -34,7 +34,10 @@ def _gan(real: Pool, synthetic: Pool | None, counts: Sequence[int], seed: int) -
 
 
 def _placebo(real: Pool, synthetic: Pool | None, counts: Sequence[int], seed: int) -> Pool:
-    """The train part's own images again, as many of a class as there are synthetic ones: must show no gain."""
+    """The train part's own images again, as many of a class as there are synthetic ones.
+
+    It must show no gain, but for that of evening out the classes where their counts do that.
+    """
     return _again("placebo", real, counts, seed)
 
 

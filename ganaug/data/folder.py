@@ -58,7 +58,7 @@ class Folder(Spec):
         notes = [f"Images beside the class folders were left out: {outside}"] * bool(outside)
         if others:
             example = one_line(others[0].relative_to(self.path).as_posix())
-            notes.append(f"Hidden files and files that are no images were left out: {len(others)}, such as {example}")
+            notes.append(f"Left out as hidden, as links to folders or as no images: {len(others)}, such as {example}")
         files = [one_line(path.relative_to(self.path).as_posix()) for path in paths]
         return Labelled(classes, paths, labels, files, np.zeros(len(paths), bool), notes=notes)
 
@@ -87,7 +87,9 @@ class Folder(Spec):
 def _images_below(folder: Path, others: list[Path]) -> list[Path]:
     found: list[Path] = []
     for place, folders, files in os.walk(folder, onerror=_stop):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        left_out = [name for name in folders if name.startswith(".") or Path(place, name).is_symlink()]
+        others += [Path(place, name) for name in sorted(left_out)]
+        folders[:] = sorted(set(folders) - set(left_out))
         for name in sorted(files):
             path = Path(place, name)
             if is_image(path):

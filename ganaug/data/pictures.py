@@ -268,8 +268,15 @@ def _parallel(jobs: int, function: Callable[..., Any], tasks: Sequence[tuple[Any
     """Results in the order of the tasks. A few tasks are done here: starting processes takes longer."""
     if jobs == 1 or len(tasks) < 8:
         return (function(*task) for task in tasks)
-    import joblib
+    return _in_processes(jobs, function, tasks)
 
-    return joblib.Parallel(jobs, return_as="generator", pre_dispatch="4*n_jobs")(
+
+def _in_processes(jobs: int, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+    import joblib
+    from joblib.externals.loky import get_reusable_executor
+
+    yield from joblib.Parallel(jobs, return_as="generator", pre_dispatch="4*n_jobs")(
         joblib.delayed(function)(*task) for task in tasks
     )
+    # joblib would keep these small workers for the next user, and take torch, imported there, for a memory leak.
+    get_reusable_executor().shutdown()

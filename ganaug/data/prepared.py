@@ -39,6 +39,7 @@ class Prepared:
     pixels: list[str]
     classes: list[str]
     made_with: dict[str, Any]  # the settings that it depends on
+    groups: list[str] | None = None  # of each image, where the source has groups
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -96,11 +97,12 @@ def read_prepared(folder: Path) -> Prepared:
     index = {name: label for label, name in enumerate(classes)}
     try:
         with (folder / "items.csv").open(newline="", encoding="utf-8") as file:
-            items = [(index[row["class"]], row["sha256"]) for row in csv.DictReader(file)]
+            items = [(index[row["class"]], row["sha256"], row.get("group")) for row in csv.DictReader(file)]
     except (OSError, KeyError) as error:
         raise UserError(f"{folder / 'items.csv'}: must list every image and its class, but {error}; {_MEND}") from None
     if len(items) != len(images):
         raise UserError(f"{folder}: must list as many items as images, got {len(items)} and {len(images)}; {_MEND}")
-    labels = np.array([label for label, _ in items], np.int64)
+    labels = np.array([label for label, *_ in items], np.int64)
+    groups = [group for *_, group in items if group is not None]
     made_with = store.read_json(folder / "settings.json", _MEND)
-    return Prepared(folder, images, labels, [pixels for _, pixels in items], classes, made_with)
+    return Prepared(folder, images, labels, [pixels for _, pixels, _ in items], classes, made_with, groups or None)

@@ -39,7 +39,9 @@ class Table(Spec):
 
     def watched(self) -> list[Path]:
         """The table and the folders that its files lie in; a file beside the table is watched by itself."""
-        files = [Path(file) for file in self._column(self._read(), self.file)]
+        names = self._column(self._read(), self.file)
+        self._paths(names)  # a mistake in them is told before anything is made of them
+        files = [Path(file) for file in names]
         places = {self.path.parent / file.parts[0] if not file.is_absolute() else file.parent for file in files}
         return [self.path, *sorted(places)]
 

@@ -23,6 +23,7 @@ class Tested:
     labels: NDArray[np.int64]  # (test images,)
     predicted: Mapping[str, NDArray[np.int64]]  # arm -> (test images,)
     train_images: int
+    groups: NDArray[np.int64] | None = None  # (test images,), a number for each group, where there are groups
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,12 @@ class Comparison:
     classes: int
     shared_test: bool
     confidence: float = 0.95
+    tests_an_image: float = 1.0  # how often each image is tested: once a repeat in cross-validation
 
     @property
     def method(self) -> str:
-        return stats.TWO_WAY if self.shared_test else stats.RESAMPLED
+        grouped = "; the test images of one group count as one" if self.trials[0].groups is not None else ""
+        return stats.TWO_WAY + grouped if self.shared_test else stats.RESAMPLED
 
     def arm_figures(self) -> dict[str, Any]:
         """Mean and standard deviation over trials of every metric (sd is None for a single trial)."""
@@ -54,7 +57,8 @@ class Comparison:
         return {
             f"{name}_vs_{against}": {
                 metric: self._figure(
-                    [a - b for a, b in zip(self._scores(name, metric), self._scores(against, metric), strict=True)]
+                    [a - b for a, b in zip(self._scores(name, metric), self._scores(against, metric), strict=True)],
+                    self.trials[0].groups,
                 )
                 for metric in METRICS
             }
@@ -65,7 +69,10 @@ class Comparison:
         """Each pair's paired difference in the recall of each class, over the trials that test the class."""
         return {
             f"{name}_vs_{against}": {
-                one: self._figure([self._hits(t, name, c) - self._hits(t, against, c) for t in self._testing(c)])
+                one: self._figure(
+                    [self._hits(t, name, c) - self._hits(t, against, c) for t in self._testing(c)],
+                    self.trials[0].groups[self.trials[0].labels == c] if self.trials[0].groups is not None else None,
+                )
                 for c, one in enumerate(names)
             }
             for name, against in pairs
@@ -82,10 +89,10 @@ class Comparison:
     def _hits(self, trial: Tested, arm: str, label: int) -> NDArray[np.float64]:
         return np.asarray(100.0 * (trial.predicted[arm][trial.labels == label] == label))
 
-    def _figure(self, differences: Sequence[NDArray[np.float64]]) -> dict[str, Any]:
-        """``differences``: one value a test image, of each trial."""
+    def _figure(self, differences: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None) -> dict[str, Any]:
+        """``differences``: one value a test image, of each trial; ``groups``: of the first trial's test images."""
         by_trial = np.array([values.mean() for values in differences])
-        estimate = self._estimate(differences)
+        estimate = self._estimate(differences, groups)
         low, high = estimate.interval(self.confidence)
         return {
             "mean": estimate.mean if len(by_trial) else None,
@@ -101,8 +108,9 @@ class Comparison:
             "method": self.method,
         }
 
-    def _estimate(self, differences: Sequence[NDArray[np.float64]]) -> Estimate:
+    def _estimate(self, differences: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None) -> Estimate:
         if self.shared_test and differences:
-            return stats.two_way(np.stack(differences))
+            stacked = np.stack(differences)
+            return stats.two_way(stacked if groups is None else stats.by_group(stacked, groups))
         test_over_train = float(np.mean([len(trial.labels) / trial.train_images for trial in self.trials]))
-        return stats.corrected_resampled(differences, test_over_train)
+        return stats.corrected_resampled(differences, test_over_train, self.tests_an_image)

@@ -91,7 +91,20 @@ def two_way(differences: NDArray[np.float64]) -> Estimate:
     return Estimate(mean, math.sqrt(total / (trials * images)), freedom)
 
 
-def corrected_resampled(differences: Sequence[NDArray[np.float64]], test_over_train: float) -> Estimate:
+def by_group(differences: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(trials, images) -> (trials, groups) of the same mean: the images of one group are one sample, not many.
+
+    A group's value is its images' sum, scaled so that a group counts by its size.
+    """
+    _, group = np.unique(groups, return_inverse=True)
+    count = int(group.max()) + 1
+    sums = np.stack([np.bincount(group, row, minlength=count) for row in differences])
+    return np.asarray(sums * (count / len(groups)), np.float64)
+
+
+def corrected_resampled(
+    differences: Sequence[NDArray[np.float64]], test_over_train: float, tests_an_image: float = 1.0
+) -> Estimate:
     """The mean over trials, each of which draws its parts from one set anew and has differences (its test images,).
 
     Nadeau and Bengio (2003), eq. 9: the variance of the mean is (1/T + n_test/n_train) times the sample variance. The
@@ -106,7 +119,8 @@ def corrected_resampled(differences: Sequence[NDArray[np.float64]], test_over_tr
     variance = (1 / trials + test_over_train) * float(by_trial.var(ddof=1))
     # Small test parts may agree by chance: the images' own sampling error is the least that there can be.
     of_images = np.concatenate(differences)
-    return Estimate(mean, math.sqrt(max(variance, float(of_images.var()) / len(of_images))), float(trials - 1))
+    floor = float(of_images.var()) / (len(of_images) / tests_an_image)  # repeats test the same images again
+    return Estimate(mean, math.sqrt(max(variance, floor)), float(trials - 1))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -11,6 +11,12 @@ _SPOKEN = {
     "gan+classical_vs_classical": "on top of classical augmentation",
     "gan_vs_none": "without any other augmentation",
 }
+_REPEATED = "beyond real images repeated to the same counts"
+# Where synthetic images top classes up, all fillers gain by that alone: the GAN is then judged by what it adds to it.
+_SPOKEN_WHERE_FILLED = {
+    "gan+classical_vs_placebo+classical": f"on top of classical augmentation and {_REPEATED}",
+    "gan_vs_placebo": f"without any other augmentation, {_REPEATED}",
+}
 
 
 def interval(figure: Mapping[str, Any]) -> str:
@@ -45,12 +51,19 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
     told = [
         _sentence(summary["gains"][gain][metric], where, METRIC_NAMES[metric])
         for metric in metrics
-        for gain, where in _SPOKEN.items()
-        if gain in summary["gains"]
+        for gain, where in _spoken(summary).items()
     ]
     tuning = "Tuning draws, not to be reported. " if dataset["draws"] == "tuning" else ""
     start = f"{tuning}With {images_a_class(dataset)}: "
     return [start + told[0], *(line[0].upper() + line[1:] for line in told[1:])] if told else []
+
+
+def _spoken(summary: Mapping[str, Any]) -> dict[str, str]:
+    if summary["settings"]["synth"]["balance"] == "fill":
+        filled = {gain: where for gain, where in _SPOKEN_WHERE_FILLED.items() if gain in summary["gains"]}
+        counted_in = {gain: f"{where}, with what evening out the classes brings" for gain, where in _SPOKEN.items()}
+        return filled or {gain: where for gain, where in counted_in.items() if gain in summary["gains"]}
+    return {gain: where for gain, where in _SPOKEN.items() if gain in summary["gains"]}
 
 
 def images_a_class(dataset: Mapping[str, Any]) -> str:
@@ -70,7 +83,7 @@ def rare_classes(summary: Mapping[str, Any]) -> list[str]:
 
 def rare_rows(summary: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Header and a row for each rare class: its images, and the gain in its recall with its interval."""
-    gains = [gain for gain in _SPOKEN if gain in summary["recall_gains"]]
+    gains = [gain for gain in _spoken(summary) if gain in summary["recall_gains"]]
     header = ("rare class", "images", *(f"recall, {gain.replace('_vs_', ' over ')}" for gain in gains))
     rows = [
         (
