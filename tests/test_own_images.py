@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from expect import refused
 from PIL import Image
+from stages import run
 
-from ganaug import config, pipeline, reporting, store
+from ganaug import config, pipeline, store
 from ganaug.data.prepared import read_prepared
 from ganaug.pipeline import Project, synthetic_counts
 from ganaug.progress import Progress
@@ -51,13 +52,8 @@ def project(root: Path, source: dict[str, Any], **changes: Any) -> Project:
     return Project(root, config.check({"data": {"source": source}, **SMALL, **changes}))
 
 
-def run(made: Project) -> dict[str, Any]:
-    progress = Progress(made.work.root / "progress")
-    pipeline.prepare(made, progress)
-    pipeline.train(made, None, progress)
-    pipeline.synth_all(made, None, progress)
-    pipeline.classify(made, None, progress)
-    reporting.report(made)
+def run_and_read(made: Project) -> dict[str, Any]:
+    run(made)
     summary: dict[str, Any] = json.loads((made.reports / "summary.json").read_text())
     return summary
 
@@ -164,7 +160,7 @@ def test_holdout_tests_on_the_official_part_alone(tmp_path: Path) -> None:
         classify={"arms": ["none", "gan"]},
         gate=[],
     )
-    summary = run(made)
+    summary = run_and_read(made)
     assert summary["dataset"]["test_images"] == 9
     assert summary["dataset"]["train_per_class"] == 6
     assert "this one train set" in summary["dataset"]["protocol_text"]

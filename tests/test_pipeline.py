@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stages import run
 
 from ganaug import config, pipeline, reporting, store
 from ganaug.data.prepared import read_prepared
@@ -34,15 +35,6 @@ def project(root: Path, **changes: Any) -> Project:
     for key, change in changes.items():
         raw[key] = {**raw.get(key, {}), **change} if isinstance(change, dict) else change
     return Project(root, config.check(raw))
-
-
-def run(made: Project) -> None:
-    progress = Progress(made.work.root / "progress")
-    pipeline.prepare(made, progress)
-    pipeline.train(made, None, progress)
-    pipeline.synth_all(made, None, progress)
-    pipeline.classify(made, None, progress)
-    reporting.report(made)
 
 
 def artifacts(made: Project) -> dict[str, bytes]:

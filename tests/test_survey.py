@@ -116,8 +116,9 @@ def test_too_little_is_refused(tmp_path: Path) -> None:
     root = tmp_path / "broken"
     for name in "ab":
         (root / name).mkdir(parents=True)
-        (root / name / "1.png").write_bytes(b"no image")
-    with refused("every image must be readable", "2 of 2"):
+        for number in (1, 2):
+            (root / name / f"{number}.png").write_bytes(b"no image")
+    with refused("every image must be readable", "4 of 4"):
         survey(Folder(root), tmp_path, 1, 64, lambda done, total: None)
 
 

@@ -182,7 +182,7 @@ COUNTS = st.dictionaries(st.text(max_size=3), st.integers(1, 1000), min_size=1, 
 
 @given(COUNTS, st.integers(1, 1000))
 def test_every_balance_has_every_class_in_its_order(train: dict[str, int], per_class: int) -> None:
-    equal, none, fill = (SynthSpec(per_class, balance).counts(train) for balance in ("equal", "none", "fill"))  # type: ignore[arg-type]
+    equal, none, fill = (SynthSpec(per_class, balance).counts(train) for balance in ("equal", "none", "fill"))
     assert list(equal) == list(none) == list(fill) == list(train)
     assert set(equal.values()) == {per_class}
     assert {train[name] + fill[name] for name in train} == {max(train.values())}

@@ -11,6 +11,7 @@ from ganaug import store
 from ganaug.data import pictures
 from ganaug.data.labelled import Labelled, check_class_names, check_counts
 from ganaug.data.pictures import Look, Shape
+from ganaug.data.sources import SourceSpec
 from ganaug.data.spec import DataSpec
 from ganaug.data.splits import Items
 
@@ -39,20 +40,47 @@ class Gathered:
         return Items(found.labels, self.pixels, found.official_test, found.classes, found.groups)
 
 
-def gather(
-    spec: DataSpec, path: Path, jobs: int, on_done: Callable[[int, int], None] = lambda done, total: None
-) -> Gathered:
-    """Read the source, bring every image to one shape and write them to ``path``. Nothing broken gets in unsaid."""
-    found = spec.source.load()
-    where = str(getattr(spec.source, "path", "data.source"))
+@dataclass(frozen=True)
+class Looked:
+    """A source of which the headers have been read; ``readable`` has those of at least one image."""
+
+    found: Labelled
+    looks: list[Look]
+    where: str  # for messages
+
+    @property
+    def readable(self) -> list[Look]:
+        return [look for look in self.looks if look.broken is None]
+
+
+def look(source: SourceSpec, jobs: int) -> Looked:
+    """Labels and headers, checked; nothing is decoded yet."""
+    found = source.load()
+    where = str(getattr(source, "path", "data.source"))
     check_class_names(found.classes, where)
     check_counts(found.labels, found.classes, where)
+    looked = Looked(found, pictures.look_at(found.images, jobs), where)
+    if not looked.readable:
+        broken = _named(found, [(row, one.broken or "") for row, one in enumerate(looked.looks)])
+        pictures.refuse_broken(broken, len(found.files))
+    return looked
+
+
+def gather(
+    spec: DataSpec,
+    path: Path,
+    jobs: int,
+    on_done: Callable[[int, int], None] = lambda done, total: None,
+    looked: Looked | None = None,
+) -> Gathered:
+    """Bring every image of the source to one shape and write them to ``path``. Nothing broken gets in unsaid.
+
+    ``looked``: the source, where it has been looked at already.
+    """
+    looked = looked or look(spec.source, jobs)
+    found, looks, where = looked.found, looked.looks, looked.where
     total = len(found.files)
-    looks = pictures.look_at(found.images, jobs)
-    readable = [look for look in looks if look.broken is None]
-    if not readable:
-        pictures.refuse_broken(_named(found, [(row, look.broken or "") for row, look in enumerate(looks)]), total)
-    shape = spec.shape(readable)
+    shape = spec.shape(looked.readable)
     pixels, failures = pictures.render(found.images, shape, path, jobs, lambda done: on_done(done, total))
     broken = _named(found, [(one.row, one.reason) for one in failures])
     if broken and spec.on_broken == "refuse":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganaug.data import pictures
-from ganaug.data.gather import Gathered, gather
+from ganaug.data.gather import Gathered, gather, look
 from ganaug.data.mirror import Mirrored, compare_mirrored
 from ganaug.data.pictures import Aspect
 from ganaug.data.sources import SourceSpec
@@ -45,14 +45,11 @@ def survey(source: SourceSpec, folder: Path, jobs: int, largest: int, on_done: C
     """Read all images of ``source`` into ``folder``, at most ``largest`` pixels a side."""
     import numpy as np
 
-    found = source.load()
-    looks = pictures.look_at(found.images, jobs)
-    readable = [look for look in looks if look.broken is None]
-    if not readable:
-        pictures.refuse_broken([(found.files[row], one.broken or "") for row, one in enumerate(looks)], len(looks))
-    size = min(largest, pictures.nearest_size(readable))
-    spec = DataSpec(source, size, aspect=_aspect([one.width / one.height for one in readable]), on_broken="skip")
-    data = gather(spec, folder / "images.npy", jobs, on_done)
+    looked = look(source, jobs)
+    size = min(largest, pictures.nearest_size(looked.readable))
+    aspect = _aspect([one.width / one.height for one in looked.readable])
+    spec = DataSpec(source, size, aspect=aspect, on_broken="skip")
+    data = gather(spec, folder / "images.npy", jobs, on_done, looked)
     images, labels = data.images(), data.found.labels
     gray = images.shape[3] == 1 or all(_is_gray(images[start : start + 512]) for start in range(0, len(images), 512))
     spec = replace(spec, channels="gray" if gray else "rgb", on_broken="refuse")
@@ -60,7 +57,7 @@ def survey(source: SourceSpec, folder: Path, jobs: int, largest: int, on_done: C
     alike = _rows_by_pixels(data.pixels)
     same = [rows for rows in alike if len(rows) > 1]
     rng = np.random.default_rng(0)
-    rows = np.sort(rng.permutation(np.flatnonzero(~data.found.official_test))[:2000])  # the test part chooses nothing
+    rows = np.sort(rng.permutation(np.flatnonzero(~data.found.official_test))[:2000])  # no flips by the test part
     return Survey(
         data=data,
         spec=spec,
