@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FEWEST_STEPS, MOST_STEPS = 1000, 10_000  # of a GAN: fewer make noise, more bring little on a small set
+FEWEST_STEPS, MOST_STEPS = 1000, 10_000  # of a GAN; more brought nothing on 200 images
 _PASSES, _MOST_CLASSIFIER_STEPS = 30, 10_000  # over the images, at least: a weak classifier flatters any augmentation
 _LARGE = 2000  # images from which one repeat of cross-validation is enough
 
@@ -113,7 +113,7 @@ def with_steps(chosen: Chosen, pace: Pace, minutes: float) -> Chosen:
     steps = max(FEWEST_STEPS, min(MOST_STEPS, fitting // 100 * 100))
     done = _with(fixed, "gan", steps=steps)
     rate = 1 / pace.gan_step
-    limit = {FEWEST_STEPS: "the fewest that make images", MOST_STEPS: "more bring little on a small set"}
+    limit = {FEWEST_STEPS: "the fewest that are set here", MOST_STEPS: "more bring little on a small set"}
     reason = limit.get(steps, f"what {minutes:g} minutes leave time for")
     where = f"{pace.jobs} at a time on this machine's {pace.device}"
     return Chosen(done.raw, {**done.why, "gan.steps": f"{reason}: {rate:.1f} a second, {where}"})

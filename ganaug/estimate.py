@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ganaug.config import Settings
@@ -64,7 +64,7 @@ def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.in
     def classifier(arm_index: int) -> Callable[[], object]:
         chosen = arms_of(settings)[arm_index]
         draw = batches(chosen, part, part if chosen.filler else None, classes, spec.batch_size, 0)
-        short = _shorter(settings, 4).classifier
+        short = replace(spec, steps=4)
         return lambda: train_classifier(draw, short, channels, classes, size, 0, where)
 
     def gan_steps() -> None:
@@ -89,9 +89,3 @@ def _best(work: Callable[[], object], at_least: int = 3, seconds: float = 1.0) -
         work()
         best, runs = min(best, time.perf_counter() - since), runs + 1
     return best
-
-
-def _shorter(settings: Settings, steps: int) -> Settings:
-    from dataclasses import replace
-
-    return replace(settings, classifier=replace(settings.classifier, steps=steps))

@@ -117,7 +117,7 @@ def _own(
     seconds = pace.run_seconds(settings)
     time = _told(pace, seconds)
     if seconds > 1.3 * 60 * minutes:
-        time += f", more than the {minutes:g} asked for: fewer than {settings.gan.steps} steps make no images"
+        time += f", more than the {minutes:g} asked for: {settings.gan.steps} steps are the fewest that are set here"
     source_now, title = chosen.raw["data"]["source"], one_line(source.title())
     text = template("params.yaml.j2").render(
         **chosen.raw,

@@ -280,7 +280,7 @@ def test_few_minutes_cost_a_repeat_before_they_cost_steps() -> None:
 def test_no_time_leaves_the_fewest_steps_and_more_time_no_more_than_the_most() -> None:
     short, long = with_steps(chosen([40, 40]), PACE, 0.1), with_steps(chosen([40, 40]), PACE, 1e6)
     assert short.settings.gan.steps == FEWEST_STEPS
-    assert "the fewest that make images" in short.why["gan.steps"]
+    assert "the fewest that are set here" in short.why["gan.steps"]
     assert long.settings.gan.steps == MOST_STEPS
     assert "bring little" in long.why["gan.steps"]
     assert long.settings.protocol.trials == 10
