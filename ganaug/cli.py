@@ -57,11 +57,12 @@ def prepare() -> None:
 
     Example: ganaug prepare
     """
-    from ganaug import pipeline
     from ganaug.progress import Progress
+    from ganaug.stages import prepare as stage
+    from ganaug.stages.project import Project
 
-    project = pipeline.Project.here()
-    print(pipeline.prepare(project, Progress(project.work.root / "progress")))
+    project = Project.here()
+    print(stage.prepare(project, Progress(project.work.root / "progress")))
 
 
 @app.command()
@@ -70,11 +71,12 @@ def train(split: Split = None) -> None:
 
     Example: ganaug train --split release
     """
-    from ganaug import pipeline
     from ganaug.progress import Progress
+    from ganaug.stages import train as stage
+    from ganaug.stages.project import Project
 
-    project = pipeline.Project.here()
-    pipeline.train(project, split, Progress(project.work.root / "progress"))
+    project = Project.here()
+    stage.train(project, split, Progress(project.work.root / "progress"))
 
 
 @app.command()
@@ -105,11 +107,12 @@ def synth(
     if all_splits or split is not None:
         if classes or overwrite or balance != "equal" or output_format != "png" or out != Path("synthetic"):
             raise typer.BadParameter("--all and --split write data/synth/ for the arms; leave the other options out")
-        from ganaug import pipeline
         from ganaug.progress import Progress
+        from ganaug.stages import synth as stage
+        from ganaug.stages.project import Project
 
-        project = pipeline.Project.here()
-        pipeline.synth_all(project, split, Progress(project.work.root / "progress"))
+        project = Project.here()
+        stage.synth_all(project, split, Progress(project.work.root / "progress"))
     else:
         from ganaug import export
 
@@ -122,11 +125,12 @@ def classify(split: Split = None) -> None:
 
     Example: ganaug classify
     """
-    from ganaug import pipeline
     from ganaug.progress import Progress
+    from ganaug.stages import classify as stage
+    from ganaug.stages.project import Project
 
-    project = pipeline.Project.here()
-    pipeline.classify(project, split, Progress(project.work.root / "progress"))
+    project = Project.here()
+    stage.classify(project, split, Progress(project.work.root / "progress"))
 
 
 @app.command()
@@ -136,7 +140,7 @@ def report() -> None:
     Example: ganaug report
     """
     from ganaug import reporting
-    from ganaug.pipeline import Project
+    from ganaug.stages.project import Project
 
     print(reporting.report(Project.here()))
 
@@ -148,7 +152,7 @@ def verdict() -> None:
     Example: ganaug verdict
     """
     from ganaug import reporting
-    from ganaug.pipeline import Project
+    from ganaug.stages.project import Project
 
     reporting.show_verdict(Project.here())
 
@@ -162,7 +166,7 @@ def gate(
     Example: ganaug gate --markdown
     """
     from ganaug import reporting
-    from ganaug.pipeline import Project
+    from ganaug.stages.project import Project
 
     passed = reporting.gate(Project.here(), markdown)
     raise typer.Exit(0 if passed else 1)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Lt
 from pydantic import TypeAdapter, ValidationError
 
-from ganaug.classify.arms import ClassifySpec, gain_pairs
+from ganaug.classify.arms import ARMS, ClassifySpec, gain_pairs
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.data.protocols import ProtocolSpec
 from ganaug.data.spec import DataSpec
@@ -19,6 +19,7 @@ from ganaug.data.subsets import Subsets
 from ganaug.device import DeviceName
 from ganaug.errors import UserError
 from ganaug.evaluate.gate import GateRule
+from ganaug.gan import combinations, presets
 from ganaug.gan.spec import GanSpec
 from ganaug.settings import Spec
 from ganaug.synth import SynthSpec
@@ -68,7 +69,8 @@ def load(path: Path) -> Settings:
 def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
     """Settings from plain values. By way of JSON, whose strict reading takes lists for tuples and text for paths."""
     try:
-        text = json.dumps(raw, allow_nan=False)
+        expanded = {**raw, "gan": presets.expand(raw["gan"])} if isinstance(raw.get("gan"), dict) else raw
+        text = json.dumps(expanded, allow_nan=False)
         settings: Settings = _adapter(Settings).validate_json(text, strict=True)
     except ValidationError as error:
         raise UserError(f"{name}: {_explain(error, raw)}") from None
@@ -76,6 +78,15 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
         raise UserError(
             f"{name}: values must be numbers, text, lists and keys, but {error}; correct the file"
         ) from None
+    try:
+        combinations.check(settings.gan)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
+    if settings.gan.conditioning == "none" and any(ARMS[one][0] == "gan" for one in settings.classify.arms):
+        raise UserError(
+            f"{name}: classify.arms: gan needs images of a class, but gan.conditioning is none; remove the arms of GAN "
+            "images, or condition the GAN"
+        )
     gains = [f"{first}_vs_{second}" for first, second in gain_pairs(settings.classify.arms)]
     for position, rule in enumerate(settings.gate):
         if rule.gain not in gains:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ganaug.config import Settings
-from ganaug.pipeline import arms_of
+from ganaug.stages.classify import arms_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +52,7 @@ def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.in
     from ganaug import device
     from ganaug.classify.arms import batches
     from ganaug.classify.train import train_classifier
-    from ganaug.gan.train import Training
+    from ganaug.gan.training import Training
 
     where = device.resolve(settings.device)
     device.prepare(where)

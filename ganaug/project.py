@@ -21,8 +21,16 @@ def dvc_yaml(settings: Settings) -> str:
     """The pipeline of a project with these settings. A source that lies at a path is a dependency of ``prepare``."""
     code = settings.classifier.code_path()
     return template("dvc.yaml.j2").render(
-        watched=[_scalar(path) for path in settings.data.source.watched()], classifier=code and _scalar(code)
+        watched=[_scalar(path) for path in settings.data.source.watched()],
+        train_watched=[_scalar(path) for path in _train_watches(settings)],
+        classifier=code and _scalar(code),
     )
+
+
+def _train_watches(settings: Settings) -> list[Path]:
+    """What a training depends on beside the images: the weights that it starts from, the code that judges it."""
+    code = settings.classifier.code_path() if settings.gan.select == "gan-train" else None
+    return [path for path in (settings.gan.init_from, code) if path]
 
 
 def _scalar(path: Path) -> str:

@@ -11,7 +11,10 @@ from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.evaluate.gate import Judged, judge
-from ganaug.pipeline import Project, arms_of, classify_key, prepared_now, read_synthetic, train_key
+from ganaug.stages.classify import arms_of, classify_key
+from ganaug.stages.project import Project, prepared_now
+from ganaug.stages.synth import read_synthetic
+from ganaug.stages.train import train_key
 from ganaug.work import RECIPES
 
 if TYPE_CHECKING:

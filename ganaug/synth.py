@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from ganaug.gan.networks import Generator
+    from ganaug.gan.nets.parts import Generator
 
 CHUNK = 100
 Balance = Literal["none", "equal", "fill"]
@@ -90,8 +90,8 @@ def load_sampler(path: Path) -> Sampler:
     from pydantic import TypeAdapter, ValidationError
 
     from ganaug.errors import UserError
+    from ganaug.gan.build import build_generator
     from ganaug.gan.spec import GanSpec
-    from ganaug.gan.train import build_generator
 
     mend = 'run "dvc repro" to train one, or name another file with --model'
     tensors, description = store.read_tensors(path, mend)

@@ -14,7 +14,7 @@ from typing import Any
 from ganaug import store
 
 # Raised when a release changes what a stage computes from the same settings and data: older work is not reused then.
-RECIPES = {"train": 2, "synth": 1, "classify": 1, "report": 2}
+RECIPES = {"train": 3, "synth": 1, "classify": 1, "report": 2}
 
 
 class Work:
@@ -31,19 +31,27 @@ class Work:
     def place(self, stage: str, key: str) -> Path:
         return self.root / stage / key
 
-    def once(self, stage: str, key: str, make: Callable[[Path], dict[str, Any] | None]) -> Path:
+    def once(
+        self, stage: str, key: str, make: Callable[[Path], dict[str, Any] | None], title: str | None = None
+    ) -> Path:
         """The folder that ``make`` filled, now or in an earlier run; what ``make`` returns is kept as its timing.
 
         A lock keeps two runs from the same work, also where the first one's parent was killed and it lives on: the
-        second waits, then finds the work done.
+        second says so, waits, then finds the work done. ``title`` names the work to a user.
         """
-        from filelock import FileLock
+        from filelock import FileLock, Timeout
 
         place = self.place(stage, key)
         if place.is_dir():
             return place
         place.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(place.parent / f"{key}.lock"):
+        lock = FileLock(place.parent / f"{key}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"{stage}: another run is at {title or 'the same work'}; waiting for it", flush=True)
+            lock.acquire()
+        try:
             if place.is_dir():
                 return place
             part = place.with_suffix(".part")  # left behind by a run that was killed
@@ -53,6 +61,8 @@ class Work:
             measured = make(part) or {}
             store.write_json(part / self.TIMING, {"wall_seconds": round(time.perf_counter() - began, 3), **measured})
             part.rename(place)
+        finally:
+            lock.release()
         return place
 
     def timing(self, stage: str, key: str) -> dict[str, Any] | None:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ganaug import config, pipeline
+from ganaug import config
 from ganaug.data.prepared import Prepared, read_prepared
-from ganaug.pipeline import Project
 from ganaug.progress import Progress
+from ganaug.stages import prepare as stage
+from ganaug.stages.project import Project
 
 
 def noise(height: int = 8, width: int = 8, channels: int = 3, seed: int = 0) -> np.ndarray:
@@ -57,5 +58,5 @@ def project(root: Path, source: dict[str, Any], **data: Any) -> Project:
 def prepare(root: Path, source: dict[str, Any], **data: Any) -> tuple[Prepared, str]:
     """What the real stage wrote, and what it said."""
     made = project(root, source, **data)
-    said = pipeline.prepare(made, Progress(root / "progress"))
+    said = stage.prepare(made, Progress(root / "progress"))
     return read_prepared(made.prepared), said

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from ganaug import pipeline, reporting
-from ganaug.pipeline import Project
+from ganaug import reporting
 from ganaug.progress import Progress
+from ganaug.stages import classify, prepare, synth, train
+from ganaug.stages.project import Project
 
 
 def run(made: Project) -> None:
     progress = Progress(made.work.root / "progress")
-    pipeline.prepare(made, progress)
-    pipeline.train(made, None, progress)
-    pipeline.synth_all(made, None, progress)
-    pipeline.classify(made, None, progress)
+    prepare.prepare(made, progress)
+    train.train(made, None, progress)
+    synth.synth_all(made, None, progress)
+    classify.classify(made, None, progress)
     reporting.report(made)

@@ -14,7 +14,8 @@ from torch import nn
 from ganaug.gan.augment import DiffAugment
 from ganaug.gan.objectives import Hinge, Objective
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.train import HISTORY, Trained, Training, train_gan
+from ganaug.gan.train import HISTORY, Trained, train_gan
+from ganaug.gan.training import Training
 
 CPU = torch.device("cpu")
 SPEC = GanSpec(steps=6, batch_size=8, z_dim=4, generator_width=4, discriminator_width=4)
@@ -155,7 +156,7 @@ def rates(rate: str, steps: int) -> list[tuple[float, float]]:
     found = []
     for step in range(1, steps + 1):
         training.set_rate(step)
-        found.append((training.adam_g.param_groups[0]["lr"], training.adam_d.param_groups[0]["lr"]))
+        found.append((training.optimizer_g.param_groups[0]["lr"], training.optimizer_d.param_groups[0]["lr"]))
     return found
 
 

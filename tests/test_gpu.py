@@ -8,7 +8,8 @@ import torch
 
 from ganaug import device
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.train import Training, train_gan
+from ganaug.gan.train import train_gan
+from ganaug.gan.training import Training
 
 pytestmark = [
     pytest.mark.gpu,

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from ruamel.yaml import YAML
 
-from ganaug import config, estimate, pipeline, store
+from ganaug import config, estimate, store
 from ganaug import init as module
 from ganaug.data.folder import Folder
 from ganaug.data.prepared import Prepared, read_prepared
@@ -30,9 +30,10 @@ from ganaug.data.table import Table
 from ganaug.errors import UserError
 from ganaug.estimate import Pace
 from ganaug.init import Columns
-from ganaug.pipeline import Project
 from ganaug.progress import Progress
 from ganaug.project import dvc_yaml
+from ganaug.stages import prepare as stage
+from ganaug.stages.project import Project
 
 REPOSITORY = Path(__file__).parents[1]
 FILES = {"params.yaml", "dvc.yaml", ".gitignore", "README.md"}
@@ -84,7 +85,7 @@ def prepare(folder: str | Path = "project") -> Prepared:
     """``ganaug prepare`` in the project."""
     with contextlib.chdir(folder):
         project = Project.here()
-        pipeline.prepare(project, Progress(project.work.root / "progress"))
+        stage.prepare(project, Progress(project.work.root / "progress"))
         return read_prepared(project.prepared.resolve())
 
 

@@ -12,11 +12,13 @@ from expect import refused
 from PIL import Image
 from stages import run
 
-from ganaug import config, pipeline, store
+from ganaug import config, store
 from ganaug.data.prepared import read_prepared
-from ganaug.pipeline import Project, synthetic_counts
 from ganaug.progress import Progress
 from ganaug.report import verdict
+from ganaug.stages import classify, prepare, synth, train
+from ganaug.stages.project import Project
+from ganaug.stages.synth import synthetic_counts
 
 COUNTS = {"dark": 12, "light": 6, "striped": 3}
 SMALL: dict[str, Any] = {
@@ -98,7 +100,7 @@ def test_synthetic_images_top_every_class_up_to_the_largest(done: Project) -> No
     prepared = read_prepared(done.prepared)
     for name in ("0", "1", "2", "release"):
         train = prepared.counts(prepared.split(name).train)
-        _, labels = pipeline.read_synthetic(done, prepared, name)
+        _, labels = synth.read_synthetic(done, prepared, name)
         made = dict(zip(prepared.classes, np.bincount(labels, minlength=3).tolist(), strict=True))
         assert made == synthetic_counts(done, prepared, name)
         assert {train[one] + made[one] for one in COUNTS} == {max(train.values())}
@@ -120,10 +122,10 @@ def test_the_page_names_the_protocol_and_the_rare_classes(done: Project) -> None
 def test_classes_of_one_size_have_nothing_to_fill(tmp_path: Path) -> None:
     made = project(tmp_path, {"kind": "folder", "path": str(photos(tmp_path / "photos", dict.fromkeys(COUNTS, 3)))})
     progress = Progress(made.work.root / "progress")
-    pipeline.prepare(made, progress)
-    pipeline.train(made, "0", progress)
+    prepare.prepare(made, progress)
+    train.train(made, "0", progress)
     with refused("synth.balance", "as many images", "equal"):
-        pipeline.synth_all(made, "0", progress)
+        synth.synth_all(made, "0", progress)
 
 
 def test_no_group_is_on_both_sides(tmp_path: Path) -> None:
@@ -136,7 +138,7 @@ def test_no_group_is_on_both_sides(tmp_path: Path) -> None:
             rows.append([file, name, f"patient {index % 6}"])
     store.write_csv(tmp_path / "labels.csv", ["file", "label", "group"], rows)
     made = project(tmp_path, {"kind": "table", "path": str(tmp_path / "labels.csv")})
-    pipeline.prepare(made, Progress(made.work.root / "progress"))
+    prepare.prepare(made, Progress(made.work.root / "progress"))
     prepared = read_prepared(made.prepared)
     groups = [row["group"] for row in store.read_table(made.prepared / "items.csv")]
     for trial in made.settings.protocol.trial_names():
@@ -194,10 +196,10 @@ def test_a_changed_classifier_of_ones_own_is_trained_anew(tmp_path: Path, monkey
         gate=[],
     )
     progress = Progress(made.work.root / "progress")
-    pipeline.prepare(made, progress)
-    before = pipeline.classify_key(made, read_prepared(made.prepared), "0", pipeline.arms_of(made.settings)[0])
+    prepare.prepare(made, progress)
+    before = classify.classify_key(made, read_prepared(made.prepared), "0", classify.arms_of(made.settings)[0])
     (tmp_path / "mine.py").write_text(OWN + "# other\n")
-    after = pipeline.classify_key(made, read_prepared(made.prepared), "0", pipeline.arms_of(made.settings)[0])
+    after = classify.classify_key(made, read_prepared(made.prepared), "0", classify.arms_of(made.settings)[0])
     assert before != after
-    pipeline.classify(made, None, progress)
+    classify.classify(made, None, progress)
     assert set(_trial(made, 0)["arms"]) == {"none"}

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from stages import run
 
-from ganaug import config, pipeline, reporting, store
+from ganaug import config, reporting, store
 from ganaug.data.prepared import read_prepared
 from ganaug.errors import UserError
-from ganaug.pipeline import Project
 from ganaug.progress import Progress
+from ganaug.stages import prepare, synth, train
+from ganaug.stages.project import Project
 
 SMALL: dict[str, Any] = {
     "protocol": {"kind": "subsets", "trials": 2, "test_per_class": 20},
@@ -128,22 +129,22 @@ def test_no_image_outside_the_train_part_reaches_a_generator(done: Project, tmp_
     store.write_array(changed.prepared / "images.npy", images)
     rows = [[f"row {row}", prepared.classes[labels[row]], prepared.pixels[row]] for row in range(len(images))]
     store.write_csv(changed.prepared / "items.csv", ["file", "class", "sha256"], rows)
-    pipeline.train(changed, "0", Progress(changed.work.root / "progress"))
+    train.train(changed, "0", Progress(changed.work.root / "progress"))
     assert changed.generator("0").read_bytes() == done.generator("0").read_bytes()
     images[train] ^= 255  # and the check can fail: the train part does change the generator
     store.write_array(changed.prepared / "images.npy", images)
     for row in train:
         rows[row][2] = store.digest(images[row])
     store.write_csv(changed.prepared / "items.csv", ["file", "class", "sha256"], rows)
-    pipeline.train(changed, "0", Progress(changed.work.root / "progress"))
+    train.train(changed, "0", Progress(changed.work.root / "progress"))
     assert changed.generator("0").read_bytes() != done.generator("0").read_bytes()
 
 
 def test_one_more_trial_trains_one_more_gan(done: Project, tmp_path: Path) -> None:
     more = copy_of(done, tmp_path, protocol={"trials": 3})
     before = finished(more, "train")
-    pipeline.prepare(more, Progress(more.work.root / "progress"))
-    pipeline.train(more, None, Progress(more.work.root / "progress"))
+    prepare.prepare(more, Progress(more.work.root / "progress"))
+    train.train(more, None, Progress(more.work.root / "progress"))
     assert len(finished(more, "train") - before) == 1
     assert more.generator("1").read_bytes() == done.generator("1").read_bytes()
 
@@ -160,8 +161,8 @@ def test_finished_splits_are_not_done_again_after_an_interruption(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = project(tmp_path)
-    pipeline.prepare(made, Progress(made.work.root / "progress"))
-    real = pipeline._train_split
+    prepare.prepare(made, Progress(made.work.root / "progress"))
+    real = train._train_split
     trained: list[str] = []
 
     def interrupted(*arguments: Any) -> str:
@@ -170,14 +171,14 @@ def test_finished_splits_are_not_done_again_after_an_interruption(
         trained.append(arguments[1])
         return real(*arguments)
 
-    monkeypatch.setattr(pipeline, "_train_split", interrupted)
+    monkeypatch.setattr(train, "_train_split", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        pipeline.train(made, None, Progress(made.work.root / "progress"))
+        train.train(made, None, Progress(made.work.root / "progress"))
     kept = finished(made, "train")
     assert len(kept) == 1
     times = {key: (made.work.place("train", key) / "generator.safetensors").stat().st_mtime_ns for key in kept}
-    monkeypatch.setattr(pipeline, "_train_split", real)
-    pipeline.train(made, None, Progress(made.work.root / "progress"))
+    monkeypatch.setattr(train, "_train_split", real)
+    train.train(made, None, Progress(made.work.root / "progress"))
     assert len(finished(made, "train")) == 3
     for key, time in times.items():
         assert (made.work.place("train", key) / "generator.safetensors").stat().st_mtime_ns == time
@@ -217,7 +218,7 @@ def test_a_report_without_trials_is_one_line(done: Project, tmp_path: Path) -> N
 
 def test_an_unknown_split_is_named(done: Project) -> None:
     with pytest.raises(UserError, match="must be one of 0, 1, release"):
-        pipeline.train(done, "7", Progress(done.work.root / "progress"))
+        train.train(done, "7", Progress(done.work.root / "progress"))
 
 
 def test_the_page_needs_no_network(done: Project) -> None:
@@ -253,7 +254,7 @@ def test_splits_of_another_protocol_are_refused(done: Project, tmp_path: Path) -
 def test_images_of_a_generator_of_other_settings_are_refused(done: Project, tmp_path: Path) -> None:
     other = copy_of(done, tmp_path, gan={"steps": 7})
     with pytest.raises(UserError, match="other settings of gan"):
-        pipeline.synth_all(other, None, Progress(other.work.root / "progress"))
+        synth.synth_all(other, None, Progress(other.work.root / "progress"))
 
 
 def test_the_gate_does_not_judge_tuning_draws(tmp_path: Path) -> None:
@@ -265,7 +266,7 @@ def test_the_gate_does_not_judge_tuning_draws(tmp_path: Path) -> None:
 
 def test_a_training_that_diverges_is_not_a_verdict(tmp_path: Path) -> None:
     made = project(tmp_path, gan={"generator_lr": 1e30, "discriminator_lr": 1e30, "steps": 20})
-    pipeline.prepare(made, Progress(made.work.root / "progress"))
+    prepare.prepare(made, Progress(made.work.root / "progress"))
     with pytest.raises(UserError, match="losses must stay finite"):
-        pipeline.train(made, "0", Progress(made.work.root / "progress"))
+        train.train(made, "0", Progress(made.work.root / "progress"))
     assert not made.generator("0").exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ class Split:
 
     train: list[int]
     test: list[int]
+    spare: list[int] = field(default_factory=list)  # real images of neither, which a training may be watched with
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class Subsets(Spec):
         self._check_tuning()
         train: dict[str, list[int]] = {name: [] for name in self.names()}
         test: list[int] = []
+        spare: list[int] = []
         fresh = _first_of_each(items.pixels, official_test)
         short: list[tuple[bool, int, str]] = []
         for label, name in enumerate(items.classes):
@@ -77,9 +78,13 @@ class Subsets(Spec):
             for trial in self.trial_names():
                 train[trial] += (hand if self.draws == "report" else tuning).deal(self.train_per_class)
             test += dealt_test[: self.test_per_class].tolist() if self.draws == "report" else tuning_test
+            spare += tuning_test if self.draws == "report" else []
         if short:
             raise UserError(min(short)[2])  # of the scarcest class, so that its mend serves all
-        return {name: Split(sorted(rows), [] if name == RELEASE else sorted(test)) for name, rows in train.items()}
+        return {
+            name: Split(sorted(rows), [] if name == RELEASE else sorted(test), sorted(spare))
+            for name, rows in train.items()
+        }
 
     def trial_names(self) -> list[str]:
         return [str(trial) for trial in range(self.trials)]

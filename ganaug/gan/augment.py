@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 
 from ganaug.settings import Spec
 
@@ -30,22 +30,42 @@ class DiffAugment(Spec):
     shear: Annotated[float, Ge(0)] = 0.0  # tangent of the angle
     brightness: Annotated[float, Ge(0)] = 0.0  # added; the images' range is 2 wide
     contrast: Annotated[float, Ge(0)] = 0.0  # 0.5: from 0.5 to 1.5 times the distance from the image's mean
+    saturation: Annotated[float, Ge(0)] = (
+        0.0  # 1: from gray to twice the distance of a pixel's channels from their mean
+    )
+    cutout: Annotated[float, Ge(0), Le(1)] = 0.0  # the side of a square set to middle gray, as a share of the image's
     flip: bool = False  # mirrored left to right; wrong for text, digits and whatever has a side
 
-    def __call__(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """Float images in [-1, 1], (N, C, H, W) -> the same shape. ``rng`` lives on the images' device."""
+    @property
+    def does_nothing(self) -> bool:
+        return self == DiffAugment(shift=0.0)
+
+    def __call__(self, images: Tensor, rng: torch.Generator, probability: Tensor | None = None) -> Tensor:
+        """Float images in [-1, 1], (N, C, H, W) -> the same shape. ``rng`` lives on the images' device.
+
+        ``probability``, a scalar: each kind distorts each image only so often (ADA).
+        """
         import torch
 
         def uniform(limit: float) -> Tensor:
-            return (torch.rand(len(images), generator=rng, device=images.device) * 2 - 1) * limit
+            drawn = (torch.rand(len(images), generator=rng, device=images.device) * 2 - 1) * limit
+            return drawn if probability is None else drawn * happens(probability)
+
+        def happens(how_often: Tensor) -> Tensor:
+            return (torch.rand(len(images), generator=rng, device=images.device) < how_often).float()
 
         if self.contrast > 0:
             mean = images.mean(dim=(1, 2, 3), keepdim=True)
             images = (images - mean) * (1 + uniform(self.contrast)).view(-1, 1, 1, 1) + mean
         if self.brightness > 0:
             images = images + uniform(self.brightness).view(-1, 1, 1, 1)
+        if self.saturation > 0 and images.shape[1] > 1:
+            mean = images.mean(dim=1, keepdim=True)
+            images = (images - mean) * (1 + uniform(self.saturation)).view(-1, 1, 1, 1) + mean
         if self.shift or self.rotate_degrees or self.scale or self.shear or self.flip:
             images = self._warp(images, uniform)
+        if self.cutout > 0:
+            images = self._cut(images, uniform, None if probability is None else happens(probability))
         return images
 
     def _warp(self, images: Tensor, uniform: Uniform) -> Tensor:
@@ -56,7 +76,8 @@ class DiffAugment(Spec):
         height, width = images.shape[2:]
         angle, shear = uniform(math.radians(self.rotate_degrees)), uniform(self.shear)
         size = torch.exp(uniform(math.log(1 + self.scale)))
-        mirror = torch.sign(uniform(1.0)) if self.flip else torch.ones_like(angle)
+        # Mirrored where the draw is negative; one that ADA holds back is 0.
+        mirror = 1 - 2 * (uniform(1.0) < 0).float() if self.flip else torch.ones_like(angle)
         # grid_sample asks where each output pixel comes from, on axes that run from -1 to 1: a side is 2 long.
         shift_x = (uniform(self.shift) * width).round() * 2 / width
         shift_y = (uniform(self.shift) * height).round() * 2 / height
@@ -64,6 +85,39 @@ class DiffAugment(Spec):
         rows = [mirror * cos, mirror * (shear * cos - sin), shift_x, sin, shear * sin + cos, shift_y]
         grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(images.shape), align_corners=False)
         return F.grid_sample(images.float() + 1, grid, align_corners=False) - 1
+
+    def _cut(self, images: Tensor, uniform: Uniform, happens: Tensor | None) -> Tensor:
+        """A square with its centre anywhere in the image; what of it lies outside is lost."""
+        import torch
+
+        height, width = images.shape[2:]
+        centre_y, centre_x = (uniform(0.5) + 0.5) * height, (uniform(0.5) + 0.5) * width
+        y = torch.arange(height, device=images.device) + 0.5 - centre_y[:, None]  # (N, H)
+        x = torch.arange(width, device=images.device) + 0.5 - centre_x[:, None]
+        inside = (y.abs() <= self.cutout * height / 2)[:, None, :, None] & (x.abs() <= self.cutout * width / 2)[
+            :, None, None, :
+        ]
+        if happens is not None:
+            inside = inside & (happens > 0).view(-1, 1, 1, 1)
+        return images.masked_fill(inside, 0.0)
+
+
+@dataclass(frozen=True)
+class Ada(Spec):
+    """Adaptive discriminator augmentation (Karras 2020): the probability rises while D is sure of the real images.
+
+    r = E[sign(D(real))] is held at ``target``: 0 means no overfitting, 1 complete overfitting.
+    """
+
+    target: Annotated[float, Ge(0), Le(1)] = 0.6
+    interval: Annotated[int, Ge(1)] = 4  # steps between adjustments
+    speed_images: Annotated[float, Gt(0)] = 500_000.0  # that it takes from 0 to 1 at full speed
+
+    def adjusted(self, probability: Tensor, sign: Tensor, images: int) -> Tensor:
+        """The probability after ``images`` more, whose mean sign was ``sign``; scalars on the device, no wait."""
+        import torch
+
+        return (probability + torch.sign(sign - self.target) * (images / self.speed_images)).clamp(0.0, 1.0)
 
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """Objectives: what the discriminator and the generator minimise, given the discriminator's logits.
 
-A logit is positive where the discriminator says "real". Both losses are means over the batch, as scalars.
+A logit is higher where the discriminator says "real"; of a Wasserstein critic it is a score without a zero. Losses are
+means over the batch, as scalars. What restrains the discriminator beside its objective is in regularisers.py.
 """
 
 from __future__ import annotations
@@ -8,20 +9,125 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+from annotated_types import Ge, Gt
 from pydantic import Field
 
+from ganaug.gan.regularisers import R1, R2, OneCentred, Regulariser
 from ganaug.settings import Spec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
+@dataclass(frozen=True)
+class ObjectiveSpec(Spec):
+    """What every objective has. A member adds ``kind`` and the two losses."""
+
+    pairs: ClassVar[bool] = False  # the generator's loss needs the real logits too
+    smooths: ClassVar[bool] = False  # it has a target for real images, which ``real_label`` may soften
+    boundary: ClassVar[float | None] = 0.0  # a logit above it says "real"; None: only comparisons mean something
+    clip: ClassVar[float | None] = None  # the discriminator's weights stay within +-clip
+
+    def built_in(self) -> tuple[Regulariser, ...]:
+        """The regularisers that are part of the objective as published."""
+        return ()
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+def _cross_entropy(logits: Tensor, target: float) -> Tensor:
+    from torch.nn import functional as F
+
+    # -t log s(x) - (1 - t) log(1 - s(x)), with log s(x) = x - softplus(x)
+    return (F.softplus(logits) - target * logits).mean()
+
+
 @dataclass(frozen=True, kw_only=True)
-class Hinge(Spec):
+class Minimax(ObjectiveSpec):
+    """The zero-sum game as written (Goodfellow 2014, eq. 1): G minimises log(1 - D(G(z))).
+
+    Its slope vanishes where D is sure of the fakes: kept to show it, not to use it.
+    """
+
+    kind: Literal["minimax"] = "minimax"
+    smooths: ClassVar[bool] = True
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor, real_label: float = 1.0) -> Tensor:
+        return _cross_entropy(real, real_label) + _cross_entropy(fake, 0.0)
+
+    def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return -_cross_entropy(fake, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonSaturating(ObjectiveSpec):
+    """Binary cross-entropy, G against the label "real" (Goodfellow 2014, section 3: maximise log D(G(z)))."""
+
+    kind: Literal["non-saturating"] = "non-saturating"
+    smooths: ClassVar[bool] = True
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor, real_label: float = 1.0) -> Tensor:
+        return _cross_entropy(real, real_label) + _cross_entropy(fake, 0.0)
+
+    def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return _cross_entropy(fake, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeastSquares(ObjectiveSpec):
+    """Squares instead of logarithms, real 1 and fake 0 (Mao 2017, eq. 9): fakes far on the right side still learn."""
+
+    kind: Literal["least-squares"] = "least-squares"
+    smooths: ClassVar[bool] = True
+    boundary: ClassVar[float | None] = 0.5
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor, real_label: float = 1.0) -> Tensor:
+        return 0.5 * (real - real_label).square().mean() + 0.5 * fake.square().mean()
+
+    def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return 0.5 * (fake - 1).square().mean()
+
+
+class _Critic(ObjectiveSpec):
+    """The difference of mean scores: an estimate of the Wasserstein-1 distance, if the critic is 1-Lipschitz."""
+
+    boundary: ClassVar[float | None] = None
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.mean() - real.mean()
+
+    def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return -fake.mean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wasserstein(_Critic):
+    """WGAN (Arjovsky 2017, algorithm 1): the critic's weights are clipped, so that it is Lipschitz by some constant."""
+
+    kind: Literal["wasserstein"] = "wasserstein"
+    clip: Annotated[float, Gt(0)] = 0.01  # type: ignore[misc]  # a setting here, absent elsewhere
+
+
+@dataclass(frozen=True, kw_only=True)
+class WassersteinGP(_Critic):
+    """WGAN-GP (Gulrajani 2017, eq. 3): a penalty holds the critic's slope near 1 between real and fake images."""
+
+    kind: Literal["wasserstein-gp"] = "wasserstein-gp"
+    penalty: Annotated[float, Gt(0)] = 10.0
+
+    def built_in(self) -> tuple[Regulariser, ...]:
+        return (OneCentred(weight=self.penalty),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hinge(ObjectiveSpec):
     """Hinge objective (Lim and Ye 2017; Miyato 2018, eq. 16-17): D stops pushing where a logit is beyond its margin."""
 
     kind: Literal["hinge"] = "hinge"
-    pairs: ClassVar[bool] = False  # the generator's loss needs the real logits too
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         from torch.nn import functional as F
@@ -33,29 +139,19 @@ class Hinge(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NonSaturating(Spec):
-    """Binary cross-entropy, G against the label "real" (Goodfellow 2014, section 3: maximise log D(G(z)))."""
+class Relativistic(ObjectiveSpec):
+    """Relativistic pairing (Jolicoeur-Martineau 2018) with R1 and R2 (R3GAN: Huang 2024, eq. 2 and section 2.3).
 
-    kind: Literal["non-saturating"] = "non-saturating"
-    pairs: ClassVar[bool] = False
-
-    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        from torch.nn import functional as F
-
-        return F.softplus(-real).mean() + F.softplus(fake).mean()
-
-    def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        from torch.nn import functional as F
-
-        return F.softplus(-fake).mean()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Relativistic(Spec):
-    """Relativistic pairing (Jolicoeur-Martineau 2018): each fake is judged against a real image of its class."""
+    Each fake is judged against a real image of its class. ``gamma`` 0: the pairing alone.
+    """
 
     kind: Literal["relativistic"] = "relativistic"
+    gamma: Annotated[float, Ge(0)] = 0.05
     pairs: ClassVar[bool] = True
+    boundary: ClassVar[float | None] = None
+
+    def built_in(self) -> tuple[Regulariser, ...]:
+        return (R1(gamma=self.gamma), R2(gamma=self.gamma)) if self.gamma else ()
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         from torch.nn import functional as F
@@ -68,4 +164,7 @@ class Relativistic(Spec):
         return F.softplus(real - fake).mean()
 
 
-Objective = Annotated[Hinge | NonSaturating | Relativistic, Field(discriminator="kind")]
+Objective = Annotated[
+    Minimax | NonSaturating | LeastSquares | Wasserstein | WassersteinGP | Hinge | Relativistic,
+    Field(discriminator="kind"),
+]

@@ -2,32 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
-from ganaug.gan.augment import DiffAugment
+from ganaug.gan.architectures import Architecture, Compact, Conditioning
+from ganaug.gan.augment import Ada, DiffAugment
 from ganaug.gan.objectives import Hinge, Objective
+from ganaug.gan.regularisers import Regulariser, SpectralNorm
 from ganaug.settings import Spec
 
 
 @dataclass(frozen=True)
-class GanSpec(Spec):
-    """Settings of the networks and of their training. Defaults: measured on tuning draws of the digits."""
+class Ramp(Spec):
+    """From unconditional to conditional (Transitional-cGAN, Shahbazi 2022), as shares of the steps."""
 
-    steps: Annotated[int, Ge(1)] = 2000
+    begin: Annotated[float, Ge(0), Lt(1)] = 0.2  # until here, labels say nothing
+    end: Annotated[float, Gt(0), Le(1)] = 0.5  # from here on, all that they say
+
+    def __post_init__(self) -> None:
+        if self.end < self.begin:
+            raise ValueError("an end that is not before the begin")
+
+    def strength(self, done: float) -> float:
+        """0 to 1, when ``done`` of the steps (0 to 1) are over."""
+        if done >= self.end:
+            return 1.0
+        return max(0.0, (done - self.begin) / (self.end - self.begin))
+
+
+@dataclass(frozen=True)
+class GanSpec(Spec):
+    """Settings of the networks and of their training. Defaults: measured on tuning draws (the preset ``default``)."""
+
+    preset: str = "default"  # where the values that params.yaml leaves out come from (see presets.py)
+    architecture: Architecture = field(default_factory=Compact)
+    conditioning: Conditioning = "projection"
+    objective: Objective = field(default_factory=Hinge)
+    regularisers: tuple[Regulariser, ...] = (SpectralNorm(),)
+    steps: Annotated[int, Ge(1)] = 2000  # of the generator
+    discriminator_steps: Annotated[int, Ge(1)] = 1  # for each of them
     batch_size: Annotated[int, Ge(2)] = 64  # real images a step, and as many fakes
     z_dim: Annotated[int, Ge(1)] = 64
     generator_width: Annotated[int, Ge(1)] = 32  # channels at the full image size
     discriminator_width: Annotated[int, Ge(1)] = 32
-    objective: Objective = field(default_factory=Hinge)
     augment: DiffAugment = field(default_factory=DiffAugment)  # what D sees, of real and of fake
+    ada: Ada | None = None  # augment with a probability that follows D's overfitting; left out: always
     vary: DiffAugment = field(default_factory=lambda: DiffAugment(shift=0.0))  # real images only: G learns it
+    ramp: Ramp | None = None  # left out: conditional from the first step
+    optimizer: Literal["adam", "rmsprop"] = "adam"
     generator_lr: Annotated[float, Gt(0)] = 3e-4
     discriminator_lr: Annotated[float, Gt(0)] = 6e-4
-    beta1: Annotated[float, Ge(0), Lt(1)] = 0.0
-    beta2: Annotated[float, Ge(0), Lt(1)] = 0.99
-    rate: Literal["cosine", "constant"] = "constant"
-    ema_half_life_images: Annotated[float, Gt(0)] = 20_000.0
+    beta1: Annotated[float, Ge(0), Lt(1)] = 0.0  # of Adam
+    beta2: Annotated[float, Ge(0), Lt(1)] = 0.99  # of Adam; RMSprop's decay
+    rate: Literal["cosine", "linear", "constant"] = "constant"
+    ema_half_life_images: Annotated[float, Ge(0)] = 20_000.0  # of the averaged weights; 0: the last weights as they are
     precision: Literal["auto", "float32"] = "auto"  # auto: bfloat16 where the device computes it natively
+    init_from: Path | None = None  # a generator or checkpoint of ganaug to start from
+    held_out: Annotated[float, Ge(0), Le(0.5)] = 0.0  # of each class of the train part: kept from the GAN, to judge it
+    select: Literal["last", "gan-train"] = "last"  # the checkpoint that is kept; gan-train: see select.py
+    save_seconds: Annotated[float, Gt(0)] = 30.0  # between two saved states of a training
+
+    def lasting(self) -> GanSpec:
+        """What results depend on: without the settings that only say how a run keeps its state."""
+        return replace(self, save_seconds=30.0)

@@ -1,27 +1,35 @@
-"""The training loop: images of the train part in, a generator with averaged weights and a history out."""
+"""Training a GAN from first step to last: history, snapshots, the checkpoint that is kept, and resuming."""
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from ganaug import device as devices
-from ganaug import seeds
 from ganaug.errors import UserError
-from ganaug.gan.networks import Discriminator, Generator
+from ganaug.gan import health
+from ganaug.gan.nets.parts import Generator
+from ganaug.gan.resume import Keeper
 from ganaug.gan.spec import GanSpec
-from ganaug.pixels import to_float, to_pixels
+from ganaug.gan.training import MEASURES, Training
+from ganaug.gan.transfer import Start
+from ganaug.pixels import to_pixels
 
-HISTORY = ("step", "d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_logit_real", "d_logit_fake")
+# A row of history.csv: None where there is nothing to measure it with.
+HISTORY = ("step", *MEASURES, "d_gap_held_out", "d_gap_fake", "diversity", "augment_probability")
+_CANDIDATES = 6  # checkpoints that gan.select compares, over the last half of the steps
+_DIVERSITY_IMAGES = 160  # of all classes together, a row
+
+Row = dict[str, float | None]
+Judge = Callable[[Generator], float]  # a generator in evaluation mode -> higher is better
+Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images (N, H, W, C), labels (N,)
 
 
 @dataclass
@@ -29,14 +37,15 @@ class Trained:
     """``generator`` has the averaged weights, on the CPU, in evaluation mode. ``history``: a row per logged step."""
 
     generator: Generator
-    history: list[dict[str, float]] = field(default_factory=list)
+    checkpoint: dict[str, torch.Tensor]  # all three networks, to start another training from
+    history: list[Row] = field(default_factory=list)
     speed: list[tuple[int, float]] = field(default_factory=list)  # (step, images of the train part per second)
     progress: list[NDArray[np.uint8]] = field(default_factory=list)  # the same latents as training goes on
-
-
-def build_generator(spec: GanSpec, classes: int, image_shape: tuple[int, int, int]) -> Generator:
-    """``image_shape`` is (channels, height, width), square."""
-    return Generator(spec.z_dim, classes, image_shape[0], image_shape[1], spec.generator_width)
+    scores: list[tuple[int, float]] = field(default_factory=list)  # (step, the judge's score) of each candidate
+    step: int = 0  # of the weights that were kept
+    diverged_at: int | None = None  # the step by which losses or weights were no longer finite
+    seconds: float = 0.0  # of training, over all runs that it took
+    real_spread: torch.Tensor = field(default_factory=lambda: torch.empty(0))  # as health.py has it
 
 
 def train_gan(
@@ -46,175 +55,161 @@ def train_gan(
     spec: GanSpec,
     seed: int,
     device: torch.device,
-    on_log: Callable[[int, dict[str, float]], None] = lambda step, row: None,
+    on_log: Callable[[int, Row], None] = lambda step, row: None,
     snapshots: int = 5,
     log_rows: int = 50,
+    held_out: Part | None = None,
+    judge: Judge | None = None,
+    start: Start | None = None,
+    keeper: Keeper | None = None,
 ) -> Trained:
-    """Train on ``images`` (N, H, W, C) with ``labels`` (N,) in 0..classes-1. The same arguments give the same bytes."""
-    training = Training(images, labels, classes, spec, seed, device)
-    out = Trained(training.average)
+    """Train on ``images`` (N, H, W, C) with ``labels`` (N,) in 0..classes-1. The same arguments give the same bytes.
+
+    ``held_out``: real images that only measure how far D overfits. ``judge`` compares checkpoints where ``spec.select``
+    asks for it. ``start``: the weights to begin with. ``keeper`` saves the state now and then, and brings it back.
+    """
+    run = _Run(Training(images, labels, classes, spec, seed, device), held_out, judge)
+    if start is not None:
+        start.give(run.training)
     log_every, snapshot_every = max(1, spec.steps // log_rows), max(1, spec.steps // snapshots)
-    since, logged = time.perf_counter(), 0
-    for step in range(1, spec.steps + 1):
-        training.step(step)
-        if step % log_every == 0 or step == spec.steps:
-            row = {"step": float(step), **training.read_measures()}
-            if not all(math.isfinite(value) for value in row.values()):
-                raise UserError(
-                    f"gan: losses must stay finite, got {row['d_loss']} and {row['g_loss']} by step {step}; lower "
-                    "gan.generator_lr and gan.discriminator_lr"
-                )
-            out.history.append(row)
-            now = time.perf_counter()
-            out.speed.append((step, spec.batch_size * (step - logged) / max(now - since, 1e-9)))
-            since, logged = now, step
-            on_log(step, row)
-        if step % snapshot_every == 0:
-            out.progress.append(training.snapshot())
-    training.settle_statistics(training.average)
-    out.generator = devices.place(training.average, torch.device("cpu")).eval()
-    return out
+    candidates = _candidates(spec) if spec.select == "gan-train" and judge else set()
+    run.step = run.go_on_from(keeper.load()) if keeper else 0
+    while run.step < spec.steps and run.out.diverged_at is None:
+        run.step += 1
+        run.training.step(run.step)
+        if run.step % log_every == 0 or run.step == spec.steps:
+            row = run.look()
+            if run.is_sound(row):
+                on_log(run.step, run.log(row))
+            else:
+                run.return_to_good()
+        if run.out.diverged_at is None:
+            if run.step % snapshot_every == 0:
+                run.out.progress.append(run.training.snapshot())
+            if run.step in candidates:
+                run.compare()
+        if keeper:
+            keeper.keep(run.step, run.state)
+    return run.finish()
 
 
-@dataclass
-class _Batch:
-    real: Tensor  # (N, C, H, W) in [-1, 1]
-    labels: Tensor  # (N,), of the real images and of the fakes beside them
-    latents: Tensor  # (N, z_dim)
+def _candidates(spec: GanSpec) -> set[int]:
+    """Steps from the half to the end, evenly."""
+    shares = [0.5 + 0.5 * number / (_CANDIDATES - 1) for number in range(_CANDIDATES)]
+    return {max(1, round(spec.steps * share)) for share in shares}
 
 
-class Training:
-    """The state of a training, and its steps."""
+class _Run:
+    """A training and all that is gathered on its way."""
 
-    def __init__(
-        self,
-        images: NDArray[np.uint8],
-        labels: NDArray[np.int64],
-        classes: int,
-        spec: GanSpec,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        self.spec, self.device, self.classes = spec, device, classes
-        pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-        self.images = pixels.to(device, memory_format=torch.channels_last)  # uint8: a quarter of the memory
-        self.labels = torch.from_numpy(labels.astype(np.int64)).to(device)
-        shape = (images.shape[3], images.shape[1], images.shape[2])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seeds.derive(seed, "weights"))
-            generator = build_generator(spec, classes, shape)
-            discriminator = Discriminator(classes, shape[0], shape[1], spec.discriminator_width)
-        self.generator = devices.place(generator, device).train()
-        self.discriminator = devices.place(discriminator, device).train()
-        self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        self.rng = torch.Generator(device).manual_seed(seeds.derive(seed, "training"))
-        betas = (spec.beta1, spec.beta2)
-        self.adam_g = torch.optim.Adam(self.generator.parameters(), spec.generator_lr, betas, fused=True)
-        self.adam_d = torch.optim.Adam(self.discriminator.parameters(), spec.discriminator_lr, betas, fused=True)
-        self.measures = torch.zeros(6, device=device)
-        self.measured = 0
-        self.fixed_latents = torch.randn(
-            (classes, spec.z_dim), generator=torch.Generator().manual_seed(seeds.derive(seed, "snapshot"))
-        ).to(device)
+    def __init__(self, training: Training, held_out: Part | None, judge: Judge | None) -> None:
+        self.training, self.judge = training, judge
+        self.held_out = training.on_device(*held_out) if held_out is not None and len(held_out[0]) else None
+        self.spread = health.real_spread(training)
+        self.step = 0
+        self.good: dict[str, Any] | None = None  # the training's state at the last row that was finite
+        self.best: dict[str, Any] | None = None  # the averaged weights of the best candidate
+        self.out = Trained(training.average, {}, real_spread=self.spread)
+        self.since, self.since_step = time.perf_counter(), 0
 
-    def step(self, number: int) -> None:
-        """Step ``number`` of 1..steps. One batch of fakes serves both networks; nothing here waits for the device."""
-        self.set_rate(number)
-        batch = self.draw()
-        fake = self.generate(batch)
-        self.step_discriminator(batch, fake)
-        self.step_generator(batch, fake)
-        self.update_average(number)
+    def look(self) -> Row:
+        """The history's row of this step."""
+        training = self.training
+        row: Row = {"step": float(self.step), **training.read_measures()}
+        gaps = training.gaps(self.held_out, self.step) if self.held_out is not None else (None, None)
+        row["d_gap_held_out"], row["d_gap_fake"] = gaps
+        per_class = max(2, _DIVERSITY_IMAGES // training.classes)
+        row["diversity"] = health.diversity(training.sample(per_class, "diversity", self.step), self.spread)
+        row["augment_probability"] = float(training.probability) if training.spec.ada else None
+        return row
 
-    def autocast(self) -> torch.autocast:
-        return devices.autocast(self.device, enabled=self.spec.precision == "auto")
+    def is_sound(self, row: Row) -> bool:
+        return all(value is None or math.isfinite(value) for value in row.values()) and self.training.is_finite()
 
-    def set_rate(self, step: int) -> None:
-        """Learning rates of this step, 1..steps: constant, or half a cosine from the full rate down to zero."""
-        done = (step - 1) / self.spec.steps
-        factor = 0.5 * (1 + math.cos(math.pi * done)) if self.spec.rate == "cosine" else 1.0
-        self.adam_g.param_groups[0]["lr"] = self.spec.generator_lr * factor
-        self.adam_d.param_groups[0]["lr"] = self.spec.discriminator_lr * factor
+    def log(self, row: Row) -> Row:
+        out, spec = self.out, self.training.spec
+        out.history.append(row)
+        now = time.perf_counter()
+        images = spec.batch_size * spec.discriminator_steps * (self.step - self.since_step)
+        out.speed.append((self.step, images / max(now - self.since, 1e-9)))
+        out.seconds += now - self.since
+        self.since, self.since_step = now, self.step
+        self.good = {"step": self.step, "training": self.training.state()}
+        return row
 
-    def draw(self) -> _Batch:
-        size = self.spec.batch_size
-        rows = torch.randint(len(self.images), (size,), generator=self.rng, device=self.device)
-        latents = torch.randn((size, self.spec.z_dim), generator=self.rng, device=self.device)
-        return _Batch(self.spec.vary(to_float(self.images[rows]), self.rng), self.labels[rows], latents)
+    def return_to_good(self) -> None:
+        """Losses or weights are no longer numbers: the training ends with the last state that was sound."""
+        if self.good is None:
+            raise UserError(
+                f"gan: losses and weights must stay finite, but were not by step {self.step}; lower gan.generator_lr "
+                "and gan.discriminator_lr"
+            )
+        self.out.diverged_at, self.step = self.step, self.good["step"]
+        self.training.set_state(self.good["training"])
 
-    def generate(self, batch: _Batch) -> Tensor:
-        with self.autocast():
-            return cast(Tensor, self.generator(batch.latents, batch.labels)).float()
+    def compare(self) -> None:
+        assert self.judge is not None
+        score = self.judge(self._settled())
+        if not self.out.scores or score > max(one for _, one in self.out.scores):
+            self.best = self.training.state()["average"]
+            self.out.step = self.step
+        self.out.scores.append((self.step, score))
 
-    def step_discriminator(self, batch: _Batch, fake: Tensor) -> None:
-        both = torch.cat([batch.real, fake.detach()])
-        with self.autocast():
-            logits = self.discriminator(self.spec.augment(both, self.rng), batch.labels.repeat(2)).float()
-        real_logits, fake_logits = logits.chunk(2)
-        loss = self.spec.objective.discriminator_loss(real_logits, fake_logits)
-        self.adam_d.zero_grad()
-        loss.backward()
-        self.adam_d.step()
-        real_logits, fake_logits = real_logits.detach(), fake_logits.detach()
-        right = [(real_logits > 0).float().mean(), (fake_logits <= 0).float().mean()]
-        self.measures += torch.stack(
-            [loss.detach(), loss.new_zeros(()), *right, real_logits.mean(), fake_logits.mean()]
-        )
+    def finish(self) -> Trained:
+        training, out = self.training, self.out
+        nets = {"generator": training.generator, "discriminator": training.discriminator, "average": training.average}
+        out.checkpoint = {
+            f"{net}.{name}": tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for net, module in nets.items()
+            for name, tensor in module.state_dict().items()
+        }
+        if self.best is not None:
+            training.average.load_state_dict(self.best)
+        else:
+            out.step = self.step
+        out.generator = self._settled()
+        return out
 
-    def step_generator(self, batch: _Batch, fake: Tensor) -> None:
-        """The discriminator that judges the fakes here has just learned from them."""
-        self.discriminator.requires_grad_(False)
-        with self.autocast():
-            fake_logits = self.discriminator(self.spec.augment(fake, self.rng), batch.labels).float()
-            real_logits = self._real_logits(batch)
-        loss = self.spec.objective.generator_loss(real_logits, fake_logits)
-        self.adam_g.zero_grad()
-        loss.backward()
-        self.adam_g.step()
-        self.discriminator.requires_grad_(True)
-        self.measures[1] += loss.detach()
-        self.measured += 1
+    def _settled(self) -> Generator:
+        return devices.place(self.training.settled_average(), torch.device("cpu"))
 
-    def _real_logits(self, batch: _Batch) -> Tensor:
-        if not self.spec.objective.pairs:
-            return batch.latents.new_zeros(())
-        with torch.no_grad():
-            return cast(Tensor, self.discriminator(self.spec.augment(batch.real, self.rng), batch.labels)).float()
+    def state(self) -> dict[str, Any]:
+        """For the keeper: tensors and plain values."""
+        out = self.out
+        return {
+            "step": self.step,
+            "training": self.training.state(),
+            "good": self.good,
+            "best": self.best,
+            "history": out.history,
+            "speed": [list(pair) for pair in out.speed],
+            "progress": [torch.from_numpy(image) for image in out.progress],
+            "scores": [list(pair) for pair in out.scores],
+            "best_step": out.step,
+            "diverged_at": out.diverged_at,
+            "seconds": out.seconds + time.perf_counter() - self.since,
+        }
 
-    def update_average(self, step: int) -> None:
-        """Exponential moving average of G's weights; its half-life grows with the images seen (Karras 2020)."""
-        seen = step * self.spec.batch_size
-        half_life = min(self.spec.ema_half_life_images, 0.05 * seen)
-        weight = 1 - 0.5 ** (self.spec.batch_size / half_life)
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), weight)
+    def go_on_from(self, state: dict[str, Any] | None) -> int:
+        """The step that the state was saved at; 0 without one."""
+        if state is None:
+            return 0
+        self.training.set_state(state["training"])
+        self.good, self.best, out = state["good"], state["best"], self.out
+        out.history, out.step, out.diverged_at = state["history"], state["best_step"], state["diverged_at"]
+        out.speed = [(step, rate) for step, rate in state["speed"]]
+        out.scores = [(step, score) for step, score in state["scores"]]
+        out.progress = [image.numpy() for image in state["progress"]]
+        out.seconds = state["seconds"]
+        self.since, self.since_step = time.perf_counter(), state["step"]
+        return int(state["step"])
 
-    def read_measures(self) -> dict[str, float]:
-        """Means since the last call. The only place where the loop waits for the device."""
-        means = (self.measures / self.measured).tolist()
-        self.measures.zero_()
-        self.measured = 0
-        return dict(zip(HISTORY[1:], means, strict=True))
 
-    @torch.no_grad()
-    def settle_statistics(self, generator: Generator, batches: int = 20, size: int = 256) -> None:
-        """Batch-normalisation statistics of the averaged weights (which never saw a batch of their own), measured."""
-        rng = torch.Generator(self.device).manual_seed(seeds.derive(0, "statistics"))
-        norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain mean over all batches
-        generator.train()
-        for _ in range(batches):
-            rows = torch.randint(len(self.labels), (size,), generator=rng, device=self.device)
-            latents = torch.randn((size, self.spec.z_dim), generator=rng, device=self.device)
-            generator(latents, self.labels[rows])
-        generator.eval()
-
-    @torch.no_grad()
-    def snapshot(self) -> NDArray[np.uint8]:
-        """One image a class, (classes, H, W, C), of the same latents at every call."""
-        labels = torch.arange(self.classes, device=self.device)
-        now = copy.deepcopy(self.average)
-        self.settle_statistics(now, batches=4)
-        return to_pixels(now(self.fixed_latents, labels))
+def pictures(generator: Generator, classes: int, per_class: int, seed: int) -> NDArray[np.uint8]:
+    """Images of every class of a finished generator, (classes, per_class, H, W, C), on the CPU."""
+    labels = torch.arange(classes).repeat_interleave(per_class)
+    latents = torch.randn((len(labels), generator.z_dim), generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        made = [to_pixels(generator(z, y)) for z, y in zip(latents.split(256), labels.split(256), strict=True)]
+    joined = np.concatenate(made)
+    return joined.reshape(classes, per_class, *joined.shape[1:])

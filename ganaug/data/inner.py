@@ -1,0 +1,39 @@
+"""An inner fold: images of a train part that are held out of a training, to judge it by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ganaug import seeds
+from ganaug.data.prepared import Prepared
+from ganaug.data.splits import Items
+
+
+def inner_fold(prepared: Prepared, rows: Sequence[int], share: float, seed: int) -> tuple[list[int], list[int]]:
+    """(rows kept, rows held out), sorted: about ``share`` of each class is held out, and one image where it has two.
+
+    What must stay together (a group, equal pixels) does; a class never loses its last image.
+    """
+    if not share:
+        return sorted(rows), []
+    index = np.asarray(sorted(rows), np.int64)
+    labels = prepared.labels[index]
+    bound = Items(
+        labels,
+        [prepared.pixels[row] for row in index],
+        np.zeros(len(index), bool),
+        prepared.classes,
+        [prepared.groups[row] for row in index] if prepared.groups else None,
+    ).bound()
+    counts = np.bincount(labels, minlength=len(prepared.classes))
+    wanted = np.where(counts > 1, np.maximum(1, np.round(share * counts)), 0)
+    held = np.zeros_like(counts)
+    out = np.zeros(len(index), bool)
+    for unit in seeds.numpy_rng(seed, "inner fold").permutation(np.unique(bound)):
+        of_unit = np.bincount(labels[bound == unit], minlength=len(counts))
+        if ((held + of_unit <= wanted) | (of_unit == 0)).all():
+            held += of_unit
+            out |= bound == unit
+    return index[~out].tolist(), index[out].tolist()

@@ -1,0 +1,27 @@
+"""The two networks of a GAN, from its settings and the shape of the images."""
+
+from __future__ import annotations
+
+from ganaug.gan.nets.parts import Discriminator, Generator, normalise_spectrally
+from ganaug.gan.regularisers import MinibatchDiscrimination, SpectralNorm
+from ganaug.gan.spec import GanSpec
+
+Shape = tuple[int, int, int]  # (channels, height, width), square
+
+
+def build_generator(spec: GanSpec, classes: int, image_shape: Shape) -> Generator:
+    channels, size, _ = image_shape
+    return spec.architecture.generator(spec.z_dim, classes, channels, size, spec.generator_width, spec.conditioning)
+
+
+def build_discriminator(spec: GanSpec, classes: int, image_shape: Shape) -> Discriminator:
+    channels, size, _ = image_shape
+    label_inputs = classes if spec.conditioning == "concat" else 0
+    body = spec.architecture.body(channels, label_inputs, size, spec.discriminator_width)
+    nearness = next(
+        ((one.kernels, one.dims) for one in spec.regularisers if isinstance(one, MinibatchDiscrimination)), None
+    )
+    discriminator = Discriminator(body, classes, spec.conditioning, nearness)
+    if any(isinstance(one, SpectralNorm) for one in spec.regularisers):
+        normalise_spectrally(discriminator)
+    return discriminator

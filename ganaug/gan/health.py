@@ -1,0 +1,247 @@
+"""How a training is doing: is the generator varied, does it copy, has one network won; and what to do about it.
+
+Distances are Euclidean, between pixels in [-1, 1]. Few images are all that there is: the figures are for alarms, not
+for comparing generators.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ganaug import seeds
+from ganaug.pixels import to_float
+
+if TYPE_CHECKING:
+    from ganaug.gan.training import Training
+
+Row = Mapping[str, float | None]
+
+_LAST = 0.2  # of the history's rows: what the training ended with
+_WON = 0.95  # D's accuracy, on real and on fake images, from which it has won
+_FOOLED = 0.05  # ... and below which G has
+_COLLAPSED, _COLLAPSED_BINS = 0.4, 0.5
+_COPIES = 0.1
+_OVERFITTING = 0.7
+_GROWN = 5.0  # times its size at the middle of the training: a gradient that explodes
+_REPEATS = 8  # of the train images, each varied anew, for their spread
+
+
+@dataclass(frozen=True)
+class Alarm:
+    kind: str
+    says: str
+    mend: str
+
+
+def real_spread(training: Training) -> Tensor:
+    """Variance within each class, summed over pixels, of the train images as the generator is shown them; (classes,).
+
+    NaN for a class of one image, whose spread is unknown.
+    """
+    rng = torch.Generator(training.device).manual_seed(seeds.derive(training.seed, "spread"))
+    spreads = []
+    for label in range(training.classes):
+        rows = (training.labels == label).nonzero().flatten()
+        if len(rows) < 2:
+            spreads.append(math.nan)
+            continue
+        images = to_float(training.images[rows.repeat(_REPEATS)])
+        varied = training.spec.vary(images, rng).flatten(1).var(dim=0, correction=0).sum()
+        # Of n images only n - 1 are free; the repeats add nothing to that.
+        spreads.append(float(varied) * len(rows) / (len(rows) - 1))
+    return torch.tensor(spreads)
+
+
+def diversity(images: Tensor, spread: Tensor) -> float | None:
+    """Spread within a class, generated over real, as a ratio of distances: 1 is as varied, 0 is one image a class.
+
+    ``images`` (classes, n, C, H, W) and the real ``spread`` (classes,). None: no class has a known spread.
+    """
+    made = images.flatten(2).var(dim=1, correction=1).sum(dim=1).cpu()
+    known = (spread > 0) & spread.isfinite()
+    return math.sqrt(float(made[known].sum() / spread[known].sum())) if bool(known.any()) else None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the finished generator's images say. None where there are too few real images to tell."""
+
+    diversity: float | None  # as above, of the averaged weights
+    different_bins: float | None  # share of the bins of real images that generated ones fill in another proportion
+    bins: int
+    copies: float | None  # share of images nearer to a train image than 99 % of these are to one another
+    support: float | None  # of a class: how many different images the generator seems to have (birthday paradox)
+    train_per_class: float
+
+
+def measure(made: NDArray[np.uint8], real: NDArray[np.uint8], labels: NDArray[np.int64], spread: Tensor) -> Measured:
+    """``made`` (classes, n, H, W, C) beside the train images (N, H, W, C) with their ``labels`` (N,)."""
+    classes = len(made)
+    flat = _flat(made.reshape(-1, *made.shape[2:])).reshape(classes, made.shape[1], -1)
+    reals = [_flat(real[labels == label]) for label in range(classes)]
+    nearest_real = np.concatenate([_nearest_others(one) for one in reals if len(one) > 1] or [np.empty(0)])
+    near = float(np.quantile(nearest_real, 0.01)) if len(nearest_real) else None
+    differing, bins = _different_bins(flat.reshape(-1, flat.shape[2]), np.concatenate(reals))
+    images = torch.from_numpy(flat)[:, :, :, None, None]
+    return Measured(
+        diversity=diversity(images, spread),
+        different_bins=differing,
+        bins=bins,
+        copies=float(
+            np.mean([_nearest(one, other) < near for one, other in zip(flat, reals, strict=True) if len(other)])
+        )
+        if near is not None
+        else None,
+        support=_support(flat, near),
+        train_per_class=len(real) / classes,
+    )
+
+
+def _flat(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return images.reshape(len(images), -1).astype(np.float32) / 127.5 - 1
+
+
+def _nearest(images: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(cdist(images, others).min(axis=1))
+
+
+def _nearest_others(images: NDArray[np.float32]) -> NDArray[np.float64]:
+    from scipy.spatial.distance import pdist, squareform
+
+    distances = squareform(pdist(images))
+    np.fill_diagonal(distances, np.inf)
+    return np.asarray(distances.min(axis=1))
+
+
+def _different_bins(made: NDArray[np.float32], real: NDArray[np.float32]) -> tuple[float | None, int]:
+    """Number of statistically different bins (Richardson and Weiss 2018): real images clustered, then both counted.
+
+    A bin differs where the two proportions do by a two-sided z-test at 5 %. (Share of such bins, number of bins).
+    """
+    from sklearn.cluster import KMeans
+
+    bins = min(100, len(real) // 10)  # the test needs some images in each
+    if bins < 2:
+        return None, 0
+    means = KMeans(bins, n_init=1, random_state=0).fit(real)
+    p, q = (np.bincount(means.predict(some), minlength=bins) / len(some) for some in (real, made))
+    joint = (p * len(real) + q * len(made)) / (len(real) + len(made))
+    error = np.sqrt(joint * (1 - joint) * (1 / len(real) + 1 / len(made)))
+    return float((np.abs(p - q) > 1.96 * error).mean()), bins
+
+
+def _support(made: NDArray[np.float32], near: float | None) -> float | None:
+    """From the pairs of one class that are the same to the eye: n draws of s images give n(n-1)/2s (Arora 2018).
+
+    The same to the eye: nearer than half of what hardly any two train images are. Without such a pair: n squared.
+    """
+    from scipy.spatial.distance import pdist
+
+    if near is None:
+        return None
+    count = made.shape[1]
+    pairs = np.mean([(pdist(one) < near / 2).sum() for one in made])
+    return float(count * (count - 1) / 2 / pairs) if pairs > 0 else float(count**2)
+
+
+def alarms(history: Sequence[Row], measured: Measured | None, diverged_at: int | None) -> list[Alarm]:
+    """What is wrong, in plain words, each with what to do. ``measured`` None: of a generator that was not looked at."""
+    last = history[-max(1, round(len(history) * _LAST)) :] if history else []
+    found: list[Alarm] = []
+    if diverged_at is not None:
+        kept = int(history[-1]["step"] or 0) if history else 0
+        found.append(
+            Alarm(
+                "diverged",
+                f"losses or weights were no longer finite by step {diverged_at}; the weights of step {kept} were kept",
+                "lower gan.generator_lr and gan.discriminator_lr",
+            )
+        )
+    real, fake = _mean(last, "d_accuracy_real"), _mean(last, "d_accuracy_fake")
+    if real is not None and fake is not None and min(real, fake) >= _WON:
+        found.append(
+            Alarm(
+                "discriminator has won",
+                f"it tells {real:.0%} of real and {fake:.0%} of generated images right, so the generator learns little",
+                "augment what it sees more (gan.augment, gan.ada), lower gan.discriminator_lr, or add a regulariser",
+            )
+        )
+    if real is not None and fake is not None and max(real, fake) <= _FOOLED:
+        found.append(
+            Alarm(
+                "generator has won",
+                f"the discriminator tells only {real:.0%} of real and {fake:.0%} of generated images right",
+                "raise gan.discriminator_lr, gan.discriminator_width or gan.discriminator_steps",
+            )
+        )
+    held_out, generated = _mean(last, "d_gap_held_out"), _mean(last, "d_gap_fake")
+    overfitting = held_out / generated if held_out is not None and generated else 0.0
+    if generated is not None and generated > 0 and overfitting >= _OVERFITTING:
+        found.append(
+            Alarm(
+                "discriminator overfits",
+                f"real images that it never saw are {overfitting:.0%} of the way to generated ones in its eyes",
+                "augment what it sees more (gan.augment, gan.ada), or train for fewer steps",
+            )
+        )
+    if _explodes(history, last):
+        found.append(
+            Alarm("gradients grow", "the norm of a network's gradients rose and rose", "lower both rates, or add R1")
+        )
+    return found + (_seen(measured) if measured is not None else [])
+
+
+def _seen(measured: Measured) -> list[Alarm]:
+    found: list[Alarm] = []
+    reasons = []
+    if measured.diversity is not None and measured.diversity < _COLLAPSED:
+        reasons.append(f"images of a class differ {measured.diversity:.2f} times as much as real ones do")
+    if measured.different_bins is not None and measured.different_bins > _COLLAPSED_BINS:
+        reasons.append(
+            f"{measured.different_bins:.0%} of {measured.bins} kinds of real images come in another proportion"
+        )
+    if measured.support is not None and measured.support < measured.train_per_class:
+        reasons.append(f"it seems to have only {measured.support:.0f} different images a class")
+    if reasons:
+        found.append(
+            Alarm(
+                "mode collapse",
+                "; ".join(reasons),
+                "lower gan.generator_lr, add {kind: minibatch-discrimination} or another objective, or set gan.ramp",
+            )
+        )
+    if measured.copies is not None and measured.copies > _COPIES:
+        found.append(
+            Alarm(
+                "copies",
+                f"{measured.copies:.0%} of the images lie nearer to a training image than nearly any two of these do",
+                "train for fewer steps, augment more, or give it more images; do not take its images for private",
+            )
+        )
+    return found
+
+
+def _explodes(history: Sequence[Row], last: Sequence[Row]) -> bool:
+    middle = history[len(history) // 4 : len(history) // 2]
+    pairs = [(_mean(middle, name), _mean(last, name)) for name in ("d_gradient", "g_gradient")]
+    return any(before and now and now > _GROWN * before for before, now in pairs)
+
+
+def _mean(rows: Sequence[Row], name: str) -> float | None:
+    values = [value for row in rows if (value := row.get(name)) is not None]
+    return sum(values) / len(values) if values else None
+
+
+def as_json(measured: Measured, found: Sequence[Alarm]) -> dict[str, Any]:
+    rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(measured).items()}
+    return {**rounded, "alarms": [asdict(alarm) for alarm in found]}

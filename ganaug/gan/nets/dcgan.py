@@ -1,0 +1,75 @@
+"""DCGAN (Radford 2016) with its guidelines: strided convolutions, batch normalisation in both networks but for G's last
+and D's first layer, no hidden dense layers, ReLU in G, LeakyReLU in D, weights from N(0, 0.02)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganaug.gan.architectures import Conditioning
+from ganaug.gan.nets.parts import Body, Generator, Latent, Norm, sides, widths, with_label_maps
+
+_MOST = 8  # times the width: 64 at 32 pixels, 512 at 4
+
+
+def _published_weights(net: nn.Module) -> None:
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d) and module.affine:
+            nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+class DcganGenerator(Generator):
+    """The latent as a 1x1 map, enlarged by transposed convolutions: first to the seed map, then by 2 at each level."""
+
+    def __init__(
+        self, z_dim: int, classes: int, channels: int, image_size: int, width: int, conditioning: Conditioning
+    ) -> None:
+        super().__init__()
+        self.z_dim = z_dim
+        levels = sides(image_size)
+        maps = list(reversed(widths(width, len(levels), _MOST)))
+        self.latent = Latent(z_dim, classes, conditioning, table=False)
+        first = nn.ConvTranspose2d(self.latent.features, maps[0], levels[-1], bias=False)
+        others = [nn.ConvTranspose2d(ins, outs, 4, stride=2, padding=1, bias=False) for ins, outs in pairwise(maps)]
+        self.convolutions = nn.ModuleList([first, *others])
+        self.norms = nn.ModuleList(Norm(size, classes, conditioning) for size in maps)
+        self.to_image = nn.Conv2d(maps[-1], channels, 3, padding=1)
+        _published_weights(self)
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        maps = self.latent(latents, labels)[:, :, None, None]
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            maps = F.relu(norm(convolution(maps), labels))
+        return torch.tanh(self.to_image(maps))
+
+
+class DcganBody(Body):
+    """4x4 convolutions of stride 2 down to the smallest map. ``batch_norm`` as published; a gradient penalty needs it
+    off, since it speaks of single images."""
+
+    def __init__(self, channels: int, label_inputs: int, image_size: int, width: int, batch_norm: bool) -> None:
+        super().__init__()
+        levels = sides(image_size)
+        # An image of one level, such as 9x9, still gets a convolution; levels are not left without one.
+        maps = [channels + label_inputs, *widths(width, max(1, len(levels) - 1), _MOST)]
+        stride = 2 if len(levels) > 1 else 1
+        layers: list[nn.Module] = []
+        for position, (ins, outs) in enumerate(pairwise(maps)):
+            normed = batch_norm and position > 0
+            layers.append(nn.Conv2d(ins, outs, 4 if stride == 2 else 3, stride, padding=1, bias=not normed))
+            layers += [nn.BatchNorm2d(outs)] if normed else []
+            layers.append(nn.LeakyReLU(0.2))
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.features = maps[-1] * levels[-1] ** 2
+        self.mixes_batch = batch_norm and len(maps) > 2
+        _published_weights(self)
+
+    def forward(self, images: Tensor, label: Tensor | None) -> Tensor:
+        images = with_label_maps(images, label)
+        features: Tensor = self.layers(images)
+        return features

@@ -1,0 +1,97 @@
+"""Residual networks of SNGAN and of the projection discriminator (Miyato 2018, table 3; Miyato and Koyama 2018)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganaug.gan.architectures import Conditioning
+from ganaug.gan.nets.parts import Body, Generator, Latent, Norm, sides, with_label_maps
+
+
+def _kernel(ins: int, outs: int, size: int = 3) -> nn.Conv2d:
+    convolution = nn.Conv2d(ins, outs, size, padding=size // 2)
+    nn.init.xavier_uniform_(convolution.weight, gain=1.0 if size == 1 else 2**0.5)
+    return convolution
+
+
+class _Up(nn.Module):
+    """Norm, ReLU, upsampling, convolution, norm, ReLU, convolution; beside it upsampling and a 1x1 convolution."""
+
+    def __init__(self, width: int, classes: int, conditioning: Conditioning) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(Norm(width, classes, conditioning) for _ in range(2))
+        self.convolutions = nn.ModuleList(_kernel(width, width) for _ in range(2))
+        self.beside = _kernel(width, width, 1)
+
+    def forward(self, maps: Tensor, labels: Tensor) -> Tensor:
+        inner = F.interpolate(F.relu(self.norms[0](maps, labels)), scale_factor=2.0, mode="nearest")
+        inner = self.convolutions[1](F.relu(self.norms[1](self.convolutions[0](inner), labels)))
+        # A 1x1 convolution before the upsampling gives what it would give after it, at a quarter of the work.
+        return cast(Tensor, inner + F.interpolate(self.beside(maps), scale_factor=2.0, mode="nearest"))
+
+
+class ResnetGenerator(Generator):
+    """A dense layer to the seed map, a residual block at each level, norm, ReLU, convolution; one width throughout."""
+
+    def __init__(
+        self, z_dim: int, classes: int, channels: int, image_size: int, width: int, conditioning: Conditioning
+    ) -> None:
+        super().__init__()
+        self.z_dim, self.side, self.width = z_dim, sides(image_size)[-1], width
+        self.latent = Latent(z_dim, classes, conditioning, table=False)
+        self.seed_map = nn.Linear(self.latent.features, width * self.side**2)
+        nn.init.xavier_uniform_(self.seed_map.weight)
+        self.blocks = nn.ModuleList(_Up(width, classes, conditioning) for _ in sides(image_size)[1:])
+        self.norm = nn.BatchNorm2d(width)
+        self.to_image = _kernel(width, channels)
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        seed = self.seed_map(self.latent(latents, labels))
+        maps = seed.view(len(latents), self.side, self.side, -1).permute(0, 3, 1, 2)  # channels last
+        for block in self.blocks:
+            maps = block(maps, labels)
+        return torch.tanh(self.to_image(F.relu(self.norm(maps))))
+
+
+class _Block(nn.Module):
+    """Two convolutions beside a shortcut, then a mean over 2x2 where ``down``. The first block of a network has no ReLU
+    before its first convolution: it would cut the image at 0."""
+
+    def __init__(self, ins: int, outs: int, down: bool, first: bool = False) -> None:
+        super().__init__()
+        self.down, self.first = down, first
+        self.convolutions = nn.ModuleList([_kernel(ins, outs), _kernel(outs, outs)])
+        self.beside = _kernel(ins, outs, 1) if ins != outs or down else None
+
+    def forward(self, maps: Tensor) -> Tensor:
+        inner = self.convolutions[0](maps if self.first else F.relu(maps))
+        inner = self.convolutions[1](F.relu(inner))
+        shortcut = maps
+        if self.down:
+            inner, shortcut = F.avg_pool2d(inner, 2), F.avg_pool2d(maps, 2)
+        return cast(Tensor, inner + (self.beside(shortcut) if self.beside is not None else shortcut))
+
+
+class ResnetBody(Body):
+    """A block for each level, two more on the smallest map, ReLU and a sum over it."""
+
+    def __init__(self, channels: int, label_inputs: int, image_size: int, width: int) -> None:
+        super().__init__()
+        downs = [True for _ in sides(image_size)[1:]]
+        maps = [channels + label_inputs, *[width] * (len(downs) + 2)]
+        blocks = [
+            _Block(ins, outs, down, first=position == 0)
+            for position, ((ins, outs), down) in enumerate(zip(pairwise(maps), [*downs, False, False], strict=True))
+        ]
+        self.blocks = nn.Sequential(*blocks)
+        self.features = width
+
+    def forward(self, images: Tensor, label: Tensor | None) -> Tensor:
+        images = with_label_maps(images, label)
+        features: Tensor = F.relu(self.blocks(images)).sum(dim=(2, 3))
+        return features

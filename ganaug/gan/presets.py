@@ -1,0 +1,175 @@
+"""Presets: the published GANs by name. ``gan: {preset: wgan-gp}`` takes a preset's values; other keys change them.
+
+Values are the sources' own. Those published without labels take them by concatenation, which is how CGAN gave them to
+the original GAN. The widths are the published ones, and more than a CPU has time for: set ``generator_width`` and
+``discriminator_width`` lower there. None but ``default`` augments what the discriminator sees: they were published for
+sets of 50,000 images and more, and ``augment`` is there to be added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ganaug.errors import UserError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """``values`` as ``gan:`` in params.yaml would have them."""
+
+    source: str
+    line: str
+    values: dict[str, Any]
+
+
+_PLAIN = {  # what the publications have in common
+    "regularisers": [],
+    "conditioning": "concat",
+    "augment": {"shift": 0.0},
+    "optimizer": "adam",
+    "generator_lr": 2e-4,
+    "discriminator_lr": 2e-4,
+    "ema_half_life_images": 0,
+}
+_DCGAN = {
+    **_PLAIN,
+    "architecture": {"kind": "dcgan"},
+    "objective": {"kind": "non-saturating"},
+    "batch_size": 128,
+    "z_dim": 100,
+    "generator_width": 64,
+    "discriminator_width": 64,
+    "beta1": 0.5,
+    "beta2": 0.999,
+}
+_MLP = {
+    **_DCGAN,
+    "architecture": {"kind": "mlp"},
+    "batch_size": 100,
+    "generator_width": 1200,
+    "discriminator_width": 240,
+}
+
+PRESETS: dict[str, Preset] = {
+    "default": Preset("ganaug, measured on tuning draws", "compact networks, projection, hinge, DiffAugment", {}),
+    "gan": Preset(
+        "Goodfellow 2014, arXiv 1406.2661",
+        "the original: dense layers, maxout and dropout in D, non-saturating; labels by concatenation",
+        _MLP,
+    ),
+    "dcgan": Preset(
+        "Radford 2016, arXiv 1511.06434",
+        "strided convolutions and batch normalisation; labels by concatenation",
+        _DCGAN,
+    ),
+    "cgan": Preset(
+        "Mirza and Osindero 2014, arXiv 1411.1784",
+        "the original GAN with the label as an input of both networks, through a first layer of its own",
+        {**_MLP, "architecture": {"kind": "mlp", "label_share": 0.83}},
+    ),
+    "acgan": Preset(
+        "Odena 2017, arXiv 1610.09585",
+        "DCGAN whose discriminator also says the class",
+        {**_DCGAN, "conditioning": "auxiliary", "batch_size": 100},
+    ),
+    "wgan": Preset(
+        "Arjovsky 2017, arXiv 1701.07875",
+        "Wasserstein critic, weights clipped, five critic steps, RMSprop; labels by concatenation",
+        {
+            **_DCGAN,
+            "objective": {"kind": "wasserstein"},
+            "discriminator_steps": 5,
+            "batch_size": 64,
+            "optimizer": "rmsprop",
+            "generator_lr": 5e-5,
+            "discriminator_lr": 5e-5,
+            "beta2": 0.99,
+        },
+    ),
+    "wgan-gp": Preset(
+        "Gulrajani 2017, arXiv 1704.00028",
+        "Wasserstein critic with a gradient penalty, five critic steps, residual networks; labels by concatenation",
+        {
+            **_PLAIN,
+            "architecture": {"kind": "resnet"},
+            "objective": {"kind": "wasserstein-gp"},
+            "discriminator_steps": 5,
+            "batch_size": 64,
+            "z_dim": 128,
+            "generator_width": 128,
+            "discriminator_width": 128,
+            "generator_lr": 1e-4,
+            "discriminator_lr": 1e-4,
+            "beta1": 0.0,
+            "beta2": 0.9,
+            "rate": "linear",
+        },
+    ),
+    "lsgan": Preset(
+        "Mao 2017, arXiv 1611.04076",
+        "DCGAN with least squares in the place of cross-entropy; labels by concatenation",
+        {**_DCGAN, "objective": {"kind": "least-squares"}, "batch_size": 64},
+    ),
+    "sngan-projection": Preset(
+        "Miyato and Koyama 2018, arXiv 1802.05637",
+        "residual networks, spectral normalisation, hinge, class-conditional norms and projection, five D steps",
+        {
+            **_PLAIN,
+            "architecture": {"kind": "resnet"},
+            "objective": {"kind": "hinge"},
+            "regularisers": [{"kind": "spectral-norm"}],
+            "conditioning": "projection",
+            "discriminator_steps": 5,
+            "batch_size": 64,
+            "z_dim": 128,
+            "generator_width": 256,
+            "discriminator_width": 128,
+            "beta1": 0.0,
+            "beta2": 0.9,
+            "rate": "linear",
+        },
+    ),
+    "r3gan": Preset(
+        "Huang 2024, arXiv 2501.05441",
+        "relativistic pairing with R1 and R2, modern residual networks without normalisation",
+        {
+            **_PLAIN,
+            "architecture": {"kind": "r3gan"},
+            "objective": {"kind": "relativistic", "gamma": 0.05},
+            "conditioning": "projection",
+            "batch_size": 512,
+            "z_dim": 64,
+            "generator_width": 128,
+            "discriminator_width": 128,
+            "beta1": 0.0,
+            "beta2": 0.99,
+            "rate": "cosine",
+            "ema_half_life_images": 500_000,
+        },
+    ),
+}
+
+
+def expand(gan: Mapping[str, Any]) -> dict[str, Any]:
+    """``gan:`` of params.yaml with its preset's values where it says nothing itself."""
+    name = gan.get("preset", "default")
+    if not isinstance(name, str) or name not in PRESETS:
+        raise UserError(
+            f'gan.preset: must be one of {", ".join(PRESETS)}, got "{name}"; "ganaug presets" says what each is'
+        )
+    return _over(PRESETS[name].values, gan)
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """``above`` wins. Two groups are joined, unless they are of different kinds."""
+    joined = dict(below)
+    for key, value in above.items():
+        old = below.get(key)
+        groups = isinstance(old, Mapping) and isinstance(value, Mapping)
+        if groups and value.get("kind", old.get("kind")) == old.get("kind"):  # type: ignore[union-attr]
+            joined[key] = _over(old, value)  # type: ignore[arg-type]
+        else:
+            joined[key] = value
+    return joined

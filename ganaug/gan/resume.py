@@ -1,0 +1,112 @@
+"""The state of a training on disk: saved whole now and then, on SIGTERM, and when the run that asked for it is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from pickle import UnpicklingError
+from types import FrameType
+from typing import Any
+
+import torch
+
+from ganaug import store
+
+_VERSION = 1
+
+
+class Keeper:
+    """The state of one split's training, in one file.
+
+    ``about`` is what the state depends on, as a table of texts; ``title`` the split's name; ``parent`` the process that
+    this one works for, without which it stops (None: it works for nobody).
+    """
+
+    def __init__(self, path: Path, title: str, about: dict[str, str], every_seconds: float, parent: int | None) -> None:
+        self.path, self.title, self.about, self.every_seconds = path, title, about, every_seconds
+        self.parent = parent if parent != os.getpid() else None
+        self.saved = time.perf_counter()
+        self.asked_to_stop = False
+
+    def load(self) -> dict[str, Any] | None:
+        """The state to go on from, if there is one of the same settings, images and versions.
+
+        Others of this split are named and left where they are: they serve again when their settings come back.
+        """
+        state = _read(self.path) if self.path.is_file() else None
+        if self.path.is_file() and (state is None or state["about"] != self.about):
+            aside = self.path.with_suffix(".broken")
+            self.path.replace(aside)
+            self.say(f"set aside {aside}: it cannot be read")
+            state = None
+        for other in sorted(self.path.parent.glob(f"{self.title}-*.pt")):
+            if other != self.path:
+                self.say(f"set aside {other}: {self._difference(other)}")
+        if state is None:
+            return None
+        self.say(f"resuming {self.title} at step {state['state']['step']}")
+        return dict(state["state"])
+
+    def _difference(self, other: Path) -> str:
+        state = _read(other)
+        if state is None:
+            return "it cannot be read"
+        differing = [name for name in self.about if state["about"].get(name) != self.about[name]]
+        return f"a training of other {', '.join(differing)}, at step {state['state']['step']}"
+
+    def keep(self, step: int, state: Callable[[], dict[str, Any]]) -> None:
+        """Save if it is time to. Stops the process, its state saved, when it was asked to or nobody waits for it."""
+        orphaned = self.parent is not None and os.getppid() != self.parent
+        stop = self.asked_to_stop or orphaned
+        if not stop and time.perf_counter() - self.saved < self.every_seconds:
+            return
+        self.save(state())
+        if stop:
+            self.say(f"stopped {self.title} at step {step}; run it again to go on")
+            sys.stdout.flush()
+            if orphaned:
+                os._exit(143)  # there is no one to hand an exception to
+            raise SystemExit(143)
+
+    def save(self, state: dict[str, Any]) -> None:
+        with store.replacing(self.path) as part:
+            torch.save({"version": _VERSION, "about": self.about, "state": state}, part)
+        self.saved = time.perf_counter()
+
+    def remove(self) -> None:
+        """The training is finished."""
+        store.remove(self.path)
+
+    def say(self, line: str) -> None:
+        print(f"train: {line}" if not line.startswith("resuming") else line, flush=True)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Around a training: SIGTERM lets it save and stop."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            self.asked_to_stop = True
+
+        before = signal.signal(signal.SIGTERM, ask)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """No code of the file is run. None: it is not a state of this version."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, UnpicklingError, ValueError, KeyError):
+        return None
+    return saved if isinstance(saved, dict) and saved.get("version") == _VERSION else None

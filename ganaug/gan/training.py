@@ -1,0 +1,372 @@
+"""The state of a training and its steps: the algorithm itself. When to log, save and stop is train.py's."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganaug import device as devices
+from ganaug import seeds
+from ganaug.gan import combinations
+from ganaug.gan.build import build_discriminator, build_generator
+from ganaug.gan.nets.parts import Generator, set_label_strength
+from ganaug.gan.regularisers import Judged, LabelSmoothing, LeCam
+from ganaug.gan.spec import GanSpec
+from ganaug.pixels import to_float, to_pixels
+
+# Means over the steps since the last row of the history; losses and logits have no unit.
+MEASURES = (
+    "d_loss",
+    "g_loss",
+    "d_penalty",
+    "d_accuracy_real",  # the ideal is one half: D cannot tell
+    "d_accuracy_fake",
+    "d_logit_real",
+    "d_logit_fake",
+    "d_gradient",  # the norm of all gradients of D
+    "g_gradient",
+)
+_D_LOSS, _G_LOSS, _PENALTY, _RIGHT_REAL, _RIGHT_FAKE, _REAL, _FAKE, _D_GRADIENT, _G_GRADIENT = range(len(MEASURES))
+
+
+@dataclass
+class Batch:
+    real: Tensor  # (N, C, H, W) in [-1, 1]
+    labels: Tensor  # (N,), of the real images and of the fakes beside them
+    latents: Tensor  # (N, z_dim)
+
+
+class Training:
+    """``images`` (N, H, W, C) uint8 and ``labels`` (N,) in 0..classes-1 are all that it ever learns from."""
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        classes: int,
+        spec: GanSpec,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        combinations.check(spec)
+        self.spec, self.seed, self.device, self.classes = spec, seed, device, classes
+        self.images, self.labels = self.on_device(images, labels)
+        shape = (images.shape[3], images.shape[1], images.shape[2])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeds.derive(seed, "weights"))
+            generator = build_generator(spec, classes, shape)
+            discriminator = build_discriminator(spec, classes, shape)
+        self.generator = devices.place(generator, device).train()
+        self.discriminator = devices.place(discriminator, device).train()
+        self.has_dropout = any(isinstance(module, nn.Dropout) and module.p for module in self.discriminator.modules())
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.rng = torch.Generator(device).manual_seed(seeds.derive(seed, "training"))
+        self.optimizer_g = self._optimizer(self.generator, spec.generator_lr)
+        self.optimizer_d = self._optimizer(self.discriminator, spec.discriminator_lr)
+        self.regularisers = (*spec.objective.built_in(), *spec.regularisers)
+        self.has_slopes = any(one.slopes for one in self.regularisers)
+        smoothing = [one.real_label for one in spec.regularisers if isinstance(one, LabelSmoothing)]
+        self.loss_options = {"real_label": smoothing[0]} if smoothing else {}
+        self.lecam = next((one for one in spec.regularisers if isinstance(one, LeCam)), None)
+        # What a step leaves to the next, beside weights: on the device, so that nothing waits for it.
+        self.measures = torch.zeros(len(MEASURES), device=device)
+        self.measured = torch.zeros(2, device=device)  # steps of D, of G
+        self.logit_averages = torch.zeros(2, device=device)  # real, fake
+        self.probability = torch.zeros((), device=device)  # ADA's
+        self.signs = torch.zeros(2, device=device)  # their sum since ADA's last adjustment, and their number
+        self.fixed_latents = torch.randn(
+            (classes, spec.z_dim), generator=torch.Generator().manual_seed(seeds.derive(seed, "snapshot"))
+        ).to(device)
+
+    def on_device(self, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """uint8 images (N, C, H, W), a quarter of a float's memory, and labels; all 0 where labels play no part."""
+        pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+        known = np.zeros_like(labels) if self.spec.conditioning == "none" else labels
+        return (
+            pixels.to(self.device, memory_format=torch.channels_last),
+            torch.from_numpy(known.astype(np.int64)).to(self.device),
+        )
+
+    def _optimizer(self, net: nn.Module, rate: float) -> torch.optim.Optimizer:
+        if self.spec.optimizer == "rmsprop":
+            return torch.optim.RMSprop(net.parameters(), rate, alpha=self.spec.beta2, foreach=True)
+        return torch.optim.Adam(net.parameters(), rate, (self.spec.beta1, self.spec.beta2), fused=True)
+
+    # ------------------------------------------------------------------------------------------------------ a step
+
+    def step(self, number: int) -> None:
+        """Step ``number`` of 1..steps. The last fakes serve both networks; nothing here waits for the device."""
+        self.set_rate(number)
+        self.set_strength(number)
+        with self._own_dropout(number) if self.has_dropout else nullcontext():
+            for _ in range(self.spec.discriminator_steps - 1):
+                batch = self.draw()
+                with torch.no_grad():
+                    fake = self.generate(batch)
+                self.step_discriminator(number, batch, fake)
+            batch = self.draw()
+            fake = self.generate(batch)
+            self.step_discriminator(number, batch, fake)
+            self.step_generator(batch, fake)
+        self.adjust_probability(number)
+        self.update_average(number)
+
+    @contextmanager
+    def _own_dropout(self, number: int) -> Iterator[None]:
+        """Dropout draws from the global random state: set from the step, so that a resumed training draws the same."""
+        devices_used = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices_used):
+            torch.manual_seed(seeds.derive(self.seed, "dropout", number))
+            yield
+
+    def autocast(self, enabled: bool = True) -> torch.autocast:
+        return devices.autocast(self.device, enabled=enabled and self.spec.precision == "auto")
+
+    def set_rate(self, step: int) -> None:
+        """Learning rates of this step, 1..steps: constant, or down to zero along a line or half a cosine."""
+        done = (step - 1) / self.spec.steps
+        factor = {"constant": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[self.spec.rate]
+        self.optimizer_g.param_groups[0]["lr"] = self.spec.generator_lr * factor
+        self.optimizer_d.param_groups[0]["lr"] = self.spec.discriminator_lr * factor
+
+    def set_strength(self, step: int) -> None:
+        if self.spec.ramp:
+            strength = self.spec.ramp.strength((step - 1) / self.spec.steps)
+            for net in (self.generator, self.discriminator, self.average):
+                set_label_strength(net, strength)
+
+    def draw(self) -> Batch:
+        size = self.spec.batch_size
+        rows = torch.randint(len(self.images), (size,), generator=self.rng, device=self.device)
+        latents = torch.randn((size, self.spec.z_dim), generator=self.rng, device=self.device)
+        return Batch(self.spec.vary(to_float(self.images[rows]), self.rng), self.labels[rows], latents)
+
+    def generate(self, batch: Batch) -> Tensor:
+        with self.autocast():
+            return self.generator(batch.latents, batch.labels).float()
+
+    def distort(self, images: Tensor) -> Tensor:
+        return self.spec.augment(images, self.rng, self.probability if self.spec.ada else None)
+
+    def step_discriminator(self, number: int, batch: Batch, fake: Tensor) -> None:
+        real, fake = self.distort(torch.cat([batch.real, fake.detach()])).chunk(2)
+        if self.has_slopes:  # a double backward: in float32
+            real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
+        with self.autocast(not self.has_slopes):
+            if self.has_slopes or self.discriminator.mixes_batch:
+                (real_logits, real_classes), (fake_logits, fake_classes) = (
+                    self.discriminator(images, batch.labels) for images in (real, fake)
+                )
+            else:
+                logits, classes = self.discriminator(torch.cat([real, fake]), batch.labels.repeat(2))
+                real_logits, fake_logits = logits.chunk(2)
+                real_classes, fake_classes = classes.chunk(2) if classes is not None else (None, None)
+        real_logits, fake_logits = real_logits.float(), fake_logits.float()
+        loss = self.spec.objective.discriminator_loss(real_logits, fake_logits, **self.loss_options)
+        for said in (real_classes, fake_classes):
+            loss = loss + self._class_loss(said, batch.labels)
+        judged = Judged(
+            real,
+            fake,
+            real_logits,
+            fake_logits,
+            lambda images: self.discriminator(images, batch.labels)[0],
+            self.rng,
+            self.logit_averages[0].clone(),
+            self.logit_averages[1].clone(),
+            number,
+        )
+        penalty = torch.stack([loss.new_zeros(()), *(one.penalty(judged) for one in self.regularisers)]).sum()
+        self.optimizer_d.zero_grad()
+        (loss + penalty).backward()
+        gradient = _gradient_norm(self.discriminator)
+        self.optimizer_d.step()
+        if self.spec.objective.clip is not None:
+            with torch.no_grad():
+                limit = self.spec.objective.clip
+                for parameter in self.discriminator.parameters():
+                    parameter.clamp_(-limit, limit)
+        self._measure_discriminator(
+            real_logits.detach(), fake_logits.detach(), loss.detach(), penalty.detach(), gradient
+        )
+
+    def _class_loss(self, said: Tensor | None, labels: Tensor) -> Tensor:
+        """ACGAN's cross-entropy (Odena 2017, eq. 3); nothing where D does not say the class."""
+        if said is None:
+            return torch.zeros((), device=self.device)
+        return self.discriminator.class_strength * F.cross_entropy(said.float(), labels)
+
+    @torch.no_grad()
+    def _measure_discriminator(
+        self, real: Tensor, fake: Tensor, loss: Tensor, penalty: Tensor, gradient: Tensor
+    ) -> None:
+        boundary = self.spec.objective.boundary
+        # Without a zero of its own, a score is compared with the mean score of the other kind.
+        above, below = (fake.mean(), real.mean()) if boundary is None else (boundary, boundary)
+        right = [(real > above).float().mean(), (fake <= below).float().mean()]
+        zero = loss.new_zeros(())
+        self.measures += torch.stack([loss, zero, penalty, *right, real.mean(), fake.mean(), gradient, zero])
+        self.measured[0] += 1
+        if self.lecam:
+            self.logit_averages.lerp_(torch.stack([real.mean(), fake.mean()]), 1 - self.lecam.decay)
+        if self.spec.ada:
+            self.signs[0] += torch.sign(real - (boundary or 0.0)).mean()
+            self.signs[1] += 1
+
+    def step_generator(self, batch: Batch, fake: Tensor) -> None:
+        """The discriminator that judges the fakes here has just learned from them."""
+        self.discriminator.requires_grad_(False)
+        with self.autocast():
+            fake_logits, said = self.discriminator(self.distort(fake), batch.labels)
+            real_logits = self._real_logits(batch)
+        loss = self.spec.objective.generator_loss(real_logits, fake_logits.float())
+        self.optimizer_g.zero_grad()
+        (loss + self._class_loss(said, batch.labels)).backward()
+        gradient = _gradient_norm(self.generator)
+        self.optimizer_g.step()
+        self.discriminator.requires_grad_(True)
+        self.measures[_G_LOSS] += loss.detach()
+        self.measures[_G_GRADIENT] += gradient
+        self.measured[1] += 1
+
+    def _real_logits(self, batch: Batch) -> Tensor:
+        if not self.spec.objective.pairs:
+            return batch.latents.new_zeros(())
+        with torch.no_grad():
+            logits: Tensor = self.discriminator(self.distort(batch.real), batch.labels)[0]
+            return logits.float()
+
+    @torch.no_grad()
+    def adjust_probability(self, step: int) -> None:
+        ada = self.spec.ada
+        if ada and step % ada.interval == 0:
+            images = self.spec.batch_size * ada.interval
+            self.probability = ada.adjusted(self.probability, self.signs[0] / self.signs[1], images)
+            self.signs.zero_()
+
+    @torch.no_grad()
+    def update_average(self, step: int) -> None:
+        """Exponential moving average of G's weights; its half-life grows with the images seen (Karras 2020)."""
+        seen = step * self.spec.batch_size
+        half_life = min(self.spec.ema_half_life_images, 0.05 * seen)
+        weight = 1 - 0.5 ** (self.spec.batch_size / half_life) if half_life else 1.0
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), weight)
+
+    # ------------------------------------------------------------------------------------------------------ looking
+
+    def read_measures(self) -> dict[str, float]:
+        """Means since the last call, by the names of MEASURES. Waits for the device, as all below does."""
+        steps_d, steps_g = self.measured.tolist()
+        totals = dict(zip(MEASURES, self.measures.tolist(), strict=True))
+        self.measures.zero_()
+        self.measured.zero_()
+        return {name: total / (steps_g if name.startswith("g_") else steps_d) for name, total in totals.items()}
+
+    @torch.no_grad()
+    def gaps(self, held_out: tuple[Tensor, Tensor], step: int, most: int = 128) -> tuple[float, float]:
+        """How much higher D's mean logit is on train images than on held-out real ones, and than on generated ones.
+
+        Overfitting shows in their ratio (Karras 2020, r_v): 0, D knows no more of the train images than of others; 1,
+        others look like fakes to it.
+        """
+        rng = torch.Generator(self.device).manual_seed(seeds.derive(self.seed, "gaps", step))
+
+        def logit(images: Tensor, labels: Tensor) -> float:
+            images = self.spec.augment(images, rng, self.probability if self.spec.ada else None)
+            return float(self.discriminator(images, labels)[0].float().mean())
+
+        def real(pixels: Tensor, labels: Tensor) -> float:
+            rows = torch.randperm(len(pixels), generator=rng, device=self.device)[:most]
+            return logit(self.spec.vary(to_float(pixels[rows]), rng), labels[rows])
+
+        self.discriminator.eval()
+        train, held = real(self.images, self.labels), real(*held_out)
+        fakes = self.sample(max(1, most // self.classes), "gaps", step)
+        fake = logit(
+            fakes.flatten(0, 1), torch.arange(self.classes, device=self.device).repeat_interleave(fakes.shape[1])
+        )
+        self.discriminator.train()
+        return train - held, train - fake
+
+    @torch.no_grad()
+    def sample(self, per_class: int, purpose: str, step: int) -> Tensor:
+        """Images of the weights as they are now, (classes, per_class, C, H, W), without a trace in the training."""
+        rng = torch.Generator(self.device).manual_seed(seeds.derive(self.seed, purpose, step))
+        labels = torch.arange(self.classes, device=self.device).repeat_interleave(per_class)
+        latents = torch.randn((len(labels), self.spec.z_dim), generator=rng, device=self.device)
+        images = self.generator(latents, labels).float()
+        return images.view(self.classes, per_class, *images.shape[1:])
+
+    @torch.no_grad()
+    def settled_average(self, batches: int = 20, size: int = 256) -> Generator:
+        """A copy of the averaged weights with batch-normalisation statistics of their own, measured.
+
+        The average never saw a batch, and its labels play their full part.
+        """
+        generator = copy.deepcopy(self.average)
+        set_label_strength(generator, 1.0)
+        rng = torch.Generator(self.device).manual_seed(seeds.derive(0, "statistics"))
+        norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over all batches
+        generator.train()
+        for _ in range(batches if norms else 0):
+            rows = torch.randint(len(self.labels), (size,), generator=rng, device=self.device)
+            latents = torch.randn((size, self.spec.z_dim), generator=rng, device=self.device)
+            generator(latents, self.labels[rows])
+        return generator.eval()
+
+    @torch.no_grad()
+    def snapshot(self) -> NDArray[np.uint8]:
+        """One image a class, (classes, H, W, C), of the same latents at every call."""
+        labels = torch.arange(self.classes, device=self.device)
+        return to_pixels(self.settled_average(batches=4)(self.fixed_latents, labels))
+
+    # ------------------------------------------------------------------------------------------------------ keeping
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on, as tensors and plain values; a copy."""
+        return copy.deepcopy(
+            {
+                "generator": self.generator.state_dict(),
+                "discriminator": self.discriminator.state_dict(),
+                "average": self.average.state_dict(),
+                "optimizer_g": self.optimizer_g.state_dict(),
+                "optimizer_d": self.optimizer_d.state_dict(),
+                "random": self.rng.get_state(),
+                **{name: getattr(self, name) for name in _CARRIED},
+            }
+        )
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state()`` gave, here or in another process; ``state`` itself is left as it is."""
+        for name in ("generator", "discriminator", "average", "optimizer_g", "optimizer_d"):
+            getattr(self, name).load_state_dict(copy.deepcopy(state[name]))
+        self.rng.set_state(state["random"].cpu())
+        for name in _CARRIED:
+            setattr(self, name, state[name].clone().to(self.device))
+
+    def is_finite(self) -> bool:
+        """Whether every weight of the three networks is a number."""
+        nets = (self.generator, self.discriminator, self.average)
+        sums = [parameter.detach().sum() for net in nets for parameter in net.parameters()]
+        return bool(torch.stack(sums).isfinite().all())
+
+
+_CARRIED = ("measures", "measured", "logit_averages", "probability", "signs")
+
+
+def _gradient_norm(net: nn.Module) -> Tensor:
+    gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
+    return cast(Tensor, torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))

@@ -1,0 +1,46 @@
+"""Stage ``prepare``: read the source, bring the images to one shape, deal the splits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ganaug import store
+from ganaug.data.gather import gather
+from ganaug.data.prepared import write_prepared
+from ganaug.data.splits import RELEASE
+from ganaug.data.subsets import Subsets
+from ganaug.stages.project import Project, prepared_with, processes
+
+if TYPE_CHECKING:
+    from ganaug.progress import Progress
+
+
+def prepare(project: Project, progress: Progress) -> str:
+    """Read the source, bring the images to one shape, deal the splits. Returns lines that say what was found."""
+    import numpy as np
+
+    spec, protocol = project.settings.data, project.settings.protocol
+    with store.replacing(project.prepared) as folder, progress.counting("prepare") as on_done:
+        folder.mkdir()
+        data = gather(spec, folder / "images.npy", processes(project.settings), on_done)
+        splits = protocol.splits(data.items())
+        write_prepared(folder, prepared_with(project), data, splits)
+    found, size, channels = data.found, data.shape.size, data.shape.channels
+    counts = np.bincount(found.labels, minlength=len(found.classes))
+    notes = list(found.notes)
+    used = {row for split in splits.values() for row in (*split.train, *split.test)}
+    if not isinstance(protocol, Subsets) and len(used) < len(found.files):
+        notes.append(
+            f"{len(found.files) - len(used)} images are in no split: they, or an image of their group, have the pixels "
+            "of a test image"
+        )
+    if data.broken:
+        notes.append(f"{len(data.broken)} broken images were skipped: {project.prepared / 'skipped.csv'} lists them")
+    return "\n".join(
+        [
+            f"{len(found.files):,} images of {size}x{size} pixels, {channels} channel{'s' * (channels > 1)}, "
+            f"{len(found.classes)} classes of {counts.min():,} to {counts.max():,}; "
+            f"{len(data.pixels) - len(set(data.pixels))} exact duplicates; {len(splits) - 1} trials and {RELEASE}",
+            *notes,
+        ]
+    )

@@ -1,0 +1,231 @@
+"""Stage ``train``: a generator for every split, from the split's train part only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganaug import __version__, config, seeds, store
+from ganaug.config import Settings
+from ganaug.data.prepared import Prepared
+from ganaug.errors import UserError
+from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
+from ganaug.work import RECIPES, Work
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from ganaug.gan.nets.parts import Generator
+    from ganaug.gan.resume import Keeper
+    from ganaug.progress import Progress
+
+UNLABELLED = "unlabelled"  # the one class of a generator that learned without labels
+_WATCHED = 500  # real images, at most, that a training's discriminator is watched with
+_LOOKED_AT = 100  # images a class that a finished generator's health is measured on
+_JUDGED_BY = 100  # images a class that a checkpoint's classifier learns from
+
+
+def train(project: Project, only: str | None, progress: Progress) -> None:
+    """Train the generator of every split (or of one), each on its train part only."""
+    prepared = prepared_now(project)
+    names = split_names(project, prepared, only)
+    work, keys = project.work, {name: train_key(project, prepared, name) for name in names}
+    missing = [name for name in names if not work.place("train", keys[name]).is_dir()]
+    tasks = [
+        (_train_split, (project, name, keys[name], progress.reporter(keys[name]), os.getpid())) for name in missing
+    ]
+    with progress.stage("train", {keys[name]: name for name in missing}, project.settings.gan.steps):
+        for done in in_parallel(project, tasks):
+            timing = work.timing("train", keys[done]) or {}
+            progress.finished(done, _train_line(project, work.place("train", keys[done]), timing))
+    if only is None:
+        store.remove(project.models)
+    for name in names:
+        store.copy_folder(work.place("train", keys[name]), project.models / name, without=[Work.TIMING])
+
+
+def gan_settings(settings: Settings) -> dict[str, Any]:
+    """Of the GAN, what results depend on; weights to start from by their hash, wherever they lie."""
+    plain: dict[str, Any] = config.plain(settings.gan.lasting())
+    start = settings.gan.init_from
+    if start is not None:
+        try:
+            plain["init_from"] = f"sha256:{store.digest(start.read_bytes())}"
+        except OSError as error:
+            raise UserError(
+                f"gan.init_from: {start} must be a file that can be read ({error.strerror}); correct it"
+            ) from None
+    return plain
+
+
+def _train_depends_on(project: Project, prepared: Prepared, name: str) -> dict[str, Any]:
+    settings, split = project.settings, prepared.split(name)
+    judged = settings.gan.select == "gan-train"  # by a classifier, which then matters too
+    return {
+        "gan": gan_settings(settings),
+        "images": [prepared.digest(split.train), prepared.digest(split.spare)],
+        "classes": prepared.classes,
+        "seed": seeds.derive(settings.protocol.seed, "gan", name),
+        "classifier": [config.plain(settings.classifier), settings.classifier.code_digest()] if judged else None,
+    }
+
+
+def train_key(project: Project, prepared: Prepared, name: str) -> str:
+    return project.work.key("train", _train_depends_on(project, prepared, name))
+
+
+def generated_classes(settings: Settings, prepared: Prepared) -> list[str]:
+    """What the generators can be asked for: the classes, or one of everything where they learn without labels."""
+    return [UNLABELLED] if settings.gan.conditioning == "none" else prepared.classes
+
+
+def _train_split(project: Project, name: str, key: str, report: Callable[[int], None], parent: int) -> str:
+    import numpy as np
+
+    from ganaug import device
+    from ganaug.data.inner import inner_fold
+    from ganaug.gan import health
+    from ganaug.gan.train import HISTORY, pictures, train_gan
+    from ganaug.gan.transfer import read_start
+    from ganaug.report.images import grid
+    from ganaug.synth import Sampler, save_generator
+
+    where = device.resolve(project.settings.device)
+    device.prepare(where)
+    prepared = prepared_now(project)
+    split, gan = prepared.split(name), project.settings.gan
+    classes = generated_classes(project.settings, prepared)
+    seed = seeds.derive(project.settings.protocol.seed, "gan", name)
+    kept, held = inner_fold(prepared, split.train, gan.held_out, seed)
+    part, held_part = prepared.part(kept), prepared.part(held)
+    watched = prepared.part((held or split.spare)[:_WATCHED])
+    start = read_start(gan.init_from, classes) if gan.init_from else None
+    seen = start.saw.intersection(prepared.pixels[row] for row in split.test) if start else set()
+    if seen:
+        raise UserError(
+            f"gan.init_from: {gan.init_from} has learned from {len(seen)} of the {len(split.test)} test images of "
+            f"split {name}, which no generator may see; start from one that has not, or leave it out"
+        )
+    description = {
+        "format": 2,
+        "ganaug": __version__,
+        "split": name,
+        "dataset": project.settings.data.source.title(),
+        "classes": classes,
+        "image_shape": list(prepared.image_shape),
+        "gan": gan_settings(project.settings),
+        "device": where.type,
+        "train_images": prepared.counts(kept) if classes == prepared.classes else {UNLABELLED: len(kept)},
+        "train_images_sha256": sorted({*part.pixels, *(start.saw if start else ())}),
+    }
+    keeper = _keeper(project, prepared, name, where.type, parent)
+
+    def make(folder: Path) -> dict[str, Any]:
+        judge = _judge(project, prepared, (held_part.images, held_part.labels), seed, where) if held else None
+        with keeper.watching():
+            trained = train_gan(
+                part.images,
+                part.labels,
+                len(classes),
+                gan,
+                seed,
+                where,
+                lambda step, _: report(step),
+                held_out=(watched.images, watched.labels),
+                judge=judge if gan.select == "gan-train" else None,
+                start=start,
+                keeper=keeper,
+            )
+        save_generator(folder / "generator.safetensors", trained.generator, description)
+        store.write_tensors(folder / "checkpoint.safetensors", trained.checkpoint, description)
+        rows = [[_rounded(row[column]) for column in HISTORY] for row in trained.history]
+        store.write_csv(folder / "history.csv", HISTORY, rows)
+        cpu = device.resolve("cpu")
+        sampler = Sampler(trained.generator, classes, prepared.image_shape, description)
+        samples = [next(sampler.images(label, 12, 0, cpu)) for label in range(len(classes))]
+        store.write_png(folder / "samples.png", grid(samples))
+        store.write_png(folder / "progress.png", grid(trained.progress or [np.stack([row[0] for row in samples])]))
+        made = pictures(trained.generator, len(classes), _LOOKED_AT, seed)
+        labels = part.labels if classes == prepared.classes else np.zeros_like(part.labels)
+        measured = health.measure(made, part.images, labels, trained.real_spread)
+        alarms = health.alarms(trained.history, measured, trained.diverged_at)
+        store.write_json(
+            folder / "health.json",
+            {"step": trained.step, "scores": trained.scores, **health.as_json(measured, alarms)},
+        )
+        return {
+            "device": where.type,
+            "wall_seconds": round(trained.seconds, 3),
+            "images_per_second": [[step, round(rate, 1)] for step, rate in trained.speed],
+        }
+
+    project.work.once("train", key, make, f"split {name}")
+    keeper.remove()
+    return name
+
+
+def _rounded(value: float | None) -> float | str:
+    return "" if value is None else round(value, 5)
+
+
+def _keeper(project: Project, prepared: Prepared, name: str, device: str, parent: int) -> Keeper:
+    """The half-trained state of a split, which is of use to the same settings, images and versions only."""
+    import torch
+
+    from ganaug.gan.resume import Keeper
+
+    about = {
+        "settings of gan": store.canonical(gan_settings(project.settings)),
+        "versions": f"ganaug {__version__}, recipe {RECIPES['train']}, torch {torch.__version__}, {device}",
+    }
+    about |= {
+        key: store.canonical(value) for key, value in _train_depends_on(project, prepared, name).items() if key != "gan"
+    }
+    path = project.work.root / "train" / "states" / f"{name}-{store.digest(store.canonical(about))[:16]}.pt"
+    return Keeper(path, name, about, project.settings.gan.save_seconds, parent)
+
+
+def _judge(
+    project: Project,
+    prepared: Prepared,
+    held: tuple[NDArray[np.uint8], NDArray[np.int64]],
+    seed: int,
+    where: torch.device,
+) -> Callable[[Generator], float]:
+    """GAN-train on the inner fold (Shmelkov 2018): the balanced accuracy there of a classifier that has only generated
+    images to learn from."""
+    import numpy as np
+    from sklearn.metrics import recall_score
+
+    from ganaug.classify.arms import arm, batches
+    from ganaug.classify.train import predict, train_classifier
+    from ganaug.gan.train import pictures
+
+    classes, spec = len(prepared.classes), project.settings.classifier
+    nothing = arm("none", project.settings.classify)
+
+    def judge(generator: Generator) -> float:
+        made = pictures(generator, classes, _JUDGED_BY, seeds.derive(seed, "judge"))
+        images, labels = made.reshape(-1, *made.shape[2:]), np.repeat(np.arange(classes, dtype=np.int64), _JUDGED_BY)
+        draw = batches(nothing, (images, labels), None, classes, spec.batch_size, seed)
+        channels, size, _ = prepared.image_shape
+        model = train_classifier(draw, spec, channels, classes, size, seed, where)
+        return float(recall_score(held[1], predict(model, held[0], where), average="macro", zero_division=0.0))
+
+    return judge
+
+
+def _train_line(project: Project, folder: Path, timing: dict[str, Any]) -> str:
+    last = store.read_table(folder / "history.csv")[-1]
+    alarms = store.read_json(folder / "health.json", "")["alarms"]
+    rates = [rate for _, rate in timing["images_per_second"]]
+    return (
+        f"{project.settings.gan.steps:,} steps in {timing['wall_seconds']:.0f} s on {timing['device']}, "
+        f"{sum(rates) / len(rates):,.0f} images a second; D right on {float(last['d_accuracy_real']):.0%} of real and "
+        f"{float(last['d_accuracy_fake']):.0%} of fake images"
+        + "".join(f"\n      {alarm['kind']}: {alarm['says']}; {alarm['mend']}" for alarm in alarms)
+    )
