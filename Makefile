@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test lint journey benchmark clean
+.PHONY: repro test lint journey benchmark modes zoo clean
 
 repro: .venv/installed
 	dvc repro
@@ -23,6 +23,12 @@ journey: .venv/installed-dev
 
 benchmark: .venv/installed
 	python benchmarks/pipeline.py
+
+modes: .venv/installed-dev
+	python benchmarks/modes.py
+
+zoo: .venv/installed-dev
+	python benchmarks/zoo.py
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -134,6 +134,19 @@ def classify(split: Split = None) -> None:
 
 
 @app.command()
+def presets() -> None:
+    """List the GANs that params.yaml can name: gan: {preset: wgan-gp}.
+
+    Example: ganaug presets
+    """
+    from ganaug.gan.presets import PRESETS
+
+    width = max(map(len, PRESETS))
+    for name, preset in PRESETS.items():
+        print(f"{name:{width}}  {preset.line}\n{'':{width}}  ({preset.source})")
+
+
+@app.command()
 def report() -> None:
     """Put the trials together: reports/summary.json, reports/report.html and plots.
 

@@ -69,19 +69,18 @@ def load(path: Path) -> Settings:
 def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
     """Settings from plain values. By way of JSON, whose strict reading takes lists for tuples and text for paths."""
     try:
-        expanded = {**raw, "gan": presets.expand(raw["gan"])} if isinstance(raw.get("gan"), dict) else raw
-        text = json.dumps(expanded, allow_nan=False)
+        whole = {**raw, "gan": presets.expand(raw["gan"])} if isinstance(raw.get("gan"), dict) else raw
+        text = json.dumps(whole, allow_nan=False)
         settings: Settings = _adapter(Settings).validate_json(text, strict=True)
+        combinations.check(settings.gan)
     except ValidationError as error:
         raise UserError(f"{name}: {_explain(error, raw)}") from None
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
     except (TypeError, ValueError) as error:
         raise UserError(
             f"{name}: values must be numbers, text, lists and keys, but {error}; correct the file"
         ) from None
-    try:
-        combinations.check(settings.gan)
-    except UserError as error:
-        raise UserError(f"{name}: {error}") from None
     if settings.gan.conditioning == "none" and any(ARMS[one][0] == "gan" for one in settings.classify.arms):
         raise UserError(
             f"{name}: classify.arms: gan needs images of a class, but gan.conditioning is none; remove the arms of GAN "

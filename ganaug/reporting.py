@@ -14,7 +14,7 @@ from ganaug.evaluate.gate import Judged, judge
 from ganaug.stages.classify import arms_of, classify_key
 from ganaug.stages.project import Project, prepared_now
 from ganaug.stages.synth import read_synthetic
-from ganaug.stages.train import train_key
+from ganaug.stages.train import generated_classes, train_key
 from ganaug.work import RECIPES
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _RECALL = ("mean", "ci_low", "ci_high", "p_value", "trials")  # of a class: method and unit are those of the gains
 _RUN = 'run "dvc repro"'
+History = list[dict[str, float | None]]  # rows of history.csv
 
 
 def report(project: Project) -> str:
@@ -45,6 +46,7 @@ def report(project: Project) -> str:
     metric = _primary_metric(settings.report.primary_metric, learned)
     gains = comparison.gain_figures(pairs)
     least, most = min(learned.values()), max(learned.values())
+    histories, health = _histories(project), _health(project)
     summary: dict[str, Any] = {
         "schema": 1,
         "ganaug": __version__,
@@ -69,13 +71,14 @@ def report(project: Project) -> str:
             for gain, figures in comparison.recall_gain_figures(pairs, prepared.classes).items()
         },
         "gate": [_as_json(judged) for judged in judge(settings.gate, gains, metric)],
+        "alarms": {split: [alarm["kind"] for alarm in found["alarms"]] for split, found in health.items()},
         "settings": _measured_settings(project),
     }
-    histories = _histories(project)
     store.write_json(project.reports / "summary.json", summary)
     store.write_json(project.reports / "metrics.json", _metrics(summary))
     _write_plot_tables(project.reports / "plots", summary, trials, histories)
-    html = page.render(summary, trials, histories, _examples(project, prepared), _yaml(summary["settings"]))
+    examples = _examples(project, prepared)
+    html = page.render(summary, trials, histories, health, examples, _yaml(summary["settings"]))
     store.write_text(project.reports / "report.html", html)
     store.write_json(project.reports / "timings.json", _timings(project, prepared))
     return "\n".join([*verdict.sentences(summary), f"report: {project.reports / 'report.html'}"])
@@ -213,14 +216,25 @@ def _primary_metric(asked: str, learned: dict[str, float]) -> str:
     return "balanced_accuracy" if max(learned.values()) >= 2 * min(learned.values()) else "accuracy"
 
 
-def _histories(project: Project) -> dict[str, list[dict[str, float]]]:
-    """GAN histories, the release's last."""
-    names = [*project.settings.protocol.trial_names(), RELEASE]
+def _histories(project: Project) -> dict[str, History]:
+    """GAN histories, the release's last. None where a column has no figure."""
     return {
-        name: [{key: float(value) for key, value in row.items()} for row in store.read_table(path)]
-        for name in names
-        if (path := project.models / name / "history.csv").is_file()
+        name: [
+            {key: float(value) if value else None for key, value in row.items()}
+            for row in store.read_table(project.models / name / "history.csv")
+        ]
+        for name in _generators(project)
     }
+
+
+def _health(project: Project) -> dict[str, dict[str, Any]]:
+    """What the training stage found of each split's generator."""
+    return {name: store.read_json(project.models / name / "health.json", _RUN) for name in _generators(project)}
+
+
+def _generators(project: Project) -> list[str]:
+    names = [*project.settings.protocol.trial_names(), RELEASE]
+    return [name for name in names if (project.models / name).is_dir()]
 
 
 def _examples(
@@ -234,8 +248,10 @@ def _examples(
     rows = np.array(prepared.split(RELEASE).train)
     synthetic, drawn = read_synthetic(project, prepared, RELEASE)
     examples = []
-    for label, name in enumerate(prepared.classes):
-        real = prepared.part(rows[prepared.labels[rows] == label][:count].tolist()).images
+    classes = generated_classes(project.settings, prepared)
+    labels = prepared.labels[rows] if classes == prepared.classes else np.zeros(len(rows), np.int64)
+    for label, name in enumerate(classes):
+        real = prepared.part(rows[labels == label][:count].tolist()).images
         made = synthetic[drawn == label][:count]
         examples.append((name, grid([real]), grid([made]) if len(made) else None))
     return examples
@@ -268,7 +284,7 @@ def _metrics(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_plot_tables(
-    folder: Path, summary: dict[str, Any], trials: list[dict[str, Any]], histories: dict[str, list[dict[str, float]]]
+    folder: Path, summary: dict[str, Any], trials: list[dict[str, Any]], histories: dict[str, History]
 ) -> None:
     """What ``dvc plots show`` draws."""
     from ganaug.report.page import mean_recall
@@ -294,7 +310,11 @@ def _write_plot_tables(
             ["class", "arm", "recall"],
             [[one, name, mean_recall(trials, name, one)] for one in classes for name in arms],
         )
-        rows = [[split, *row.values()] for split, history in histories.items() for row in history]
+        rows = [
+            [split, *("" if value is None else value for value in row.values())]
+            for split, history in histories.items()
+            for row in history
+        ]
         columns = next((list(history[0]) for history in histories.values() if history), ["step"])
         store.write_csv(part / "history.csv", ["split", *columns], rows)
 

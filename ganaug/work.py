@@ -7,7 +7,8 @@ stage goes on with the next split, an added trial is computed alone, and a chang
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +40,10 @@ class Work:
         A lock keeps two runs from the same work, also where the first one's parent was killed and it lives on: the
         second says so, waits, then finds the work done. ``title`` names the work to a user.
         """
-        from filelock import FileLock, Timeout
-
         place = self.place(stage, key)
         if place.is_dir():
             return place
-        place.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(place.parent / f"{key}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print(f"{stage}: another run is at {title or 'the same work'}; waiting for it", flush=True)
-            lock.acquire()
-        try:
+        with self.alone(f"{stage}/{key}", f"{stage}: another run is at {title or 'the same work'}; waiting for it"):
             if place.is_dir():
                 return place
             part = place.with_suffix(".part")  # left behind by a run that was killed
@@ -61,9 +53,26 @@ class Work:
             measured = make(part) or {}
             store.write_json(part / self.TIMING, {"wall_seconds": round(time.perf_counter() - began, 3), **measured})
             part.rename(place)
+        return place
+
+    @contextmanager
+    def alone(self, name: str, waits: str | None = None) -> Iterator[None]:
+        """While no other run is in here; ``waits`` is said where one is. A run that is killed lets go by itself."""
+        from filelock import FileLock, Timeout
+
+        path = self.root / f"{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if waits:
+                print(waits, flush=True)
+            lock.acquire()
+        try:
+            yield
         finally:
             lock.release()
-        return place
 
     def timing(self, stage: str, key: str) -> dict[str, Any] | None:
         path = self.place(stage, key) / self.TIMING

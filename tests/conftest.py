@@ -24,8 +24,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from ganaug import config
-    from ganaug.gan.spec import GanSpec
     from ganaug.gan.build import build_generator
+    from ganaug.gan.spec import GanSpec
     from ganaug.synth import save_generator
 
     spec = GanSpec(z_dim=4, generator_width=4)

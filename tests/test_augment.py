@@ -7,10 +7,20 @@ import math
 import pytest
 import torch
 
-from ganaug.gan.augment import DiffAugment
+from ganaug.gan.augment import Ada, DiffAugment
 
 OFF = DiffAugment(shift=0.0)
-EVERYTHING = DiffAugment(shift=0.2, rotate_degrees=20, scale=0.3, shear=0.2, brightness=0.3, contrast=0.4, flip=True)
+EVERYTHING = DiffAugment(
+    shift=0.2,
+    rotate_degrees=20,
+    scale=0.3,
+    shear=0.2,
+    brightness=0.3,
+    contrast=0.4,
+    saturation=0.5,
+    cutout=0.3,
+    flip=True,
+)
 
 
 def images(count: int = 12, channels: int = 1, side: int = 8, seed: int = 0) -> torch.Tensor:
@@ -174,3 +184,134 @@ def test_only_the_given_generator_is_drawn_from() -> None:
     EVERYTHING(before, rng())
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(before, copy)
+
+
+# ------------------------------------------------------------------------------------------------ saturation, cutout
+
+
+def test_saturation_scales_around_the_gray_of_each_pixel() -> None:
+    before = images(200, 3)
+    after = DiffAugment(0, saturation=1.0)(before, rng())
+    gray = before.mean(dim=1, keepdim=True)
+    assert torch.allclose(after.mean(dim=1, keepdim=True), gray, atol=1e-5)
+    factor = ((after - gray) * (before - gray)).sum(dim=(1, 2, 3)) / (before - gray).square().sum(dim=(1, 2, 3))
+    assert torch.allclose(after, (before - gray) * factor.view(-1, 1, 1, 1) + gray, atol=1e-5)
+    assert 0 <= float(factor.min()) < 0.1
+    assert 1.9 < float(factor.max()) <= 2 + 1e-5
+
+
+def test_a_gray_image_has_no_saturation() -> None:
+    before = images(20, 1)
+    assert torch.equal(DiffAugment(0, saturation=1.0)(before, rng()), before)
+
+
+@pytest.mark.parametrize(("side", "share", "most"), [(8, 0.5, 4), (10, 0.3, 3), (9, 1.0, 9)])
+def test_cutout_sets_one_square_to_middle_gray(side: int, share: float, most: int) -> None:
+    before = torch.full((400, 3, side, side), 0.7)
+    after = DiffAugment(0, cutout=share)(before, rng())
+    cut = after == 0
+    assert torch.equal(after, before.masked_fill(cut, 0.0))
+    assert torch.equal(cut, cut[:, :1].expand_as(cut))  # of all channels
+    rows, columns = cut[:, 0].any(dim=2), cut[:, 0].any(dim=1)
+    assert torch.equal(cut[:, 0], rows[:, :, None] & columns[:, None, :])  # a rectangle
+    for line in (rows, columns):
+        assert ((line[:, 1:] != line[:, :-1]).sum(dim=1) <= 2).all()  # in one piece
+        assert int(line.sum(dim=1).max()) == most
+        assert float(line.float().mean(dim=0).min()) > 0  # it comes everywhere
+    whole = rows.sum(dim=1).eq(most) & columns.sum(dim=1).eq(most)
+    assert not whole.all()  # what is outside the image is lost
+
+
+def test_the_centre_of_a_cutout_is_anywhere_also_where_ada_holds_back() -> None:
+    """One that happens is where it would have been: not more often in the middle."""
+    before = torch.full((4000, 1, 16, 16), 0.7)
+    always = DiffAugment(0, cutout=0.25)(before, rng()) == 0
+    seldom = DiffAugment(0, cutout=0.25)(before, rng(6), torch.tensor(0.4)) == 0
+    shares = [cut[cut.flatten(1).any(dim=1)].float().mean(dim=(0, 1)) for cut in (always, seldom)]
+    assert torch.allclose(shares[1], shares[0], atol=0.03)
+    assert float(shares[1][4:-4, 4:-4].std()) < 0.015
+
+
+def test_no_gradient_passes_through_what_is_cut() -> None:
+    before = images(20).requires_grad_()
+    after = DiffAugment(0, cutout=0.5)(before, rng())
+    after.sum().backward()
+    assert before.grad is not None
+    assert torch.equal(before.grad, (after != 0).float())
+
+
+# --------------------------------------------------------------------------------------------------- a probability
+
+KINDS = {
+    "shift": DiffAugment(shift=0.4),
+    "rotate": DiffAugment(0, rotate_degrees=90),
+    "scale": DiffAugment(0, scale=0.8),
+    "shear": DiffAugment(0, shear=0.8),
+    "brightness": DiffAugment(0, brightness=0.5),
+    "contrast": DiffAugment(0, contrast=0.5),
+    "saturation": DiffAugment(0, saturation=0.9),
+    "cutout": DiffAugment(0, cutout=0.5),
+    "flip": DiffAugment(0, flip=True),
+}
+
+
+def changed(augment: DiffAugment, probability: float | None, count: int = 2000) -> float:
+    """The share of images that come out other than they went in."""
+    before = images(count, 3, 8)
+    chance = None if probability is None else torch.tensor(probability)
+    after = augment(before, rng(), chance)
+    return float((after - before).abs().flatten(1).amax(dim=1).gt(1e-4).float().mean())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_probability_of_0_is_the_identity(kind: str) -> None:
+    assert changed(KINDS[kind], 0.0, 100) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_distorts_as_often_as_it_is_told(kind: str) -> None:
+    """As often, times what it changes at all: half of the flips, and almost all of the shifts."""
+    always = changed(KINDS[kind], 1.0)
+    assert always == pytest.approx(changed(KINDS[kind], None), abs=0.05)
+    assert always > (0.4 if kind == "flip" else 0.9)
+    for probability in (0.2, 0.7):
+        # Four standard errors of 2000 draws.
+        assert changed(KINDS[kind], probability) == pytest.approx(probability * always, abs=0.045)
+
+
+def test_kinds_are_held_back_apart() -> None:
+    """Of two kinds at one half each, a quarter of the images keeps neither."""
+    share = changed(DiffAugment(0, brightness=0.5, cutout=0.5), 0.5)
+    assert share == pytest.approx(0.75, abs=0.045)
+
+
+# ---------------------------------------------------------------------------------------------------------------- ada
+
+
+def adjusted(ada: Ada, probability: float, sign: float, images: int) -> float:
+    number = torch.float64
+    return float(ada.adjusted(torch.tensor(probability, dtype=number), torch.tensor(sign, dtype=number), images))
+
+
+def test_ada_moves_towards_its_target_at_its_speed() -> None:
+    ada = Ada(target=0.6, speed_images=1000)
+    assert adjusted(ada, 0.5, 0.9, 64) == pytest.approx(0.564, rel=1e-9)
+    assert adjusted(ada, 0.5, 0.61, 64) == pytest.approx(0.564, rel=1e-9)  # the sign counts, not how far
+    assert adjusted(ada, 0.5, 0.59, 64) == pytest.approx(0.436, rel=1e-9)
+    assert adjusted(ada, 0.5, -1.0, 64) == pytest.approx(0.436, rel=1e-9)
+    assert adjusted(ada, 0.5, 0.6, 64) == 0.5
+    assert adjusted(Ada(target=0.6, speed_images=2000), 0.5, 0.9, 64) == pytest.approx(0.532, rel=1e-9)
+
+
+def test_ada_stays_a_probability() -> None:
+    ada = Ada(speed_images=100)
+    assert adjusted(ada, 0.99, 1.0, 50) == 1.0
+    assert adjusted(ada, 0.01, 0.0, 50) == 0.0
+
+
+def test_ada_goes_from_0_to_1_in_its_images() -> None:
+    ada, probability = Ada(speed_images=640), 0.0
+    for _ in range(9):
+        probability = adjusted(ada, probability, 1.0, 64)
+    assert probability == pytest.approx(0.9, rel=1e-9)
+    assert adjusted(ada, probability, 1.0, 64) == pytest.approx(1.0, rel=1e-9)

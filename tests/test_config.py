@@ -114,7 +114,7 @@ def test_an_unknown_key_is_named_with_its_path(raw: dict[str, Any], parts: list[
         ({"gan": {"steps": True}}, ["gan.steps", "true"]),
         ({"gan": {"generator_lr": "fast"}}, ["gan.generator_lr", "number", '"fast"']),
         ({"gan": {"augment": {"flip": 1}}}, ["gan.augment.flip", "boolean", "1"]),
-        ({"gan": {"rate": "linear"}}, ["gan.rate", "cosine", "constant", '"linear"']),
+        ({"gan": {"rate": "linar"}}, ["gan.rate", "cosine", "constant", '"linar"']),
         ({"gan": {"rate": None}}, ["gan.rate", "null"]),
         ({"gan": 3}, ["gan", "3"]),
         ({"gan": []}, ["gan", "[]"]),

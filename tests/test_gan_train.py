@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -11,11 +12,12 @@ import pytest
 import torch
 from torch import nn
 
-from ganaug.gan.augment import DiffAugment
+from ganaug.gan.augment import Ada, DiffAugment
 from ganaug.gan.objectives import Hinge, Objective
-from ganaug.gan.spec import GanSpec
-from ganaug.gan.train import HISTORY, Trained, train_gan
-from ganaug.gan.training import Training
+from ganaug.gan.regularisers import R1, R2, LeCam, OneCentred
+from ganaug.gan.spec import GanSpec, Ramp
+from ganaug.gan.train import HISTORY, Row, Trained, train_gan
+from ganaug.gan.training import MEASURES, Training
 
 CPU = torch.device("cpu")
 SPEC = GanSpec(steps=6, batch_size=8, z_dim=4, generator_width=4, discriminator_width=4)
@@ -31,8 +33,18 @@ def trained(spec: GanSpec = SPEC, seed: int = 0, **others: Any) -> Trained:
     return train_gan(images, labels, 3, spec, seed, CPU, **others)
 
 
+def tensors(named: Mapping[str, torch.Tensor]) -> dict[str, bytes]:
+    return {name: tensor.contiguous().numpy().tobytes() for name, tensor in named.items()}
+
+
 def state(result: Trained) -> dict[str, bytes]:
-    return {name: tensor.contiguous().numpy().tobytes() for name, tensor in result.generator.state_dict().items()}
+    return tensors(result.generator.state_dict())
+
+
+def figure(row: Row, column: str) -> float:
+    value = row[column]
+    assert value is not None
+    return value
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +63,10 @@ def test_the_same_arguments_give_the_same_bytes(once: Trained) -> None:
 def test_another_seed_gives_other_weights(once: Trained) -> None:
     other = state(trained(seed=1))
     changed = {name for name, value in state(once).items() if other[name] != value}
-    assert {"seed_map.weight", "to_image.weight", "class_latent.weight"} <= changed
+    assert {"seed_map.weight", "to_image.weight", "latent.label.rows.weight"} <= changed
 
 
+@pytest.mark.slow
 def test_every_setting_of_training_reaches_it(once: Trained) -> None:
     changes: list[dict[str, Any]] = [
         {"steps": 7},
@@ -66,8 +79,13 @@ def test_every_setting_of_training_reaches_it(once: Trained) -> None:
         {"ema_half_life_images": 1.0},
         {"batch_size": 9},
     ]
-    changes += [{"objective": kind()} for kind in get_args(get_args(Objective)[0]) if kind is not Hinge]
-    results = [state(once), *(state(trained(replace(SPEC, **change))) for change in changes)]
+    kinds = [kind for kind in get_args(get_args(Objective)[0]) if kind is not Hinge]
+    changes += [{"objective": kind(), "regularisers": ()} for kind in kinds]
+    changes += [{"regularisers": ()}, {"optimizer": "rmsprop"}, {"discriminator_steps": 2}, {"rate": "linear"}]
+    changes += [{"vary": DiffAugment(shift=0.3)}, {"ramp": Ramp(0.3, 0.9)}, {"ada": Ada(interval=1, speed_images=50.0)}]
+    changes += [{"conditioning": kind} for kind in ("none", "concat", "auxiliary")]
+    changes += [{"regularisers": (*SPEC.regularisers, one)} for one in (R1(), R2(), OneCentred(), LeCam(from_step=2))]
+    results = [state(once), *(state(trained(replace(SPEC, **change), snapshots=1, log_rows=1)) for change in changes)]
     assert len({tuple(sorted(one.items())) for one in results}) == len(results)
 
 
@@ -79,24 +97,80 @@ def test_the_global_random_state_is_left_alone() -> None:
 
 def test_history_has_its_columns_and_ends_with_the_last_step(once: Trained) -> None:
     assert [row["step"] for row in once.history] == [1, 2, 3, 4, 5, 6]
+    unknown = {"d_gap_held_out", "d_gap_fake", "augment_probability"}  # nothing is held out, and there is no ADA
     for row in once.history:
         assert tuple(row) == HISTORY
-        assert all(math.isfinite(value) for value in row.values())
-        assert 0 <= row["d_accuracy_real"] <= 1
-        assert 0 <= row["d_accuracy_fake"] <= 1
+        assert {column for column, value in row.items() if value is None} == unknown
+        assert all(math.isfinite(figure(row, column)) for column in HISTORY if column not in unknown)
+        assert 0 <= figure(row, "d_accuracy_real") <= 1
+        assert 0 <= figure(row, "d_accuracy_fake") <= 1
+        assert figure(row, "d_gradient") > 0
+        assert figure(row, "g_gradient") > 0
+        assert figure(row, "diversity") > 0
+        assert row["d_penalty"] == 0  # spectral normalisation is none
     few = trained(replace(SPEC, steps=7), log_rows=2)
     assert [row["step"] for row in few.history] == [3, 6, 7]
 
 
 def test_history_is_the_mean_since_the_last_row(once: Trained) -> None:
     halves = trained(log_rows=2).history
-    for column in HISTORY[1:]:
-        expected = [np.mean([row[column] for row in once.history[start : start + 3]]) for start in (0, 3)]
+    for column in MEASURES:
+        expected = [np.mean([figure(row, column) for row in once.history[start : start + 3]]) for start in (0, 3)]
         assert [row[column] for row in halves] == pytest.approx(expected, abs=1e-5)
 
 
+def test_what_a_row_looks_at_is_of_its_own_step(once: Trained) -> None:
+    """Diversity is no mean: a row has the same one, however many rows there are."""
+    halves = trained(log_rows=2).history
+    assert [row["diversity"] for row in halves] == [once.history[step - 1]["diversity"] for step in (3, 6)]
+
+
+def test_held_out_images_and_ada_fill_their_columns() -> None:
+    spec = replace(SPEC, ada=Ada(target=0.0, interval=1, speed_images=80.0))
+    result = trained(spec, held_out=data(6))
+    for row in result.history:
+        assert all(math.isfinite(figure(row, column)) for column in HISTORY)
+    probabilities = [figure(row, "augment_probability") for row in result.history]
+    moves = np.diff([0.0, *probabilities])
+    assert all(
+        abs(move) == pytest.approx(0.1) or now in (0.0, 1.0) for move, now in zip(moves, probabilities, strict=True)
+    )
+    assert len(set(probabilities)) > 1
+
+
+def test_held_out_images_only_measure(once: Trained) -> None:
+    watched = trained(held_out=data(6))
+    assert state(watched) == state(once)
+    learned = [name for name in once.checkpoint if "norm.running_" not in name and "num_batches" not in name]
+    assert len(learned) > 20
+    assert all(torch.equal(watched.checkpoint[name], once.checkpoint[name]) for name in learned)
+    same = [column for column in HISTORY if not column.startswith("d_gap")]
+    assert [[row[one] for one in same] for row in watched.history] == [
+        [row[one] for one in same] for row in once.history
+    ]
+
+
+def test_the_gap_to_the_train_images_themselves_is_nearly_none() -> None:
+    """All train images fit into one look, so that the mean logit of the two halves of the gap is the same."""
+    plain = replace(SPEC, augment=DiffAugment(0.0))
+    for row in trained(plain, held_out=data()).history:
+        assert row["d_gap_held_out"] == pytest.approx(0.0, abs=1e-5)
+        assert abs(figure(row, "d_gap_fake")) > 1e-4
+
+
+def test_the_checkpoint_has_all_three_networks(once: Trained) -> None:
+    nets = {name.split(".")[0] for name in once.checkpoint}
+    assert nets == {"generator", "discriminator", "average"}
+    for name, weights in once.generator.named_parameters():
+        assert torch.equal(once.checkpoint[f"average.{name}"], weights)
+        assert once.checkpoint[f"generator.{name}"].shape == weights.shape
+    assert once.step == SPEC.steps
+    assert once.diverged_at is None
+    assert once.scores == []
+
+
 def test_on_log_hears_of_each_row() -> None:
-    heard: list[tuple[int, dict[str, float]]] = []
+    heard: list[tuple[int, Row]] = []
     result = trained(on_log=lambda step, row: heard.append((step, row)))
     assert [row for _, row in heard] == result.history
     assert [step for step, _ in heard] == [row["step"] for row in result.history]
@@ -162,6 +236,12 @@ def rates(rate: str, steps: int) -> list[tuple[float, float]]:
 
 def test_a_constant_rate_stays() -> None:
     assert rates("constant", 5) == [(SPEC.generator_lr, SPEC.discriminator_lr)] * 5
+
+
+def test_a_linear_rate_falls_evenly() -> None:
+    assert [generator for generator, _ in rates("linear", 4)] == pytest.approx(
+        [SPEC.generator_lr * factor for factor in (1.0, 0.75, 0.5, 0.25)]
+    )
 
 
 def test_a_cosine_rate_falls_from_full_to_nearly_zero() -> None:

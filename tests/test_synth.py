@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganaug import config, store
-from ganaug.gan.spec import GanSpec
 from ganaug.gan.build import build_generator
+from ganaug.gan.spec import GanSpec
 from ganaug.synth import CHUNK, Sampler, SynthSpec, load_sampler, save_generator
 
 CPU = torch.device("cpu")

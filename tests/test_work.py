@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import threading
 import time
 from pathlib import Path
@@ -125,6 +126,66 @@ def test_processes_at_once_do_it_once(tmp_path: Path) -> None:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0]
     assert (tmp_path / "train" / "calls").read_text() == "called\n"
+
+
+def _hold(root: Path) -> None:
+    def make(folder: Path) -> dict[str, Any] | None:
+        (root / "holds").touch()
+        while not (root / "go").exists():
+            time.sleep(0.01)
+        return write_one(folder)
+
+    Work(root).once("train", "key", make, "split 3")
+
+
+@pytest.mark.parametrize(
+    ("title", "told"),
+    [("split 3", "train: another run is at split 3; waiting for it"), (None, "another run is at the same work;")],
+)
+def test_who_waits_for_another_process_says_so_once(
+    title: str | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = multiprocessing.get_context("spawn").Process(target=_hold, args=(tmp_path,))
+    holder.start()
+    end = time.monotonic() + 60
+    while not (tmp_path / "holds").exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert capsys.readouterr().out == ""
+
+    def say(*words: Any, **options: Any) -> None:
+        print(*words, **options)
+        (tmp_path / "go").touch()  # the other one ends only after it was waited for
+
+    def again(folder: Path) -> dict[str, Any] | None:
+        raise AssertionError("it was done by the other process")
+
+    monkeypatch.setattr(work_module, "print", say, raising=False)
+    assert (Work(tmp_path).once("train", "key", again, title) / "made").read_text() == "whole"
+    (line,) = capsys.readouterr().out.splitlines()
+    assert told in line
+    holder.join(60)
+    assert holder.exitcode == 0
+
+
+def test_who_need_not_wait_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        Work(tmp_path).once("train", "key", write_one, "split 3")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills a process")
+def test_the_lock_of_a_killed_process_does_not_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    holder = multiprocessing.get_context("spawn").Process(target=_hold, args=(tmp_path,))
+    holder.start()
+    end = time.monotonic() + 60
+    while not (tmp_path / "holds").exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    holder.kill()
+    holder.join(60)
+    assert (Work(tmp_path).once("train", "key", write_one) / "made").read_text() == "whole"
+    assert capsys.readouterr().out == ""
 
 
 def test_the_key_depends_on_stage_recipe_and_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

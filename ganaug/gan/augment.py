@@ -47,12 +47,16 @@ class DiffAugment(Spec):
         """
         import torch
 
-        def uniform(limit: float) -> Tensor:
-            drawn = (torch.rand(len(images), generator=rng, device=images.device) * 2 - 1) * limit
-            return drawn if probability is None else drawn * happens(probability)
+        def anywhere(limit: float) -> Tensor:
+            return (torch.rand(len(images), generator=rng, device=images.device) * 2 - 1) * limit
 
-        def happens(how_often: Tensor) -> Tensor:
-            return (torch.rand(len(images), generator=rng, device=images.device) < how_often).float()
+        def happens() -> Tensor:
+            if probability is None:
+                return torch.ones(len(images), device=images.device)
+            return (torch.rand(len(images), generator=rng, device=images.device) < probability).float()
+
+        def uniform(limit: float) -> Tensor:
+            return anywhere(limit) * happens()
 
         if self.contrast > 0:
             mean = images.mean(dim=(1, 2, 3), keepdim=True)
@@ -63,12 +67,12 @@ class DiffAugment(Spec):
             mean = images.mean(dim=1, keepdim=True)
             images = (images - mean) * (1 + uniform(self.saturation)).view(-1, 1, 1, 1) + mean
         if self.shift or self.rotate_degrees or self.scale or self.shear or self.flip:
-            images = self._warp(images, uniform)
+            images = self._warp(images, uniform, anywhere, happens())
         if self.cutout > 0:
-            images = self._cut(images, uniform, None if probability is None else happens(probability))
+            images = self._cut(images, anywhere, happens())
         return images
 
-    def _warp(self, images: Tensor, uniform: Uniform) -> Tensor:
+    def _warp(self, images: Tensor, uniform: Uniform, anywhere: Uniform, shifted: Tensor) -> Tensor:
         """One affine resampling for all the geometric kinds. What comes in from outside is black (-1)."""
         import torch
         from torch.nn import functional as F
@@ -79,27 +83,25 @@ class DiffAugment(Spec):
         # Mirrored where the draw is negative; one that ADA holds back is 0.
         mirror = 1 - 2 * (uniform(1.0) < 0).float() if self.flip else torch.ones_like(angle)
         # grid_sample asks where each output pixel comes from, on axes that run from -1 to 1: a side is 2 long.
-        shift_x = (uniform(self.shift) * width).round() * 2 / width
-        shift_y = (uniform(self.shift) * height).round() * 2 / height
+        shift_x = (anywhere(self.shift) * shifted * width).round() * 2 / width  # both ways or neither
+        shift_y = (anywhere(self.shift) * shifted * height).round() * 2 / height
         cos, sin = torch.cos(angle) * size, torch.sin(angle) * size
         rows = [mirror * cos, mirror * (shear * cos - sin), shift_x, sin, shear * sin + cos, shift_y]
         grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(images.shape), align_corners=False)
         return F.grid_sample(images.float() + 1, grid, align_corners=False) - 1
 
-    def _cut(self, images: Tensor, uniform: Uniform, happens: Tensor | None) -> Tensor:
+    def _cut(self, images: Tensor, anywhere: Uniform, cut: Tensor) -> Tensor:
         """A square with its centre anywhere in the image; what of it lies outside is lost."""
         import torch
 
         height, width = images.shape[2:]
-        centre_y, centre_x = (uniform(0.5) + 0.5) * height, (uniform(0.5) + 0.5) * width
+        centre_y, centre_x = (anywhere(0.5) + 0.5) * height, (anywhere(0.5) + 0.5) * width
         y = torch.arange(height, device=images.device) + 0.5 - centre_y[:, None]  # (N, H)
         x = torch.arange(width, device=images.device) + 0.5 - centre_x[:, None]
         inside = (y.abs() <= self.cutout * height / 2)[:, None, :, None] & (x.abs() <= self.cutout * width / 2)[
             :, None, None, :
         ]
-        if happens is not None:
-            inside = inside & (happens > 0).view(-1, 1, 1, 1)
-        return images.masked_fill(inside, 0.0)
+        return images.masked_fill(inside & (cut > 0).view(-1, 1, 1, 1), 0.0)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ganaug.errors import UserError
-from ganaug.gan.architectures import Dcgan
+from ganaug.gan.architectures import Dcgan, R3gan
 from ganaug.gan.objectives import LeastSquares, Minimax, NonSaturating, Relativistic, Wasserstein, WassersteinGP
-from ganaug.gan.regularisers import MinibatchDiscrimination, OneCentred
+from ganaug.gan.regularisers import MinibatchDiscrimination, OneCentred, SpectralNorm
 from ganaug.gan.spec import GanSpec
 
 _ALL = ("minimax", "non-saturating", "least-squares", "wasserstein", "wasserstein-gp", "hinge", "relativistic")
@@ -61,6 +61,12 @@ def check(spec: GanSpec) -> None:
             "architecture",
             f"{slopes[0]} needs logits that depend on one image alone, but batch normalisation in dcgan's D mixes "
             "them, got batch_norm: true; set it to false",
+        )
+    if SpectralNorm().kind in kinds and isinstance(spec.architecture, R3gan):
+        _refuse(
+            "regularisers",
+            "spectral-norm divides weights by their norm, got r3gan, whose blocks start with weights of 0; set "
+            "regularisers to [], or choose another architecture",
         )
     if spec.ramp and spec.conditioning == "none":
         _refuse("ramp", "brings labels in, but gan.conditioning is none; remove one of them")

@@ -88,7 +88,8 @@ def measure(made: NDArray[np.uint8], real: NDArray[np.uint8], labels: NDArray[np
     flat = _flat(made.reshape(-1, *made.shape[2:])).reshape(classes, made.shape[1], -1)
     reals = [_flat(real[labels == label]) for label in range(classes)]
     nearest_real = np.concatenate([_nearest_others(one) for one in reals if len(one) > 1] or [np.empty(0)])
-    near = float(np.quantile(nearest_real, 0.01)) if len(nearest_real) else None
+    apart = nearest_real[nearest_real > 0]  # an image that is there twice says nothing of how near others may be
+    near = float(np.quantile(apart, 0.01)) if len(apart) else None
     differing, bins = _different_bins(flat.reshape(-1, flat.shape[2]), np.concatenate(reals))
     images = torch.from_numpy(flat)[:, :, :, None, None]
     return Measured(
@@ -106,7 +107,7 @@ def measure(made: NDArray[np.uint8], real: NDArray[np.uint8], labels: NDArray[np
 
 
 def _flat(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return images.reshape(len(images), -1).astype(np.float32) / 127.5 - 1
+    return images.reshape(len(images), math.prod(images.shape[1:])).astype(np.float32) / 127.5 - 1
 
 
 def _nearest(images: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -100,11 +100,10 @@ PRESETS: dict[str, Preset] = {
             "z_dim": 128,
             "generator_width": 128,
             "discriminator_width": 128,
-            "generator_lr": 1e-4,
+            "generator_lr": 1e-4,  # algorithm 1's
             "discriminator_lr": 1e-4,
             "beta1": 0.0,
             "beta2": 0.9,
-            "rate": "linear",
         },
     ),
     "lsgan": Preset(

@@ -86,7 +86,7 @@ def train_gan(
         if run.out.diverged_at is None:
             if run.step % snapshot_every == 0:
                 run.out.progress.append(run.training.snapshot())
-            if run.step in candidates:
+            if run.step in candidates and run.training.is_finite():
                 run.compare()
         if keeper:
             keeper.keep(run.step, run.state)

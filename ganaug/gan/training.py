@@ -300,7 +300,7 @@ class Training:
 
     @torch.no_grad()
     def sample(self, per_class: int, purpose: str, step: int) -> Tensor:
-        """Images of the weights as they are now, (classes, per_class, C, H, W), without a trace in the training."""
+        """Images of the weights as they are now, (classes, per_class, C, H, W); no weight learns from it."""
         rng = torch.Generator(self.device).manual_seed(seeds.derive(self.seed, purpose, step))
         labels = torch.arange(self.classes, device=self.device).repeat_interleave(per_class)
         latents = torch.randn((len(labels), self.spec.z_dim), generator=rng, device=self.device)

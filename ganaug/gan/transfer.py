@@ -6,10 +6,10 @@ entry of the class of that name, or else the mean of all old entries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from ganaug.gan.training import Training
 
 _MEND = "name a generator.safetensors or checkpoint.safetensors that ganaug wrote, or leave gan.init_from out"
 _DECIDE = ("architecture", "conditioning", "z_dim", "generator_width")  # the shapes of a generator
+_DECIDE_WHOLE = ("discriminator_width", "regularisers")  # ... and of the discriminator beside it
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Start:
             raise UserError(
                 f"gan.init_from: images must be of shape {tuple(training.images.shape[1:])}, got {shape}; {_MEND}"
             )
-        whole = any(name.startswith("generator.") for name in self.tensors)
+        if self.description["gan"].get("conditioning") != spec.conditioning:
+            self._refuse()  # its shapes may be the same by chance
+        whole = self._is_whole
         of_generator = self._part("average." if whole else "")
         self._put(training.average, of_generator, lambda classes: build_generator(spec, classes, shape))
         self._put(
@@ -59,24 +62,29 @@ class Start:
                 lambda classes: build_discriminator(spec, classes, shape),
             )
 
+    @property
+    def _is_whole(self) -> bool:
+        """A checkpoint, with all three networks."""
+        return any(name.startswith("generator.") for name in self.tensors)
+
     def _part(self, prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
 
     def _put(self, net: nn.Module, tensors: dict[str, Tensor], build: Callable[[int], nn.Module]) -> None:
         old = list(self.description["classes"])
-        dims = _class_dims(build, len(self.classes))
-        state = net.state_dict()
-        for name, value in state.items():
-            given = tensors.get(name)
-            if given is not None and name in dims:
-                given = _for_classes(given, dims[name], old, self.classes)
-            if given is None or given.shape != value.shape:
-                raise UserError(f"gan.init_from: {self.path} does not fit: {self._why()}; {_MEND}")
-            value.copy_(given)
+        with torch.random.fork_rng(devices=[]):
+            theirs, one_more = build(len(old)).state_dict(), build(len(old) + 1).state_dict()
+        if _shapes(tensors) != _shapes(theirs):
+            self._refuse()
+        dims = _class_dims(theirs, one_more)
+        for name, value in net.state_dict().items():
+            given = tensors[name]
+            value.copy_(_for_classes(given, *dims[name], old, self.classes) if name in dims else given)
 
-    def _why(self) -> str:
-        theirs = self.description["gan"]
-        return "it is of " + ", ".join(f"{key} {theirs.get(key)}" for key in _DECIDE) + "; set the same"
+    def _refuse(self) -> NoReturn:
+        gan, keys = self.description["gan"], _DECIDE + (_DECIDE_WHOLE if self._is_whole else ())
+        theirs = ", ".join(f"{key} {gan.get(key)}" for key in keys)
+        raise UserError(f"gan.init_from: {self.path} does not fit: it is of {theirs}; set the same; {_MEND}")
 
 
 def read_start(path: Path, classes: Sequence[str]) -> Start:
@@ -86,21 +94,26 @@ def read_start(path: Path, classes: Sequence[str]) -> Start:
     return Start(path, tensors, description, classes)
 
 
-def _class_dims(build: Callable[[int], nn.Module], classes: int) -> dict[str, int]:
-    """The dimension of each tensor that grows with the number of classes: found by building the net with one more."""
-    with torch.random.fork_rng(devices=[]):
-        now, more = build(classes).state_dict(), build(classes + 1).state_dict()
-    found: dict[str, int] = {}
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in tensors.items()}
+
+
+def _class_dims(now: Mapping[str, Tensor], one_more: Mapping[str, Tensor]) -> dict[str, tuple[int, int]]:
+    """(dimension, entries a class) of each tensor that grows with the number of classes: as one class more shows.
+
+    Spectral normalisation's vector of a convolution has as many entries a class as the kernel has pixels.
+    """
+    found: dict[str, tuple[int, int]] = {}
     for name, value in now.items():
-        grown = [dim for dim in range(value.ndim) if value.shape[dim] != more[name].shape[dim]]
-        if grown:
-            found[name] = grown[0]
+        grown = [
+            (dim, more - size) for dim, (size, more) in enumerate(zip(value.shape, one_more[name].shape, strict=True))
+        ]
+        found.update((name, (dim, each)) for dim, each in grown if each)
     return found
 
 
-def _for_classes(value: Tensor, dim: int, old: Sequence[str], new: Sequence[str]) -> Tensor:
-    """``value``'s last entries along ``dim``, one for each old class, rearranged for the new ones."""
-    rest, of_old = value.split([value.shape[dim] - len(old), len(old)], dim=dim)
-    mean = of_old.mean(dim=dim, keepdim=True)
-    rows = [of_old.narrow(dim, old.index(name), 1) if name in old else mean for name in new]
-    return torch.cat([rest, *rows], dim=dim)
+def _for_classes(value: Tensor, dim: int, each: int, old: Sequence[str], new: Sequence[str]) -> Tensor:
+    """``value``'s last entries along ``dim``, ``each`` for every old class, rearranged for the new ones."""
+    rest, *of_old = value.split([value.shape[dim] - each * len(old), *[each] * len(old)], dim=dim)
+    mean = torch.stack(of_old).mean(dim=0)
+    return torch.cat([rest, *(of_old[old.index(name)] if name in old else mean for name in new)], dim=dim)

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 def render(
     summary: Mapping[str, Any],
     trials: Sequence[Mapping[str, Any]],
-    histories: Mapping[str, Sequence[Mapping[str, float]]],
+    histories: Mapping[str, Sequence[Mapping[str, float | None]]],
+    health: Mapping[str, Mapping[str, Any]],
     examples: Sequence[tuple[str, NDArray[np.uint8], NDArray[np.uint8] | None]],
     settings: str,
 ) -> str:
-    """``trials`` as reports/trials/*.json have them; ``examples``: (class name, real sheet, synthetic one or None)."""
+    """``trials`` and ``health`` as their JSON files have them; ``examples``: (class name, real sheet, synthetic one or
+    None)."""
     from jinja2 import Environment, PackageLoader, select_autoescape
 
     environment = Environment(
@@ -52,6 +54,8 @@ def render(
         ),
         arms_plot=plots.arms({arm: [trial["arms"][arm][metric] for trial in trials] for arm in arms}, metric_name),
         history_plot=plots.history(histories),
+        health=health,
+        alarms=_alarms(health),
         recall_plot=plots.recall(classes, recall),
         recall=recall,
         examples=[
@@ -61,6 +65,15 @@ def render(
         method=next((figure["method"] for figure in gains.values()), "none"),
         settings=settings,
     )
+
+
+def _alarms(health: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each kind of alarm once: the splits that it concerns, what it says of the last of them, the mend."""
+    kinds: dict[str, dict[str, Any]] = {}
+    for split, found in health.items():
+        for alarm in found["alarms"]:
+            kinds[alarm["kind"]] = {**alarm, "splits": [*kinds.get(alarm["kind"], {}).get("splits", []), split]}
+    return list(kinds.values())
 
 
 def mean_recall(trials: Sequence[Mapping[str, Any]], arm: str, name: str) -> float:

@@ -48,18 +48,22 @@ def _svg(figure: Figure) -> str:
     return re.sub(r'(<svg[^>]*?) width="[^"]*"| height="[^"]*pt"', r"\1", text, count=2)  # the page sets the size
 
 
-def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Any]]:
+def _figure(width: float, height: float) -> tuple[Figure, Any]:
+    figure, (axis,) = _grid(width, height, 1, 1)
+    return figure, axis
+
+
+def _grid(width: float, height: float, lines: int, columns: int) -> tuple[Figure, list[Any]]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
-    axes = figure.subplots(1, columns, squeeze=False)
-    return figure, list(axes[0])
+    return figure, list(figure.subplots(lines, columns, squeeze=False).flatten())
 
 
 def gains(rows: Sequence[tuple[str, Mapping[str, Any], str]]) -> str:
     """Forest plot: (name, figure, answer) of each gain, its interval and the trials' own differences."""
     with _style():
-        figure, (axis,) = _figure(7.2, 0.7 + 0.55 * len(rows))
+        figure, axis = _figure(7.2, 0.7 + 0.55 * len(rows))
         for y, (_, gain, answer) in enumerate(reversed(rows)):
             axis.plot(gain["by_trial"], [y - 0.22] * len(gain["by_trial"]), "|", color="#9aa1ad", markersize=6)
             if gain["ci_low"] is not None:
@@ -76,7 +80,7 @@ def gains(rows: Sequence[tuple[str, Mapping[str, Any], str]]) -> str:
 def arms(by_trial: Mapping[str, Sequence[float]], metric: str) -> str:
     """Each arm's metric in every trial; a line joins the arms of one trial."""
     with _style():
-        figure, (axis,) = _figure(7.2, 3.2)
+        figure, axis = _figure(7.2, 3.2)
         names = list(by_trial)
         for trial in zip(*by_trial.values(), strict=True):
             axis.plot(range(len(names)), trial, color="#c3c8d1", linewidth=0.8)
@@ -91,29 +95,54 @@ def arms(by_trial: Mapping[str, Sequence[float]], metric: str) -> str:
         return _svg(figure)
 
 
-def history(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
-    """Losses and D's accuracy of every split's GAN; the last split is drawn on top."""
+# Of the history's plot: title, and a line for each column.
+_HISTORY: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
+    ("Losses", (("d_loss", REAL, "discriminator"), ("g_loss", LOSS, "generator"))),
+    (
+        "Discriminator's accuracy (one half is ideal)",
+        (("d_accuracy_real", REAL, "on real images"), ("d_accuracy_fake", LOSS, "on generated images")),
+    ),
+    (
+        "Its score of train images, above that of",
+        (("d_gap_held_out", REAL, "real images it never saw"), ("d_gap_fake", LOSS, "generated images")),
+    ),
+    ("Norm of the gradients", (("d_gradient", REAL, "discriminator"), ("g_gradient", LOSS, "generator"))),
+    ("Variety within a class, over that of real images", (("diversity", GAIN, "generated images"),)),
+    ("Probability of augmentation", (("augment_probability", UNCLEAR, "what the discriminator sees"),)),
+)
+
+
+def history(rows: Mapping[str, Sequence[Mapping[str, float | None]]]) -> str:
+    """How every split's GAN trained; the last split is drawn on top. Panels without a figure are left out."""
+    there = {column for split in rows.values() for row in split for column, value in row.items() if value is not None}
+    panels = [panel for panel in _HISTORY if any(column in there for column, *_ in panel[1])]
     with _style():
-        figure, (left, right) = _figure(9.5, 2.9, columns=2)
-        for position, (split, history_rows) in enumerate(rows.items()):
-            last = position == len(rows) - 1
-            steps = [row["step"] for row in history_rows]
-            look = {"alpha": 1.0 if last else 0.18, "linewidth": 1.6 if last else 0.9}
-            for axis, column, colour, name in (
-                (left, "d_loss", REAL, "discriminator"),
-                (left, "g_loss", LOSS, "generator"),
-                (right, "d_accuracy_real", REAL, "on real images"),
-                (right, "d_accuracy_fake", LOSS, "on generated images"),
-            ):
-                label = f"{name} ({split})" if last else None
-                axis.plot(steps, [row[column] for row in history_rows], color=colour, label=label, **look)
-        left.set_title("Losses")
-        right.set_title("Discriminator's accuracy (one half is ideal)")
-        right.set_ylim(0, 1.02)
-        right.axhline(0.5, color="#9aa1ad", linewidth=1, linestyle=":")
-        for axis in (left, right):
+        columns = 3
+        lines = -(-len(panels) // columns)
+        figure, grid = _grid(11.5, 2.9 * lines, lines, columns)
+        for axis, (title, curves) in zip(grid, panels, strict=False):
+            for position, (split, history_rows) in enumerate(rows.items()):
+                last = position == len(rows) - 1
+                look = {"alpha": 1.0 if last else 0.18, "linewidth": 1.6 if last else 0.9}
+                for column, colour, name in curves:
+                    known = [row for row in history_rows if row.get(column) is not None]
+                    label = f"{name} ({split})" if last and known else None
+                    axis.plot(
+                        [row["step"] for row in known],
+                        [row[column] for row in known],
+                        color=colour,
+                        label=label,
+                        **look,
+                    )
+            axis.set_title(title, fontsize=10)
+            if title.startswith("Discriminator's"):
+                axis.set_ylim(0, 1.02)
+                axis.axhline(0.5, color="#9aa1ad", linewidth=1, linestyle=":")
             axis.set_xlabel("step")
             axis.legend(frameon=False, fontsize=8)
+        for axis in grid[len(panels) :]:
+            axis.remove()
+        figure.tight_layout()
         return _svg(figure)
 
 
@@ -121,7 +150,7 @@ def recall(classes: Sequence[str], by_arm: Mapping[str, Sequence[float]]) -> str
     """Mean recall of each class under each arm: dots, since the axis does not begin at zero."""
     with _style():
         shades = ["#9aa1ad", "#3f4754", "#7fb7a0", GAIN, "#d9b26a", "#a87b1f", "#b7a0cf", "#6a4c93", "#8fb8de", REAL]
-        figure, (axis,) = _figure(9.5, 2.9)
+        figure, axis = _figure(9.5, 2.9)
         for position, (name, values) in enumerate(by_arm.items()):
             offset = min(0.14, 0.7 / len(by_arm)) * (position - (len(by_arm) - 1) / 2)
             places = [x + offset for x in range(len(classes))]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ganaug.progress import Progress
 
 UNLABELLED = "unlabelled"  # the one class of a generator that learned without labels
-_WATCHED = 500  # real images, at most, that a training's discriminator is watched with
+_WATCHED = 500  # real images, about, that a training's discriminator is watched with
 _LOOKED_AT = 100  # images a class that a finished generator's health is measured on
 _JUDGED_BY = 100  # images a class that a checkpoint's classifier learns from
 
@@ -42,10 +42,11 @@ def train(project: Project, only: str | None, progress: Progress) -> None:
         for done in in_parallel(project, tasks):
             timing = work.timing("train", keys[done]) or {}
             progress.finished(done, _train_line(project, work.place("train", keys[done]), timing))
-    if only is None:
-        store.remove(project.models)
-    for name in names:
-        store.copy_folder(work.place("train", keys[name]), project.models / name, without=[Work.TIMING])
+    with work.alone("models"):  # a run that waited for this one's work ends when it does
+        if only is None:
+            store.remove(project.models)
+        for name in names:
+            store.copy_folder(work.place("train", keys[name]), project.models / name, without=[Work.TIMING])
 
 
 def gan_settings(settings: Settings) -> dict[str, Any]:
@@ -65,10 +66,12 @@ def gan_settings(settings: Settings) -> dict[str, Any]:
 def _train_depends_on(project: Project, prepared: Prepared, name: str) -> dict[str, Any]:
     settings, split = project.settings, prepared.split(name)
     judged = settings.gan.select == "gan-train"  # by a classifier, which then matters too
+    bound = prepared.groups if settings.gan.held_out else None  # they decide what is held out
     return {
         "gan": gan_settings(settings),
         "images": [prepared.digest(split.train), prepared.digest(split.spare)],
         "classes": prepared.classes,
+        "groups": [bound[row] for row in split.train] if bound else None,
         "seed": seeds.derive(settings.protocol.seed, "gan", name),
         "classifier": [config.plain(settings.classifier), settings.classifier.code_digest()] if judged else None,
     }
@@ -101,8 +104,13 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
     classes = generated_classes(project.settings, prepared)
     seed = seeds.derive(project.settings.protocol.seed, "gan", name)
     kept, held = inner_fold(prepared, split.train, gan.held_out, seed)
+    if gan.select == "gan-train" and not held:
+        raise UserError(
+            "gan.select: gan-train needs images to hold out, but no class has two that can be parted; set it to last"
+        )
     part, held_part = prepared.part(kept), prepared.part(held)
-    watched = prepared.part((held or split.spare)[:_WATCHED])
+    others = held or split.spare
+    watched = prepared.part(others[:: max(1, len(others) // _WATCHED)])
     start = read_start(gan.init_from, classes) if gan.init_from else None
     seen = start.saw.intersection(prepared.pixels[row] for row in split.test) if start else set()
     if seen:
@@ -120,7 +128,8 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
         "gan": gan_settings(project.settings),
         "device": where.type,
         "train_images": prepared.counts(kept) if classes == prepared.classes else {UNLABELLED: len(kept)},
-        "train_images_sha256": sorted({*part.pixels, *(start.saw if start else ())}),
+        # What it learned from or was chosen by, here and before.
+        "train_images_sha256": sorted({*part.pixels, *held_part.pixels, *(start.saw if start else ())}),
     }
     keeper = _keeper(project, prepared, name, where.type, parent)
 

@@ -12,19 +12,23 @@ from torch.nn import functional as F
 from ganaug.gan.architectures import Conditioning
 from ganaug.gan.nets.parts import Body, Generator, Latent, Norm, sides, widths, with_label_maps
 
-_MOST = 8  # times the width: 64 at 32 pixels, 512 at 4
+_MOST = 8  # times the width: of images of 64 pixels, 64 channels at 32 pixels and 512 at 4
+_STD = 0.02
 
 
 def _published_weights(net: nn.Module) -> None:
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0.0, 0.02)
+            nn.init.normal_(module.weight, 0.0, _STD)
         elif isinstance(module, nn.BatchNorm2d) and module.affine:
-            nn.init.normal_(module.weight, 1.0, 0.02)
+            nn.init.normal_(module.weight, 1.0, _STD)
 
 
 class DcganGenerator(Generator):
-    """The latent as a 1x1 map, enlarged by transposed convolutions: first to the seed map, then by 2 at each level."""
+    """The latent as a 1x1 map, enlarged by transposed convolutions: to the seed map, then by 2 at each level.
+
+    The last one gives the image; ``width`` is the channels at half the image's size.
+    """
 
     def __init__(
         self, z_dim: int, classes: int, channels: int, image_size: int, width: int, conditioning: Conditioning
@@ -32,13 +36,15 @@ class DcganGenerator(Generator):
         super().__init__()
         self.z_dim = z_dim
         levels = sides(image_size)
-        maps = list(reversed(widths(width, len(levels), _MOST)))
+        maps = list(reversed(widths(width, max(1, len(levels) - 1), _MOST)))
         self.latent = Latent(z_dim, classes, conditioning, table=False)
         first = nn.ConvTranspose2d(self.latent.features, maps[0], levels[-1], bias=False)
         others = [nn.ConvTranspose2d(ins, outs, 4, stride=2, padding=1, bias=False) for ins, outs in pairwise(maps)]
         self.convolutions = nn.ModuleList([first, *others])
         self.norms = nn.ModuleList(Norm(size, classes, conditioning) for size in maps)
-        self.to_image = nn.Conv2d(maps[-1], channels, 3, padding=1)
+        enlarges = len(levels) > 1  # an image of one level, such as 9x9, is as large as its seed map
+        last = nn.ConvTranspose2d(maps[-1], channels, 4, stride=2, padding=1)
+        self.to_image = last if enlarges else nn.Conv2d(maps[-1], channels, 3, padding=1)
         _published_weights(self)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
@@ -51,6 +57,8 @@ class DcganGenerator(Generator):
 class DcganBody(Body):
     """4x4 convolutions of stride 2 down to the smallest map. ``batch_norm`` as published; a gradient penalty needs it
     off, since it speaks of single images."""
+
+    head_std = _STD
 
     def __init__(self, channels: int, label_inputs: int, image_size: int, width: int, batch_norm: bool) -> None:
         super().__init__()

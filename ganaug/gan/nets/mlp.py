@@ -19,7 +19,7 @@ class _Joined(nn.Module):
 
     def __init__(self, ins: int, labels: int, outs: int, pieces: int, share: float) -> None:
         super().__init__()
-        of_label = round(outs * share) if labels else 0
+        of_label = min(max(1, round(outs * share)), outs - 1) if labels and share else 0  # each has a unit at least
         self.ins = ins
         self.joined = _units(ins + (0 if of_label else labels), outs - of_label, pieces)
         self.of_label = _units(labels, of_label, pieces) if of_label else None

@@ -119,7 +119,8 @@ class Norm(nn.Module):
     def forward(self, maps: Tensor, labels: Tensor) -> Tensor:
         maps = self.norm(maps)
         if self.by_class:
-            maps = maps * self.scale(labels)[:, :, None, None] + self.shift(labels)[:, :, None, None]
+            scale, shift = (table(labels)[:, :, None, None].to(maps.dtype) for table in (self.scale, self.shift))
+            maps = torch.addcmul(shift, maps, scale)  # one pass, in the maps' own precision
         return maps
 
 
@@ -140,6 +141,7 @@ class Body(nn.Module):
 
     features: int
     mixes_batch: bool = False  # batch normalisation: real and fake images then go through apart
+    head_std: float | None = None  # of the head's weights at the start, normal; None: torch's own start
 
     def __call__(self, images: Tensor, label: Tensor | None) -> Tensor:
         return cast(Tensor, super().__call__(images, label))
@@ -193,6 +195,9 @@ class Discriminator(nn.Module):
         elif conditioning == "projection":
             self.label = ClassTable(classes, features)
         self.say_class = ClassLogits(features, classes) if conditioning == "auxiliary" else None
+        for head in (self.score, self.say_class.layer if self.say_class is not None else None):
+            if head is not None and body.head_std is not None:
+                nn.init.normal_(head.weight, 0.0, body.head_std)
 
     @property
     def class_strength(self) -> float:

@@ -43,7 +43,8 @@ class ResnetGenerator(Generator):
     ) -> None:
         super().__init__()
         self.z_dim, self.side, self.width = z_dim, sides(image_size)[-1], width
-        self.latent = Latent(z_dim, classes, conditioning, table=False)
+        # The published label enters the norms of the blocks alone; an image of one level, such as 9x9, has no block.
+        self.latent = Latent(z_dim, classes, conditioning, table=len(sides(image_size)) == 1)
         self.seed_map = nn.Linear(self.latent.features, width * self.side**2)
         nn.init.xavier_uniform_(self.seed_map.weight)
         self.blocks = nn.ModuleList(_Up(width, classes, conditioning) for _ in sides(image_size)[1:])

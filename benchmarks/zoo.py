@@ -1,0 +1,274 @@
+"""Every preset through the pipeline at equal time on one core: which GAN to use on a small set. Writes docs/zoo.md.
+
+    python benchmarks/zoo.py [--sets digits fashion-mnist] [--presets ...] [--trials N] [--seconds S]
+
+Each preset trains for as many steps as ``seconds`` of one core allow (timed alone, before), with the widths, the batch
+and the variation of real images of the set's own params.yaml, so that what differs is the method: its networks,
+objective, regularisers, conditioning, rates, and what its discriminator sees. Finished trainings are kept in build/zoo/
+and found again. Beside the gains of the pipeline's own arms it measures, by trial:
+
+GAN-train: the accuracy on real test images of a classifier that learned from generated images alone (recall, in a way).
+GAN-test: the accuracy on generated images of a classifier that learned from the trial's real test images (precision).
+KID: the kernel distance of generated and real test images in that classifier's features (Binkowski 2018), times 1,000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ganaug import config, device, seeds, store
+from ganaug.classify.arms import arm, batches, gain_pairs
+from ganaug.classify.train import predict, train_classifier
+from ganaug.config import Settings
+from ganaug.data.prepared import Part, Prepared
+from ganaug.evaluate.gains import Comparison, Tested
+from ganaug.gan import presets
+from ganaug.gan.training import Training
+from ganaug.pixels import to_float
+from ganaug.progress import Progress
+from ganaug.report.images import grid
+from ganaug.report.verdict import interval, markdown_table
+from ganaug.stages import classify, prepare, synth, train
+from ganaug.stages.project import Project, prepared_now
+
+ROOT = Path(__file__).parents[1]
+SETS = {  # name -> (folder of its params.yaml, trials, seconds of one core)
+    "digits": (ROOT, 3, 40.0),
+    "fashion-mnist": (ROOT / "examples" / "fashion-mnist", 1, 240.0),
+}
+SHARED = ("generator_width", "discriminator_width", "batch_size", "vary")  # settings of the set, not of the method
+ARMS = ("none", "classical", "gan", "gan+classical")
+BUILD = ROOT / "build" / "zoo"
+
+
+def settings_of(base: Settings, raw: dict[str, Any], name: str, trials: int, steps: int) -> Settings:
+    """The set's settings with a preset's GAN. ``default`` is the GAN of the set's own params.yaml."""
+    own = raw.get("gan", {})
+    shared = {key: value for key, value in config.plain(base.gan).items() if key in SHARED}
+    if name != "default" and presets.PRESETS[name].values["architecture"]["kind"] == "mlp":
+        shared = {key: value for key, value in shared.items() if not key.endswith("_width")}  # dense: other units
+    gan = {**own, "steps": steps} if name == "default" else {"preset": name, **shared, "steps": steps}
+    changed = {
+        **raw,
+        "gan": gan,
+        "protocol": {**raw["protocol"], "trials": trials},
+        "classify": {**raw["classify"], "arms": list(ARMS)},
+        "gate": [],
+        "device": "cpu",
+        "jobs": 1,
+    }
+    return config.check(changed)
+
+
+def pace(settings: Settings, prepared: Prepared) -> float:
+    """Seconds of one step on one core."""
+    part = prepared.part(prepared.split("0").train)
+    training = Training(part.images, part.labels, len(prepared.classes), settings.gan, 0, torch.device("cpu"))
+    for step in range(1, 4):
+        training.step(step)
+    began, steps = time.perf_counter(), 0
+    while time.perf_counter() - began < 3 or steps < 5:
+        training.step(4)
+        steps += 1
+    return (time.perf_counter() - began) / steps
+
+
+def run(project: Project, trial: str) -> dict[str, Any]:
+    """One preset on one trial: the stages, then what they do not measure."""
+    progress = Progress(project.work.root / "progress")
+    train.train(project, trial, progress)
+    synth.synth_all(project, trial, progress)
+    classify.classify(project, trial, progress)
+    prepared = prepared_now(project)
+    images, labels = synth.read_synthetic(project, prepared, trial)
+    test = prepared.part(prepared.split(trial).test)
+    learned = _classifier(project.settings, prepared, (images, labels))
+    judge = _classifier(project.settings, prepared, (test.images, test.labels))
+    cpu = device.resolve("cpu")
+    key = train.train_key(project, prepared, trial)
+    return {
+        "gan_train": 100 * float((predict(learned, test.images, cpu) == test.labels).mean()),
+        "gan_test": 100 * float((predict(judge, images, cpu) == labels).mean()),
+        "kid": 1000 * kid(features(judge, test.images), features(judge, images)),
+        "predictions": _predictions(project, trial),
+        "health": store.read_json(project.models / trial / "health.json", ""),
+        "timing": project.work.timing("train", key),
+    }
+
+
+def _classifier(settings: Settings, prepared: Prepared, pool: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> Any:
+    device.prepare(device.resolve("cpu"))
+    spec, seed = settings.classifier, seeds.derive(0, "zoo")
+    draw = batches(arm("none", settings.classify), pool, None, len(prepared.classes), spec.batch_size, seed)
+    channels, size, _ = prepared.image_shape
+    return train_classifier(draw, spec, channels, len(prepared.classes), size, seed, device.resolve("cpu"))
+
+
+@torch.no_grad()
+def features(classifier: Any, images: NDArray[np.uint8]) -> torch.Tensor:
+    """(N, F): what the last linear layer of the classifier is given."""
+    last = [module for module in classifier.modules() if isinstance(module, torch.nn.Linear)][-1]
+    seen: list[torch.Tensor] = []
+    hook = last.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0]))
+    for part in torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).split(1024):
+        classifier(to_float(part))
+    hook.remove()
+    return torch.cat(seen)
+
+
+def kid(real: torch.Tensor, made: torch.Tensor) -> float:
+    """The unbiased squared maximum mean discrepancy under the cubic kernel; equal counts, features of unit scale."""
+    from torchmetrics.image.kid import poly_mmd
+
+    count = min(len(real), len(made))
+    scale = real.std()
+    pick = torch.Generator().manual_seed(0)
+    real, made = (one[torch.randperm(len(one), generator=pick)[:count]] / scale for one in (real, made))
+    return float(poly_mmd(real.double(), made.double()))
+
+
+def _predictions(project: Project, trial: str) -> dict[str, list[int]]:
+    table = store.read_table(project.trials / f"{trial}.predictions.csv")
+    return {name: [int(row[name]) for row in table] for name in ("label", *ARMS)}
+
+
+def gains(results: list[dict[str, Any]], classes: int, train_images: int, confidence: float) -> dict[str, Any]:
+    tested = []
+    for result in results:
+        columns = {name: np.array(values, np.int64) for name, values in result["predictions"].items()}
+        tested.append(Tested(columns.pop("label"), columns, train_images, None))
+    comparison = Comparison(tested, classes, True, confidence, len(tested))
+    figures = comparison.gain_figures(gain_pairs(ARMS))
+    return {name: figures[name]["accuracy"] for name in ("gan_vs_none", "gan+classical_vs_classical")}
+
+
+def zoo(name: str, names: list[str], trials: int, seconds: float) -> dict[str, Any]:
+    """All presets on one set; two at a time, each on one core."""
+    from ruamel.yaml import YAML
+
+    folder = SETS[name][0]
+    raw = json.loads(json.dumps(YAML(typ="safe", pure=True).load(folder / "params.yaml")))
+    base = config.check(raw)
+    shared = BUILD / name
+    first = Project(shared / "all", settings_of(base, raw, "default", trials, 1))
+    prepare.prepare(first, Progress(shared / "progress"))
+    prepared = prepared_now(first)
+    device.prepare(device.resolve("cpu"))
+    projects = {}
+    for preset in names:
+        steps_file = shared / f"{preset}-{seconds:g}s.json"
+        if not steps_file.is_file():  # timed once, so that a second run finds the same trainings
+            step = pace(settings_of(base, raw, preset, trials, 100), prepared)
+            store.write_json(steps_file, {"steps": max(1, round(seconds / step))})
+        steps = store.read_json(steps_file, "")["steps"]
+        root = shared / preset
+        root.mkdir(parents=True, exist_ok=True)
+        for link, target in ((root / ".ganaug", shared / "work"), (root / "data" / "prepared", first.prepared)):
+            target.mkdir(parents=True, exist_ok=True)
+            link.parent.mkdir(exist_ok=True)
+            if not link.is_symlink():
+                link.symlink_to(os.path.relpath(target, link.parent))
+        projects[preset] = Project(root, settings_of(base, raw, preset, trials, steps))
+    tasks = [(preset, str(trial)) for preset in names for trial in range(trials)]
+    done = joblib.Parallel(2, batch_size=1)(joblib.delayed(run)(projects[preset], trial) for preset, trial in tasks)
+    results = {
+        preset: [one for (other, _), one in zip(tasks, done, strict=True) if other == preset] for preset in names
+    }
+    for preset in names:
+        strip(projects[preset], prepared, ROOT / "docs" / "figures" / f"zoo-{name}-{preset}.png")
+    part = prepared.part(prepared.split("0").train)
+    strip_of_real(part, len(prepared.classes), ROOT / "docs" / "figures" / f"zoo-{name}-real.png")
+    return {
+        preset: {
+            "steps": projects[preset].settings.gan.steps,
+            "images": projects[preset].settings.gan.steps
+            * projects[preset].settings.gan.batch_size
+            * projects[preset].settings.gan.discriminator_steps,
+            "gains": gains(found, len(prepared.classes), len(part.images), base.report.confidence),
+            "results": found,
+        }
+        for preset, found in results.items()
+    }
+
+
+def strip(project: Project, prepared: Prepared, path: Path) -> None:
+    """The first images of trial 0, a column a class, not chosen."""
+    images, labels = synth.read_synthetic(project, prepared, "0")
+    _write_strip(images, labels, len(prepared.classes), path)
+
+
+def strip_of_real(part: Part, classes: int, path: Path) -> None:
+    _write_strip(part.images, part.labels, classes, path)
+
+
+def _write_strip(images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int, path: Path, rows: int = 3) -> None:
+    columns = [images[labels == label][:rows] for label in range(classes)]
+    store.write_png(path, grid([np.stack([column[row] for column in columns]) for row in range(rows)]))
+
+
+def table(found: dict[str, Any]) -> str:
+    header = (
+        "preset",
+        "GAN-train",
+        "GAN-test",
+        "KID",
+        "over none",
+        "over classical",
+        "images a second",
+        "seen",
+        "alarms",
+    )
+    rows = []
+    for preset, one in found.items():
+        results = one["results"]
+        seconds = [result["timing"]["wall_seconds"] for result in results]
+        alarms = sorted({alarm["kind"] for result in results for alarm in result["health"]["alarms"]})
+        over_none, over_classical = one["gains"].values()
+        rows.append(
+            (
+                preset,
+                *(f"{np.mean([result[key] for result in results]):.1f}" for key in ("gan_train", "gan_test", "kid")),
+                f"{over_none['mean']:+.1f} ({interval(over_none)})",
+                f"{over_classical['mean']:+.1f} ({interval(over_classical)})",
+                f"{one['images'] / np.mean(seconds):,.0f}",
+                f"{one['images']:,}",
+                ", ".join(alarms) or "none",
+            )
+        )
+    return markdown_table(header, rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--presets", nargs="+", choices=list(presets.PRESETS), default=list(presets.PRESETS))
+    parser.add_argument("--trials", type=int, help="instead of the set's own number")
+    parser.add_argument("--seconds", type=float, help="of one core, instead of the set's own")
+    options = parser.parse_args()
+    for name in options.sets:
+        _, trials, seconds = SETS[name]
+        found = zoo(name, options.presets, options.trials or trials, options.seconds or seconds)
+        store.write_json(ROOT / "docs" / "figures" / f"zoo-{name}.json", _without_predictions(found))
+        print(f"\n{name}\n\n{table(found)}")
+
+
+def _without_predictions(found: dict[str, Any]) -> dict[str, Any]:
+    keep = ("gan_train", "gan_test", "kid", "health")
+    return {
+        preset: {**one, "results": [{key: result[key] for key in keep} for result in one["results"]]}
+        for preset, one in found.items()
+    }
+
+
+if __name__ == "__main__":
+    main()

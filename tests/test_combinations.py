@@ -1,0 +1,214 @@
+"""What goes together: the table, pair by pair, and each rule; whatever is refused is said in one line with a mend."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations as pairs
+from itertools import product
+from typing import Any, get_args
+
+import pytest
+
+from ganaug import config
+from ganaug.errors import UserError
+from ganaug.gan.combinations import GOES_WITH, check
+from ganaug.gan.objectives import Objective
+from ganaug.gan.presets import PRESETS
+from ganaug.gan.regularisers import Regulariser
+from ganaug.gan.spec import GanSpec
+
+OBJECTIVES = [kind().kind for kind in get_args(get_args(Objective)[0])]
+REGULARISERS = [kind().kind for kind in get_args(get_args(Regulariser)[0])]
+
+# By hand, so that the table itself is held to something.
+APART = {
+    ("r1", "wasserstein-gp"),
+    ("r1", "relativistic"),
+    ("r2", "wasserstein-gp"),
+    ("r2", "relativistic"),
+    ("one-centred", "wasserstein"),
+    ("one-centred", "wasserstein-gp"),
+    ("one-centred", "relativistic"),
+    ("lecam", "relativistic"),
+    ("spectral-norm", "wasserstein"),
+    ("minibatch-discrimination", "wasserstein-gp"),
+    ("minibatch-discrimination", "relativistic"),
+    ("label-smoothing", "wasserstein"),
+    ("label-smoothing", "wasserstein-gp"),
+    ("label-smoothing", "hinge"),
+    ("label-smoothing", "relativistic"),
+}
+
+
+def gan(**changes: Any) -> dict[str, Any]:
+    """``gan:`` of params.yaml: compact and without a regulariser, unless said otherwise."""
+    return {"regularisers": [], **changes}
+
+
+def kinds(*names: str) -> list[dict[str, str]]:
+    return [{"kind": name} for name in names]
+
+
+def settle(values: dict[str, Any]) -> GanSpec:
+    return config.check({"gan": values}).gan
+
+
+def unchecked(values: dict[str, Any]) -> GanSpec:
+    """The spec alone, as whoever builds it in Python has it."""
+    import json
+
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(GanSpec).validate_json(json.dumps(values), strict=True)
+
+
+def refused(values: dict[str, Any], key: str, *parts: str) -> None:
+    """Both ways in: one line that names the key and says what was given and a mend."""
+    for begin, way in (("gan.", lambda: check(unchecked(values))), ("params.yaml: gan.", lambda: settle(values))):
+        with pytest.raises(UserError) as caught:
+            way()
+        message = str(caught.value)
+        assert "\n" not in message
+        assert message.startswith(f"{begin}{key}: ")
+        assert re.search(r"(; |, or )(remove|set|choose) ", message), message
+        for part in parts:
+            assert part in message
+
+
+def accepted(values: dict[str, Any]) -> None:
+    check(unchecked(values))
+    settle(values)
+
+
+# --------------------------------------------------------------------------------------------------------- the table
+
+
+def test_the_table_names_every_regulariser_and_only_objectives_that_exist() -> None:
+    assert set(GOES_WITH) == set(REGULARISERS)
+    for fitting, why in GOES_WITH.values():
+        assert fitting
+        assert set(fitting) <= set(OBJECTIVES)
+        assert why
+    assert {(one, other) for one, other in product(REGULARISERS, OBJECTIVES) if other not in GOES_WITH[one][0]} == APART
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("regulariser", REGULARISERS)
+def test_the_table_is_kept(regulariser: str, objective: str) -> None:
+    values = gan(objective={"kind": objective}, regularisers=kinds(regulariser))
+    if (regulariser, objective) in APART:
+        refused(values, "regularisers", regulariser, f"got {objective}", GOES_WITH[regulariser][1])
+    else:
+        accepted(values)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_objective_goes_without_a_regulariser(objective: str) -> None:
+    accepted(gan(objective={"kind": objective}))
+
+
+@pytest.mark.parametrize(("one", "other"), list(pairs(REGULARISERS, 2)))
+def test_two_regularisers_go_together_unless_their_slopes_or_logits_clash(one: str, other: str) -> None:
+    """Least squares goes with each of them alone."""
+    values = gan(objective={"kind": "least-squares"}, regularisers=kinds(one, other))
+    pair, slopes = {one, other}, {"r1", "r2", "one-centred"}
+    if pair in ({"r1", "one-centred"}, {"r2", "one-centred"}):
+        refused(values, "regularisers", "must hold slopes at one value", f"{one} and {other}")
+        return
+    if "minibatch-discrimination" in pair and pair & slopes:
+        refused(values, "regularisers", "depend on one image alone", *pair)
+    else:
+        accepted(values)
+
+
+@pytest.mark.parametrize("kind", REGULARISERS)
+def test_a_regulariser_is_named_once(kind: str) -> None:
+    values = gan(objective={"kind": "least-squares"}, regularisers=kinds(kind, kind))
+    refused(values, "regularisers", f"must name each kind once, got {kind} 2 times")
+
+
+# ---------------------------------------------------------------------------------------------------------- the rules
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize(
+    ("objective", "regularisers", "slopes"),
+    [
+        ({"kind": "hinge"}, [], None),
+        ({"kind": "hinge"}, kinds("r1"), "r1"),
+        ({"kind": "hinge"}, kinds("r2"), "r2"),
+        ({"kind": "hinge"}, kinds("one-centred"), "one-centred"),
+        ({"kind": "wasserstein"}, [], None),
+        ({"kind": "wasserstein-gp"}, [], "one-centred"),
+        ({"kind": "relativistic"}, [], "r1"),
+        ({"kind": "relativistic", "gamma": 0.0}, [], None),
+    ],
+)
+def test_batch_normalisation_in_the_discriminator_and_slopes_of_single_images(
+    objective: dict[str, Any], regularisers: list[dict[str, str]], slopes: str | None, batch_norm: bool
+) -> None:
+    architecture = {"kind": "dcgan", "batch_norm": batch_norm}
+    values = gan(objective=objective, regularisers=regularisers, architecture=architecture)
+    if slopes and batch_norm:
+        refused(values, "architecture", f"{slopes} needs", "got batch_norm: true; set it to false")
+    else:
+        accepted(values)
+
+
+@pytest.mark.parametrize("architecture", ["compact", "mlp", "dcgan", "resnet", "r3gan"])
+def test_spectral_norm_needs_weights_that_are_not_zero(architecture: str) -> None:
+    values = gan(regularisers=kinds("spectral-norm"), architecture={"kind": architecture})
+    if architecture == "r3gan":
+        refused(values, "regularisers", "spectral-norm", "got r3gan")
+    else:
+        accepted(values)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_ada_needs_logits_with_a_sign(objective: str) -> None:
+    values = gan(objective={"kind": objective}, ada={})
+    if objective in ("wasserstein", "wasserstein-gp", "relativistic"):
+        refused(values, "ada", f"means nothing under {objective}")
+    else:
+        accepted(values)
+
+
+def test_ada_needs_a_distortion() -> None:
+    refused(gan(ada={}, augment={"shift": 0.0}), "ada", "no distortion above 0")
+    accepted(gan(ada={}, augment={"shift": 0.0, "cutout": 0.5}))
+    accepted(gan(ada={}, augment={"shift": 0.0, "flip": True}))
+
+
+@pytest.mark.parametrize("conditioning", ["none", "concat", "projection", "auxiliary"])
+def test_what_needs_labels(conditioning: str) -> None:
+    ramp = gan(conditioning=conditioning, ramp={})
+    select = gan(conditioning=conditioning, select="gan-train", held_out=0.2)
+    if conditioning == "none":
+        refused(ramp, "ramp", "gan.conditioning is none")
+        refused(select, "select", "gan.conditioning is none")
+    else:
+        accepted(ramp)
+        accepted(select)
+
+
+def test_selecting_needs_images_that_the_gan_has_not_seen() -> None:
+    refused(gan(select="gan-train"), "select", "got held_out: 0; set gan.held_out")
+    accepted(gan(select="last", held_out=0.0))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_goes_together(name: str) -> None:
+    accepted_spec = settle({"preset": name})
+    check(accepted_spec)
+    assert accepted_spec.preset == name
+
+
+def test_a_training_refuses_what_does_not_go_together() -> None:
+    import numpy as np
+    import torch
+
+    from ganaug.gan.training import Training
+
+    spec = unchecked(gan(objective={"kind": "hinge"}, regularisers=kinds("label-smoothing")))
+    with pytest.raises(UserError, match=r"gan\.regularisers: label-smoothing goes with"):
+        Training(np.zeros((4, 8, 8, 1), np.uint8), np.zeros(4, np.int64), 1, spec, 0, torch.device("cpu"))

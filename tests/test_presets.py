@@ -1,0 +1,233 @@
+"""Presets: each is what its source says, a user's key beats it, and groups are joined kind by kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from expect import refused
+
+from ganaug import config
+from ganaug.errors import UserError
+from ganaug.gan.presets import PRESETS, expand
+from ganaug.gan.regularisers import R1, R2, OneCentred, SpectralNorm
+from ganaug.gan.spec import GanSpec
+
+# Copied from the sources, not from the code: batch, latent, D's steps, rates, optimizer and its decays, G's and D's
+# width, conditioning.
+PUBLISHED: dict[str, dict[str, Any]] = {
+    # Goodfellow 2014 and its pylearn2 configuration mnist.yaml: 1200 ReLU units, 240 maxout units of 5 pieces,
+    # dropout one half, batches of 100, 100 latents. (It used momentum; Adam is what the successors took.)
+    "gan": {
+        "kinds": ("mlp", "non-saturating", "concat"),
+        "batch_size": 100,
+        "z_dim": 100,
+        "widths": (1200, 240),
+    },
+    # Radford 2016, section 4: batches of 128, Adam at 0.0002 with a momentum of 0.5, 100 latents.
+    "dcgan": {
+        "kinds": ("dcgan", "non-saturating", "concat"),
+        "batch_size": 128,
+        "z_dim": 100,
+        "lr": 2e-4,
+        "betas": (0.5, 0.999),
+        "optimizer": "adam",
+        "rate": "constant",
+        "widths": (64, 64),
+    },
+    # Mirza and Osindero 2014, section 4.1: batches of 100, 100 latents, 200 + 1000 units of G and 240 + 50 of D.
+    "cgan": {"kinds": ("mlp", "non-saturating", "concat"), "batch_size": 100, "z_dim": 100, "widths": (1200, 240)},
+    # Odena 2017, appendix A: batches of 100, Adam at 0.0002 with 0.5 and 0.999.
+    "acgan": {
+        "kinds": ("dcgan", "non-saturating", "auxiliary"),
+        "batch_size": 100,
+        "lr": 2e-4,
+        "betas": (0.5, 0.999),
+        "optimizer": "adam",
+    },
+    # Arjovsky 2017, algorithm 1: alpha 0.00005, c 0.01, m 64, five steps of the critic, RMSprop; torch's decay of 0.99.
+    "wgan": {
+        "kinds": ("dcgan", "wasserstein", "concat"),
+        "batch_size": 64,
+        "discriminator_steps": 5,
+        "lr": 5e-5,
+        "clip": 0.01,
+        "optimizer": "rmsprop",
+        "betas": (0.5, 0.99),
+        "rate": "constant",
+    },
+    # Gulrajani 2017, algorithm 1 (lambda 10, five steps of the critic, 0.0001, 0 and 0.9); of its residual networks for
+    # CIFAR: batches of 64, 128 latents and channels.
+    "wgan-gp": {
+        "kinds": ("resnet", "wasserstein-gp", "concat"),
+        "batch_size": 64,
+        "z_dim": 128,
+        "discriminator_steps": 5,
+        "lr": 1e-4,
+        "betas": (0.0, 0.9),
+        "optimizer": "adam",
+        "rate": "constant",
+        "widths": (128, 128),
+    },
+    # Mao 2017, section 4: batches of 64, Adam with 0.5.
+    "lsgan": {
+        "kinds": ("dcgan", "least-squares", "concat"),
+        "batch_size": 64,
+        "lr": 2e-4,
+        "betas": (0.5, 0.999),
+        "optimizer": "adam",
+    },
+    # Miyato 2018, appendix B.4, and Miyato and Koyama 2018: 0.0002 decayed linearly, 0 and 0.9, five steps of D,
+    # batches of 64, 256 channels of G and 128 of D on CIFAR-10.
+    "sngan-projection": {
+        "kinds": ("resnet", "hinge", "projection"),
+        "batch_size": 64,
+        "z_dim": 128,
+        "discriminator_steps": 5,
+        "lr": 2e-4,
+        "betas": (0.0, 0.9),
+        "optimizer": "adam",
+        "rate": "linear",
+        "widths": (256, 128),
+    },
+    # Huang 2024, appendix: 64 latents, 0.0002, batches of 512, gamma 0.05 on CIFAR-10.
+    "r3gan": {
+        "kinds": ("r3gan", "relativistic", "projection"),
+        "batch_size": 512,
+        "z_dim": 64,
+        "lr": 2e-4,
+        "betas": (0.0, 0.99),
+        "optimizer": "adam",
+        "discriminator_steps": 1,
+    },
+}
+
+
+def settled(name: str, **changes: Any) -> GanSpec:
+    return config.check({"gan": {"preset": name, **changes}}).gan
+
+
+def measured(spec: GanSpec) -> dict[str, Any]:
+    return {
+        "kinds": (spec.architecture.kind, spec.objective.kind, spec.conditioning),
+        "lr": spec.generator_lr if spec.generator_lr == spec.discriminator_lr else None,
+        "betas": (spec.beta1, spec.beta2),
+        "widths": (spec.generator_width, spec.discriminator_width),
+        "clip": spec.objective.clip,
+        **{key: getattr(spec, key) for key in ("batch_size", "z_dim", "discriminator_steps", "optimizer", "rate")},
+    }
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_published_values(name: str) -> None:
+    spec = settled(name)
+    if name == "default":
+        assert spec == GanSpec()
+        return
+    found = measured(spec)
+    assert {key: found[key] for key in PUBLISHED[name]} == PUBLISHED[name]
+    assert spec.augment.does_nothing
+    assert spec.vary.does_nothing
+    assert spec.ada is None
+    assert spec.ramp is None
+
+
+def test_what_is_particular_to_some() -> None:
+    maxout = settled("gan").architecture
+    assert (maxout.layers, maxout.pieces, maxout.dropout, maxout.label_share) == (2, 5, 0.5, 0.0)  # type: ignore[union-attr]
+    joined = settled("cgan").architecture
+    assert joined.label_share == pytest.approx(1000 / 1200, abs=0.005)  # type: ignore[union-attr]
+    assert 1 - joined.label_share == pytest.approx(50 / 290, abs=0.005)  # type: ignore[union-attr]
+    assert settled("dcgan").architecture.batch_norm is True  # type: ignore[union-attr]
+    assert settled("wgan-gp").objective.built_in() == (OneCentred(weight=10.0),)
+    assert settled("r3gan").objective.built_in() == (R1(gamma=0.05), R2(gamma=0.05))
+    assert settled("r3gan").ema_half_life_images == 500_000
+    assert settled("sngan-projection").regularisers == (SpectralNorm(),)
+    plain = set(PRESETS) - {"default", "sngan-projection"}
+    assert {name for name in PRESETS if not settled(name).regularisers} == plain
+    unaveraged = set(PRESETS) - {"default", "r3gan"}
+    assert {name for name in PRESETS if not settled(name).ema_half_life_images} == unaveraged
+
+
+def test_every_preset_has_a_source_a_line_and_a_test() -> None:
+    assert set(PRESETS) == {"default", *PUBLISHED}
+    assert len({settled(name) for name in PRESETS if name != "default"}) == len(PUBLISHED)
+    for preset in PRESETS.values():
+        assert preset.source
+        assert preset.line
+        assert "\n" not in preset.source + preset.line
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_holds_only_keys_of_the_settings(name: str) -> None:
+    expanded = expand({"preset": name})
+    assert set(expanded) <= set(GanSpec.__dataclass_fields__)
+    assert config.check({"gan": expanded}).gan == settled(name)  # an expanded one expands to itself
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_key_of_the_user_beats_the_presets(name: str) -> None:
+    changes = {
+        "batch_size": 7,
+        "generator_lr": 0.123,
+        "beta2": 0.5,
+        "rate": "cosine",
+        "steps": 3,
+        "discriminator_steps": 2,
+        "generator_width": 5,
+        "ema_half_life_images": 9.0,
+    }
+    spec, plain = settled(name, **changes), settled(name)
+    assert {key: getattr(spec, key) for key in changes} == changes
+    others = set(GanSpec.__dataclass_fields__) - set(changes)
+    assert all(getattr(spec, key) == getattr(plain, key) for key in others)
+
+
+def test_the_default_is_what_no_preset_gives() -> None:
+    assert config.check({"gan": {"steps": 5}}).gan == config.check({"gan": {"preset": "default", "steps": 5}}).gan
+    assert config.check({}).gan == GanSpec()
+
+
+def test_groups_of_one_kind_are_joined() -> None:
+    assert (
+        settled("wgan-gp", objective={"penalty": 3.0}).objective
+        == settled("wgan-gp", objective={"kind": "wasserstein-gp", "penalty": 3.0}).objective
+    )
+    assert settled("wgan-gp", objective={"penalty": 3.0}).objective.built_in() == (OneCentred(weight=3.0),)
+    shares = settled("cgan", architecture={"dropout": 0.1}).architecture
+    assert (shares.dropout, shares.label_share) == (0.1, 0.83)  # type: ignore[union-attr]
+    augment = settled("dcgan", augment={"cutout": 0.5}).augment
+    assert (augment.shift, augment.cutout) == (0.0, 0.5)
+
+
+def test_a_group_of_another_kind_replaces_the_presets() -> None:
+    """Nothing of the old group is left: its keys would be refused."""
+    assert settled("r3gan", objective={"kind": "wasserstein-gp"}).objective.built_in() == (OneCentred(weight=10.0),)
+    assert settled("cgan", architecture={"kind": "compact"}).architecture.kind == "compact"
+    with refused("params.yaml: gan.objective.gamma: no such key"):
+        settled("r3gan", objective={"kind": "hinge", "gamma": 1.0})
+
+
+def test_lists_are_replaced_whole() -> None:
+    assert settled("sngan-projection", regularisers=[]).regularisers == ()
+    assert settled("dcgan", regularisers=[{"kind": "spectral-norm"}]).regularisers == (SpectralNorm(),)
+
+
+def test_expanding_changes_neither_the_preset_nor_what_was_given() -> None:
+    given = {"preset": "cgan", "architecture": {"dropout": 0.1}}
+    expand(given)["architecture"]["layers"] = 9
+    assert given == {"preset": "cgan", "architecture": {"dropout": 0.1}}
+    assert PRESETS["cgan"].values["architecture"] == {"kind": "mlp", "label_share": 0.83}
+
+
+@pytest.mark.parametrize("name", ["wgan_gp", "DCGAN", "", 3, None, ["gan"]])
+def test_an_unknown_preset_is_one_line_that_lists_them(name: Any) -> None:
+    with refused("gan.preset: must be one of", f'got "{name}"', "ganaug presets", *PRESETS):
+        config.check({"gan": {"preset": name}})
+
+
+def test_what_a_preset_cannot_take_is_refused_like_anything_else() -> None:
+    with pytest.raises(UserError, match=r"params\.yaml: gan\.regularisers: spectral-norm goes with the objectives"):
+        settled("wgan", regularisers=[{"kind": "spectral-norm"}])
+    with refused("params.yaml: gan.batch_size: must be"):
+        settled("wgan", batch_size=0)
