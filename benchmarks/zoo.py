@@ -31,6 +31,7 @@ from ganaug.classify.arms import arm, batches, gain_pairs
 from ganaug.classify.train import predict, train_classifier
 from ganaug.config import Settings
 from ganaug.data.prepared import Part, Prepared
+from ganaug.data.subsets import Subsets
 from ganaug.evaluate.gains import Comparison, Tested
 from ganaug.gan import presets
 from ganaug.gan.training import Training
@@ -48,7 +49,7 @@ SETS = {  # name -> (folder of its params.yaml, trials, seconds of one core)
 }
 SHARED = ("generator_width", "discriminator_width", "batch_size", "vary")  # settings of the set, not of the method
 ARMS = ("none", "classical", "gan", "gan+classical")
-BUILD = ROOT / "build" / "zoo"
+BUILD, FIGURES = ROOT / "build" / "zoo", ROOT / "docs" / "figures"
 
 
 def settings_of(base: Settings, raw: dict[str, Any], name: str, trials: int, steps: int) -> Settings:
@@ -185,20 +186,29 @@ def zoo(name: str, names: list[str], trials: int, seconds: float) -> dict[str, A
         preset: [one for (other, _), one in zip(tasks, done, strict=True) if other == preset] for preset in names
     }
     for preset in names:
-        strip(projects[preset], prepared, ROOT / "docs" / "figures" / f"zoo-{name}-{preset}.png")
+        strip(projects[preset], prepared, FIGURES / f"zoo-{name}-{preset}.png")
     part = prepared.part(prepared.split("0").train)
-    strip_of_real(part, len(prepared.classes), ROOT / "docs" / "figures" / f"zoo-{name}-real.png")
-    return {
-        preset: {
-            "steps": projects[preset].settings.gan.steps,
-            "images": projects[preset].settings.gan.steps
-            * projects[preset].settings.gan.batch_size
-            * projects[preset].settings.gan.discriminator_steps,
+    strip_of_real(part, len(prepared.classes), FIGURES / f"zoo-{name}-real.png")
+    summary = {}
+    for preset, found in results.items():
+        spec = projects[preset].settings.gan
+        images = spec.steps * spec.batch_size * spec.discriminator_steps
+        seconds_each = float(np.mean([one["timing"]["wall_seconds"] for one in found]))
+        summary[preset] = {
+            "steps": spec.steps,
+            "images": images,
+            "images_per_second": images / seconds_each,
             "gains": gains(found, len(prepared.classes), len(part.images), base.report.confidence),
-            "results": found,
+            "results": [
+                {
+                    **{key: one[key] for key in ("gan_train", "gan_test", "kid")},
+                    "diversity": one["health"]["diversity"],
+                    "alarms": [alarm["kind"] for alarm in one["health"]["alarms"]],
+                }
+                for one in found
+            ],
         }
-        for preset, found in results.items()
-    }
+    return summary
 
 
 def strip(project: Project, prepared: Prepared, path: Path) -> None:
@@ -217,6 +227,7 @@ def _write_strip(images: NDArray[np.uint8], labels: NDArray[np.int64], classes: 
 
 
 def table(found: dict[str, Any]) -> str:
+    """``found`` as the JSON file of a set has it."""
     header = (
         "preset",
         "GAN-train",
@@ -228,24 +239,51 @@ def table(found: dict[str, Any]) -> str:
         "seen",
         "alarms",
     )
-    rows = []
-    for preset, one in found.items():
-        results = one["results"]
-        seconds = [result["timing"]["wall_seconds"] for result in results]
-        alarms = sorted({alarm["kind"] for result in results for alarm in result["health"]["alarms"]})
-        over_none, over_classical = one["gains"].values()
-        rows.append(
-            (
-                preset,
-                *(f"{np.mean([result[key] for result in results]):.1f}" for key in ("gan_train", "gan_test", "kid")),
-                f"{over_none['mean']:+.1f} ({interval(over_none)})",
-                f"{over_classical['mean']:+.1f} ({interval(over_classical)})",
-                f"{one['images'] / np.mean(seconds):,.0f}",
-                f"{one['images']:,}",
-                ", ".join(alarms) or "none",
-            )
+    rows = [
+        (
+            preset,
+            *(f"{np.mean([result[key] for result in one['results']]):.1f}" for key in ("gan_train", "gan_test", "kid")),
+            *(f"{gain['mean']:+.1f} ({interval(gain)})" for gain in one["gains"].values()),
+            f"{one['images_per_second']:,.0f}",
+            f"{one['images']:,}",
+            ", ".join(sorted({alarm for result in one["results"] for alarm in result["alarms"]})) or "none",
         )
+        for preset, one in found.items()
+    ]
     return markdown_table(header, rows)
+
+
+_PREFACE = """# The zoo: every preset at equal time
+
+Written by `make zoo`. Each preset trained for as many seconds of one core (two at a time on two), with the widths, the
+batch and the variation of real images of the set's own `params.yaml`; the trials are reported ones, which no setting
+was tuned on. GAN-train: accuracy of a classifier that learned from generated images alone. GAN-test: accuracy, on
+generated images, of one that learned from the test images. KID, times 1,000, in that one's features. Gains in points of
+accuracy, with their 95 % intervals: `gan` over `none`, `gan+classical` over `classical`. Seen: real images shown to the
+discriminator."""
+
+
+def document() -> str:
+    """docs/zoo.md, from what the last run of each set found."""
+    parts = [_PREFACE]
+    for name in SETS:
+        path = FIGURES / f"zoo-{name}.json"
+        if not path.is_file():
+            continue
+        run_of = store.read_json(path, "")
+        found = run_of["presets"]
+        best = max(found, key=lambda preset: found[preset]["gains"]["gan_vs_none"]["mean"])
+        on_top = max(found, key=lambda preset: found[preset]["gains"]["gan+classical_vs_classical"]["mean"])
+        parts += [
+            f"\n## {name}: {run_of['train_per_class']} images a class, {run_of['seconds']:g} seconds of one core\n",
+            f"Trials: {run_of['trials']}. Largest gain over `none`: {best}; over `classical`: {on_top}.\n",
+            table(found),
+            "\nThree images of each class, the first ones of trial 0, not chosen:\n",
+            "| | |\n|---|---|",
+            f"| real | ![real images](figures/zoo-{name}-real.png) |",
+            *(f"| {preset} | ![{preset}](figures/zoo-{name}-{preset}.png) |" for preset in found),
+        ]
+    return "\n".join(parts) + "\n"
 
 
 def main() -> None:
@@ -256,18 +294,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="of one core, instead of the set's own")
     options = parser.parse_args()
     for name in options.sets:
-        _, trials, seconds = SETS[name]
-        found = zoo(name, options.presets, options.trials or trials, options.seconds or seconds)
-        store.write_json(ROOT / "docs" / "figures" / f"zoo-{name}.json", _without_predictions(found))
-        print(f"\n{name}\n\n{table(found)}")
-
-
-def _without_predictions(found: dict[str, Any]) -> dict[str, Any]:
-    keep = ("gan_train", "gan_test", "kid", "health")
-    return {
-        preset: {**one, "results": [{key: result[key] for key in keep} for result in one["results"]]}
-        for preset, one in found.items()
-    }
+        folder, trials, seconds = SETS[name]
+        trials, seconds = options.trials or trials, options.seconds or seconds
+        found = zoo(name, options.presets, trials, seconds)
+        protocol = config.load(folder / "params.yaml").protocol
+        assert isinstance(protocol, Subsets)
+        about = {"train_per_class": protocol.train_per_class, "trials": trials, "seconds": seconds}
+        store.write_json(FIGURES / f"zoo-{name}.json", {**about, "presets": found})
+        print(f"\n{name}\n\n{table(found)}", flush=True)
+    store.write_text(ROOT / "docs" / "zoo.md", document())
 
 
 if __name__ == "__main__":

@@ -55,10 +55,9 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
         "protocol": protocol,
         "gan": {
             "steps": FEWEST_STEPS,
-            "batch_size": 64 if large else 32,
+            "batch_size": 64,
             "generator_width": width,
             "discriminator_width": width,
-            "objective": {"kind": "hinge"},
             "augment": {"shift": 0.1, "brightness": 0.2, "contrast": 0.5, "flip": flips},
         },
         "synth": {"per_class": 500, "balance": "fill" if uneven else "equal", "seed": 0},

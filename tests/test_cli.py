@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from ganaug import __version__
 from ganaug.cli import app, main
+from ganaug.gan.presets import PRESETS
 
 COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 
@@ -72,9 +73,21 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 
 def test_the_commands_of_the_contract_are_there() -> None:
-    assert {"init", "prepare", "train", "synth", "classify", "report", "verdict", "gate"} == set(COMMANDS)
+    assert {"init", "prepare", "train", "synth", "classify", "report", "verdict", "gate", "presets"} == set(COMMANDS)
     listed = CliRunner().invoke(app, ["--help"]).output
     assert all(command in listed for command in COMMANDS)
+
+
+def test_presets_are_listed_with_source_and_line_and_without_torch(tmp_path: Path) -> None:
+    said = ganaug(tmp_path, "presets").stdout
+    for name, preset in PRESETS.items():
+        assert f"\n{name} " in f"\n{said}"
+        assert preset.line in said
+        assert preset.source in said
+    code = ["import sys", "from ganaug.cli import app", "try: app(['presets'])"]
+    code += ["except SystemExit: print('torch' in sys.modules)"]
+    done = subprocess.run([sys.executable, "-c", "\n".join(code)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
 
 
 def test_version() -> None:

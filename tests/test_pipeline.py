@@ -15,9 +15,11 @@ from stages import run
 from ganaug import config, reporting, store
 from ganaug.data.prepared import read_prepared
 from ganaug.errors import UserError
+from ganaug.gan.presets import PRESETS
 from ganaug.progress import Progress
 from ganaug.stages import prepare, synth, train
 from ganaug.stages.project import Project
+from ganaug.synth import load_sampler
 
 SMALL: dict[str, Any] = {
     "protocol": {"kind": "subsets", "trials": 2, "test_per_class": 20},
@@ -65,7 +67,8 @@ def test_every_file_of_the_contract_is_there(done: Project) -> None:
     expected = [
         "data/prepared/images.npy", "data/prepared/items.csv", "data/prepared/classes.json",
         "data/prepared/splits/0.json", "data/prepared/splits/release.json", "models/release/generator.safetensors",
-        "models/0/history.csv", "models/1/samples.png", "data/synth/0/manifest.csv", "reports/trials/1.json",
+        "models/0/history.csv", "models/1/samples.png", "models/0/health.json", "models/1/checkpoint.safetensors",
+        "data/synth/0/manifest.csv", "reports/trials/1.json",
         "reports/summary.json", "reports/metrics.json", "reports/report.html", "reports/timings.json",
     ]  # fmt: skip
     assert [path for path in expected if not (done.root / path).is_file()] == []
@@ -95,6 +98,51 @@ def test_the_summary_keeps_the_contract(done: Project) -> None:
         assert set(gain) == {"accuracy", "balanced_accuracy", "macro_f1"}
         assert all(fields <= set(figure) for figure in gain.values())
     assert {"gain", "metric", "above", "p_holm", "passed"} <= set(summary["gate"][0])
+
+
+def test_the_page_and_the_summary_say_how_the_generators_trained(done: Project) -> None:
+    found = {name: json.loads((done.models / name / "health.json").read_text()) for name in ("0", "1", "release")}
+    summary = json.loads((done.reports / "summary.json").read_text())
+    assert summary["alarms"] == {name: [alarm["kind"] for alarm in one["alarms"]] for name, one in found.items()}
+    page = (done.reports / "report.html").read_text()
+    for one in found.values():
+        for alarm in one["alarms"]:
+            assert alarm["kind"].capitalize() in page
+            assert alarm["mend"] in page.replace("&#39;", "'")
+    assert "real images it never saw" in page  # the tuning test images watch the discriminator
+
+
+def test_a_gan_without_labels_makes_images_of_no_class(tmp_path: Path) -> None:
+    made = project(
+        tmp_path,
+        gan={"conditioning": "none"},
+        classify={"arms": ["none", "classical"]},
+        gate=[],
+        protocol={"trials": 1},
+    )
+    run(made)
+    images, labels = synth.read_synthetic(made, read_prepared(made.prepared), "0")
+    assert images.shape == (12, 8, 8, 1)
+    assert not labels.any()
+    description = load_sampler(made.generator("release")).description
+    assert description["classes"] == ["unlabelled"]
+    assert description["train_images"] == {"unlabelled": 50}
+    assert "unlabelled" in (made.reports / "report.html").read_text()
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != "default"])
+def test_every_preset_goes_through_the_pipeline(name: str, tmp_path: Path) -> None:
+    """Prepared, trained, sampled, classified: one trial of each."""
+    gan = {"preset": name, "steps": 2, "batch_size": 8, "generator_width": 8, "discriminator_width": 8}
+    made = Project(tmp_path, config.check({**SMALL, "gan": gan, "classify": {"arms": ["none", "gan"]}}))
+    progress = Progress(made.work.root / "progress")
+    prepare.prepare(made, progress)
+    train.train(made, "0", progress)
+    synth.synth_all(made, "0", progress)
+    images, labels = synth.read_synthetic(made, read_prepared(made.prepared), "0")
+    assert images.shape == (120, 8, 8, 1)
+    assert np.bincount(labels).tolist() == [12] * 10
+    assert made.settings.gan.preset == name
 
 
 def test_gains_are_differences_of_the_arms_as_scikit_learn_scores_them(done: Project) -> None:

@@ -378,3 +378,21 @@ def test_regularisers_are_read_with_their_defaults() -> None:
     assert (MinibatchDiscrimination().kernels, MinibatchDiscrimination().dims) == (50, 5)
     assert LabelSmoothing().real_label == 0.9
     assert OneCentred().weight == 10.0
+
+
+@pytest.mark.parametrize("kind", [R1, R2])
+def test_a_lazy_penalty_comes_every_so_often_and_is_so_many_times_as_large(kind: Any) -> None:
+    critic, _ = linear(2.0)
+    one = judged(critic)
+    assert value(kind(gamma=0.4, every=4).penalty(one)) == pytest.approx(4 * value(kind(gamma=0.4).penalty(one)))
+    spec = replace(
+        GanSpec(steps=8, batch_size=4, z_dim=2, generator_width=2, discriminator_width=2),
+        objective=NonSaturating(),
+        regularisers=(kind(gamma=0.4, every=4),),
+    )
+    training = Training(np.zeros((6, 8, 8, 1), np.uint8), np.arange(6) % 3, 3, spec, 0, torch.device("cpu"))
+    penalties = []
+    for step in range(1, 9):
+        training.step(step)
+        penalties.append(training.read_measures()["d_penalty"])
+    assert [penalty > 0 for penalty in penalties] == [False, False, False, True] * 2

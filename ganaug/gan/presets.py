@@ -53,7 +53,11 @@ _MLP = {
 }
 
 PRESETS: dict[str, Preset] = {
-    "default": Preset("ganaug, measured on tuning draws", "compact networks, projection, hinge, DiffAugment", {}),
+    "default": Preset(
+        "ganaug, measured on tuning draws",
+        "for few images: compact networks, projection, non-saturating with lazy R1, DiffAugment",
+        {},
+    ),
     "gan": Preset(
         "Goodfellow 2014, arXiv 1406.2661",
         "the original: dense layers, maxout and dropout in D, non-saturating; labels by concatenation",

@@ -48,6 +48,10 @@ class RegulariserSpec(Spec):
     """What every regulariser has."""
 
     slopes: ClassVar[bool] = False  # takes the slope of each image's logit: float32, and no look at other images
+    every: ClassVar[int] = 1  # steps from one penalty to the next, each so many times as large
+
+    def is_due(self, step: int) -> bool:
+        return step % self.every == 0
 
     def penalty(self, judged: Judged) -> Tensor:
         """The term of the discriminator's loss, a scalar."""
@@ -60,10 +64,11 @@ class R1(RegulariserSpec):
 
     kind: Literal["r1"] = "r1"
     gamma: Annotated[float, Gt(0)] = 0.05
+    every: Annotated[int, Ge(1)] = 1  # type: ignore[misc]  # steps; lazily (Karras 2020, appendix B): a setting here
     slopes: ClassVar[bool] = True
 
     def penalty(self, judged: Judged) -> Tensor:
-        return self.gamma / 2 * _squared_slopes(judged.real_logits, judged.real).mean()
+        return self.every * self.gamma / 2 * _squared_slopes(judged.real_logits, judged.real).mean()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +77,11 @@ class R2(RegulariserSpec):
 
     kind: Literal["r2"] = "r2"
     gamma: Annotated[float, Gt(0)] = 0.05
+    every: Annotated[int, Ge(1)] = 1  # type: ignore[misc]
     slopes: ClassVar[bool] = True
 
     def penalty(self, judged: Judged) -> Tensor:
-        return self.gamma / 2 * _squared_slopes(judged.fake_logits, judged.fake).mean()
+        return self.every * self.gamma / 2 * _squared_slopes(judged.fake_logits, judged.fake).mean()
 
 
 @dataclass(frozen=True, kw_only=True)

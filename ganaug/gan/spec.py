@@ -10,8 +10,8 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from ganaug.gan.architectures import Architecture, Compact, Conditioning
 from ganaug.gan.augment import Ada, DiffAugment
-from ganaug.gan.objectives import Hinge, Objective
-from ganaug.gan.regularisers import Regulariser, SpectralNorm
+from ganaug.gan.objectives import NonSaturating, Objective
+from ganaug.gan.regularisers import R1, Regulariser
 from ganaug.settings import Spec
 
 
@@ -40,8 +40,8 @@ class GanSpec(Spec):
     preset: str = "default"  # where the values that params.yaml leaves out come from (see presets.py)
     architecture: Architecture = field(default_factory=Compact)
     conditioning: Conditioning = "projection"
-    objective: Objective = field(default_factory=Hinge)
-    regularisers: tuple[Regulariser, ...] = (SpectralNorm(),)
+    objective: Objective = field(default_factory=NonSaturating)
+    regularisers: tuple[Regulariser, ...] = (R1(gamma=1.0, every=4),)
     steps: Annotated[int, Ge(1)] = 2000  # of the generator
     discriminator_steps: Annotated[int, Ge(1)] = 1  # for each of them
     batch_size: Annotated[int, Ge(2)] = 64  # real images a step, and as many fakes

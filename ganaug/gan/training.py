@@ -74,7 +74,6 @@ class Training:
         self.optimizer_g = self._optimizer(self.generator, spec.generator_lr)
         self.optimizer_d = self._optimizer(self.discriminator, spec.discriminator_lr)
         self.regularisers = (*spec.objective.built_in(), *spec.regularisers)
-        self.has_slopes = any(one.slopes for one in self.regularisers)
         smoothing = [one.real_label for one in spec.regularisers if isinstance(one, LabelSmoothing)]
         self.loss_options = {"real_label": smoothing[0]} if smoothing else {}
         self.lecam = next((one for one in spec.regularisers if isinstance(one, LeCam)), None)
@@ -160,10 +159,12 @@ class Training:
 
     def step_discriminator(self, number: int, batch: Batch, fake: Tensor) -> None:
         real, fake = self.distort(torch.cat([batch.real, fake.detach()])).chunk(2)
-        if self.has_slopes:  # a double backward: in float32
+        due = [one for one in self.regularisers if one.is_due(number)]
+        has_slopes = any(one.slopes for one in due)
+        if has_slopes:  # a double backward: in float32
             real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
-        with self.autocast(not self.has_slopes):
-            if self.has_slopes or self.discriminator.mixes_batch:
+        with self.autocast(not has_slopes):
+            if has_slopes or self.discriminator.mixes_batch:
                 (real_logits, real_classes), (fake_logits, fake_classes) = (
                     self.discriminator(images, batch.labels) for images in (real, fake)
                 )
@@ -186,7 +187,7 @@ class Training:
             self.logit_averages[1].clone(),
             number,
         )
-        penalty = torch.stack([loss.new_zeros(()), *(one.penalty(judged) for one in self.regularisers)]).sum()
+        penalty = torch.stack([loss.new_zeros(()), *(one.penalty(judged) for one in due)]).sum()
         self.optimizer_d.zero_grad()
         (loss + penalty).backward()
         gradient = _gradient_norm(self.discriminator)
@@ -250,7 +251,7 @@ class Training:
     def adjust_probability(self, step: int) -> None:
         ada = self.spec.ada
         if ada and step % ada.interval == 0:
-            images = self.spec.batch_size * ada.interval
+            images = self.spec.batch_size * self.spec.discriminator_steps * ada.interval
             self.probability = ada.adjusted(self.probability, self.signs[0] / self.signs[1], images)
             self.signs.zero_()
 
