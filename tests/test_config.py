@@ -35,7 +35,7 @@ def test_everything_may_be_left_out() -> None:
     assert settings == Settings()
     assert isinstance(settings.data.source, Digits)
     assert isinstance(settings.protocol, Subsets)
-    assert isinstance(settings.gan.objective, Hinge)
+    assert isinstance(settings.gan.objective, NonSaturating)
     assert settings.data == DataSpec(Digits(), None, "auto", "pad", "black", "refuse")
     assert settings.report.primary_metric == "auto"
     assert settings.gate == ()
@@ -60,6 +60,7 @@ gan:
   generator_lr: 2e-4
   discriminator_lr: 1
   objective: {kind: relativistic}
+  regularisers: []
   augment: {shift: 0.25, flip: true}
 classify: {arms: [none, gan+classical], classical: {kind: cutmix, alpha: 0.5}}
 report: {primary_metric: macro_f1, confidence: 0.9}
@@ -288,6 +289,7 @@ def test_plain_values_check_back_to_the_same_settings(
             steps=steps,
             generator_lr=lr,
             objective=objective,
+            regularisers=(),
             augment=type(Settings().gan.augment)(shift=shift, flip=flip),
         ),
         classify=config.ClassifySpec(arms=("none", "gan", *arms), classical=classical),
@@ -301,7 +303,7 @@ def test_plain_values_are_what_yaml_and_json_hold() -> None:
 
     told = plain(Settings())
     assert json.loads(json.dumps(told)) == told
-    assert told["gan"]["objective"] == {"kind": "hinge"}
+    assert told["gan"]["objective"] == {"kind": "non-saturating"}
     assert set(told) == {
         "data", "protocol", "gan", "synth", "classifier", "classify", "report", "gate", "device", "jobs",
     }  # fmt: skip

@@ -14,13 +14,21 @@ from torch import nn
 
 from ganaug.gan.augment import Ada, DiffAugment
 from ganaug.gan.objectives import Hinge, Objective
-from ganaug.gan.regularisers import R1, R2, LeCam, OneCentred
+from ganaug.gan.regularisers import R1, R2, LeCam, OneCentred, SpectralNorm
 from ganaug.gan.spec import GanSpec, Ramp
 from ganaug.gan.train import HISTORY, Row, Trained, train_gan
 from ganaug.gan.training import MEASURES, Training
 
 CPU = torch.device("cpu")
-SPEC = GanSpec(steps=6, batch_size=8, z_dim=4, generator_width=4, discriminator_width=4)
+SPEC = GanSpec(
+    steps=6,
+    batch_size=8,
+    z_dim=4,
+    generator_width=4,
+    discriminator_width=4,
+    objective=Hinge(),
+    regularisers=(SpectralNorm(),),
+)
 
 
 def data(count: int = 12, side: int = 8, channels: int = 1) -> tuple[np.ndarray, np.ndarray]:

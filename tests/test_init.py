@@ -396,7 +396,7 @@ def test_the_repository_holds_what_init_writes(dataset: str, folder: Path, files
 def test_the_digits_need_no_further_step(capsys: pytest.CaptureFixture[str]) -> None:
     """Eleven GANs in six rounds of two, and forty classifiers."""
     start(dataset="digits")
-    seconds = 45 + 6 * 2000 * 0.01 * 1.4 + 10 * 4 * 300 * 0.001 * 1.4 / 2
+    seconds = 45 + 6 * 1500 * 0.01 * 1.4 + 10 * 4 * 300 * 0.001 * 1.4 / 2
     assert f"a run takes about {seconds / 60:.0f} minutes here" in capsys.readouterr().out
     assert Path("project/README.md").read_text().startswith("# Digits, 5 images a class\n")
     assert prepare().images.shape == (1797, 8, 8, 1)

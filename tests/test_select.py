@@ -219,7 +219,7 @@ def test_the_judge_sees_the_inner_fold_and_generated_images_only(
     assert health["step"] == max(health["scores"], key=lambda pair: pair[1])[0]
     description = store.read_tensors(made.generator("0"), "")[1]
     assert description["train_images"] == prepared.counts(kept)
-    assert set(description["train_images_sha256"]) == {prepared.pixels[row] for row in kept}
+    assert set(description["train_images_sha256"]) == {prepared.pixels[row] for row in (*kept, *held)}
     assert files["history.csv"].count(b"\n") == 11
 
 

@@ -44,8 +44,8 @@ def check(spec: GanSpec) -> None:
         if objective not in fitting:
             _refuse(
                 "regularisers",
-                f"{kind} goes with the objectives {', '.join(fitting)}, got {objective} ({why}); remove it or "
-                "choose one of those",
+                f"{kind} goes with the objectives {', '.join(fitting)}, got {objective} ({why}); remove it "
+                "(gan.regularisers: [] has none) or choose one of those",
             )
     slopes = [one.kind for one in (*spec.regularisers, *spec.objective.built_in()) if one.slopes]
     if OneCentred().kind in slopes and len(slopes) > 1:
