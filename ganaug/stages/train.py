@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganaug import __version__, config, seeds, store
 from ganaug.config import Settings
-from ganaug.data.prepared import Prepared
+from ganaug.data.prepared import Part, Prepared
 from ganaug.errors import UserError
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
 from ganaug.work import RECIPES, Work
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ganaug.gan.nets.parts import Generator
     from ganaug.gan.resume import Keeper
+    from ganaug.gan.train import Trained
     from ganaug.progress import Progress
 
 UNLABELLED = "unlabelled"  # the one class of a generator that learned without labels
@@ -87,15 +88,10 @@ def generated_classes(settings: Settings, prepared: Prepared) -> list[str]:
 
 
 def _train_split(project: Project, name: str, key: str, report: Callable[[int], None], parent: int) -> str:
-    import numpy as np
-
     from ganaug import device
     from ganaug.data.inner import inner_fold
-    from ganaug.gan import health
-    from ganaug.gan.train import HISTORY, pictures, train_gan
+    from ganaug.gan.train import train_gan
     from ganaug.gan.transfer import read_start
-    from ganaug.report.images import grid
-    from ganaug.synth import Sampler, save_generator
 
     where = device.resolve(project.settings.device)
     device.prepare(where)
@@ -149,23 +145,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
                 start=start,
                 keeper=keeper,
             )
-        save_generator(folder / "generator.safetensors", trained.generator, description)
-        store.write_tensors(folder / "checkpoint.safetensors", trained.checkpoint, description)
-        rows = [[_rounded(row[column]) for column in HISTORY] for row in trained.history]
-        store.write_csv(folder / "history.csv", HISTORY, rows)
-        cpu = device.resolve("cpu")
-        sampler = Sampler(trained.generator, classes, prepared.image_shape, description)
-        samples = [next(sampler.images(label, 12, 0, cpu)) for label in range(len(classes))]
-        store.write_png(folder / "samples.png", grid(samples))
-        store.write_png(folder / "progress.png", grid(trained.progress or [np.stack([row[0] for row in samples])]))
-        made = pictures(trained.generator, len(classes), _LOOKED_AT, seed)
-        labels = part.labels if classes == prepared.classes else np.zeros_like(part.labels)
-        measured = health.measure(made, part.images, labels, trained.real_spread)
-        alarms = health.alarms(trained.history, measured, trained.diverged_at)
-        store.write_json(
-            folder / "health.json",
-            {"step": trained.step, "scores": trained.scores, **health.as_json(measured, alarms)},
-        )
+        _write(folder, trained, part, description, seed)
         return {
             "device": where.type,
             "wall_seconds": round(trained.seconds, 3),
@@ -175,6 +155,33 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
     project.work.once("train", key, make, f"split {name}")
     keeper.remove()
     return name
+
+
+def _write(folder: Path, trained: Trained, part: Part, description: dict[str, Any], seed: int) -> None:
+    """A split's outputs: the networks, the history, what they make, and how they are."""
+    import numpy as np
+
+    from ganaug import device
+    from ganaug.gan import health
+    from ganaug.gan.train import HISTORY, pictures
+    from ganaug.report.images import grid
+    from ganaug.synth import Sampler, save_generator
+
+    classes = description["classes"]
+    save_generator(folder / "generator.safetensors", trained.generator, description)
+    store.write_tensors(folder / "checkpoint.safetensors", trained.checkpoint, description)
+    rows = [[_rounded(row[column]) for column in HISTORY] for row in trained.history]
+    store.write_csv(folder / "history.csv", HISTORY, rows)
+    sampler = Sampler(trained.generator, classes, tuple(description["image_shape"]), description)
+    samples = [next(sampler.images(label, 12, 0, device.resolve("cpu"))) for label in range(len(classes))]
+    store.write_png(folder / "samples.png", grid(samples))
+    store.write_png(folder / "progress.png", grid(trained.progress or [np.stack([row[0] for row in samples])]))
+    made = pictures(trained.generator, len(classes), _LOOKED_AT, seed)
+    labels = np.zeros_like(part.labels) if classes == [UNLABELLED] else part.labels
+    measured = health.measure(made, part.images, labels, trained.real_spread)
+    alarms = health.alarms(trained.history, measured, trained.diverged_at)
+    found = {"step": trained.step, "scores": trained.scores, **health.as_json(measured, alarms)}
+    store.write_json(folder / "health.json", found)
 
 
 def _rounded(value: float | None) -> float | str:
@@ -223,7 +230,8 @@ def _judge(
         draw = batches(nothing, (images, labels), None, classes, spec.batch_size, seed)
         channels, size, _ = prepared.image_shape
         model = train_classifier(draw, spec, channels, classes, size, seed, where)
-        return float(recall_score(held[1], predict(model, held[0], where), average="macro", zero_division=0.0))
+        said = predict(model, held[0], where)
+        return float(recall_score(held[1], said, labels=np.unique(held[1]), average="macro"))
 
     return judge
 
