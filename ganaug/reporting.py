@@ -14,7 +14,7 @@ from ganaug.evaluate.gate import Judged, judge
 from ganaug.stages.classify import arms_of, classify_key
 from ganaug.stages.project import Project, prepared_now
 from ganaug.stages.synth import read_synthetic
-from ganaug.stages.train import generated_classes, train_key
+from ganaug.stages.train import gan_settings, generated_classes, train_key
 from ganaug.work import RECIPES
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _read_summary(project: Project) -> dict[str, Any]:
 
 def _measured_settings(project: Project) -> dict[str, Any]:
     """The settings that figures depend on."""
-    everything: dict[str, Any] = config.plain(project.settings)
+    everything: dict[str, Any] = {**config.plain(project.settings), "gan": gan_settings(project.settings)}
     return {key: value for key, value in everything.items() if key not in ("gate", "device", "jobs")}
 
 
@@ -234,7 +234,10 @@ def _health(project: Project) -> dict[str, dict[str, Any]]:
 
 def _generators(project: Project) -> list[str]:
     names = [*project.settings.protocol.trial_names(), RELEASE]
-    return [name for name in names if (project.models / name).is_dir()]
+    for name in names:
+        if not (project.models / name).is_dir():
+            raise UserError(f"{project.models / name}: must hold a generator, but is missing; {_RUN}")
+    return names
 
 
 def _examples(

@@ -27,7 +27,8 @@ Row = Mapping[str, float | None]
 _LAST = 0.2  # of the history's rows: what the training ended with
 _WON = 0.95  # D's accuracy, on real and on fake images, from which it has won
 _FOOLED = 0.05  # ... and below which G has
-_COLLAPSED, _COLLAPSED_BINS = 0.4, 0.5
+_COLLAPSED, _COLLAPSED_BINS = 0.4, 0.8  # unseen real images fill half of so few bins in another proportion
+_MOST_REAL = 500  # images of a class that distances are taken of
 _COPIES = 0.1
 _OVERFITTING = 0.7
 _GROWN = 5.0  # times its size at the middle of the training: a gradient that explodes
@@ -49,7 +50,7 @@ def real_spread(training: Training) -> Tensor:
     rng = torch.Generator(training.device).manual_seed(seeds.derive(training.seed, "spread"))
     spreads = []
     for label in range(training.classes):
-        rows = (training.labels == label).nonzero().flatten()
+        rows = (training.labels == label).nonzero().flatten()[:_MOST_REAL]
         if len(rows) < 2:
             spreads.append(math.nan)
             continue
@@ -86,11 +87,14 @@ def measure(made: NDArray[np.uint8], real: NDArray[np.uint8], labels: NDArray[np
     """``made`` (classes, n, H, W, C) beside the train images (N, H, W, C) with their ``labels`` (N,)."""
     classes = len(made)
     flat = _flat(made.reshape(-1, *made.shape[2:])).reshape(classes, made.shape[1], -1)
-    reals = [_flat(real[labels == label]) for label in range(classes)]
+    reals = [_flat(real[labels == label][:_MOST_REAL]) for label in range(classes)]
     nearest_real = np.concatenate([_nearest_others(one) for one in reals if len(one) > 1] or [np.empty(0)])
     apart = nearest_real[nearest_real > 0]  # an image that is there twice says nothing of how near others may be
     near = float(np.quantile(apart, 0.01)) if len(apart) else None
-    differing, bins = _different_bins(flat.reshape(-1, flat.shape[2]), np.concatenate(reals))
+    # As many of each class as there are real ones, in proportion: else the classes alone would make the bins differ.
+    most = max(len(one) for one in reals)
+    alike = [one[: round(len(one) * len(other) / most)] for one, other in zip(flat, reals, strict=True)]
+    differing, bins = _different_bins(np.concatenate(alike), np.concatenate(reals))
     images = torch.from_numpy(flat)[:, :, :, None, None]
     return Measured(
         diversity=diversity(images, spread),
@@ -144,7 +148,8 @@ def _different_bins(made: NDArray[np.float32], real: NDArray[np.float32]) -> tup
 def _support(made: NDArray[np.float32], near: float | None) -> float | None:
     """From the pairs of one class that are the same to the eye: n draws of s images give n(n-1)/2s (Arora 2018).
 
-    The same to the eye: nearer than half of what hardly any two train images are. Without such a pair: n squared.
+    The same to the eye: nearer than half of what hardly any two train images are. None without such a pair: too many to
+    tell from n.
     """
     from scipy.spatial.distance import pdist
 
@@ -152,15 +157,20 @@ def _support(made: NDArray[np.float32], near: float | None) -> float | None:
         return None
     count = made.shape[1]
     pairs = np.mean([(pdist(one) < near / 2).sum() for one in made])
-    return float(count * (count - 1) / 2 / pairs) if pairs > 0 else float(count**2)
+    return float(count * (count - 1) / 2 / pairs) if pairs > 0 else None
 
 
-def alarms(history: Sequence[Row], measured: Measured | None, diverged_at: int | None) -> list[Alarm]:
-    """What is wrong, in plain words, each with what to do. ``measured`` None: of a generator that was not looked at."""
+def alarms(
+    history: Sequence[Row], measured: Measured | None, diverged_at: int | None, kept: int = 0, compares: bool = False
+) -> list[Alarm]:
+    """What is wrong, in plain words, each with what to do.
+
+    ``measured`` None: of a generator that was not looked at. ``kept``: the step of its weights. ``compares``: D's
+    logits have no zero, and a critic that tells all is as it should be (Arjovsky 2017).
+    """
     last = history[-max(1, round(len(history) * _LAST)) :] if history else []
     found: list[Alarm] = []
     if diverged_at is not None:
-        kept = int(history[-1]["step"] or 0) if history else 0
         found.append(
             Alarm(
                 "diverged",
@@ -169,7 +179,7 @@ def alarms(history: Sequence[Row], measured: Measured | None, diverged_at: int |
             )
         )
     real, fake = _mean(last, "d_accuracy_real"), _mean(last, "d_accuracy_fake")
-    if real is not None and fake is not None and min(real, fake) >= _WON:
+    if real is not None and fake is not None and min(real, fake) >= _WON and not compares:
         found.append(
             Alarm(
                 "discriminator has won",

@@ -1,9 +1,10 @@
 """Presets: the published GANs by name. ``gan: {preset: wgan-gp}`` takes a preset's values; other keys change them.
 
-Values are the sources' own. Those published without labels take them by concatenation, which is how CGAN gave them to
-the original GAN. The widths are the published ones, and more than a CPU has time for: set ``generator_width`` and
-``discriminator_width`` lower there. None but ``default`` augments what the discriminator sees: they were published for
-sets of 50,000 images and more, and ``augment`` is there to be added.
+Values are the sources' own where they give them, but for two things: ``gan`` and ``cgan`` take DCGAN's Adam in the
+place of gradient descent with momentum, and latents are normal, not uniform. Those published without labels take them
+by concatenation, which is how CGAN gave them to the original GAN. The widths are the published ones, and more than a
+CPU has time for: set ``generator_width`` and ``discriminator_width`` lower there. None but ``default`` augments what
+the discriminator sees: they were published for sets of 50,000 images and more, and ``augment`` is there to be added.
 """
 
 from __future__ import annotations

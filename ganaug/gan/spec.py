@@ -30,7 +30,7 @@ class Ramp(Spec):
         """0 to 1, when ``done`` of the steps (0 to 1) are over."""
         if done >= self.end:
             return 1.0
-        return max(0.0, (done - self.begin) / (self.end - self.begin))
+        return (done - self.begin) / (self.end - self.begin) if done > self.begin else 0.0
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class Trained:
     step: int = 0  # of the weights that were kept
     diverged_at: int | None = None  # the step by which losses or weights were no longer finite
     seconds: float = 0.0  # of training, over all runs that it took
+    boundary: float | None = 0.0  # of D's logits, between fake and real; None: only comparisons mean something
     real_spread: torch.Tensor = field(default_factory=lambda: torch.empty(0))  # as health.py has it
 
 
@@ -109,14 +110,16 @@ class _Run:
         self.step = 0
         self.good: dict[str, Any] | None = None  # the training's state at the last row that was finite
         self.best: dict[str, Any] | None = None  # the averaged weights of the best candidate
-        self.out = Trained(training.average, {}, real_spread=self.spread)
+        self.out = Trained(training.average, {}, boundary=training.spec.objective.boundary, real_spread=self.spread)
         self.since, self.since_step = time.perf_counter(), 0
 
     def look(self) -> Row:
         """The history's row of this step."""
         training = self.training
         row: Row = {"step": float(self.step), **training.read_measures()}
-        gaps = training.gaps(self.held_out, self.step) if self.held_out is not None else (None, None)
+        # A logit that depends on how many images are beside it says nothing here.
+        watches = self.held_out is not None and training.discriminator.nearness is None
+        gaps = training.gaps(self.held_out, self.step) if watches and self.held_out else (None, None)
         row["d_gap_held_out"], row["d_gap_fake"] = gaps
         per_class = max(2, _DIVERSITY_IMAGES // training.classes)
         row["diversity"] = health.diversity(training.sample(per_class, "diversity", self.step), self.spread)

@@ -305,7 +305,8 @@ class Training:
         rng = torch.Generator(self.device).manual_seed(seeds.derive(self.seed, purpose, step))
         labels = torch.arange(self.classes, device=self.device).repeat_interleave(per_class)
         latents = torch.randn((len(labels), self.spec.z_dim), generator=rng, device=self.device)
-        images = self.generator(latents, labels).float()
+        parts = zip(latents.split(256), labels.split(256), strict=True)
+        images = torch.cat([self.generator(*part).float() for part in parts])
         return images.view(self.classes, per_class, *images.shape[1:])
 
     @torch.no_grad()
@@ -331,8 +332,9 @@ class Training:
     @torch.no_grad()
     def snapshot(self) -> NDArray[np.uint8]:
         """One image a class, (classes, H, W, C), of the same latents at every call."""
-        labels = torch.arange(self.classes, device=self.device)
-        return to_pixels(self.settled_average(batches=4)(self.fixed_latents, labels))
+        labels, generator = torch.arange(self.classes, device=self.device), self.settled_average(batches=4)
+        parts = zip(self.fixed_latents.split(256), labels.split(256), strict=True)
+        return np.concatenate([to_pixels(generator(*part)) for part in parts])
 
     # ------------------------------------------------------------------------------------------------------ keeping
 

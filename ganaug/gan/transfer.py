@@ -36,7 +36,7 @@ class Start:
     @property
     def saw(self) -> set[str]:
         """Hashes of the images that the weights have learned from."""
-        return set(self.description.get("train_images_sha256", []))
+        return set(self.description["train_images_sha256"])
 
     def give(self, training: Training) -> None:
         """Put the weights in: of the generator and its average, and of the discriminator where the file has one."""
@@ -89,7 +89,7 @@ class Start:
 
 def read_start(path: Path, classes: Sequence[str]) -> Start:
     tensors, description = store.read_tensors(path, _MEND)
-    if not {"classes", "image_shape", "gan"} <= set(description):
+    if not {"classes", "image_shape", "gan", "train_images_sha256"} <= set(description):
         raise UserError(f"gan.init_from: {path} must say what it is of, but does not; {_MEND}")
     return Start(path, tensors, description, classes)
 

@@ -14,6 +14,7 @@ from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
 from ganaug.stages.synth import read_synthetic, synthetic_counts
+from ganaug.stages.train import train_key
 from ganaug.work import Work
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def classify_key(project: Project, prepared: Prepared, trial: str, chosen: Arm) 
     settings, split = project.settings, prepared.split(trial)
     filling: Any = None  # what the filler's images depend on, beside the train part
     if chosen.filler == "gan":
-        filling = store.digest(*read_synthetic(project, prepared, trial))
+        images = store.digest(*read_synthetic(project, prepared, trial))
+        # The images alone would do, if nobody ever skipped a stage after changing settings.
+        filling = {"images": images, "gan": train_key(project, prepared, trial), "synth": config.plain(settings.synth)}
     elif chosen.filler in ("placebo", "smote"):
         filling = synthetic_counts(project, prepared, trial)
     return project.work.key(

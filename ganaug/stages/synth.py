@@ -8,7 +8,7 @@ from ganaug import store
 from ganaug.data.prepared import Prepared
 from ganaug.errors import UserError
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
-from ganaug.stages.train import UNLABELLED, gan_settings
+from ganaug.stages.train import UNLABELLED, train_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,12 +41,14 @@ def _synth_split(project: Project, name: str) -> str:
     where = device.resolve(project.settings.device)
     device.prepare(where)
     sampler = load_sampler(project.generator(name))
-    if sampler.description["gan"] != gan_settings(project.settings):
+    prepared = prepared_now(project)
+    if sampler.description.get("key") != train_key(project, prepared, name):
         raise UserError(
-            f'{project.generator(name)}: was trained with other settings of gan than params.yaml has; run "dvc repro"'
+            f"{project.generator(name)}: was trained with other settings of gan, or on other images, than there are "
+            'now; run "dvc repro"'
         )
     seed, shape = project.settings.synth.seed, sampler.image_shape
-    counts = synthetic_counts(project, prepared_now(project), name)
+    counts = synthetic_counts(project, prepared, name)
     with store.replacing(project.synth / name) as folder:
         rows: list[list[Any]] = []
         for label, class_name in enumerate(sampler.classes):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 UNLABELLED = "unlabelled"  # the one class of a generator that learned without labels
 _WATCHED = 500  # real images, about, that a training's discriminator is watched with
-_LOOKED_AT = 100  # images a class that a finished generator's health is measured on
+_LOOKED_AT, _MOST_LOOKED_AT = 100, 5000  # images a class, and in all, that a finished generator's health is measured on
 _JUDGED_BY = 100  # images a class that a checkpoint's classifier learns from
 
 
@@ -105,17 +105,15 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
             "gan.select: gan-train needs images to hold out, but no class has two that can be parted; set it to last"
         )
     part, held_part = prepared.part(kept), prepared.part(held)
-    others = held or split.spare
+    others = held or split.spare  # real images that the discriminator has not learned
     watched = prepared.part(others[:: max(1, len(others) // _WATCHED)])
     start = read_start(gan.init_from, classes) if gan.init_from else None
-    seen = start.saw.intersection(prepared.pixels[row] for row in split.test) if start else set()
-    if seen:
-        raise UserError(
-            f"gan.init_from: {gan.init_from} has learned from {len(seen)} of the {len(split.test)} test images of "
-            f"split {name}, which no generator may see; start from one that has not, or leave it out"
-        )
+    if start:
+        _check_unseen(start.saw, [prepared.pixels[row] for row in split.test], f"{gan.init_from}: test", name)
+        _check_unseen(start.saw, held_part.pixels, f"{gan.init_from}: held-out", name)
     description = {
         "format": 2,
+        "key": key,
         "ganaug": __version__,
         "split": name,
         "dataset": project.settings.data.source.title(),
@@ -157,6 +155,16 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
     return name
 
 
+def _check_unseen(saw: set[str], pixels: Sequence[str], what: str, name: str) -> None:
+    """By the hashes of prepared images: the same photographs under another size or aspect are not recognised."""
+    seen = saw.intersection(pixels)
+    if seen:
+        raise UserError(
+            f"gan.init_from: {what} images of split {name} must be unseen, but it has learned from {len(seen)} of "
+            f"{len(pixels)}; start from one that has not, or leave it out"
+        )
+
+
 def _write(folder: Path, trained: Trained, part: Part, description: dict[str, Any], seed: int) -> None:
     """A split's outputs: the networks, the history, what they make, and how they are."""
     import numpy as np
@@ -176,10 +184,12 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     samples = [next(sampler.images(label, 12, 0, device.resolve("cpu"))) for label in range(len(classes))]
     store.write_png(folder / "samples.png", grid(samples))
     store.write_png(folder / "progress.png", grid(trained.progress or [np.stack([row[0] for row in samples])]))
-    made = pictures(trained.generator, len(classes), _LOOKED_AT, seed)
+    per_class = max(2, min(_LOOKED_AT, _MOST_LOOKED_AT // len(classes)))
+    made = pictures(trained.generator, len(classes), per_class, seed)
     labels = np.zeros_like(part.labels) if classes == [UNLABELLED] else part.labels
     measured = health.measure(made, part.images, labels, trained.real_spread)
-    alarms = health.alarms(trained.history, measured, trained.diverged_at)
+    compares = trained.boundary is None
+    alarms = health.alarms(trained.history, measured, trained.diverged_at, trained.step, compares)
     found = {"step": trained.step, "scores": trained.scores, **health.as_json(measured, alarms)}
     store.write_json(folder / "health.json", found)
 
@@ -241,7 +251,7 @@ def _train_line(project: Project, folder: Path, timing: dict[str, Any]) -> str:
     alarms = store.read_json(folder / "health.json", "")["alarms"]
     rates = [rate for _, rate in timing["images_per_second"]]
     return (
-        f"{project.settings.gan.steps:,} steps in {timing['wall_seconds']:.0f} s on {timing['device']}, "
+        f"{float(last['step']):,.0f} steps in {timing['wall_seconds']:.0f} s on {timing['device']}, "
         f"{sum(rates) / len(rates):,.0f} images a second; D right on {float(last['d_accuracy_real']):.0%} of real and "
         f"{float(last['d_accuracy_fake']):.0%} of fake images"
         + "".join(f"\n      {alarm['kind']}: {alarm['says']}; {alarm['mend']}" for alarm in alarms)
