@@ -207,7 +207,11 @@ def alarms(
         )
     if _explodes(history, last):
         found.append(
-            Alarm("gradients grow", "the norm of a network's gradients rose and rose", "lower both rates, or add R1")
+            Alarm(
+                "gradients grow",
+                "the norm of a network's gradients rose and rose",
+                "lower both rates, or raise R1's gamma",
+            )
         )
     return found + (_seen(measured) if measured is not None else [])
 
@@ -228,7 +232,7 @@ def _seen(measured: Measured) -> list[Alarm]:
             Alarm(
                 "mode collapse",
                 "; ".join(reasons),
-                "lower gan.generator_lr, add {kind: minibatch-discrimination} or another objective, or set gan.ramp",
+                "lower both rates, raise gan.batch_size, or set gan.ramp",
             )
         )
     if measured.copies is not None and measured.copies > _COPIES:
