@@ -1,6 +1,6 @@
 """Every preset through the pipeline at equal time on one core: which GAN to use on a small set. Writes docs/zoo.md.
 
-    python benchmarks/zoo.py [--sets digits fashion-mnist] [--presets ...] [--trials N] [--seconds S]
+    python benchmarks/zoo.py [--sets digits fashion-mnist] [--presets ...] [--trials N] [--seconds S] [--per-class N]
 
 Each preset trains for as many steps as ``seconds`` of one core allow (timed alone, before), with the widths, the batch
 and the variation of real images of the set's own params.yaml, so that what differs is the method: its networks,
@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ SETS = {  # name -> (folder of its params.yaml, trials, seconds of one core)
 }
 SHARED = ("generator_width", "discriminator_width", "batch_size", "vary")  # settings of the set, not of the method
 ARMS = ("none", "classical", "gan", "gan+classical")
-BUILD, FIGURES = ROOT / "build" / "zoo", ROOT / "docs" / "figures"
+BUILD = ROOT / "build" / "zoo"
 
 
 def settings_of(base: Settings, raw: dict[str, Any], name: str, trials: int, steps: int) -> Settings:
@@ -153,42 +154,77 @@ def gains(results: list[dict[str, Any]], classes: int, train_images: int, confid
     return {name: figures[name]["accuracy"] for name in ("gan_vs_none", "gan+classical_vs_classical")}
 
 
-def zoo(name: str, names: list[str], trials: int, seconds: float) -> dict[str, Any]:
-    """All presets on one set; two at a time, each on one core."""
-    from ruamel.yaml import YAML
+@dataclass(frozen=True)
+class Plan:
+    """What is trained on one set."""
 
-    folder = SETS[name][0]
-    raw = json.loads(json.dumps(YAML(typ="safe", pure=True).load(folder / "params.yaml")))
-    base = config.check(raw)
-    shared = BUILD / name
-    first = Project(shared / "all", settings_of(base, raw, "default", trials, 1))
-    prepare.prepare(first, Progress(shared / "progress"))
-    prepared = prepared_now(first)
-    device.prepare(device.resolve("cpu"))
-    projects = {}
-    for preset in names:
-        steps_file = shared / f"{preset}-{seconds:g}s.json"
-        if not steps_file.is_file():  # timed once, so that a second run finds the same trainings
-            step = pace(settings_of(base, raw, preset, trials, 100), prepared)
-            store.write_json(steps_file, {"steps": max(1, round(seconds / step))})
-        steps = store.read_json(steps_file, "")["steps"]
-        root = shared / preset
-        root.mkdir(parents=True, exist_ok=True)
-        for link, target in ((root / ".ganaug", shared / "work"), (root / "data" / "prepared", first.prepared)):
+    name: str
+    presets: list[str]
+    trials: int
+    seconds: float
+    per_class: int | None = None  # the set's own if none is given
+
+    @property
+    def folder(self) -> Path:
+        return BUILD / (self.name if self.per_class is None else f"{self.name}-{self.per_class}")
+
+    def raw(self) -> dict[str, Any]:
+        from ruamel.yaml import YAML
+
+        raw = json.loads(json.dumps(YAML(typ="safe", pure=True).load(SETS[self.name][0] / "params.yaml")))
+        if self.per_class is not None:
+            raw["protocol"]["train_per_class"] = self.per_class
+        return raw
+
+    def steps(self, preset: str) -> int:
+        return int(store.read_json(self._steps_file(preset), "time the presets first")["steps"])
+
+    def _steps_file(self, preset: str) -> Path:
+        return self.folder / f"{preset}-{self.seconds:g}s.json"
+
+    def project(self, preset: str, steps: int) -> Project:
+        """A folder of its own, with the prepared data and the kept work of them all."""
+        root, shared = self.folder / preset, self.prepared
+        for link, target in ((root / ".ganaug", self.folder / "work"), (root / "data" / "prepared", shared.prepared)):
             target.mkdir(parents=True, exist_ok=True)
-            link.parent.mkdir(exist_ok=True)
+            link.parent.mkdir(parents=True, exist_ok=True)
             if not link.is_symlink():
                 link.symlink_to(os.path.relpath(target, link.parent))
-        projects[preset] = Project(root, settings_of(base, raw, preset, trials, steps))
+        return Project(root, self._settings(preset, steps))
+
+    @property
+    def prepared(self) -> Project:
+        """Where the images are prepared, once for all."""
+        return Project(self.folder / "all", self._settings("default", 1))
+
+    def _settings(self, preset: str, steps: int) -> Settings:
+        raw = self.raw()
+        return settings_of(config.check(raw), raw, preset, self.trials, steps)
+
+    def time(self) -> None:
+        """How many steps each preset makes in the seconds; kept, so that a second run finds the same trainings."""
+        prepare.prepare(self.prepared, Progress(self.folder / "progress"))
+        device.prepare(device.resolve("cpu"))
+        for preset in self.presets:
+            if not self._steps_file(preset).is_file():
+                step = pace(self.project(preset, 100).settings, prepared_now(self.prepared))
+                store.write_json(self._steps_file(preset), {"steps": max(1, round(self.seconds / step))})
+
+
+def zoo(plan: Plan, figures: Path) -> dict[str, Any]:
+    """All presets on one set; two at a time, each on one core."""
+    names, trials = plan.presets, plan.trials
+    projects = {preset: plan.project(preset, plan.steps(preset)) for preset in names}
+    prepared = prepared_now(plan.prepared)
     tasks = [(preset, str(trial)) for preset in names for trial in range(trials)]
     done = joblib.Parallel(2, batch_size=1)(joblib.delayed(run)(projects[preset], trial) for preset, trial in tasks)
     results = {
         preset: [one for (other, _), one in zip(tasks, done, strict=True) if other == preset] for preset in names
     }
     for preset in names:
-        strip(projects[preset], prepared, FIGURES / f"zoo-{name}-{preset}.png")
+        strip(projects[preset], prepared, figures / f"zoo-{plan.name}-{preset}.png")
     part = prepared.part(prepared.split("0").train)
-    strip_of_real(part, len(prepared.classes), FIGURES / f"zoo-{name}-real.png")
+    strip_of_real(part, len(prepared.classes), figures / f"zoo-{plan.name}-real.png")
     summary = {}
     for preset, found in results.items():
         spec = projects[preset].settings.gan
@@ -198,7 +234,7 @@ def zoo(name: str, names: list[str], trials: int, seconds: float) -> dict[str, A
             "steps": spec.steps,
             "images": images,
             "images_per_second": images / seconds_each,
-            "gains": gains(found, len(prepared.classes), len(part.images), base.report.confidence),
+            "gains": gains(found, len(prepared.classes), len(part.images), plan.prepared.settings.report.confidence),
             "results": [
                 {
                     **{key: one[key] for key in ("gan_train", "gan_test", "kid")},
@@ -263,11 +299,11 @@ accuracy, with their 95 % intervals: `gan` over `none`, `gan+classical` over `cl
 discriminator."""
 
 
-def document() -> str:
+def document(figures: Path) -> str:
     """docs/zoo.md, from what the last run of each set found."""
     parts = [_PREFACE]
     for name in SETS:
-        path = FIGURES / f"zoo-{name}.json"
+        path = figures / f"zoo-{name}.json"
         if not path.is_file():
             continue
         run_of = store.read_json(path, "")
@@ -292,17 +328,25 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", choices=list(presets.PRESETS), default=list(presets.PRESETS))
     parser.add_argument("--trials", type=int, help="instead of the set's own number")
     parser.add_argument("--seconds", type=float, help="of one core, instead of the set's own")
+    parser.add_argument("--per-class", type=int, help="train images a class, instead of the set's own")
+    parser.add_argument("--into", type=Path, default=ROOT / "docs", help="zoo.md and figures/")
     options = parser.parse_args()
+    plans = []
     for name in options.sets:
-        folder, trials, seconds = SETS[name]
+        _, trials, seconds = SETS[name]
         trials, seconds = options.trials or trials, options.seconds or seconds
-        found = zoo(name, options.presets, trials, seconds)
-        protocol = config.load(folder / "params.yaml").protocol
+        plans.append(Plan(name, options.presets, trials, seconds, options.per_class))
+    for plan in plans:
+        plan.time()
+    figures = options.into / "figures"
+    for plan in plans:
+        found = zoo(plan, figures)
+        protocol = plan.prepared.settings.protocol
         assert isinstance(protocol, Subsets)
-        about = {"train_per_class": protocol.train_per_class, "trials": trials, "seconds": seconds}
-        store.write_json(FIGURES / f"zoo-{name}.json", {**about, "presets": found})
-        print(f"\n{name}\n\n{table(found)}", flush=True)
-    store.write_text(ROOT / "docs" / "zoo.md", document())
+        about = {"train_per_class": protocol.train_per_class, "trials": plan.trials, "seconds": plan.seconds}
+        store.write_json(figures / f"zoo-{plan.name}.json", {**about, "presets": found})
+        print(f"\n{plan.name}\n\n{table(found)}", flush=True)
+        store.write_text(options.into / "zoo.md", document(figures))
 
 
 if __name__ == "__main__":
