@@ -219,7 +219,17 @@ def table(results: Sequence[tuple[Row, Sequence[Result]]]) -> str:
         )
         for row, of_row in results
     ]
-    header = ("preset", "settings", "objective", "rates, G / D", "D steps", f"modes of {MODES}", "good, %", "KL, nats", "CPU s")
+    header = (
+        "preset",
+        "settings",
+        "objective",
+        "rates, G / D",
+        "D steps",
+        f"modes of {MODES}",
+        "good, %",
+        "KL, nats",
+        "CPU s",
+    )
     return markdown_table(header, lines)
 
 
@@ -227,7 +237,16 @@ def write_csv(path: Path, results: Sequence[tuple[Row, Sequence[Result]]]) -> No
     """A line for each seed of each row."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        fixed = ("presets", "settings", "objective", "generator_lr", "discriminator_lr", "discriminator_steps", "steps", "seed")
+        fixed = (
+            "presets",
+            "settings",
+            "objective",
+            "generator_lr",
+            "discriminator_lr",
+            "discriminator_steps",
+            "steps",
+            "seed",
+        )
         shares = ("modes", "good", "kl", "d_accuracy_real", "d_accuracy_fake", "diverged_at")
         writer.writerow((*fixed, *shares, *(f"good_of_mode_{mode}" for mode in range(MODES))))
         for row, of_row in results:
@@ -266,7 +285,9 @@ def draw(path: Path, results: Sequence[tuple[Row, Sequence[Result]]], columns: i
             counts = f"{modes_found(points)} of {MODES} modes, {share_good(points):.0%} good"
             axis.set_title(f"{row.presets}\n", loc="left", fontsize=9.5, fontweight="bold")
             axis.text(0, 1.03, counts, transform=axis.transAxes)
-            axis.set_xlabel(f"{row.spec.objective.kind}, {row.settings}, rate {row.rates}", loc="left", color="#6b7380", fontsize=8)
+            axis.set_xlabel(
+                f"{row.spec.objective.kind}, {row.settings}, rate {row.rates}", loc="left", color="#6b7380", fontsize=8
+            )
         for axis in axes[len(results) :]:
             axis.set_visible(False)
         figure.savefig(path, dpi=110, metadata={"Software": None})
