@@ -86,6 +86,12 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
             f"{name}: classify.arms: gan needs images of a class, but gan.conditioning is none; remove the arms of GAN "
             "images, or condition the GAN"
         )
+    blind = [one.kind for one in settings.synth.filters if one.kind in ("agreement", "support")]
+    if settings.gan.conditioning == "none" and blind:
+        raise UserError(
+            f"{name}: synth.filters: {blind[0]} needs images of a class, but gan.conditioning is none; remove it, or "
+            "condition the GAN"
+        )
     gains = [f"{first}_vs_{second}" for first, second in gain_pairs(settings.classify.arms)]
     for position, rule in enumerate(settings.gate):
         if rule.gain not in gains:

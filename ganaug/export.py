@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from ganaug.synth import Sampler
 
-    _Chunks = Iterator[tuple[int, NDArray[np.uint8]]]
+    _Chunks = Iterator[tuple[int, NDArray[np.uint8], NDArray[np.int64]]]  # label, images, their numbers
 
 MANIFEST = "manifest.csv"
-_COLUMNS = ["file", "class", "seed", "index"]
+_COLUMNS = ["file", "class", "seed", "index", "accepted"]  # accepted: of the class's candidates, by the filters
 
 
 def export(
@@ -63,7 +63,7 @@ def export(
         )
     where = device.resolve("auto")
     device.prepare(where)
-    chunks = ((label, chunk) for label, count in counts.items() for chunk in sampler.images(label, count, seed, where))
+    chunks = ((label, *chunk) for label, count in counts.items() for chunk in sampler.images(label, count, seed, where))
     part = out.resolve().parent / f".{out.resolve().name}.{uuid.uuid4().hex[:8]}.part"
     try:
         part.mkdir(parents=True)
@@ -131,17 +131,17 @@ def _write_png(
     folder: Path, sampler: Sampler, chunks: _Chunks, counts: Mapping[int, int], seed: int
 ) -> Iterator[list[Any]]:
     digits = max(6, len(str(max(counts.values()) - 1)))
-    index, last = 0, -1
-    for label, chunk in chunks:
+    made, last = 0, -1
+    for label, chunk, numbers in chunks:
         if label != last:
-            index, last = 0, label
+            made, last = 0, label
             name = folder_name(sampler.classes[label])
             (folder / name).mkdir()
-        for image in chunk:
-            file = f"{name}/{index:0{digits}d}.png"
+        for image, number in zip(chunk, numbers.tolist(), strict=True):
+            file = f"{name}/{made:0{digits}d}.png"
             (folder / file).write_bytes(store.png_bytes(image))
-            yield [file, sampler.classes[label], seed, index]
-            index += 1
+            yield [file, sampler.classes[label], seed, number, sampler.accepted[label]]
+            made += 1
 
 
 def _write_npz(
@@ -151,13 +151,13 @@ def _write_npz(
     import numpy as np
 
     made = list(chunks)
-    labels = np.concatenate([np.full(len(chunk), label, np.int64) for label, chunk in made])
-    images = np.concatenate([chunk for _, chunk in made])
+    labels = np.concatenate([np.full(len(chunk), label, np.int64) for label, chunk, _ in made])
+    images = np.concatenate([chunk for _, chunk, _ in made])
     with (folder / "images.npz").open("wb") as file:
         np.savez_compressed(file, images=images, labels=labels, classes=np.array(sampler.classes))
-    for label, count in counts.items():
-        for index in range(count):
-            yield ["images.npz", sampler.classes[label], seed, index]
+    for label, _, numbers in made:
+        for number in numbers.tolist():
+            yield ["images.npz", sampler.classes[label], seed, number, sampler.accepted[label]]
 
 
 def _check_out(out: Path, overwrite: bool) -> None:
@@ -184,7 +184,7 @@ def _made_before(out: Path) -> set[Path]:
     try:
         with (out / MANIFEST).open(newline="", encoding="utf-8") as file:
             table = csv.DictReader(file)
-            if table.fieldnames != _COLUMNS:
+            if (table.fieldnames or [])[:4] != _COLUMNS[:4]:  # earlier ones had no fifth
                 return set()
             files = {out / row["file"] for row in table}
     except (OSError, UnicodeDecodeError, csv.Error):

@@ -20,6 +20,7 @@ from ganaug.gan.build import build_discriminator, build_generator
 from ganaug.gan.training import Training
 
 _MEND = "name a generator.safetensors or checkpoint.safetensors that ganaug wrote, or leave gan.init_from out"
+SCREEN = "filter."  # the names of the tensors that are a generator's filters', which are not taken over
 _DECIDE = ("architecture", "conditioning", "z_dim", "generator_width")  # the shapes of a generator
 _DECIDE_WHOLE = ("discriminator_width", "regularisers")  # ... and of the discriminator beside it
 
@@ -91,7 +92,8 @@ def read_start(path: Path, classes: Sequence[str]) -> Start:
     tensors, description = store.read_tensors(path, _MEND)
     if not {"classes", "image_shape", "gan", "train_images_sha256"} <= set(description):
         raise UserError(f"gan.init_from: {path} must say what it is of, but does not; {_MEND}")
-    return Start(path, tensors, description, classes)
+    own = {name: tensor for name, tensor in tensors.items() if not name.startswith(SCREEN)}
+    return Start(path, own, description, classes)
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:

@@ -8,6 +8,7 @@ from ganaug import store
 from ganaug.data.prepared import Prepared
 from ganaug.errors import UserError
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
+from ganaug.stages.screen import screen_key
 from ganaug.stages.train import UNLABELLED, train_key
 
 if TYPE_CHECKING:
@@ -42,10 +43,13 @@ def _synth_split(project: Project, name: str) -> str:
     device.prepare(where)
     sampler = load_sampler(project.generator(name))
     prepared = prepared_now(project)
-    if sampler.description.get("key") != train_key(project, prepared, name):
+    trained = train_key(project, prepared, name)
+    screening = sampler.description.get("screening") or {}
+    of_screen = screen_key(project, prepared, name, trained)
+    if (sampler.description.get("key"), screening.get("key")) != (trained, of_screen):
         raise UserError(
-            f"{project.generator(name)}: was trained with other settings of gan, or on other images, than there are "
-            'now; run "dvc repro"'
+            f"{project.generator(name)}: was made with other settings of gan or of synth's filters, or on other "
+            'images, than there are now; run "dvc repro"'
         )
     seed, shape = project.settings.synth.seed, sampler.image_shape
     counts = synthetic_counts(project, prepared, name)
@@ -53,10 +57,15 @@ def _synth_split(project: Project, name: str) -> str:
         rows: list[list[Any]] = []
         for label, class_name in enumerate(sampler.classes):
             none = np.empty((0, shape[1], shape[2], shape[0]), np.uint8)
-            images = np.concatenate([none, *sampler.images(label, counts[class_name], seed, where)])
-            store.write_array(folder / f"{label}.npy", images)
-            rows += [[f"{label}.npy", class_name, seed, index] for index in range(len(images))]
-        store.write_csv(folder / "manifest.csv", ["file", "class", "seed", "index"], rows)
+            chunks = list(sampler.images(label, counts[class_name], seed, where))
+            store.write_array(folder / f"{label}.npy", np.concatenate([none, *(images for images, _ in chunks)]))
+            accepted = sampler.accepted[label]
+            rows += [
+                [f"{label}.npy", class_name, seed, number, accepted]
+                for _, numbers in chunks
+                for number in numbers.tolist()
+            ]
+        store.write_csv(folder / "manifest.csv", ["file", "class", "seed", "index", "accepted"], rows)
     return name
 
 

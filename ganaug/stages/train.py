@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from ganaug.config import Settings
 from ganaug.data.prepared import Part, Prepared
 from ganaug.errors import UserError
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
+from ganaug.stages.screen import screen
 from ganaug.work import RECIPES, Work
 
 if TYPE_CHECKING:
@@ -43,11 +45,14 @@ def train(project: Project, only: str | None, progress: Progress) -> None:
         for done in in_parallel(project, tasks):
             timing = work.timing("train", keys[done]) or {}
             progress.finished(done, _train_line(project, work.place("train", keys[done]), timing))
+    screened = screen(project, prepared, keys, progress)
     with work.alone("models"):  # a run that waited for this one's work ends when it does
         if only is None:
             store.remove(project.models)
         for name in names:
-            store.copy_folder(work.place("train", keys[name]), project.models / name, without=[Work.TIMING])
+            with store.replacing(project.models / name) as folder:
+                for place in filter(None, (work.place("train", keys[name]), screened.get(name))):
+                    shutil.copytree(place, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(Work.TIMING))
 
 
 def gan_settings(settings: Settings) -> dict[str, Any]:
@@ -181,7 +186,7 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     rows = [[_rounded(row[column]) for column in HISTORY] for row in trained.history]
     store.write_csv(folder / "history.csv", HISTORY, rows)
     sampler = Sampler(trained.generator, classes, tuple(description["image_shape"]), description)
-    samples = [next(sampler.images(label, 12, 0, device.resolve("cpu"))) for label in range(len(classes))]
+    samples = [sampler.candidates(label, 12, 0, device.resolve("cpu")) for label in range(len(classes))]
     store.write_png(folder / "samples.png", grid(samples))
     store.write_png(folder / "progress.png", grid(trained.progress or [np.stack([row[0] for row in samples])]))
     per_class = max(2, min(_LOOKED_AT, _MOST_LOOKED_AT // len(classes)))

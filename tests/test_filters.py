@@ -1,0 +1,380 @@
+"""The filters: each judge against a known answer, and that what was measured is what a user gets."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import stages
+import torch
+from expect import refused
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganaug import config, store
+from ganaug.classify.policies import Nothing
+from ganaug.classify.spec import ClassifierSpec
+from ganaug.config import check
+from ganaug.export import export
+from ganaug.filters.judges import Critique, Distance, Jury, Known, Realism, empty
+from ganaug.filters.screen import CANDIDATES, Screen
+from ganaug.filters.spec import Agreement, Copies, Critic, FilterSpec, Support
+from ganaug.gan.architectures import Dcgan
+from ganaug.gan.build import build_discriminator, build_generator
+from ganaug.gan.regularisers import MinibatchDiscrimination
+from ganaug.gan.spec import GanSpec
+from ganaug.pixels import to_float
+from ganaug.progress import Progress
+from ganaug.stages import synth, train
+from ganaug.stages.project import Project
+from ganaug.synth import CHUNK, Sampler, SynthSpec, load_sampler, save_generator
+
+CPU = torch.device("cpu")
+GAN = GanSpec(z_dim=4, generator_width=4, discriminator_width=4)
+PLAIN = Nothing()
+FILTERS: list[Any] = [Agreement(policy=PLAIN), Support(policy=PLAIN), Critic(), Copies()]
+every = pytest.mark.parametrize("one", FILTERS, ids=lambda one: one.kind)
+
+
+def stripes(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two classes of 8x8 images that anyone can tell apart: a bright left or a bright right half, with noise."""
+    labels = np.arange(count, dtype=np.int64) % 2
+    images = rng.integers(0, 60, (count, 8, 8, 1))
+    images[labels == 0, :, :4] += 150
+    images[labels == 1, :, 4:] += 150
+    return images.astype(np.uint8), labels
+
+
+def known(seed: int = 0, count: int = 24, gan: GanSpec = GAN) -> Known:
+    images, labels = stripes(count, np.random.default_rng(seed))
+    torch.manual_seed(seed)
+    classifier = ClassifierSpec(width=4, steps=30, batch_size=16)
+    return Known(images, labels, 2, classifier, build_discriminator(gan, 2, (1, 8, 8)).eval(), seed, CPU)
+
+
+def floats(images: np.ndarray) -> torch.Tensor:
+    return to_float(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
+
+
+@pytest.fixture(scope="module")
+def sampler() -> Sampler:
+    torch.manual_seed(1)
+    generator = build_generator(GAN, 2, (1, 8, 8)).eval()
+    description = {"gan": config.plain(GAN), "classes": ["left", "right"], "image_shape": [1, 8, 8]}
+    return Sampler(generator, ["left", "right"], (1, 8, 8), description)
+
+
+def screened(sampler: Sampler, filters: list[FilterSpec], folder: Path) -> Sampler:
+    """The sampler with filters, by way of a file."""
+    screen, accepted = Screen.fit(filters, known(), lambda label, count: sampler.candidates(label, count, 9, CPU))
+    screening = {"judges": screen.about, "accepted": accepted}
+    save_generator(folder / "g.safetensors", sampler.generator, {**sampler.description, "screening": screening}, screen)
+    return load_sampler(folder / "g.safetensors")
+
+
+def drawn(sampler: Sampler, label: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    chunks = list(sampler.images(label, count, 0, CPU))
+    return np.concatenate([images for images, _ in chunks]), np.concatenate([numbers for _, numbers in chunks])
+
+
+# ------------------------------------------------------------------------------------------------------------ judges
+
+
+def test_a_jury_says_how_likely_the_class_is() -> None:
+    about = known()
+    jury = Jury.fit(about, PLAIN, folds=2, repeats=2)
+    assert len(jury.members) == 4
+    new, labels = stripes(40, np.random.default_rng(99))
+    images, own = floats(new), torch.from_numpy(labels)
+    right, wrong = jury(images, own), jury(images, 1 - own)
+    assert torch.allclose(right + wrong, torch.ones(40), atol=1e-5)
+    assert right.min() > 0.8
+    by_hand = sum(member(images).softmax(dim=1)[torch.arange(40), own] for member in jury.members) / 4
+    assert torch.allclose(right, by_hand)
+
+
+def test_the_members_of_a_jury_each_see_one_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ganaug.filters import judges
+
+    seen: list[np.ndarray] = []
+    learned = judges._learned
+
+    def watched(about: Known, policy: Any, rows: np.ndarray, index: int) -> Any:
+        seen.append(rows)
+        return learned(about, policy, rows, index)
+
+    monkeypatch.setattr(judges, "_learned", watched)
+    about = known()
+    Jury.fit(about, PLAIN, folds=3, repeats=2)
+    for repeat in (seen[:3], seen[3:]):
+        assert sorted(np.concatenate(repeat).tolist()) == list(range(24))
+        assert all(np.bincount(about.labels[rows]).tolist() == [4, 4] for rows in repeat)
+    assert {tuple(rows) for rows in seen[:3]} != {tuple(rows) for rows in seen[3:]}
+
+
+def test_realism_by_hand() -> None:
+    about = known()
+    judge = Realism.fit(about, PLAIN, neighbours=2)
+    new, labels = stripes(10, np.random.default_rng(5))
+    with torch.no_grad():
+        real = judge.classifier.features(floats(about.images)).flatten(1).double().numpy()
+        made = judge.classifier.features(floats(new)).flatten(1).double().numpy()
+    for image, label, score in zip(made, labels, judge(floats(new), torch.from_numpy(labels)).tolist(), strict=True):
+        of_class = real[about.labels == label]
+        ratios = []
+        for one in of_class:
+            radius = np.sort(np.linalg.norm(of_class - one, axis=1))[2]  # the first is itself
+            ratios.append(radius / np.linalg.norm(image - one))
+        assert score == pytest.approx(max(ratios), rel=1e-3)
+
+
+def test_realism_is_of_the_own_class() -> None:
+    about = known()
+    judge = Realism.fit(about, PLAIN, neighbours=3)
+    own = torch.from_numpy(about.labels)
+    assert judge(floats(about.images), own).min() > 1  # a real image lies within its own
+    assert judge(floats(about.images), 1 - own).max() < 1
+
+
+def test_a_class_of_one_image_supports_nothing_but_itself() -> None:
+    about = known()
+    rows = np.r_[0, np.flatnonzero(about.labels == 1)]
+    judge = Realism.fit(replace(about, images=about.images[rows], labels=about.labels[rows]), PLAIN, neighbours=3)
+    other = floats(stripes(2, np.random.default_rng(8))[0])
+    assert float(judge(other, torch.zeros(2, dtype=torch.long)).max()) == 0
+
+
+@pytest.mark.parametrize("percentile", [0.0, 1.0, 50.0])
+def test_distance_in_units_of_real_ones(percentile: float) -> None:
+    about = known()
+    judge = Distance.fit(about, percentile)
+    flat = about.images.reshape(24, -1).astype(np.float64) / 127.5 - 1  # 64 pixels: no projection
+    apart = np.linalg.norm(flat[:, None] - flat[None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    assert float(judge.unit) == pytest.approx(np.percentile(apart.min(axis=1), percentile), rel=1e-5)
+    assert judge(floats(about.images), torch.from_numpy(about.labels)).max() < 1e-2  # copies
+    new = stripes(6, np.random.default_rng(7))[0]
+    want = np.linalg.norm(new.reshape(6, 1, -1) / 127.5 - 1 - flat[None], axis=2).min(axis=1) / float(judge.unit)
+    assert judge(floats(new), torch.zeros(6, dtype=torch.long)).numpy() == pytest.approx(want, rel=1e-4)
+
+
+def test_a_projection_keeps_distances_and_no_images() -> None:
+    rng = np.random.default_rng(0)
+    about = known()
+    images = rng.integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
+    judge = Distance.fit(replace(about, images=images, labels=np.zeros(30, np.int64)), 50.0)
+    assert judge.real.shape == (30, 256)
+    other = floats(rng.integers(0, 256, (10, 32, 32, 3), dtype=np.uint8))
+    exact = torch.cdist(other.flatten(1), floats(images).flatten(1)).amin(dim=1)
+    assert judge(other, torch.zeros(10, dtype=torch.long)) * judge.unit == pytest.approx(exact.numpy(), rel=0.15)
+
+
+def test_a_critic_says_what_the_discriminator_says() -> None:
+    about = known()
+    images, labels = floats(about.images), torch.from_numpy(about.labels)
+    with torch.no_grad():
+        assert torch.equal(Critique.fit(about)(images, labels), about.discriminator(images, labels)[0])
+
+
+@pytest.mark.parametrize(
+    "gan",
+    [
+        replace(GAN, regularisers=(MinibatchDiscrimination(),)),
+        replace(GAN, architecture=Dcgan(), conditioning="concat", regularisers=()),
+    ],
+    ids=["minibatch discrimination", "batch normalisation"],
+)
+def test_a_discriminator_that_compares_images_is_no_critic(gan: GanSpec) -> None:
+    torch.manual_seed(0)
+    compares = build_discriminator(gan, 2, (1, 16, 16) if isinstance(gan.architecture, Dcgan) else (1, 8, 8))
+    with refused("synth.filters: critic must judge an image by itself", "leave critic out"):
+        Critic().fit(replace(known(), discriminator=compares))
+
+
+def test_folds_need_images() -> None:
+    with refused("synth.filters: agreement deals 20 folds", "got 12 of class 0; lower its folds"):
+        Agreement(folds=20, policy=PLAIN).fit(known())
+
+
+@every
+def test_an_image_is_judged_by_itself(one: Any) -> None:
+    judge = one.fit(known()).eval()
+    new, labels = stripes(12, np.random.default_rng(3))
+    images, own = floats(new), torch.from_numpy(labels)
+    with torch.no_grad():
+        together = judge(images, own)
+        alone = torch.cat([judge(images[row : row + 1], own[row : row + 1]) for row in range(12)])
+    assert together.shape == (12,)
+    assert alone.numpy() == pytest.approx(together.numpy(), rel=1e-3, abs=1e-4)
+
+
+@every
+def test_a_judge_comes_back_from_its_tensors(one: Any) -> None:
+    judge = one.fit(known()).eval()
+    back = empty(one.kind, judge.about, GAN)
+    back.load_state_dict(judge.state_dict())
+    images, labels = stripes(12, np.random.default_rng(3))
+    with torch.no_grad():
+        args = floats(images), torch.from_numpy(labels)
+        assert torch.equal(back.eval()(*args), judge(*args))
+
+
+# ----------------------------------------------------------------------------------------------------------- screens
+
+
+@given(keep=st.floats(0.05, 0.95), scores=st.lists(st.floats(-5, 5, width=32), min_size=20, max_size=200, unique=True))
+def test_a_rank_keeps_its_share(keep: float, scores: list[float]) -> None:
+    values = np.array(scores, np.float32)
+    kept = (values >= np.float32(Critic(keep=keep).least(values))).sum()
+    assert abs(kept - keep * len(values)) <= 1
+
+
+@every
+def test_what_passes_is_the_same_for_any_number(sampler: Sampler, one: Any, tmp_path: Path) -> None:
+    with_filter = screened(sampler, [one], tmp_path)
+    many, numbers = drawn(with_filter, 1, 120)
+    few, first = drawn(with_filter, 1, 7)
+    assert (few == many[:7]).all()
+    assert (first == numbers[:7]).all()
+    assert (np.diff(numbers) > 0).all()
+    raw = sampler.candidates(1, int(numbers[-1]) + 1, 0, CPU)
+    assert (raw[numbers] == many).all()
+
+
+@pytest.mark.parametrize("one", FILTERS[:3], ids=lambda one: one.kind)
+def test_the_share_that_passes_is_about_what_was_asked(sampler: Sampler, one: Any, tmp_path: Path) -> None:
+    with_filter = screened(sampler, [replace(one, keep=0.25)], tmp_path)
+    assert with_filter.accepted == pytest.approx([0.25, 0.25], abs=0.01)
+    _, numbers = drawn(with_filter, 0, 500)  # of other seeds than the candidates of the fit
+    assert 500 / (numbers[-1] + 1) == pytest.approx(0.25, abs=0.06)
+
+
+def test_filters_one_after_the_other(sampler: Sampler, tmp_path: Path) -> None:
+    both = screened(sampler, [Critic(keep=0.5), Support(keep=0.5, policy=PLAIN)], tmp_path)
+    assert both.accepted == pytest.approx([0.25, 0.25], abs=0.01)
+    assert both.screen is not None
+    raw = sampler.candidates(0, CANDIDATES, 9, CPU)
+    critic, realism = both.screen.judges
+    with torch.no_grad():
+        args = floats(raw), torch.zeros(len(raw), dtype=torch.long)
+        good = (critic(*args) >= both.screen.least[0, 0]) & (realism(*args) >= both.screen.least[1, 0])
+    assert (both.screen.passes(raw, 0) == good.numpy()).mean() > 0.99  # another batch size rounds otherwise
+
+
+def test_a_copy_does_not_pass(sampler: Sampler, tmp_path: Path) -> None:
+    with_filter = screened(sampler, [Copies()], tmp_path)
+    assert with_filter.screen is not None
+    about = known()
+    assert not with_filter.screen.passes(about.images, 0).any()
+    noise = np.random.default_rng(0).integers(0, 256, (CHUNK, 8, 8, 1), dtype=np.uint8)
+    assert with_filter.screen.passes(noise, 0).all()
+
+
+def test_nothing_passes(sampler: Sampler, tmp_path: Path) -> None:
+    with_filter = screened(sampler, [Critic()], tmp_path)
+    assert with_filter.screen is not None
+    with_filter.screen.least[0, 1] = float("inf")
+    assert len(drawn(with_filter, 0, 5)[0]) == 5
+    assert list(with_filter.images(1, 0, 0, CPU)) == []
+    with refused("synth.filters: must let images of every class through", "class right none of 10,000 passed; loosen"):
+        list(with_filter.images(1, 5, 0, CPU))
+
+
+@pytest.mark.parametrize("missing", ["judges", "tensors"])
+def test_a_file_whose_filters_are_damaged(sampler: Sampler, tmp_path: Path, missing: str) -> None:
+    screened(sampler, [Critic()], tmp_path)
+    tensors, description = store.read_tensors(tmp_path / "g.safetensors", "")
+    if missing == "judges":
+        del description["screening"]["judges"]
+    else:
+        tensors = {name: tensor for name, tensor in tensors.items() if name != "filter.least"}
+    store.write_tensors(tmp_path / "g.safetensors", tensors, description)
+    with refused("must be a generator of this version of ganaug"):
+        load_sampler(tmp_path / "g.safetensors")
+
+
+# ---------------------------------------------------------------------------------------------------------- settings
+
+
+def test_settings() -> None:
+    spec = check({"synth": {"filters": [{"kind": "agreement", "keep": 0.3}, {"kind": "critic"}], "drop_copies": True}})
+    assert [one.kind for one in spec.synth.screening()] == ["copies", "agreement", "critic"]
+    assert SynthSpec().screening() == ()
+    for keep in (0, 1, 1.5):
+        with refused("params.yaml: synth.filters[0].keep: must be"):
+            check({"synth": {"filters": [{"kind": "agreement", "keep": keep}]}})
+    with refused("params.yaml: synth", "filters of different kinds"):
+        check({"synth": {"filters": [{"kind": "copies"}], "drop_copies": True}})
+    with refused("synth.filters: support needs images of a class", "remove it, or condition the GAN"):
+        arms = {"arms": ["none"]}
+        check({"gan": {"conditioning": "none"}, "classify": arms, "synth": {"filters": [{"kind": "support"}]}})
+
+
+# ------------------------------------------------------------------------------------------------------ the pipeline
+
+
+def project(folder: Path, **changed: Any) -> Project:
+    return Project(
+        folder,
+        check(
+            {
+                "protocol": {"kind": "subsets", "trials": 2, "train_per_class": 4, "test_per_class": 5},
+                "gan": {"steps": 4, "batch_size": 8, "z_dim": 4, "generator_width": 4, "discriminator_width": 4},
+                "synth": {"per_class": 30, **changed},
+                "classifier": {"width": 4, "steps": 4, "batch_size": 8},
+                "classify": {"arms": ["none", "gan"]},
+                "device": "cpu",
+                "jobs": 1,
+            }
+        ),
+    )
+
+
+def test_the_whole_pipeline_with_filters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filters = [{"kind": "agreement", "keep": 0.5, "repeats": 1}, {"kind": "critic", "keep": 0.8}]
+    made = project(tmp_path / "p", filters=filters, drop_copies=True)
+    stages.run(made)
+    sampler = load_sampler(made.generator("0"))
+    assert sampler.screen is not None
+    with (made.synth / "0" / "manifest.csv").open(encoding="utf-8") as file:
+        manifest = list(csv.DictReader(file))
+    for label, name in enumerate(sampler.classes):
+        measured = np.load(made.synth / "0" / f"{label}.npy")
+        rows = [row for row in manifest if row["class"] == name]
+        assert {float(row["accepted"]) for row in rows} == {sampler.accepted[label]}
+        images, numbers = drawn(sampler, label, 30)
+        assert (images == measured).all()
+        assert [int(row["index"]) for row in rows] == numbers.tolist()
+
+    # A user gets what was measured.
+    monkeypatch.chdir(tmp_path)
+    export(made.generator("0"), Path("out"), ["3"], 30, "equal", 0, "npz", overwrite=False)
+    assert (np.load("out/images.npz")["images"] == np.load(made.synth / "0" / "3.npy")).all()
+
+    # Other filters train no GAN, and images of other filters than params.yaml asks for are refused.
+    def no_training(*_: Any, **__: Any) -> None:
+        raise AssertionError("a GAN was trained")
+
+    monkeypatch.setattr("ganaug.gan.train.train_gan", no_training)
+    progress = Progress(made.work.root / "progress")
+    for changed in (project(tmp_path / "p", filters=filters[1:]), project(tmp_path / "p")):
+        with refused("was made with other settings of gan or of synth's filters"):
+            synth.synth_all(changed, None, progress)
+        train.train(changed, None, progress)
+        synth.synth_all(changed, None, progress)
+    assert load_sampler(made.generator("0")).screen is None
+    assert (np.load(made.synth / "0" / "0.npy") == load_sampler(made.generator("0")).candidates(0, 30, 0, CPU)).all()
+
+
+def test_a_filtered_generator_can_be_started_from(sampler: Sampler, tmp_path: Path) -> None:
+    from ganaug.gan.transfer import read_start
+
+    described = {**sampler.description, "train_images_sha256": []}
+    with_filter = screened(replace(sampler, description=described), [Critic()], tmp_path)
+    assert with_filter.screen is not None
+    start = read_start(tmp_path / "g.safetensors", ["left", "right"])
+    assert set(start.tensors) == set(sampler.generator.state_dict())
