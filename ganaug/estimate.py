@@ -64,7 +64,7 @@ def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.in
 
     def classifier(arm_index: int) -> Callable[[], object]:
         chosen = arms_of(settings)[arm_index]
-        draw = batches(chosen, part, part if chosen.filler else None, classes, spec.batch_size, 0)
+        draw = batches(chosen, part, part if chosen.filler else None, classes, spec.batch_size, spec.steps, 0)
         short = replace(spec, steps=4)
         return lambda: train_classifier(draw, short, channels, classes, size, 0, where)
 

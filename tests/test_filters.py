@@ -326,7 +326,7 @@ def project(folder: Path, **changed: Any) -> Project:
                 "gan": {"steps": 4, "batch_size": 8, "z_dim": 4, "generator_width": 4, "discriminator_width": 4},
                 "synth": {"per_class": 30, **changed},
                 "classifier": {"width": 4, "steps": 4, "batch_size": 8},
-                "classify": {"arms": ["none", "gan"]},
+                "classify": {"arms": ["none", "gan"], "mix": {"statistics": "separate", "targets": {"kind": "taught"}}},
                 "device": "cpu",
                 "jobs": 1,
             }

@@ -10,20 +10,24 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
-from annotated_types import Gt, Le, Len
+from annotated_types import Ge, Gt, Le, Len
 from pydantic import AfterValidator
 
 from ganaug import seeds
 from ganaug.classify.fillers import FILLERS
 from ganaug.classify.policies import POLICIES, Nothing, PolicySpec, TrivialAugment
+from ganaug.classify.targets import Hard, TargetSpec
 from ganaug.settings import Spec
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from ganaug.classify.fillers import Pool
+    from ganaug.classify.targets import Filling
 
 # Every arm there is: its name -> (filler, policy).
 ARMS: dict[str, tuple[str | None, str | None]] = {
@@ -48,6 +52,14 @@ class Mix(Spec):
     # counts give.
     share: Annotated[float, Gt(0), Le(1)] | None = None
     augment: bool = False  # whether the policy distorts them too
+    # first: as many in all, but alone, in the first steps; then real images alone.
+    order: Literal["together", "first"] = "together"
+    weight: Annotated[float, Gt(0), Le(1)] = 1.0  # of their loss; that of a real image counts 1
+    # Of batch normalisation, in training. separate: their own, and the classifier is tested with those of real images
+    # (Xie 2020, AdvProp).
+    statistics: Literal["shared", "separate"] = "shared"
+    mixup: Annotated[float, Ge(0)] = 0.0  # each blended with a real image of the batch, by Beta(mixup, mixup); 0: not
+    targets: TargetSpec = field(default_factory=Hard)
 
 
 ALL_REAL = Mix(share=0)  # of an arm without a filler; no setting can say so
@@ -115,56 +127,96 @@ def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((name, against) for name, against in pairs if name != against and against in arms))
 
 
-Batch = Callable[[int], "tuple[Tensor, Tensor]"]
+class Batch(NamedTuple):
+    """What the classifier learns from in one step; the last ``filling`` rows are the filler's."""
+
+    images: Tensor  # float (N, C, H, W) in [-1, 1]
+    targets: Tensor  # (N,), or (N, classes) where they are soft
+    filling: int
 
 
 def batches(
     chosen: Arm,
     real: Pool,
-    filling: Pool | None,
+    filling: Filling | None,
     classes: int,
     batch_size: int,
+    steps: int,
     seed: int,
-) -> Batch:
+) -> Callable[[int], Batch]:
     """The batches that an arm trains on: uint8 images (N, H, W, C) and labels (N,) in, step -> batch out.
 
-    ``filling`` is the pool that the filler's share of a batch is drawn from; without images there, batches are all
-    real. Every arm has the same batch size; the real images of a step are the same in arms of one share.
+    ``filling`` is the pool that the filler's share of a batch is drawn from, with labels (N,) or soft targets
+    (N, classes); without images there, batches are all real. Every arm has the same batch size and steps; the real
+    images of a step are the same in arms of one share.
     """
     import torch
-    from torch.nn import functional as F
 
     pool = len(filling[0]) if filling is not None else 0
-    share = chosen.mix.share if chosen.mix.share is not None else pool / (pool + len(real[0]))
-    count = max(1, round(batch_size * share)) if pool and share else 0
+    mix = chosen.mix
+    share = mix.share if mix.share is not None else pool / (pool + len(real[0]))
+    usual = max(1, round(batch_size * share)) if pool and share else 0
     pick_real, pick_filling = seeds.torch_rng(seed, "real"), seeds.torch_rng(seed, "filling")
+    blend = seeds.numpy_rng(seed, "mixup")
     policy = chosen.policy.build(real[0].shape[1], classes)
     plain = Nothing().build(real[0].shape[1], classes)
     real_images, real_labels = _tensors(real)
-    fill_images, fill_labels = _tensors(filling) if filling is not None else (real_images[:0], real_labels[:0])
+    fill_images, fill_targets = _tensors(filling) if filling is not None else (real_images[:0], real_labels[:0])
 
-    def draw(step: int) -> tuple[Tensor, Tensor]:
+    def draw(step: int) -> Batch:
+        count = usual
+        if mix.order == "first" and usual:
+            count = batch_size if step < round(share * steps) else 0
         rows = torch.randint(len(real_images), (batch_size - count,), generator=pick_real)
-        images, labels = real_images[rows], real_labels[rows]
+        images, targets = real_images[rows], real_labels[rows]
         with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
             torch.manual_seed(seeds.derive(seed, "policy", step))
             if count == 0:
-                return policy(images, labels)
+                return Batch(*policy(images, targets), 0)
             others = torch.randint(len(fill_images), (count,), generator=pick_filling)
-            if chosen.mix.augment:
-                return policy(torch.cat([images, fill_images[others]]), torch.cat([labels, fill_labels[others]]))
-            mixed, targets = policy(images, labels) if len(images) else plain(images, labels)
-            clean, clean_targets = plain(fill_images[others], fill_labels[others])
-            if targets.ndim == 2:  # the policy mixes labels
-                clean_targets = F.one_hot(clean_targets, classes).to(targets.dtype)
-            return torch.cat([mixed, clean]), torch.cat([targets, clean_targets])
+            more, theirs = fill_images[others], fill_targets[others]
+            if mix.augment:
+                together = torch.cat([images, more]), torch.cat(_alike(targets, theirs, classes))
+                images, targets = policy(*together)
+            else:
+                images, targets = policy(images, targets) if len(images) else plain(images, targets)
+                clean, theirs = plain(more, theirs)
+                images, targets = torch.cat([images, clean]), torch.cat(_alike(targets, theirs, classes))
+        if mix.mixup and count < batch_size:
+            images, targets = _blended(images, _soft(targets, classes), count, blend.beta(mix.mixup, mix.mixup, count))
+        return Batch(images, targets, count)
 
     return draw
 
 
-def _tensors(part: Pool) -> tuple[Tensor, Tensor]:
+def _alike(first: Tensor, second: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Two batches of targets, both soft where one is."""
+    if first.ndim == second.ndim:
+        return first, second
+    return _soft(first, classes), _soft(second, classes)
+
+
+def _soft(targets: Tensor, classes: int) -> Tensor:
+    import torch
+    from torch.nn import functional as F
+
+    return targets if targets.ndim == 2 else F.one_hot(targets, classes).to(torch.float32)
+
+
+def _blended(images: Tensor, targets: Tensor, count: int, shares: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+    """The last ``count`` images, each with a real one in its share (Zhang 2018), and their targets."""
+    import torch
+
+    real = torch.arange(count) % (len(images) - count)
+    own = torch.from_numpy(shares).to(images.dtype)
+    mixed = torch.lerp(images[real], images[-count:], own[:, None, None, None])
+    mixed_targets = torch.lerp(targets[real], targets[-count:], own[:, None])
+    return torch.cat([images[:-count], mixed]), torch.cat([targets[:-count], mixed_targets])
+
+
+def _tensors(part: Filling) -> tuple[Tensor, Tensor]:
     import numpy as np
     import torch
 
-    images, labels = part
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))), torch.from_numpy(labels)
+    images, targets = part
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))), torch.from_numpy(targets)

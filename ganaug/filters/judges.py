@@ -189,7 +189,9 @@ def _learned(known: Known, policy: PolicySpec, rows: NDArray[np.int64], index: i
     about, spec = _about(known), known.classifier
     arm = Arm("classical", None, policy, ALL_REAL, "classical")
     seed = seeds.derive(known.seed, "filter", index)
-    draw = batches(arm, (known.images[rows], known.labels[rows]), None, known.classes, spec.batch_size, seed)
+    draw = batches(
+        arm, (known.images[rows], known.labels[rows]), None, known.classes, spec.batch_size, spec.steps, seed
+    )
     channels, size, _ = about["image_shape"]
     trained = train_classifier(draw, spec, channels, known.classes, size, seed, known.device)
     return cast(SmallCNN, trained.cpu().to(memory_format=torch.contiguous_format))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ from ganaug.stages.train import train_key
 from ganaug.work import Work
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ganaug.progress import Progress
 
 
@@ -81,7 +84,7 @@ def _classify_arm(project: Project, trial: str, chosen: Arm, key: str) -> tuple[
     from ganaug import device
     from ganaug.classify.arms import batches
     from ganaug.classify.fillers import filling
-    from ganaug.classify.train import predict, train_classifier
+    from ganaug.classify.train import predict, probabilities, train_classifier
 
     where = device.resolve(project.settings.device)
     device.prepare(where)
@@ -92,12 +95,21 @@ def _classify_arm(project: Project, trial: str, chosen: Arm, key: str) -> tuple[
     classes, spec = len(prepared.classes), project.settings.classifier
     seed = seeds.derive(project.settings.protocol.seed, "classify", trial)
 
+    channels, size, _ = prepared.image_shape
+    pool = real.images, real.labels
+
+    def teach(number: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+        base, theirs = arm(chosen.base, project.settings.classify), seeds.derive(seed, "teacher", number)
+        draw = batches(base, pool, None, classes, spec.batch_size, spec.steps, theirs)
+        teacher = train_classifier(draw, spec, channels, classes, size, theirs, where)
+        return lambda images: probabilities(teacher, images, where)
+
     def make(folder: Path) -> None:
         counts = list(synthetic_counts(project, prepared, trial).values()) if chosen.filler else []
-        pool = filling(chosen, (real.images, real.labels), synthetic, counts, seed)
-        draw = batches(chosen, (real.images, real.labels), pool, classes, spec.batch_size, seed)
-        channels, size, _ = prepared.image_shape
-        model = train_classifier(draw, spec, channels, classes, size, seed, where)
+        made = filling(chosen, pool, synthetic, counts, seed)
+        taught = chosen.mix.targets.of(made, teach) if made is not None else None
+        draw = batches(chosen, pool, taught, classes, spec.batch_size, spec.steps, seed)
+        model = train_classifier(draw, spec, channels, classes, size, seed, where, chosen.mix)
         store.write_array(folder / "predictions.npy", predict(model, test.images, where))
 
     place = project.work.once("classify", key, make)

@@ -242,7 +242,7 @@ def _judge(
     def judge(generator: Generator) -> float:
         made = pictures(generator, classes, _JUDGED_BY, seeds.derive(seed, "judge"))
         images, labels = made.reshape(-1, *made.shape[2:]), np.repeat(np.arange(classes, dtype=np.int64), _JUDGED_BY)
-        draw = batches(nothing, (images, labels), None, classes, spec.batch_size, seed)
+        draw = batches(nothing, (images, labels), None, classes, spec.batch_size, spec.steps, seed)
         channels, size, _ = prepared.image_shape
         model = train_classifier(draw, spec, channels, classes, size, seed, where)
         said = predict(model, held[0], where)
