@@ -290,10 +290,10 @@ _PREFACE = """# The zoo: every preset at equal time
 
 Written by `make zoo`. Each preset trained for as many steps as fit into the same seconds of one core, with the widths,
 the batch and the variation of real images of the set's own `params.yaml`; the trials are reported ones, which no
-setting was tuned on. GAN-train: accuracy of a classifier that learned from generated images alone. GAN-test: accuracy, on
-generated images, of one that learned from the test images. KID, times 1,000, in that one's features. Gains in points of
-accuracy, with their 95 % intervals: `gan` over `none`, `gan+classical` over `classical`. Seen: real images shown to the
-discriminator."""
+setting was tuned on. GAN-train: accuracy of a classifier that learned from generated images alone. GAN-test: accuracy,
+on generated images, of one that learned from the test images. KID, times 1,000, in that one's features. Gains in points
+of accuracy, with their 95 % intervals: `gan` over `none`, `gan+classical` over `classical`. Seen: real images shown to
+the discriminator."""
 
 
 def ranked(found: dict[str, Any], gain: str, count: int = 3) -> str:
@@ -311,10 +311,10 @@ def document(figures: Path) -> str:
             continue
         run_of = store.read_json(path, "")
         found = run_of["presets"]
+        over_none, on_top = (ranked(found, gain) for gain in ("gan_vs_none", "gan+classical_vs_classical"))
         parts += [
             f"\n## {name}: {run_of['train_per_class']} images a class, {run_of['seconds']:g} seconds of one core\n",
-            f"Trials: {run_of['trials']}. The largest gains over `none`: {ranked(found, 'gan_vs_none')}. Over `classical`: "
-            f"{ranked(found, 'gan+classical_vs_classical')}.\n",
+            f"Trials: {run_of['trials']}. The largest gains over `none`: {over_none}; over `classical`: {on_top}.\n",
             table(found),
             "\nThree images of each class, the first ones of trial 0, not chosen:\n",
             "| | |\n|---|---|",
