@@ -11,7 +11,7 @@ from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.evaluate.gate import Judged, judge
-from ganaug.stages.classify import arms_of, classify_key
+from ganaug.stages.classify import arms_of, classify_key, runs_of
 from ganaug.stages.project import Project, prepared_now
 from ganaug.stages.synth import read_synthetic
 from ganaug.stages.train import gan_settings, generated_classes, train_key
@@ -30,6 +30,7 @@ History = list[dict[str, float | None]]  # rows of history.csv
 
 def report(project: Project) -> str:
     """Write summary.json, metrics.json, report.html and the tables of plots. Returns verdict and path."""
+    from ganaug.evaluate.curves import curve_figures, worth_figures
     from ganaug.evaluate.gains import Comparison
     from ganaug.report import page, verdict
 
@@ -39,12 +40,19 @@ def report(project: Project) -> str:
     tested = _read_predictions(project, prepared, trials)
     rows = [row for trial in trials for row in prepared.split(trial["trial"]).test]
     comparison = Comparison(
-        tested, len(prepared.classes), protocol.shared_test, settings.report.confidence, len(rows) / len(set(rows))
+        tested,
+        len(prepared.classes),
+        protocol.shared_test,
+        settings.report.confidence,
+        len(rows) / len(set(rows)),
+        protocol.seed,
     )
     pairs = gain_pairs(settings.classify.arms)
     learned = _train_images(prepared, [trial["trial"] for trial in trials])
     metric = _primary_metric(settings.report.primary_metric, learned)
     gains = comparison.gain_figures(pairs)
+    curve_arms = settings.classify.curve_arms
+    on_curves = [(one.name, one.base) for one in arms_of(settings) if one.filler == "gan" and one.base in curve_arms]
     least, most = min(learned.values()), max(learned.values())
     histories, health = _histories(project), _health(project)
     summary: dict[str, Any] = {
@@ -66,6 +74,8 @@ def report(project: Project) -> str:
         },
         "arms": comparison.arm_figures(),
         "gains": gains,
+        "curve": curve_figures(comparison, curve_arms),
+        "worth": worth_figures(comparison, on_curves, metric, gains),
         "recall_gains": {
             gain: {name: {key: figure[key] for key in _RECALL} for name, figure in figures.items()}
             for gain, figures in comparison.recall_gain_figures(pairs, prepared.classes).items()
@@ -159,14 +169,14 @@ def _measured_settings(project: Project) -> dict[str, Any]:
 def _check_current(project: Project, summary: dict[str, Any]) -> None:
     """Nothing old is judged as new: neither figures of other settings nor those of an earlier recipe."""
     path = project.reports / "summary.json"
+    if summary["recipes"] != RECIPES:  # first: a setting that is new with a recipe is no change that DVC would see
+        raise UserError(
+            f'{path}: was made by ganaug {summary["ganaug"]}, which computed it otherwise; run "dvc repro -f"'
+        )
     now = _measured_settings(project)
     changed = [key for key in now if summary["settings"].get(key) != now[key]]
     if changed:
         raise UserError(f"{path}: was made with other settings of {', '.join(changed)} than params.yaml has; {_RUN}")
-    if summary["recipes"] != RECIPES:
-        raise UserError(
-            f'{path}: was made by ganaug {summary["ganaug"]}, which computed it otherwise; run "dvc repro -f"'
-        )
 
 
 def _read_trials(project: Project, prepared: Prepared) -> list[dict[str, Any]]:
@@ -176,10 +186,10 @@ def _read_trials(project: Project, prepared: Prepared) -> list[dict[str, Any]]:
     mend = 'run "ganaug classify" (or "dvc repro")'
     trials = [store.read_json(project.trials / f"{name}.json", mend) for name in names]
     for trial in trials:
-        for one in arms_of(project.settings):
-            if trial["keys"].get(one.name) != classify_key(project, prepared, trial["trial"], one):
+        for run in runs_of(project, prepared, trial["trial"]):
+            if trial["keys"].get(run.name) != classify_key(project, prepared, trial["trial"], run):
                 raise UserError(
-                    f"{project.trials}: arm {one.name} of trial {trial['trial']} is missing or of other settings "
+                    f"{project.trials}: arm {run.name} of trial {trial['trial']} is missing or of other settings "
                     f"or images than there are now; {mend}"
                 )
     return trials
@@ -188,19 +198,23 @@ def _read_trials(project: Project, prepared: Prepared) -> list[dict[str, Any]]:
 def _read_predictions(project: Project, prepared: Prepared, trials: list[dict[str, Any]]) -> list[Tested]:
     import numpy as np
 
-    from ganaug.evaluate.gains import Tested
+    from ganaug.evaluate.gains import CurvePoint, Tested
 
     tested: list[Tested] = []
     for trial in trials:
         table = store.read_table(project.trials / f"{trial['trial']}.predictions.csv")
         columns = {
             name: np.array([int(row[name]) for row in table], np.int64)
-            for name in ("label", *project.settings.classify.arms)
+            for name in ("label", *project.settings.classify.arms, *trial["curve"])
         }
+        curve = [
+            CurvePoint(point["arm"], point["multiple"], point["train_images"], columns.pop(name))
+            for name, point in trial["curve"].items()
+        ]
         split = prepared.split(trial["trial"])
         names = prepared.groups and [prepared.groups[row] for row in split.test]
         groups = np.unique(names, return_inverse=True)[1] if names else None
-        tested.append(Tested(columns.pop("label"), columns, len(split.train), groups))
+        tested.append(Tested(columns.pop("label"), columns, len(split.train), groups, curve))
     return tested
 
 
@@ -324,11 +338,14 @@ def _write_plot_tables(
 
 def _timings(project: Project, prepared: Prepared) -> dict[str, Any]:
     """Measured seconds: the one file that differs from run to run, so it is kept out of DVC's cache."""
-    work, protocol, arms = project.work, project.settings.protocol, arms_of(project.settings)
+    work, protocol = project.work, project.settings.protocol
     return {
         "train": {name: work.timing("train", train_key(project, prepared, name)) for name in protocol.names()},
         "classify": {
-            trial: {one.name: work.timing("classify", classify_key(project, prepared, trial, one)) for one in arms}
+            trial: {
+                run.name: work.timing("classify", classify_key(project, prepared, trial, run))
+                for run in runs_of(project, prepared, trial)
+            }
             for trial in protocol.trial_names()
         },
     }
