@@ -294,14 +294,15 @@ Most often a gain of nothing passes: {worst}. {verdict}
 - `cv`: two linear classifiers learn from features that they share and features of their own, on the overlapping train
   parts of real stratified folds. Nadeau and Bengio's correction is meant for gains that depend much on the train part;
   where they depend on the test images, as here, it is cautious, and a gain must be large to be shown.
-- With Satterthwaite's degrees of freedom, which the two-way statistic had before, a gain of nothing passes in {two.passed:.1f} %
-  of the runs of 2 trials and {three.passed:.1f} % of those of 3 that differ much, and the interval holds the truth in
-  {two.covered:.1f} % and {three.covered:.1f} %: a spread of trials that is small by chance gives a narrow interval and many degrees of
-  freedom at once. Cochran's weighted quantile of t mends it, at the cost of some power where trials are few.
+- With Satterthwaite's degrees of freedom, which the two-way statistic had before, a gain of nothing passes in
+  {two.passed:.1f} % of the runs of 2 trials and {three.passed:.1f} % of those of 3 that differ much, and the interval
+  holds the truth in {two.covered:.1f} % and {three.covered:.1f} %: a spread of trials that is small by chance gives a
+  narrow interval and many degrees of freedom at once. Cochran's weighted quantile of t mends it, at the cost of some
+  power where trials are few.
 - `holdout` speaks of its one train set. Where a train set favours one arm by chance (here with a standard deviation of
-  {favour:.1f} points) gains pass in {other.passed:.1f} % of runs, though the arms are equally good over all train sets: true
-  of that train set, and of no other. With one train set no statistic can know better; use `cv` where the question is of
-  others like it.
+  {favour:.1f} points) gains pass in {other.passed:.1f} % of runs, though the arms are equally good over all train sets:
+  true of that train set, and of no other. With one train set no statistic can know better; use `cv` where the question
+  is of others like it.
 """
 
 

@@ -68,7 +68,7 @@ class ClassifySpec(Spec):
     mix: Mix = field(default_factory=Mix)
     mix_with_classical: Mix = field(default_factory=Mix)  # of every filler+policy
     # Multiples of a trial's real images at which the arms that GAN images are added to are trained too, to say how many
-    # labels a gain is worth; where there are no more images, parts of the trial's own: 2 is then a half. []: not at all.
+    # labels a gain is worth; where there are no more images, parts of the trial's own: 2 is then a half. []: none.
     curve: tuple[Annotated[float, Gt(1), Le(100)], ...] = (1.5, 2.0)
 
     def __post_init__(self) -> None:

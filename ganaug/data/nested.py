@@ -20,10 +20,10 @@ def nested_parts(
     """{multiple: rows} of a trial's train part made larger or smaller, class by class; ``multiples`` rise from above 1.
 
     Further images are lent by the train parts of the other ``trials``, which can hold no image that anything is tested
-    or tuned on: whatever is in the test or spare part of any trial is left out here again, so that cross-validation, whose
-    train parts are one another's test parts, has none to lend. The larger holds the trial's own part. Where a class has
-    too few for a multiple, its reciprocal is taken: a part of the trial's own images, groups and duplicates unparted.
-    A size that would be no other than the one before is left out.
+    or tuned on; what is in the test or spare part of any trial is left out here once more, so that cross-validation,
+    whose train parts are one another's test parts, has none to lend. The larger part holds the trial's own. Where a
+    class has too few for a multiple, its reciprocal is taken: a part of the trial's own images, groups and duplicates
+    unparted. A size that would be no other than the one before is left out.
     """
     own = sorted(prepared.split(trial).train)
     lent = _lent(prepared, trial, trials, seed)

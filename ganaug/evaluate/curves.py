@@ -88,8 +88,8 @@ def _method(comparison: Comparison, curve: Curve) -> str:
     drawn = "trials and of test images" if comparison.shared_test else "trials with their test images"
     return (
         f"learning curve of the arm without GAN images, measured at {measured} real images a class (mean over trials, "
-        f"isotonic, linear in the logarithm of the images{upward}{downward}); interval from {worth.DRAWS} bootstrap draws "
-        f"of {drawn}, spread as widely as the gain's own interval"
+        f"isotonic, linear in the logarithm of the images{upward}{downward}); interval from {worth.DRAWS} bootstrap "
+        f"draws of {drawn}, spread as widely as the gain's own interval"
     )
 
 

@@ -92,7 +92,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class MoreImages:
-    """Images a class, more (or fewer) than there are, with the ends of an interval; infinite beyond the curve's reach."""
+    """Images a class, more (or fewer) than there are, and an interval's ends; infinite beyond the curve's reach."""
 
     images: float
     low: float | None = None  # None: one trial
