@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ganaug.evaluate.baseline import Fall
     from ganaug.evaluate.gains import Tested
 
 _RECALL = ("mean", "ci_low", "ci_high", "p_value", "trials")  # of a class: method and unit are those of the gains
@@ -113,8 +115,8 @@ def show_verdict(project: Project) -> None:
     print(f"report: {(project.reports / 'report.html').resolve()}")
 
 
-def gate(project: Project, markdown: bool) -> bool:
-    """Print each rule with its figure; True when all pass."""
+def gate(project: Project, markdown: bool, baseline: Path | None = None) -> bool:
+    """Print each rule with its figure; True when all pass, and none of their gains fell against ``baseline``."""
     from ganaug.report import verdict
 
     summary = _read_summary(project)
@@ -124,6 +126,7 @@ def gate(project: Project, markdown: bool) -> bool:
     if not project.settings.gate:
         raise UserError("params.yaml: gate must list at least one rule, got none; add {gain: gan_vs_none, above: 0.0}")
     judged = judge(project.settings.gate, summary["gains"], summary["dataset"]["primary_metric"])
+    against = _against(project, summary, baseline) if baseline else None
     header = ("gain", "metric", "points", "interval", "must be above", "p (Holm)", "")
     rows = [
         (
@@ -137,15 +140,57 @@ def gate(project: Project, markdown: bool) -> bool:
         )
         for one in judged
     ]
-    passed = all(one.passed for one in judged)
+    passed = all(one.passed for one in judged) and not (against and any(fall.fell for fall in against.falls))
+    table = verdict.markdown_table if markdown else verdict.text_table
     if markdown:
         print(f"### ganaug gate: {'pass' if passed else 'fail'}\n")
-        print(verdict.markdown_table(header, rows))
+    print(table(header, rows))
+    if against:
+        print(f"\nAgainst {against.name}:" + "\n" * markdown)
+        print(table(*_fall_rows(against.falls)))
+        for note in against.notes:
+            print(f"\nNote: {note}." if markdown else f"note: {note}")
+    if markdown:
         print("\n" + "\n".join(verdict.sentences(summary)))
     else:
-        print(verdict.text_table(header, rows))
         print(f"gate: {'pass' if passed else 'fail'}")
     return passed
+
+
+@dataclass(frozen=True)
+class _Against:
+    """An earlier run beside this one."""
+
+    name: str
+    falls: list[Fall]
+    notes: list[str]
+
+
+def _against(project: Project, summary: dict[str, Any], path: Path) -> _Against:
+    from ganaug.evaluate import baseline
+
+    name = str(path)
+    now = baseline.read(summary, str(project.reports / "summary.json"))
+    before = baseline.read(store.read_json(path, "name the summary.json of an earlier run"), name)
+    baseline.refuse_unlike(now, before, name)
+    return _Against(name, baseline.compare(project.settings.gate, now, before), baseline.notes(now, before))
+
+
+def _fall_rows(falls: list[Fall]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    from ganaug.report import verdict
+
+    return ("gain", "metric", "before", "now", "change", "p of a fall (Holm)", ""), [
+        (
+            fall.gain,
+            fall.metric,
+            "none" if fall.before is None else f"{fall.before:+.2f}",
+            f"{fall.now:+.2f}",
+            "unknown" if fall.before is None else f"{fall.now - fall.before:+.2f}",
+            verdict.p_value(fall.p_holm),
+            "FELL" if fall.fell else "no fall shown" if fall.p_holm is not None else "not compared",
+        )
+        for fall in falls
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------ reading

@@ -53,6 +53,10 @@ class Estimate:
             return 0.0 if self.mean > bound else 1.0
         return float(t.sf((self.mean - bound) / self.standard_error, self.degrees_of_freedom))
 
+    def p_below(self, bound: float) -> float | None:
+        """One-sided p-value of "the true mean is at least ``bound``"."""
+        return Estimate(-self.mean, self.standard_error, self.degrees_of_freedom).p_above(-bound)
+
     def p_two_sided(self) -> float | None:
         """Two-sided p-value of "the true mean is 0"."""
         above = self.p_above(0.0)
@@ -68,15 +72,16 @@ class Estimate:
         ch. 31). ``truth`` is a size that matters, never the measured mean: power at that only repeats the p-value
         (Hoenig and Heisey 2001).
         """
-        from scipy.stats import ncf, t
+        from scipy.special import nctdtr, stdtrit
 
         if self.standard_error is None or self.degrees_of_freedom is None:
             return None
         if self.standard_error == 0:
             return 1.0 if truth else 0.0
-        critical = float(t.isf(level / 2, self.degrees_of_freedom))
-        # t squared is noncentral F with 1 degree of freedom above, which has both tails in one.
-        return float(ncf.sf(critical**2, 1, self.degrees_of_freedom, (truth / self.standard_error) ** 2))
+        freedom, critical = self.degrees_of_freedom, float(stdtrit(self.degrees_of_freedom, 1 - level / 2))
+        away = min(abs(truth) / self.standard_error, 1e6)  # beyond, where power is 1, the routine gives no number
+        # Both tails by the lower one: scipy.stats.nct and ncf give no number, or a wrong one, at some ordinary places.
+        return 2.0 - float(nctdtr(freedom, away, critical)) - float(nctdtr(freedom, -away, critical))
 
 
 def two_way(differences: NDArray[np.float64]) -> Estimate:
@@ -147,6 +152,23 @@ def corrected_resampled(
     of_images = np.concatenate(differences)
     floor = float(of_images.var()) / (len(of_images) / tests_an_image)  # repeats test the same images again
     return Estimate(mean, math.sqrt(max(variance, floor)), float(trials - 1))
+
+
+def change(before: Estimate, after: Estimate) -> Estimate:
+    """How much larger the mean of ``after`` is, two runs taken for independent (Welch 1947).
+
+    Runs that share test images, or trials, are alike by chance too: a difference then varies less than this says, so
+    that a test on it is cautious.
+    """
+    mean = after.mean - before.mean
+    errors = [(one.standard_error, one.degrees_of_freedom) for one in (before, after)]
+    known = [(error**2, freedom) for error, freedom in errors if error is not None and freedom is not None]
+    if len(known) < 2:
+        return Estimate(mean, None, None)
+    total = sum(variance for variance, _ in known)
+    spread = sum(variance**2 / freedom for variance, freedom in known)
+    freedom = total**2 / spread if spread > 0 else min(freedom for _, freedom in known)
+    return Estimate(mean, math.sqrt(total), freedom)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
