@@ -63,8 +63,8 @@ class Curve:
             with np.errstate(invalid="ignore", divide="ignore"):
                 part = (wanted - low) / (high - low)
             found = np.where(here, places[left] + part * (places[left + 1] - places[left]), found)
-        more = np.exp(np.where(np.isfinite(found), found, 0.0)) - self.images[self.own]
-        return np.asarray(np.where(np.isfinite(found), more, found), np.float64)
+        ratio = np.expm1(np.where(np.isfinite(found), found - places[own], 0.0))
+        return np.asarray(np.where(np.isfinite(found), self.images[self.own] * ratio, found), np.float64)
 
     def is_measured(self, gain: float) -> bool:
         """Whether there are points on the side of the own one where a gain, or a loss, is read."""
@@ -103,7 +103,10 @@ def monotone(scores: Values) -> Values:
     """Each row's nearest values that never fall (isotonic regression): more labels do no harm, what falls is noise."""
     from sklearn.isotonic import isotonic_regression
 
-    return np.stack([isotonic_regression(row) for row in np.atleast_2d(scores)])
+    rising = np.atleast_2d(scores).copy()
+    for row in np.flatnonzero((np.diff(rising) < 0).any(axis=1)):
+        rising[row] = isotonic_regression(rising[row])
+    return rising
 
 
 def shared_means(scores: Values, groups: NDArray[np.int64] | None, seed: int, draws: int = DRAWS) -> Values:
