@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ganaug import config
+from ganaug.classify.arms import ClassifySpec
 from ganaug.config import Settings
 from ganaug.data.survey import Survey
 from ganaug.estimate import Pace
@@ -67,9 +68,10 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
             "steps": max(300 if size <= 16 else 500, min(_MOST_CLASSIFIER_STEPS, _PASSES * int(counts.sum()) // 64)),
         },
         "classify": {
-            "arms": ["none", "classical", "gan", "gan+classical"]
-            + (["placebo", "placebo+classical", "smote"] if uneven else []),
+            "arms": ["none", "classical", "gan", "gan+classical", "placebo"]
+            + (["placebo+classical", "smote"] if uneven else []),
             "classical": {"kind": "trivial-augment", "flip": flips},
+            "curve": list(ClassifySpec().curve),
         },
         "report": {"primary_metric": "balanced_accuracy" if uneven else "accuracy", "confidence": 0.95},
         "gate": [
@@ -94,7 +96,8 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
         else "classes are about as large: as many of each; none | equal | fill",
         "classify.arms": "placebo: real images repeated to the same counts; what GAN images must beat"
         if uneven
-        else "placebo, oversample, smote, mixup, cutmix, rand-augment, ... are there too",
+        else "placebo, the control: real images again for the synthetic ones; oversample, smote, ... are there too",
+        "classify.curve": "none and classical also with so many times fewer labels: what is a gain worth in labels?",
         "classify.classical": "the policy that needs no tuning; the GAN must beat it",
         "report.primary_metric": "the rare classes weigh as much as the others"
         if uneven

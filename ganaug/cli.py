@@ -173,15 +173,19 @@ def verdict() -> None:
 @app.command()
 def gate(
     markdown: Annotated[bool, typer.Option("--markdown", help="A table for a comment on a pull request.")] = False,
+    baseline: Annotated[
+        Path | None,
+        typer.Option("--baseline", help="An earlier summary.json: fail where a gain of the rules fell against it too."),
+    ] = None,
 ) -> None:
     """Check the gains against the rules of params.yaml. Exit code 0: all pass; 1: one fails.
 
-    Example: ganaug gate --markdown
+    Example: ganaug gate --markdown --baseline main/summary.json
     """
     from ganaug import reporting
     from ganaug.stages.project import Project
 
-    passed = reporting.gate(Project.here(), markdown)
+    passed = reporting.gate(Project.here(), markdown, baseline)
     raise typer.Exit(0 if passed else 1)
 
 

@@ -37,7 +37,9 @@ class Pace:
 
     def run_seconds(self, settings: Settings) -> float:
         """The whole pipeline."""
-        classifiers = sum(self.classifier_steps.values()) * settings.classifier.steps * settings.protocol.trials
+        steps, classify = self.classifier_steps, settings.classify
+        a_step = sum(steps.values()) + len(classify.curve) * sum(steps[name] for name in classify.curve_arms)
+        classifiers = a_step * settings.classifier.steps * settings.protocol.trials
         return _FIXED_SECONDS + self.gan_seconds(settings, settings.gan.steps) + classifiers * self.slower / self.jobs
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.evaluate.gate import Judged, judge
-from ganaug.stages.classify import arms_of, classify_key
+from ganaug.stages.classify import arms_of, classify_key, runs_of
 from ganaug.stages.project import Project, prepared_now
 from ganaug.stages.synth import read_synthetic
 from ganaug.stages.train import gan_settings, generated_classes, train_key
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ganaug.evaluate.baseline import Fall
     from ganaug.evaluate.gains import Tested
 
 _RECALL = ("mean", "ci_low", "ci_high", "p_value", "trials")  # of a class: method and unit are those of the gains
@@ -30,6 +32,7 @@ History = list[dict[str, float | None]]  # rows of history.csv
 
 def report(project: Project) -> str:
     """Write summary.json, metrics.json, report.html and the tables of plots. Returns verdict and path."""
+    from ganaug.evaluate.curves import curve_figures, worth_figures
     from ganaug.evaluate.gains import Comparison
     from ganaug.report import page, verdict
 
@@ -39,12 +42,19 @@ def report(project: Project) -> str:
     tested = _read_predictions(project, prepared, trials)
     rows = [row for trial in trials for row in prepared.split(trial["trial"]).test]
     comparison = Comparison(
-        tested, len(prepared.classes), protocol.shared_test, settings.report.confidence, len(rows) / len(set(rows))
+        tested,
+        len(prepared.classes),
+        protocol.shared_test,
+        settings.report.confidence,
+        len(rows) / len(set(rows)),
+        protocol.seed,
     )
     pairs = gain_pairs(settings.classify.arms)
     learned = _train_images(prepared, [trial["trial"] for trial in trials])
     metric = _primary_metric(settings.report.primary_metric, learned)
     gains = comparison.gain_figures(pairs)
+    curve_arms = settings.classify.curve_arms
+    on_curves = [(one.name, one.base) for one in arms_of(settings) if one.filler == "gan" and one.base in curve_arms]
     least, most = min(learned.values()), max(learned.values())
     histories, health = _histories(project), _health(project)
     summary: dict[str, Any] = {
@@ -66,6 +76,8 @@ def report(project: Project) -> str:
         },
         "arms": comparison.arm_figures(),
         "gains": gains,
+        "curve": curve_figures(comparison, curve_arms),
+        "worth": worth_figures(comparison, on_curves, metric, gains),
         "recall_gains": {
             gain: {name: {key: figure[key] for key in _RECALL} for name, figure in figures.items()}
             for gain, figures in comparison.recall_gain_figures(pairs, prepared.classes).items()
@@ -103,8 +115,8 @@ def show_verdict(project: Project) -> None:
     print(f"report: {(project.reports / 'report.html').resolve()}")
 
 
-def gate(project: Project, markdown: bool) -> bool:
-    """Print each rule with its figure; True when all pass."""
+def gate(project: Project, markdown: bool, baseline: Path | None = None) -> bool:
+    """Print each rule with its figure; True when all pass, and none of their gains fell against ``baseline``."""
     from ganaug.report import verdict
 
     summary = _read_summary(project)
@@ -114,6 +126,7 @@ def gate(project: Project, markdown: bool) -> bool:
     if not project.settings.gate:
         raise UserError("params.yaml: gate must list at least one rule, got none; add {gain: gan_vs_none, above: 0.0}")
     judged = judge(project.settings.gate, summary["gains"], summary["dataset"]["primary_metric"])
+    against = _against(project, summary, baseline) if baseline else None
     header = ("gain", "metric", "points", "interval", "must be above", "p (Holm)", "")
     rows = [
         (
@@ -127,15 +140,57 @@ def gate(project: Project, markdown: bool) -> bool:
         )
         for one in judged
     ]
-    passed = all(one.passed for one in judged)
+    passed = all(one.passed for one in judged) and not (against and any(fall.fell for fall in against.falls))
+    table = verdict.markdown_table if markdown else verdict.text_table
     if markdown:
         print(f"### ganaug gate: {'pass' if passed else 'fail'}\n")
-        print(verdict.markdown_table(header, rows))
+    print(table(header, rows))
+    if against:
+        print(f"\nAgainst {against.name}:" + "\n" * markdown)
+        print(table(*_fall_rows(against.falls)))
+        for note in against.notes:
+            print(f"\nNote: {note}." if markdown else f"note: {note}")
+    if markdown:
         print("\n" + "\n".join(verdict.sentences(summary)))
     else:
-        print(verdict.text_table(header, rows))
         print(f"gate: {'pass' if passed else 'fail'}")
     return passed
+
+
+@dataclass(frozen=True)
+class _Against:
+    """An earlier run beside this one."""
+
+    name: str
+    falls: list[Fall]
+    notes: list[str]
+
+
+def _against(project: Project, summary: dict[str, Any], path: Path) -> _Against:
+    from ganaug.evaluate import baseline
+
+    name = str(path)
+    now = baseline.read(summary, str(project.reports / "summary.json"))
+    before = baseline.read(store.read_json(path, "name the summary.json of an earlier run"), name)
+    baseline.refuse_unlike(now, before, name)
+    return _Against(name, baseline.compare(project.settings.gate, now, before), baseline.notes(now, before))
+
+
+def _fall_rows(falls: list[Fall]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    from ganaug.report import verdict
+
+    return ("gain", "metric", "before", "now", "change", "p of a fall (Holm)", ""), [
+        (
+            fall.gain,
+            fall.metric,
+            "none" if fall.before is None else f"{fall.before:+.2f}",
+            f"{fall.now:+.2f}",
+            "unknown" if fall.before is None else f"{fall.now - fall.before:+.2f}",
+            verdict.p_value(fall.p_holm),
+            "FELL" if fall.fell else "no fall shown" if fall.p_holm is not None else "not compared",
+        )
+        for fall in falls
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------ reading
@@ -159,14 +214,14 @@ def _measured_settings(project: Project) -> dict[str, Any]:
 def _check_current(project: Project, summary: dict[str, Any]) -> None:
     """Nothing old is judged as new: neither figures of other settings nor those of an earlier recipe."""
     path = project.reports / "summary.json"
+    if summary["recipes"] != RECIPES:  # first: a setting that is new with a recipe is no change that DVC would see
+        raise UserError(
+            f'{path}: was made by ganaug {summary["ganaug"]}, which computed it otherwise; run "dvc repro -f"'
+        )
     now = _measured_settings(project)
     changed = [key for key in now if summary["settings"].get(key) != now[key]]
     if changed:
         raise UserError(f"{path}: was made with other settings of {', '.join(changed)} than params.yaml has; {_RUN}")
-    if summary["recipes"] != RECIPES:
-        raise UserError(
-            f'{path}: was made by ganaug {summary["ganaug"]}, which computed it otherwise; run "dvc repro -f"'
-        )
 
 
 def _read_trials(project: Project, prepared: Prepared) -> list[dict[str, Any]]:
@@ -176,10 +231,10 @@ def _read_trials(project: Project, prepared: Prepared) -> list[dict[str, Any]]:
     mend = 'run "ganaug classify" (or "dvc repro")'
     trials = [store.read_json(project.trials / f"{name}.json", mend) for name in names]
     for trial in trials:
-        for one in arms_of(project.settings):
-            if trial["keys"].get(one.name) != classify_key(project, prepared, trial["trial"], one):
+        for run in runs_of(project, prepared, trial["trial"]):
+            if trial["keys"].get(run.name) != classify_key(project, prepared, trial["trial"], run):
                 raise UserError(
-                    f"{project.trials}: arm {one.name} of trial {trial['trial']} is missing or of other settings "
+                    f"{project.trials}: arm {run.name} of trial {trial['trial']} is missing or of other settings "
                     f"or images than there are now; {mend}"
                 )
     return trials
@@ -188,19 +243,23 @@ def _read_trials(project: Project, prepared: Prepared) -> list[dict[str, Any]]:
 def _read_predictions(project: Project, prepared: Prepared, trials: list[dict[str, Any]]) -> list[Tested]:
     import numpy as np
 
-    from ganaug.evaluate.gains import Tested
+    from ganaug.evaluate.gains import CurvePoint, Tested
 
     tested: list[Tested] = []
     for trial in trials:
         table = store.read_table(project.trials / f"{trial['trial']}.predictions.csv")
         columns = {
             name: np.array([int(row[name]) for row in table], np.int64)
-            for name in ("label", *project.settings.classify.arms)
+            for name in ("label", *project.settings.classify.arms, *trial["curve"])
         }
+        curve = [
+            CurvePoint(point["arm"], point["multiple"], point["train_images"], columns.pop(name))
+            for name, point in trial["curve"].items()
+        ]
         split = prepared.split(trial["trial"])
         names = prepared.groups and [prepared.groups[row] for row in split.test]
         groups = np.unique(names, return_inverse=True)[1] if names else None
-        tested.append(Tested(columns.pop("label"), columns, len(split.train), groups))
+        tested.append(Tested(columns.pop("label"), columns, len(split.train), groups, curve))
     return tested
 
 
@@ -324,11 +383,14 @@ def _write_plot_tables(
 
 def _timings(project: Project, prepared: Prepared) -> dict[str, Any]:
     """Measured seconds: the one file that differs from run to run, so it is kept out of DVC's cache."""
-    work, protocol, arms = project.work, project.settings.protocol, arms_of(project.settings)
+    work, protocol = project.work, project.settings.protocol
     return {
         "train": {name: work.timing("train", train_key(project, prepared, name)) for name in protocol.names()},
         "classify": {
-            trial: {one.name: work.timing("classify", classify_key(project, prepared, trial, one)) for one in arms}
+            trial: {
+                run.name: work.timing("classify", classify_key(project, prepared, trial, run))
+                for run in runs_of(project, prepared, trial)
+            }
             for trial in protocol.trial_names()
         },
     }

@@ -66,7 +66,7 @@ def test_the_family_of_arms() -> None:
     assert set(POLICIES) == {"affine", "trivial-augment", "rand-augment", "cutmix", "mixup"}
     assert len(NAMES) == (1 + len(FILLERS)) * (2 + len(POLICIES))
     assert {"none", "classical", "mixup", "gan", "smote+classical", "oversample+trivial-augment"} <= set(NAMES)
-    assert set(SPEC.arms) == {"none", "classical", "gan", "gan+classical"}
+    assert set(SPEC.arms) == {"none", "classical", "gan", "gan+classical", "placebo"}
     for name in NAMES:
         assert ClassifySpec(arms=(name,)).arms == (name,)
 
@@ -140,8 +140,35 @@ def named(arms: tuple[str, ...]) -> set[str]:
 
 def test_gains_of_the_default_arms_are_those_of_the_contract() -> None:
     assert named(SPEC.arms) == {
-        "gan_vs_none", "classical_vs_none", "gan+classical_vs_classical", "gan+classical_vs_none",
+        "gan_vs_none", "classical_vs_none", "gan+classical_vs_classical", "gan+classical_vs_none", "placebo_vs_none",
+        "gan_vs_placebo",
     }  # fmt: skip
+
+
+def test_curves_are_of_the_arms_that_gan_images_are_added_to() -> None:
+    assert SPEC.curve_arms == ("none", "classical")
+    for arms, expected in (
+        (("classical", "gan+classical", "gan"), ("classical",)),
+        (("none", "mixup", "gan+mixup", "smote+classical", "classical"), ("mixup",)),
+        (("none", "placebo"), ()),
+        (("gan",), ()),
+    ):
+        assert ClassifySpec(arms=arms).curve_arms == expected
+    assert ClassifySpec(curve=()).curve_arms == ()
+
+
+@pytest.mark.parametrize("curve", [[2.0, 1.5], [1.5, 1.5]])
+def test_a_curve_rises(curve: list[float]) -> None:
+    with pytest.raises(ValueError, match="multiples that rise"):
+        ClassifySpec(curve=tuple(curve))
+    with refused("params.yaml: classify", "must be a curve of multiples that rise"):
+        check({"classify": {"curve": curve}})
+
+
+@pytest.mark.parametrize("multiple", [1, 0.5, -2, 101])
+def test_a_curves_multiples_are_above_one(multiple: float) -> None:
+    with refused("params.yaml: classify.curve[1]: must be ", f"got {multiple}"):
+        check({"classify": {"curve": [1.2, multiple]}})
 
 
 def test_gains_speak_only_of_arms_that_ran() -> None:

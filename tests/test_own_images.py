@@ -197,9 +197,14 @@ def test_a_changed_classifier_of_ones_own_is_trained_anew(tmp_path: Path, monkey
     )
     progress = Progress(made.work.root / "progress")
     prepare.prepare(made, progress)
-    before = classify.classify_key(made, read_prepared(made.prepared), "0", classify.arms_of(made.settings)[0])
+
+    def key() -> str:
+        prepared = read_prepared(made.prepared)
+        return classify.classify_key(made, prepared, "0", classify.runs_of(made, prepared, "0")[0])
+
+    before = key()
     (tmp_path / "mine.py").write_text(OWN + "# other\n")
-    after = classify.classify_key(made, read_prepared(made.prepared), "0", classify.arms_of(made.settings)[0])
+    after = key()
     assert before != after
     classify.classify(made, None, progress)
     assert set(_trial(made, 0)["arms"]) == {"none"}

@@ -17,7 +17,7 @@ from ganaug.data.prepared import read_prepared
 from ganaug.errors import UserError
 from ganaug.gan.presets import PRESETS
 from ganaug.progress import Progress
-from ganaug.stages import prepare, synth, train
+from ganaug.stages import classify, prepare, synth, train
 from ganaug.stages.project import Project
 from ganaug.synth import load_sampler
 
@@ -92,12 +92,99 @@ def test_the_summary_keeps_the_contract(done: Project) -> None:
         "gan_vs_none",
         "gan+classical_vs_classical",
         "gan+classical_vs_none",
+        "placebo_vs_none",
+        "gan_vs_placebo",
     }
-    fields = {"mean", "ci_low", "ci_high", "p_value", "unit", "confidence", "trials", "method"}
+    fields = {"mean", "ci_low", "ci_high", "p_value", "power", "unit", "confidence", "trials", "method"}
     for gain in summary["gains"].values():
         assert set(gain) == {"accuracy", "balanced_accuracy", "macro_f1"}
         assert all(fields <= set(figure) for figure in gain.values())
     assert {"gain", "metric", "above", "p_holm", "passed"} <= set(summary["gate"][0])
+
+
+def test_arms_that_gan_images_are_added_to_have_a_learning_curve(done: Project) -> None:
+    """Two trials of 5 images a class lend one another 3 and 5 more; nothing that is tested on is among them."""
+    prepared = read_prepared(done.prepared)
+    names = ["none@1.5", "none@2", "classical@1.5", "classical@2"]
+    for number in ("0", "1"):
+        trial = json.loads((done.trials / f"{number}.json").read_text())
+        assert list(trial["curve"]) == names
+        assert [trial["curve"][name]["train_images"] for name in names] == [80, 100, 80, 100]
+        assert set(trial["keys"]) == {*trial["arms"], *names}
+        table = store.read_table(done.trials / f"{number}.predictions.csv")
+        right = np.mean([row["classical@2"] == row["label"] for row in table])
+        assert trial["curve"]["classical@2"]["accuracy"] == pytest.approx(100 * right)
+        split = prepared.split(number)
+        own, untouched = set(split.train), {*split.test, *split.spare}
+        for run_ in classify.runs_of(done, prepared, number):
+            assert own <= set(run_.rows)
+            assert not untouched & set(run_.rows)
+    summary = json.loads((done.reports / "summary.json").read_text())
+    assert {arm: [point["images_per_class"] for point in curve] for arm, curve in summary["curve"].items()} == {
+        "none": [5.0, 8.0, 10.0],
+        "classical": [5.0, 8.0, 10.0],
+    }
+    for arm, curve in summary["curve"].items():
+        assert curve[0]["accuracy"]["mean"] == pytest.approx(summary["arms"][arm]["accuracy"]["mean"])
+    assert set(summary["worth"]) == {"gan_vs_none", "gan+classical_vs_classical"}
+    for worth in summary["worth"].values():
+        assert {"metric", "more_images", "ci_low", "ci_high", "one_point", "unit", "method"} <= set(worth)
+    assert "What a gain is worth in labels" in (done.reports / "report.html").read_text()
+
+
+def test_another_curve_trains_its_new_points_alone_and_none_leaves_no_trace(done: Project, tmp_path: Path) -> None:
+    """Two trials have no images for three times as many labels: a third of their own it is."""
+    longer = copy_of(done, tmp_path, classify={"curve": [1.5, 2.0, 3.0]})
+    before = finished(longer, "classify")
+    classify.classify(longer, None, Progress(longer.work.root / "progress"))
+    assert len(finished(longer, "classify") - before) == 2 * 2
+    trial = json.loads((longer.trials / "0.json").read_text())
+    assert trial["curve"]["none@0.333"]["train_images"] == 20
+    without = project(tmp_path, classify={"curve": []})
+    classify.classify(without, None, Progress(without.work.root / "progress"))
+    reporting.report(without)
+    assert json.loads((without.trials / "0.json").read_text())["curve"] == {}
+    summary = json.loads((without.reports / "summary.json").read_text())
+    assert (summary["curve"], summary["worth"]) == ({}, {})
+    assert "worth in labels" not in (without.reports / "report.html").read_text()
+
+
+def test_a_report_without_a_point_of_the_curve_is_refused(done: Project, tmp_path: Path) -> None:
+    other = copy_of(done, tmp_path, classify={"curve": [1.5, 1.8]})
+    with pytest.raises(UserError, match=r"arm none@1\.8 of trial 0 is missing or of other settings"):
+        reporting.report(other)
+
+
+def earlier(done: Project, path: Path, **figure: float) -> Path:
+    """The summary of ``done`` with another gain of the GAN."""
+    summary = json.loads((done.reports / "summary.json").read_text())
+    summary["gains"]["gan_vs_none"]["accuracy"] |= figure
+    path.write_text(json.dumps(summary))
+    return path
+
+
+@pytest.mark.parametrize("markdown", [True, False])
+def test_the_gate_against_an_earlier_run(
+    done: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str], markdown: bool
+) -> None:
+    lax = project(done.root, gate=[{"gain": "gan_vs_none", "above": -1000.0}])
+    assert reporting.gate(lax, markdown)
+    assert "Against" not in capsys.readouterr().out
+    assert reporting.gate(lax, markdown, earlier(done, tmp_path / "same.json"))
+    assert "no fall shown" in capsys.readouterr().out
+    better = earlier(done, tmp_path / "better.json", mean=90.0, standard_error=0.5, degrees_of_freedom=9.0)
+    assert not reporting.gate(lax, markdown, better)
+    said = capsys.readouterr().out
+    assert "FELL" in said
+    assert "+90.00" in said
+    assert ("### ganaug gate: fail" if markdown else "gate: fail") in said
+
+
+def test_the_gate_refuses_what_is_no_earlier_run(done: Project, tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text("{}")
+    for name, told in (("missing.json", "must exist, but is missing"), ("other.json", "must be a summary of schema 1")):
+        with pytest.raises(UserError, match=told):
+            reporting.gate(done, False, tmp_path / name)
 
 
 def test_the_page_and_the_summary_say_how_the_generators_trained(done: Project) -> None:

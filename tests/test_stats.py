@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats as scipy_stats
 
-from ganaug.evaluate.stats import Estimate, by_group, corrected_resampled, holm, two_way
+from ganaug.evaluate.stats import Estimate, by_group, change, corrected_resampled, holm, two_way
 
 finite = st.floats(-100, 100, allow_nan=False, width=32)
 folds = st.lists(hnp.arrays(np.float64, st.integers(1, 8), elements=finite), min_size=2, max_size=8)
@@ -32,10 +32,38 @@ def test_two_way_by_hand() -> None:
     assert estimate.mean == pytest.approx(3.0)
     total = 6 + 18 - 2
     assert estimate.standard_error == pytest.approx(math.sqrt(total / 6))
-    assert estimate.degrees_of_freedom == pytest.approx(total**2 / (6**2 / 1 + 18**2 / 2 + 2**2 / 2))
-    low, high = estimate.interval(0.9)
-    half = scipy_stats.t.ppf(0.95, estimate.degrees_of_freedom) * estimate.standard_error
+    # The quantile of the 95 % interval: of 1 degree of freedom (trials) 12.706, of 2 (images) 4.303, weighted 6 to 16.
+    quantile = (6 * 12.7062047 + 16 * 4.3026527) / total
+    low, high = estimate.interval(0.95)
+    half = quantile * math.sqrt(total / 6)
     assert (low, high) == (pytest.approx(3 - half), pytest.approx(3 + half))
+
+
+@given(matrices)
+def test_degrees_of_freedom_lie_between_those_of_trials_and_of_images(differences: np.ndarray) -> None:
+    freedom = two_way(differences).degrees_of_freedom
+    assert freedom is not None
+    trials, images = differences.shape
+    assert min(trials, images) - 1 - 1e-6 <= freedom <= max(trials, images) - 1 + 1e-6
+
+
+@given(st.integers(2, 8), st.integers(2, 300), st.floats(0, 30), st.integers(0, 10_000))
+def test_the_interval_has_cochrans_quantile(trials: int, images: int, effect: float, seed: int) -> None:
+    """From the parts of the variance, read off the degrees of freedom of scipy's t by another way."""
+    rng = np.random.default_rng(seed)
+    differences = (
+        rng.normal(size=(trials, 1)) + effect * rng.normal(size=(1, images)) + rng.normal(size=(trials, images))
+    )
+    estimate = two_way(differences)
+    assert estimate.standard_error is not None
+    of_trials = min(1.0, paired_t_error(differences) ** 2 / estimate.standard_error**2)
+    expected = sum(
+        part * scipy_stats.t.ppf(0.975, count - 1) for part, count in ((of_trials, trials), (1 - of_trials, images))
+    )
+    low, high = estimate.interval(0.95)
+    assert low is not None
+    assert high is not None
+    assert (high - low) / 2 / estimate.standard_error == pytest.approx(expected, rel=1e-6)
 
 
 def test_two_way_without_image_effect_is_the_paired_t_over_trials() -> None:
@@ -164,6 +192,79 @@ def test_the_interval_covers_the_truth_without_image_effects() -> None:
         assert high is not None
         covered += low <= 0 <= high
     assert 0.92 <= covered / runs <= 0.985
+
+
+# -------------------------------------------------------------------------------------------------------------- power
+
+
+@pytest.mark.parametrize(("error", "freedom"), [(0.3, 9.0), (0.5, 22.4), (0.45, 3.0), (2.0, 9.0)])
+def test_power_is_how_often_a_point_is_seen(error: float, freedom: float) -> None:
+    """t statistics as the definition makes them: a normal mean over an independent chi-squared standard error."""
+    rng = np.random.default_rng(5)
+    runs = 40_000
+    t = (1.0 + error * rng.normal(size=runs)) / (error * np.sqrt(rng.chisquare(freedom, runs) / freedom))
+    seen = np.mean(np.abs(t) > scipy_stats.t.ppf(0.975, freedom))
+    assert Estimate(0.3, error, freedom).power(1.0) == pytest.approx(seen, abs=4 * math.sqrt(0.25 / runs))
+
+
+def test_power_of_trials_drawn_anew() -> None:
+    """Eight trials whose differences have standard deviation 1: the paired t sees one point as often as it says."""
+    rng = np.random.default_rng(6)
+    drawn = 1.0 + rng.normal(size=(20_000, 8))
+    seen = np.mean(scipy_stats.ttest_1samp(drawn, 0, axis=1).pvalue < 0.05)
+    assert Estimate(0.0, 1 / math.sqrt(8), 7.0).power(1.0) == pytest.approx(seen, abs=0.014)
+
+
+def test_power_at_the_ends() -> None:
+    assert Estimate(2.0, None, None).power(1.0) is None
+    assert Estimate(2.0, 0.0, 4.0).power(1.0) == 1.0
+    assert Estimate(2.0, 0.0, 4.0).power(0.0) == 0.0
+    for tiny in (1e-3, 1e-9, 1e-15):
+        assert Estimate(2.0, tiny, 4.0).power(1.0) == pytest.approx(1.0)
+
+
+@given(st.floats(0, 6), st.floats(1, 300))
+def test_power_is_that_of_scipys_noncentral_t(away: float, freedom: float) -> None:
+    critical = scipy_stats.t.isf(0.025, freedom)
+    expected = scipy_stats.nct.sf(critical, freedom, away) + scipy_stats.nct.cdf(-critical, freedom, away)
+    assert Estimate(0.0, 1.0, freedom).power(away) == pytest.approx(expected, abs=1e-6)
+
+
+@given(st.floats(0.01, 50), st.floats(1, 300), st.floats(0, 5), st.floats(0, 5))
+def test_power_grows_with_the_truth_from_the_level_up(error: float, freedom: float, truth: float, more: float) -> None:
+    estimate = Estimate(0.0, error, freedom)
+    lower, higher = estimate.power(truth), estimate.power(truth + more)
+    assert lower is not None
+    assert higher is not None
+    assert 0.05 - 1e-9 <= lower <= higher + 1e-9 <= 1 + 2e-9
+    assert estimate.power(0.0) == pytest.approx(0.05)
+    assert estimate.power(-truth) == pytest.approx(lower)
+
+
+# ----------------------------------------------------------------------------------------------- one run and another
+
+
+@given(st.integers(0, 10_000), st.integers(2, 12), st.integers(2, 12), st.floats(0.1, 5))
+def test_a_change_between_runs_is_welchs_test(seed: int, first: int, second: int, wider: float) -> None:
+    rng = np.random.default_rng(seed)
+    before, after = rng.normal(size=first), wider * rng.normal(size=second)
+    one, other = (
+        Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values)), len(values) - 1.0)
+        for values in (before, after)
+    )
+    found = change(one, other)
+    reference = scipy_stats.ttest_ind(after, before, equal_var=False, alternative="less")
+    assert found.mean == pytest.approx(after.mean() - before.mean())
+    assert found.degrees_of_freedom == pytest.approx(reference.df)
+    assert found.p_below(0.0) == pytest.approx(reference.pvalue)
+
+
+def test_a_change_is_unknown_where_one_run_is() -> None:
+    known, unknown, sure = Estimate(1.0, 0.5, 4.0), Estimate(3.0, None, None), Estimate(0.0, 0.0, 4.0)
+    assert change(known, unknown) == Estimate(2.0, None, None)
+    assert change(unknown, known).p_below(0.0) is None
+    assert change(sure, Estimate(1.0, 0.0, 9.0)) == Estimate(1.0, 0.0, 4.0)
+    assert change(sure, sure).p_below(0.0) == 1.0
 
 
 # ------------------------------------------------------------------------------------- overlapping train parts

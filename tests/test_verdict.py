@@ -201,6 +201,104 @@ def test_rows_of_arms_and_gains() -> None:
     ]
 
 
+# ------------------------------------------------------------------------------------------------ worth in labels
+
+
+def bounds(more: dict[str, float], low: dict[str, float] | None, high: dict[str, float] | None) -> dict[str, Any]:
+    return {"more_images": more, "ci_low": low, "ci_high": high, "extrapolated": False}
+
+
+def images(number: float) -> dict[str, float]:
+    return {"images": number}
+
+
+POINT = bounds(images(3.2), images(1.9), images(4.96))
+WORTH = {"metric": "accuracy", **bounds(images(4.04), images(2.0), images(7.3)), "one_point": POINT}
+
+
+def told(gain: dict[str, Any], worth: dict[str, Any], name: str = "on_top") -> str:
+    (said,) = verdict.sentences({**summary(**{name: gain}), "worth": {NAMES[name]: worth}})
+    return said
+
+
+def test_a_gain_is_told_in_labels() -> None:
+    assert told(GAIN, WORTH).endswith(
+        "GAN images add 2.7 points of accuracy (95% interval +1.5 to +3.9, 10 trials), "
+        "worth about 4 more labelled images a class (2 to 7.3)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("worth", "expected"),
+    [
+        (bounds(images(4), images(2), {"at_least": 5.0}), "about 4 more labelled images a class (2 to more than 5)."),
+        (
+            bounds({"at_least": 5.0}, images(2), {"at_least": 5.0}),
+            "more than 5 more labelled images a class (2 to more than 5).",
+        ),
+        (bounds(*[{"at_least": 5.0}] * 3), "more than 5 more labelled images a class."),
+        (bounds(images(0.4), None, None), "about 0.4 more labelled images a class."),
+        (
+            {**bounds(images(12.4), images(0.01), images(9.97)), "extrapolated": True},
+            "about 12 more labelled images a class (0 to 10, extrapolated).",
+        ),
+        (
+            {**bounds(images(12.4), None, None), "extrapolated": True},
+            "about 12 more labelled images a class (extrapolated).",
+        ),
+    ],
+)
+def test_ends_that_are_not_known_are_told_so(worth: dict[str, Any], expected: str) -> None:
+    assert told(GAIN, {**WORTH, **worth}).endswith(f"10 trials), worth {expected}")
+
+
+def test_a_number_of_images_in_words() -> None:
+    assert [verdict.end(end) for end in (images(-0.04), {"at_most": -2.5}, {"at_least": 5.0}, None)] == [
+        "0", "less than -2.5", "more than 5", "unknown",
+    ]  # fmt: skip
+
+
+def test_where_no_gain_is_shown_labels_are_the_way_if_the_curve_bears_it() -> None:
+    assert told(NEITHER, WORTH).endswith(
+        "GAN images show no gain (+0.2 points of accuracy; 95% interval -0.8 to +1.2, 10 trials): label about 3.2 more "
+        "images a class (1.9 to 5) for 1 point instead."
+    )
+    unsure = {**WORTH, "one_point": bounds(images(3.2), images(1.9), {"at_least": 5.0})}
+    for worth in (unsure, {**WORTH, "one_point": bounds(images(3.2), None, None)}):
+        assert told(NEITHER, worth).endswith("10 trials).")
+
+
+@pytest.mark.parametrize("one", [LOSS, ONE])
+def test_a_loss_and_one_trial_are_not_told_in_labels(one: dict[str, Any]) -> None:
+    assert "label" not in told(one, WORTH)
+
+
+def test_only_the_metric_that_the_curve_was_read_by_is_told_in_labels() -> None:
+    assert "label" not in told(GAIN, {**WORTH, "metric": "macro_f1"})
+    assert "label" not in told(GAIN, {"metric": "accuracy", "more_images": None, "reason": "too small"})
+    assert "label" not in verdict.sentences(summary(on_top=GAIN))[0]
+
+
+def test_rows_of_worth() -> None:
+    both = {
+        NAMES["on_top"]: WORTH,
+        NAMES["alone"]: {"metric": "accuracy", "more_images": None, "reason": "the train parts are too small"},
+    }
+    header, rows = verdict.worth_rows({**summary(), "worth": both})
+    assert header == ("gain", "worth in labelled images a class", "1 point takes")
+    assert rows == [
+        ("gan+classical over classical", "4 (2 to 7.3)", "3.2 (1.9 to 5)"),
+        ("gan over none", "the train parts are too small", ""),
+    ]
+
+
+def test_power_in_words() -> None:
+    assert [verdict.power({"power": value}) for value in (None, 0.0, 0.834, 1.0)] == ["unknown", "0 %", "83 %", "100 %"]
+
+
+# ---------------------------------------------------------------------------------------------------------- tables
+
+
 def test_text_tables_are_aligned() -> None:
     lines = verdict.text_table(("arm", "mean"), [("none", "1"), ("gan+classical", "22.5")]).splitlines()
     assert lines == ["arm            mean", "-------------  ----", "none           1", "gan+classical  22.5"]

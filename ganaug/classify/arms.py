@@ -74,16 +74,30 @@ class ClassifySpec(Spec):
         "classical",
         "gan",
         "gan+classical",
+        "placebo",
     )
     classical: PolicySpec = field(default_factory=TrivialAugment)
     mix: Mix = field(default_factory=Mix)
     mix_with_classical: Mix = field(default_factory=Mix)  # of every filler+policy
+    # Multiples of a trial's real images at which the arms that GAN images are added to are trained too, to say how many
+    # labels a gain is worth; where there are no more images, parts of the trial's own: 2 is then a half. []: none.
+    curve: tuple[Annotated[float, Gt(1), Le(100)], ...] = (1.5, 2.0)
 
     def __post_init__(self) -> None:
         for name in self.arms:
             _known(name)
         if len(set(self.arms)) < len(self.arms):
             raise ValueError("arms that are named once each")
+        if list(self.curve) != sorted(set(self.curve)):
+            raise ValueError("a curve of multiples that rise")
+
+    @property
+    def curve_arms(self) -> tuple[str, ...]:
+        """The arms whose learning curve is measured: what an arm of GAN images is without them."""
+        bases = dict.fromkeys(
+            policy or "none" for filler, policy in (ARMS[name] for name in self.arms) if filler == "gan"
+        )
+        return tuple(name for name in bases if name in self.arms) if self.curve else ()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+POINT = 1.0  # percentage points: the true gain that a figure's power is the chance to see
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """An arm that learned from another number of real images than the trial's own."""
+
+    arm: str
+    multiple: float  # of the trial's own number
+    train_images: int
+    predicted: NDArray[np.int64]  # (test images,)
+
+
 @dataclass(frozen=True)
 class Tested:
     """What the arms of one trial said of its test part."""
@@ -24,6 +37,7 @@ class Tested:
     predicted: Mapping[str, NDArray[np.int64]]  # arm -> (test images,)
     train_images: int
     groups: NDArray[np.int64] | None = None  # (test images,), a number for each group, where there are groups
+    curve: Sequence[CurvePoint] = ()
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,7 @@ class Comparison:
     shared_test: bool
     confidence: float = 0.95
     tests_an_image: float = 1.0  # how often each image is tested: once a repeat in cross-validation
+    seed: int = 0  # of the bootstrap
 
     @property
     def method(self) -> str:
@@ -47,9 +62,7 @@ class Comparison:
         for name in self.trials[0].predicted:
             figures[name] = {}
             for metric in METRICS:
-                by_trial = np.array([values.mean() for values in self._scores(name, metric)])
-                sd = float(by_trial.std(ddof=1)) if len(by_trial) > 1 else None
-                figures[name][metric] = {"mean": float(by_trial.mean()), "sd": sd}
+                figures[name][metric] = mean_and_sd(self.scores(name, metric))
         return figures
 
     def gain_figures(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -57,7 +70,7 @@ class Comparison:
         return {
             f"{name}_vs_{against}": {
                 metric: self._figure(
-                    [a - b for a, b in zip(self._scores(name, metric), self._scores(against, metric), strict=True)],
+                    [a - b for a, b in zip(self.scores(name, metric), self.scores(against, metric), strict=True)],
                     self.trials[0].groups,
                 )
                 for metric in METRICS
@@ -78,7 +91,7 @@ class Comparison:
             for name, against in pairs
         }
 
-    def _scores(self, arm: str, metric: str) -> list[NDArray[np.float64]]:
+    def scores(self, arm: str, metric: str) -> list[NDArray[np.float64]]:
         """One number a test image of each trial, whose mean is the metric in percent."""
         score: Callable[..., NDArray[np.float64]] = METRICS[metric]
         return [100 * score(trial.predicted[arm], trial.labels, self.classes) for trial in self.trials]
@@ -101,6 +114,7 @@ class Comparison:
             "p_value": estimate.p_two_sided(),
             "standard_error": estimate.standard_error,
             "degrees_of_freedom": estimate.degrees_of_freedom,
+            "power": estimate.power(POINT, 1 - self.confidence),
             "by_trial": [float(value) for value in by_trial],
             "unit": "percentage points",
             "confidence": self.confidence,
@@ -114,3 +128,9 @@ class Comparison:
             return stats.two_way(stacked if groups is None else stats.by_group(stacked, groups))
         test_over_train = float(np.mean([len(trial.labels) / trial.train_images for trial in self.trials]))
         return stats.corrected_resampled(differences, test_over_train, self.tests_an_image)
+
+
+def mean_and_sd(scores: Sequence[NDArray[np.float64]]) -> dict[str, float | None]:
+    """Over trials; no standard deviation of a single one."""
+    by_trial = np.array([values.mean() for values in scores])
+    return {"mean": float(by_trial.mean()), "sd": float(by_trial.std(ddof=1)) if len(by_trial) > 1 else None}

@@ -38,16 +38,24 @@ def judge(rules: Sequence[GateRule], gains: Mapping[str, Mapping[str, Any]], pri
     """Each rule against ``gains`` of a summary. One trial gives no p-value, so nothing passes on it."""
     chosen = []
     for rule in rules:
-        metric = primary_metric if rule.metric == "primary" else rule.metric
+        metric = metric_of(rule, primary_metric)
         if rule.gain not in gains:
             raise UserError(
                 f'gate: a rule must name a gain of the report, got "{rule.gain}"; known: {", ".join(sorted(gains))}'
             )
-        figure = gains[rule.gain][metric]
-        estimate = Estimate(figure["mean"], figure["standard_error"], figure["degrees_of_freedom"])
+        estimate = estimate_of(gains[rule.gain][metric])
         chosen.append((rule, metric, estimate, estimate.p_above(rule.above)))
     adjusted = holm([1.0 if p is None else p for *_, p in chosen])
     return [
         Judged(rule, metric, estimate.mean, None if p is None else p_holm, p is not None and p_holm <= LEVEL)
         for (rule, metric, estimate, p), p_holm in zip(chosen, adjusted, strict=True)
     ]
+
+
+def metric_of(rule: GateRule, primary_metric: str) -> str:
+    return primary_metric if rule.metric == "primary" else rule.metric
+
+
+def estimate_of(figure: Mapping[str, Any]) -> Estimate:
+    """From a figure of a summary."""
+    return Estimate(figure["mean"], figure["standard_error"], figure["degrees_of_freedom"])

@@ -48,6 +48,10 @@ def render(
         confidence=f"{100 * summary['settings']['report']['confidence']:g}",
         answers={name: verdict.answer(figure) for name, figure in gains.items()},
         gain_rows=verdict.gain_rows(summary),
+        powers=[verdict.power(figure) for figure in gains.values()],
+        curve_plot=_curve_plot(summary, metric, metric_name),
+        worth=verdict.worth_rows(summary),
+        worth_methods=sorted({worth["method"] for worth in summary["worth"].values() if worth["more_images"]}),
         arm_names=arms,
         gains_plot=plots.gains(
             [(name.replace("_vs_", " over "), figure, verdict.answer(figure)) for name, figure in gains.items()]
@@ -65,6 +69,21 @@ def render(
         method=next((figure["method"] for figure in gains.values()), "none"),
         settings=settings,
     )
+
+
+def _curve_plot(summary: Mapping[str, Any], metric: str, metric_name: str) -> str | None:
+    """The learning curves, and what the arms of GAN images reach; None where no curve has two points."""
+    points = {
+        arm: [(point["images_per_class"], point[metric]["mean"]) for point in curve]
+        for arm, curve in summary["curve"].items()
+    }
+    beside = {}
+    for gain in summary["worth"]:
+        name, base = gain.split("_vs_")
+        beside[name] = (base, summary["arms"][name][metric]["mean"])
+    if all(len(curve) < 2 for curve in points.values()):
+        return None
+    return plots.curve(points, beside, metric_name)
 
 
 def _alarms(health: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

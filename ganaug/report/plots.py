@@ -95,6 +95,34 @@ def arms(by_trial: Mapping[str, Sequence[float]], metric: str) -> str:
         return _svg(figure)
 
 
+def curve(
+    points: Mapping[str, Sequence[tuple[float, float]]], beside: Mapping[str, tuple[str, float]], metric: str
+) -> str:
+    """Learning curves: each arm's (images a class, score) points; ``beside``: arm of GAN images -> (its base, score).
+
+    A GAN arm's level line meets the curve of its base at the labels that it is worth.
+    """
+    from matplotlib.ticker import NullLocator
+
+    with _style():
+        figure, axis = _figure(7.2, 3.2)
+        colours = dict(zip(points, (UNCLEAR, REAL, "#a87b1f", "#6a4c93", "#3f4754"), strict=False))
+        for name, curve_points in points.items():
+            images, scores = zip(*curve_points, strict=True)
+            axis.plot(images, scores, "o-", color=colours.get(name, UNCLEAR), label=name, markersize=5)
+        ends = sorted({images for curve_points in points.values() for images, _ in curve_points})
+        for position, (name, (base, score)) in enumerate(beside.items()):
+            style = {"color": colours.get(base, GAIN), "linestyle": (position, (4, 3)), "linewidth": 1.2}
+            axis.axhline(score, label=name, **style)
+        axis.set_xscale("log")
+        axis.set_xticks(ends, [f"{images:.3g}" for images in ends])
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.set_xlabel("real labelled images a class")
+        axis.set_ylabel(f"{metric}, %")
+        axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        return _svg(figure)
+
+
 # Of the history's plot: title, and a line for each column.
 _HISTORY: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ("Losses", (("d_loss", REAL, "discriminator"), ("g_loss", LOSS, "generator"))),

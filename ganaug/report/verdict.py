@@ -33,6 +33,11 @@ def p_value(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def power(figure: Mapping[str, Any]) -> str:
+    """The chance to see a true gain of one point."""
+    return "unknown" if figure["power"] is None else f"{100 * figure['power']:.0f} %"
+
+
 def answer(figure: Mapping[str, Any]) -> str:
     """One of: gain, loss, no gain shown, unknown."""
     if figure["ci_low"] is None:
@@ -49,7 +54,7 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
     if rare_classes(summary):  # the rare classes weigh as much as the others in both
         metrics += [metric for metric in ("balanced_accuracy", "macro_f1") if metric not in metrics]
     told = [
-        _sentence(summary["gains"][gain][metric], where, METRIC_NAMES[metric])
+        _sentence(summary["gains"][gain][metric], where, METRIC_NAMES[metric], _worth(summary, gain, metric))
         for metric in metrics
         for gain, where in _spoken(summary).items()
     ]
@@ -100,17 +105,73 @@ def _recall(figure: Mapping[str, Any]) -> str:
     return "not tested" if figure["mean"] is None else f"{figure['mean']:+.1f} ({interval(figure)})"
 
 
-def _sentence(figure: Mapping[str, Any], where: str, metric: str) -> str:
+def _sentence(figure: Mapping[str, Any], where: str, metric: str, worth: Mapping[str, Any] | None) -> str:
     trials = f"{figure['trials']} trial{'s' * (figure['trials'] > 1)}"
     is_interval = figure["ci_low"] != figure["ci_high"]
     evidence = f"{100 * figure['confidence']:g}% interval " * is_interval + f"{interval(figure)}, {trials}"
     size = f"{abs(figure['mean']):.1f} points of {metric}"
+    no_gain = f"show no gain ({figure['mean']:+.1f} points of {metric}; {evidence})"
     return {
-        "gain": f"{where}, GAN images add {size} ({evidence}).",
+        "gain": f"{where}, GAN images add {size} ({evidence}){_worth_words(worth)}.",
         "loss": f"{where}, GAN images cost {size} ({evidence}): do not use them so.",
-        "no gain shown": f"{where}, GAN images show no gain ({figure['mean']:+.1f} points of {metric}; {evidence}).",
+        "no gain shown": f"{where}, GAN images {no_gain}{_instead(worth)}.",
         "unknown": f"{where}, one trial says {figure['mean']:+.1f} points of {metric}: too few to say.",
     }[answer(figure)]
+
+
+# ------------------------------------------------------------------------------------------------ worth in labels
+
+
+def _worth(summary: Mapping[str, Any], gain: str, metric: str) -> Mapping[str, Any] | None:
+    """What the gain is worth in labels, where that was measured, and by this metric."""
+    worth: Mapping[str, Any] | None = summary.get("worth", {}).get(gain)
+    return worth if worth and worth["metric"] == metric and worth["more_images"] else None
+
+
+def _worth_words(worth: Mapping[str, Any] | None) -> str:
+    """``, worth about 4 more labelled images a class (2 to 7)``, or nothing."""
+    if worth is None:
+        return ""
+    about = "about " if "images" in worth["more_images"] else ""
+    return f", worth {about}{end(worth['more_images'])} more labelled images a class{_range(worth)}"
+
+
+def _instead(worth: Mapping[str, Any] | None) -> str:
+    """What labels would do where GAN images do nothing: said only where all of the interval lies on the curve."""
+    ends = [worth["one_point"][key] for key in ("more_images", "ci_low", "ci_high")] if worth else [None]
+    if worth is None or any(one is None or "images" not in one for one in ends):
+        return ""
+    return f": label about {end(ends[0])} more images a class{_range(worth['one_point'])} for 1 point instead"
+
+
+def end(bound: Mapping[str, float] | None) -> str:
+    """A number of images, or what is known of it: ``4``, ``0.7``, ``more than 5``, ``less than -2.5``."""
+    if bound is None:
+        return "unknown"
+    (kind, images), *_ = bound.items()
+    number = f"{images:.0f}" if abs(images) >= 9.95 else f"{images:.1f}".removesuffix(".0")
+    return {"images": "", "at_least": "more than ", "at_most": "less than "}[kind] + ("0" if number == "-0" else number)
+
+
+def _range(worth: Mapping[str, Any]) -> str:
+    """`` (2 to 7, extrapolated)``: the interval where it says more than the figure, and how the figure was read."""
+    low, high, figure = (worth[key] for key in ("ci_low", "ci_high", "more_images"))
+    told = [] if low is None or low == high == figure else [f"{end(low)} to {end(high)}"]
+    told += ["extrapolated"] * worth["extrapolated"]
+    return f" ({', '.join(told)})" if told else ""
+
+
+def worth_rows(summary: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and a row for each gain of GAN images over the arm without them: its worth and what one point takes."""
+    rows: list[tuple[str, ...]] = []
+    for gain, worth in summary.get("worth", {}).items():
+        name = gain.replace("_vs_", " over ")
+        if worth["more_images"] is None:
+            rows.append((name, worth["reason"], ""))
+        else:
+            told = [end(one["more_images"]) + _range(one) for one in (worth, worth["one_point"])]
+            rows.append((name, *told))
+    return ("gain", "worth in labelled images a class", "1 point takes"), rows
 
 
 def arm_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:

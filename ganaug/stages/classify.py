@@ -1,14 +1,19 @@
-"""Stage ``classify``: the classifier under every arm of every trial, tested on the trial's test part."""
+"""Stage ``classify``: the classifier under every arm of every trial, tested on the trial's test part.
+
+The arms that GAN images are added to are trained at other numbers of real images too: their learning curve.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganaug import config, seeds, store
 from ganaug.classify.arms import Arm, arm
 from ganaug.config import Settings
+from ganaug.data.nested import nested_parts
 from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
@@ -24,24 +29,51 @@ if TYPE_CHECKING:
     from ganaug.progress import Progress
 
 
+@dataclass(frozen=True)
+class Run:
+    """One training of the classifier in a trial: an arm, or a point of an arm's learning curve."""
+
+    arm: Arm
+    rows: list[int]  # real images that it learns from
+    multiple: float = 1.0  # of the trial's own; other than 1 for a point of the curve
+
+    @property
+    def name(self) -> str:
+        """``classical``, or ``classical@1.5`` for the arm at half as many images again."""
+        return self.arm.name if self.multiple == 1 else f"{self.arm.name}@{self.multiple:.3g}"
+
+
 def classify(project: Project, only: str | None, progress: Progress) -> None:
     """Train the classifier under every arm of every trial, and test it on the trial's test part."""
     prepared = prepared_now(project)
     trials = [name for name in split_names(project, prepared, only) if name != RELEASE]
     if not trials:
         raise UserError(f'split "{RELEASE}": classify needs a trial, which has a test part; name a trial, such as 0')
-    arms = arms_of(project.settings)
-    keys = {(trial, one.name): classify_key(project, prepared, trial, one) for trial in trials for one in arms}
-    work = project.work
-    missing = [(trial, one) for trial in trials for one in arms if not _done(work, keys[trial, one.name])]
-    tasks = [(_classify_arm, (project, trial, one, keys[trial, one.name])) for trial, one in missing]
-    with progress.stage("classify", {f"{trial} {one.name}": trial for trial, one in missing}, 1):
+    runs = {trial: runs_of(project, prepared, trial) for trial in trials}
+    keys = {trial: {run.name: classify_key(project, prepared, trial, run) for run in runs[trial]} for trial in trials}
+    missing = [
+        (trial, run) for trial in trials for run in runs[trial] if not _done(project.work, keys[trial][run.name])
+    ]
+    tasks = [(_classify_run, (project, trial, run, keys[trial][run.name])) for trial, run in missing]
+    with progress.stage("classify", {f"{trial} {run.name}": trial for trial, run in missing}, 1):
         for trial, name, right in in_parallel(project, tasks):
             progress.finished(f"{trial} {name}", f"{right:.1%} of the test images right")
     if only is None:
         store.remove(project.trials)
     for trial in trials:
-        _write_trial(project, prepared, trial, arms, keys)
+        _write_trial(project, prepared, trial, runs[trial], keys[trial])
+
+
+def runs_of(project: Project, prepared: Prepared, trial: str) -> list[Run]:
+    """The arms of a trial, then the points of their learning curves."""
+    protocol, spec = project.settings.protocol, project.settings.classify
+    own = prepared.split(trial).train
+    arms = {one.name: Run(one, own) for one in arms_of(project.settings)}
+    if not spec.curve_arms:
+        return list(arms.values())
+    parts = nested_parts(prepared, trial, protocol.trial_names(), spec.curve, protocol.seed)
+    points = [Run(arms[name].arm, rows, multiple) for name in spec.curve_arms for multiple, rows in parts.items()]
+    return [*arms.values(), *points]
 
 
 def arms_of(settings: Settings) -> list[Arm]:
@@ -49,8 +81,8 @@ def arms_of(settings: Settings) -> list[Arm]:
     return [arm(name, settings.classify, settings.synth.balance == "fill") for name in settings.classify.arms]
 
 
-def classify_key(project: Project, prepared: Prepared, trial: str, chosen: Arm) -> str:
-    settings, split = project.settings, prepared.split(trial)
+def classify_key(project: Project, prepared: Prepared, trial: str, run: Run) -> str:
+    settings, split, chosen = project.settings, prepared.split(trial), run.arm
     filling: Any = None  # what the filler's images depend on, beside the train part
     if chosen.filler == "gan":
         images = store.digest(*read_synthetic(project, prepared, trial))
@@ -68,7 +100,7 @@ def classify_key(project: Project, prepared: Prepared, trial: str, chosen: Arm) 
                 "policy": config.plain(chosen.policy),
                 "mix": config.plain(chosen.mix),
             },
-            "train": prepared.digest(split.train),
+            "train": prepared.digest(run.rows),
             "test": prepared.digest(split.test),
             "filling": filling,
             "seed": seeds.derive(settings.protocol.seed, "classify", trial),
@@ -80,7 +112,7 @@ def _done(work: Work, key: str) -> bool:
     return work.place("classify", key).is_dir()
 
 
-def _classify_arm(project: Project, trial: str, chosen: Arm, key: str) -> tuple[str, str, float]:
+def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str, str, float]:
     from ganaug import device
     from ganaug.classify.arms import batches
     from ganaug.classify.fillers import filling
@@ -89,8 +121,8 @@ def _classify_arm(project: Project, trial: str, chosen: Arm, key: str) -> tuple[
     where = device.resolve(project.settings.device)
     device.prepare(where)
     prepared = prepared_now(project)
-    split = prepared.split(trial)
-    real, test = prepared.part(split.train), prepared.part(split.test)
+    chosen = run.arm
+    real, test = prepared.part(run.rows), prepared.part(prepared.split(trial).test)
     synthetic = read_synthetic(project, prepared, trial) if chosen.filler == "gan" else None
     classes, spec = len(prepared.classes), project.settings.classifier
     seed = seeds.derive(project.settings.protocol.seed, "classify", trial)
@@ -114,20 +146,19 @@ def _classify_arm(project: Project, trial: str, chosen: Arm, key: str) -> tuple[
 
     place = project.work.once("classify", key, make)
     predicted = store.read_array(place / "predictions.npy", "")
-    return trial, chosen.name, float((predicted == test.labels).mean())
+    return trial, run.name, float((predicted == test.labels).mean())
 
 
-def _write_trial(
-    project: Project, prepared: Prepared, trial: str, arms: Sequence[Arm], keys: dict[tuple[str, Any], str]
-) -> None:
+def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequence[Run], keys: dict[str, str]) -> None:
     from ganaug.evaluate.scores import scores
 
     rows = prepared.split(trial).test
     labels = prepared.labels[rows]
     predicted = {
-        one.name: store.read_array(project.work.place("classify", keys[trial, one.name]) / "predictions.npy", "")
-        for one in arms
+        run.name: store.read_array(project.work.place("classify", keys[run.name]) / "predictions.npy", "")
+        for run in runs
     }
+    found = {name: scores(column, labels, prepared.classes) for name, column in predicted.items()}
     store.write_csv(
         project.trials / f"{trial}.predictions.csv",
         ["row", "label", *predicted],
@@ -139,7 +170,17 @@ def _write_trial(
             "trial": trial,
             "train_images": len(prepared.split(trial).train),
             "test_images": len(rows),
-            "arms": {name: scores(column, labels, prepared.classes) for name, column in predicted.items()},
-            "keys": {one.name: keys[trial, one.name] for one in arms},
+            "arms": {run.name: found[run.name] for run in runs if run.multiple == 1},
+            "curve": {
+                run.name: {
+                    "arm": run.arm.name,
+                    "multiple": run.multiple,
+                    "train_images": len(run.rows),
+                    **found[run.name],
+                }
+                for run in runs
+                if run.multiple != 1
+            },
+            "keys": keys,
         },
     )

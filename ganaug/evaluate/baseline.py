@@ -1,0 +1,123 @@
+"""Against an earlier run: has a gain that the gate asks for fallen?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
+
+from ganaug.errors import UserError
+from ganaug.evaluate.gate import LEVEL, GateRule, metric_of
+from ganaug.evaluate.stats import Estimate, change, holm
+
+_MEND = "name the reports/summary.json of an earlier run of this project"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Of one gain in one metric, in percentage points; None where a single trial leaves the spread unknown."""
+
+    mean: FiniteFloat
+    standard_error: FiniteFloat | None
+    degrees_of_freedom: FiniteFloat | None
+
+    @property
+    def estimate(self) -> Estimate:
+        return Estimate(self.mean, self.standard_error, self.degrees_of_freedom)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What was measured on."""
+
+    name: str
+    classes: list[str]
+    protocol: str
+    draws: str
+    trials: int
+    train_images: dict[str, float]  # of each class
+    test_images: int
+    primary_metric: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a comparison needs of a summary.json; its other keys are passed over."""
+
+    schema: Literal[1]
+    dataset: Dataset
+    gains: dict[str, dict[str, Figure]]
+    ganaug: str = "of another version"
+    recipes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fall:
+    """A gain then and now. It fell where less now is more than chance: one-sided, Holm-corrected, at 5 %."""
+
+    gain: str
+    metric: str
+    before: float | None  # percentage points; None: the earlier run had no such gain
+    now: float
+    p_holm: float | None  # None: no such gain then, or a run of one trial: nothing can be said
+    fell: bool
+
+
+def read(summary: Any, name: str) -> Run:
+    """From the JSON of a summary; a file of another kind is told in one line."""
+    schema = summary.get("schema") if isinstance(summary, dict) else None
+    if schema != 1:
+        raise UserError(f"{name}: must be a summary of schema 1, got {schema!r}; {_MEND}")
+    try:
+        return TypeAdapter(Run).validate_python(summary)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UserError(f"{name}: {key} must be that of a summary, but: {first['msg']}; {_MEND}") from None
+
+
+def compare(rules: Sequence[GateRule], now: Run, before: Run) -> list[Fall]:
+    """The gains that the rules name, each once; the family for Holm's correction is those that both runs have.
+
+    Welch's test takes the two runs for independent. They share test images, so it is cautious (``stats.change``).
+    """
+    found: list[tuple[str, str, Estimate | None, Estimate]] = []
+    for gain, metric in dict.fromkeys((rule.gain, metric_of(rule, now.dataset.primary_metric)) for rule in rules):
+        earlier = before.gains.get(gain, {}).get(metric)
+        found.append((gain, metric, earlier.estimate if earlier else None, now.gains[gain][metric].estimate))
+    raw = [None if then is None else change(then, one).p_below(0.0) for _, _, then, one in found]
+    corrected = iter(holm([p for p in raw if p is not None]))
+    adjusted = [None if p is None else next(corrected) for p in raw]
+    return [
+        Fall(gain, metric, then.mean if then else None, one.mean, p, p is not None and p <= LEVEL)
+        for (gain, metric, then, one), p in zip(found, adjusted, strict=True)
+    ]
+
+
+def refuse_unlike(now: Run, before: Run, name: str) -> None:
+    """Gains on other data or by another protocol are other gains."""
+    same = {"data set": "name", "classes": "classes", "protocol": "protocol", "draws": "draws"}
+    for what, key in same.items():
+        one, other = getattr(now.dataset, key), getattr(before.dataset, key)
+        if one != other:
+            raise UserError(f"{name}: must be of the {what} {_short(one)}, got {_short(other)}; {_MEND}")
+
+
+def notes(now: Run, before: Run) -> list[str]:
+    """What differs and may be compared, a line each: the reader is to know of it."""
+    compared = {"trials": "trials", "train images": "train_images", "test images": "test_images"}
+    told = [
+        f"{what} of the earlier run: {_short(getattr(before.dataset, key))}; now: {_short(getattr(now.dataset, key))}"
+        for what, key in compared.items()
+        if getattr(before.dataset, key) != getattr(now.dataset, key)
+    ]
+    if before.recipes != now.recipes:
+        told.append(f"the earlier run was computed otherwise, by ganaug {before.ganaug}")
+    return told
+
+
+def _short(value: object, most: int = 80) -> str:
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= most else f"{text[:most]}..."

@@ -1,0 +1,144 @@
+"""From predictions at several numbers of labels to learning curves, and to what a gain is worth on them.
+
+As summary.json has both. Scores are in percent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ganaug.evaluate import worth
+from ganaug.evaluate.contributions import METRICS
+from ganaug.evaluate.gains import POINT, Comparison, CurvePoint, Tested, mean_and_sd
+from ganaug.evaluate.worth import Curve, MoreImages
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Scores = list[NDArray[np.float64]]  # of each trial, one number a test image
+
+
+def curve_figures(comparison: Comparison, arms: Sequence[str]) -> dict[str, Any]:
+    """Each arm's learning curve: mean and standard deviation over trials of every metric, by images a class."""
+    return {
+        arm: [
+            {
+                "images_per_class": images,
+                **{metric: mean_and_sd(_scores(comparison, arm, multiple, metric)) for metric in METRICS},
+            }
+            for multiple, images in _images(comparison, arm).items()
+        ]
+        for arm in arms
+    }
+
+
+def worth_figures(
+    comparison: Comparison, pairs: Sequence[tuple[str, str]], metric: str, gains: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Each pair's gain in real images a class that its second arm would need more for it; what one point would need.
+
+    ``gains`` are those of ``comparison``.
+    """
+    return {
+        f"{name}_vs_{base}": _worth(comparison, name, base, metric, gains[f"{name}_vs_{base}"][metric])
+        for name, base in pairs
+    }
+
+
+def _worth(comparison: Comparison, name: str, base: str, metric: str, gain: Mapping[str, Any]) -> dict[str, Any]:
+    points = _images(comparison, base)
+    if len(points) < 2:
+        return {"metric": metric, "more_images": None, "reason": "the train parts are too small for a learning curve"}
+    curve = Curve(tuple(points.values()), list(points).index(1.0))
+    scores = [_scores(comparison, base, multiple, metric) for multiple in points]
+    scores.append(comparison.scores(name, metric))
+    means = np.array([np.mean([values.mean() for values in of_trials]) for of_trials in scores])
+    drawn = _drawn_means(comparison, scores)
+    confidence = comparison.confidence
+    if drawn is not None:
+        of_gain = drawn[:, -1] - drawn[:, curve.own]
+        wider = worth.spread_like(of_gain, gain["ci_low"], gain["ci_high"], confidence)
+        drawn = means + wider * (drawn - means)
+    gains = None if drawn is None else drawn[:, -1] - drawn[:, curve.own]
+    heights = None if drawn is None else drawn[:, :-1]
+    a_point = None if drawn is None else np.full(len(drawn), POINT)
+    return {
+        "metric": metric,
+        **_told(worth.more_images(curve, means[:-1], gain["mean"], heights, gains, confidence), curve),
+        "extrapolated": not curve.is_measured(gain["mean"]),
+        "one_point": {
+            **_told(worth.more_images(curve, means[:-1], POINT, heights, a_point, confidence), curve),
+            "extrapolated": not curve.is_measured(POINT),
+        },
+        "unit": "labelled images a class",
+        "confidence": confidence,
+        "trials": len(comparison.trials),
+        "method": _method(comparison, curve),
+    }
+
+
+def _method(comparison: Comparison, curve: Curve) -> str:
+    low, high = curve.reach
+    measured = ", ".join(f"{images:.3g}" for images in curve.images)
+    upward = "" if curve.is_measured(POINT) else f", going on by its slope to {high:.3g}"
+    downward = "" if curve.is_measured(-POINT) else f", going on by its slope down to {low:.3g}"
+    drawn = "trials and of test images" if comparison.shared_test else "trials with their test images"
+    return (
+        f"learning curve of the arm without GAN images, measured at {measured} real images a class (mean over trials, "
+        f"isotonic, linear in the logarithm of the images{upward}{downward}); interval from {worth.DRAWS} bootstrap "
+        f"draws of {drawn}, spread as widely as the gain's own interval"
+    )
+
+
+def _drawn_means(comparison: Comparison, scores: Sequence[Scores]) -> NDArray[np.float64] | None:
+    """Bootstrap means (draws, K) of K scores; None of a single trial, whose spread is unknown."""
+    if len(comparison.trials) < 2:
+        return None
+    if comparison.shared_test:
+        stacked = np.stack([np.stack(one) for one in scores])
+        return worth.shared_means(stacked, comparison.trials[0].groups, comparison.seed)
+    return worth.fold_means(np.array([[values.mean() for values in one] for one in scores]), comparison.seed)
+
+
+def _images(comparison: Comparison, arm: str) -> dict[float, float]:
+    """{multiple: mean real images a class} of an arm's points, its own (1.0) among them, rising.
+
+    Points that every trial has: in parts of few images a size may fall together with another.
+    """
+    counts = {1.0: [trial.train_images for trial in comparison.trials]}
+    for multiple in {point.multiple for trial in comparison.trials for point in trial.curve if point.arm == arm}:
+        points = _points(comparison, arm, multiple)
+        if len(points) == len(comparison.trials):
+            counts[multiple] = [point.train_images for point in points]
+    return {multiple: float(np.mean(counts[multiple])) / comparison.classes for multiple in sorted(counts)}
+
+
+def _scores(comparison: Comparison, arm: str, multiple: float, metric: str) -> Scores:
+    if multiple == 1:
+        return comparison.scores(arm, metric)
+    points = zip(comparison.trials, _points(comparison, arm, multiple), strict=True)
+    return [100 * METRICS[metric](point.predicted, trial.labels, comparison.classes) for trial, point in points]
+
+
+def _points(comparison: Comparison, arm: str, multiple: float) -> list[CurvePoint]:
+    """One of each trial that has it."""
+
+    def of(trial: Tested) -> list[CurvePoint]:
+        return [point for point in trial.curve if (point.arm, point.multiple) == (arm, multiple)]
+
+    return [point for trial in comparison.trials for point in of(trial)]
+
+
+def _told(found: MoreImages, curve: Curve) -> dict[str, Any]:
+    """A number of images, or ``at_least`` or ``at_most`` the end of what the curve can speak of."""
+    low, high = (end - curve.images[curve.own] for end in curve.reach)
+
+    def end(value: float | None) -> dict[str, float] | None:
+        if value is None:
+            return None
+        return {"images": value} if abs(value) < np.inf else {"at_least": high} if value > 0 else {"at_most": low}
+
+    return {"more_images": end(found.images), "ci_low": end(found.low), "ci_high": end(found.high)}
