@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test lint journey benchmark modes zoo clean
+.PHONY: repro test lint journey benchmark calibration modes zoo clean
 
 repro: .venv/installed
 	dvc repro
@@ -23,6 +23,9 @@ journey: .venv/installed-dev
 
 benchmark: .venv/installed
 	python benchmarks/pipeline.py
+
+calibration: .venv/installed
+	python benchmarks/calibration.py
 
 modes: .venv/installed-dev
 	python benchmarks/modes.py

@@ -12,7 +12,7 @@ from ganaug.errors import UserError
 from ganaug.evaluate.gate import LEVEL, GateRule, metric_of
 from ganaug.evaluate.stats import Estimate, change, holm
 
-_MEND = "name the reports/summary.json of an earlier run of this project"
+_MEND = "name the reports/summary.json of an earlier run of this project, or leave --baseline out"
 
 
 @dataclass(frozen=True)
