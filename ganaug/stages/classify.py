@@ -1,4 +1,7 @@
-"""Stage ``classify``: the classifier under every arm of every trial, tested on the trial's test part."""
+"""Stage ``classify``: the classifier under every arm of every trial, tested on the trial's test part.
+
+At its end the generated images are looked at (see fidelity.py): that takes the same parts and the same classifier.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from ganaug.config import Settings
 from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
+from ganaug.stages.fidelity import measure_fidelity
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
-from ganaug.stages.synth import read_synthetic, synthetic_counts
-from ganaug.stages.train import train_key
+from ganaug.stages.synth import read_synthetic, synthetic_counts, synthetic_on
 from ganaug.work import Work
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ def classify(project: Project, only: str | None, progress: Progress) -> None:
         store.remove(project.trials)
     for trial in trials:
         _write_trial(project, prepared, trial, arms, keys)
+    measure_fidelity(project, prepared, trials, only is None, progress)
 
 
 def arms_of(settings: Settings) -> list[Arm]:
@@ -50,9 +54,7 @@ def classify_key(project: Project, prepared: Prepared, trial: str, chosen: Arm) 
     settings, split = project.settings, prepared.split(trial)
     filling: Any = None  # what the filler's images depend on, beside the train part
     if chosen.filler == "gan":
-        images = store.digest(*read_synthetic(project, prepared, trial))
-        # The images alone would do, if nobody ever skipped a stage after changing settings.
-        filling = {"images": images, "gan": train_key(project, prepared, trial), "synth": config.plain(settings.synth)}
+        filling = synthetic_on(project, prepared, trial)
     elif chosen.filler in ("placebo", "smote"):
         filling = synthetic_counts(project, prepared, trial)
     return project.work.key(

@@ -1,0 +1,146 @@
+"""What the fidelity of the generated images comes to over the trials: figures for the summary, words and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from ganaug.evaluate.memorisation import EXPECTED
+
+Trials = Sequence[Mapping[str, Any]]  # reports/fidelity/<trial>.json, read
+
+# Key, name, format, what the figure says. Those of the first group have a counterpart of real beside real images.
+_FIGURES: tuple[tuple[str, str, Callable[[float], str], str], ...] = (
+    ("kid", "KID, times 1,000", lambda v: f"{1000 * v:.0f}", "distance of the distributions of features; 0: alike"),
+    ("fid", "FID", lambda v: f"{v:.0f}", "the same by means and covariances; see the warnings"),
+    ("precision", "precision", lambda v: f"{v:.2f}", "generated images that lie among real ones"),
+    ("recall", "recall", lambda v: f"{v:.2f}", "real images that lie among generated ones"),
+    ("density", "density", lambda v: f"{v:.2f}", "how deep among real ones they lie"),
+    ("coverage", "coverage", lambda v: f"{v:.2f}", "real images with a generated one beside them"),
+)
+_BY_CLASSIFIER: tuple[tuple[str, str, Callable[[float], str], str], ...] = (
+    (
+        "gan_train",
+        "GAN-train",
+        lambda v: f"{v:.1f} %",
+        "unseen real images told right by one that learned generated ones",
+    ),
+    ("gan_test", "GAN-test", lambda v: f"{v:.1f} %", "generated images told right by one that learned real ones"),
+    ("inception_score", "inception score", lambda v: f"{v:.2f}", "of one class each, and all classes"),
+)
+_NEARNESS = ("distance_ratio", "nearer", "drawn_to_train", "near_copies_share")
+_AS_GOOD = 0.9  # of what real images get: hardly worse
+_MANY = 2.0  # times the near-copies that there are among unseen real images
+
+
+def summarise(trials: Trials) -> dict[str, Any] | None:
+    """The mean and standard deviation over trials of every figure that is not of one class. None without trials."""
+    if not trials:
+        return None
+    overall = [trial["overall"] for trial in trials]
+    pixels = [trial["memorisation"]["pixels"]["overall"] for trial in trials]
+    return {
+        "encoder": trials[0]["encoder"],
+        "trials": len(trials),
+        "judge_accuracy": _mean([trial["judge_accuracy"] for trial in trials]),
+        **{key: _mean([one[key] for one in overall]) for key, *_ in (*_BY_CLASSIFIER, *_FIGURES)},
+        "reference": {key: _mean([trial["reference"][key] for trial in trials]) for key, *_ in _FIGURES},
+        **{key: _mean([one[key] for one in pixels]) for key in _NEARNESS},
+        "near_copies": sum(one["near_copies"] for one in pixels),
+        "synthetic_images": sum(trial["images"]["synthetic"] for trial in trials),
+        "warnings": list(dict.fromkeys(warning for trial in trials for warning in trial["warnings"])),
+        "memorisation_note": trials[0]["memorisation"]["note"],
+    }
+
+
+def overall_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Name, figure, that of real images, and what it says."""
+    rows = []
+    for key, name, shown, says in (*_BY_CLASSIFIER, *_FIGURES):
+        beside = found["judge_accuracy"] if key in ("gan_train", "gan_test") else found["reference"].get(key)
+        rows.append((name, _shown(found[key], shown), _shown(beside, shown) if beside else "", says))
+    return [row for row in rows if row[1]]
+
+
+def class_rows(trials: Trials) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header, and a row for each class: means over the trials."""
+    figures = [one for one in (*_BY_CLASSIFIER[:2], *_FIGURES) if one[0] != "fid"]
+    header = ("class", *(name for _, name, *_ in figures), "nearness to training images", "near-copies")
+    rows = []
+    for name in trials[0]["classes"] if trials else ():
+        of_class = [trial["classes"][name] for trial in trials]
+        copies = [trial["memorisation"]["pixels"]["classes"][name] for trial in trials]
+        cells = [_shown(_mean([one[key] for one in of_class]), shown, sd=False) for key, _, shown, _ in figures]
+        ratio = _shown(_mean([one["distance_ratio"] for one in copies]), lambda v: f"{v:.2f}", sd=False)
+        cells += [ratio, str(sum(one["near_copies"] for one in copies))]
+        rows.append((name, *(cell or "–" for cell in cells)))
+    return header, rows
+
+
+def sentence(found: Mapping[str, Any]) -> str:
+    """What the figures come to."""
+    told = "In the features that they are compared in, generated images "
+    if found["gan_train"]:
+        told = (
+            f"A classifier that learned from generated images alone tells {found['gan_train']['mean']:.1f} % of unseen "
+            f"real images right, beside {found['judge_accuracy']['mean']:.1f} % of one that learned from the real "
+            "training images under the classical policy; in the features that they are compared in, generated images "
+        )
+    faithful, varied = (_relative(found, key) for key in ("precision", "recall"))
+    if faithful is None or varied is None:
+        return told + "are too few to be compared."
+    if min(faithful, varied) >= _AS_GOOD:
+        return told + "are about as faithful and as varied as real ones."
+    if faithful < varied:
+        return told + f"lack fidelity more than variety ({_beside(found, 'precision')} lie among real ones)."
+    return told + f"lack variety more than fidelity ({_beside(found, 'recall')} of real ones lie among them)."
+
+
+def memorisation_sentence(found: Mapping[str, Any]) -> str:
+    """Whether the training images come back."""
+    share = found["near_copies_share"]
+    if share is None or found["distance_ratio"] is None:
+        return "Too few real images are held out to tell whether generated images repeat the training images."
+    told = (
+        f"{100 * share['mean']:.1f} % of the generated images lie nearer to a training image than 99 % of unseen real "
+        f"images of their class do, where {100 * EXPECTED:g} % are to be expected: "
+    )
+    if share["mean"] > _MANY * EXPECTED:
+        return told + "they repeat training images; look at the pairs below before you give any away."
+    return told + "no sign of copying, which is no guarantee of privacy."
+
+
+def nearness_sentence(found: Mapping[str, Any]) -> str | None:
+    """Beside as many unseen images: what the generator knows of its training images in particular."""
+    share, ratio = found["drawn_to_train"], found["distance_ratio"]
+    if share is None or ratio is None:
+        return None
+    return (
+        f"{100 * share['mean']:.0f} % of them are nearer to the training images than to as many real images that no "
+        "training saw (50 %: the generator knows the classes; 100 %: only these images). Their distance to the nearest "
+        f"training image is {ratio['mean']:.2f} times that of unseen real images (the median)."
+    )
+
+
+def _mean(values: Sequence[float | None]) -> dict[str, float | None] | None:
+    """None where no trial has the figure; the deviation of one trial is unknown."""
+    known = [value for value in values if value is not None]
+    return {"mean": fmean(known), "sd": stdev(known) if len(known) > 1 else None} if known else None
+
+
+def _shown(figure: Mapping[str, Any] | None, shown: Callable[[float], str], sd: bool = True) -> str:
+    if figure is None:
+        return ""
+    spread = f" ± {shown(figure['sd'])}" if sd and figure["sd"] is not None else ""
+    return shown(figure["mean"]) + spread
+
+
+def _relative(found: Mapping[str, Any], key: str) -> float | None:
+    """A figure over that of real images."""
+    mine, real = found[key], found["reference"][key]
+    return mine["mean"] / real["mean"] if mine and real and real["mean"] else None
+
+
+def _beside(found: Mapping[str, Any], key: str) -> str:
+    return f"{100 * found[key]['mean']:.0f} %, where of real images {100 * found['reference'][key]['mean']:.0f} %,"
