@@ -51,6 +51,7 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
             "aspect": survey.spec.aspect,
             "background": "black",
             "on_broken": "refuse",
+            "licence": "not stated",
         },
         "protocol": protocol,
         "gan": {
@@ -71,6 +72,7 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
             + (["placebo", "placebo+classical", "smote"] if uneven else []),
             "classical": {"kind": "trivial-augment", "flip": flips},
         },
+        "fidelity": {"enabled": True, "encoder": {"kind": "own"}},
         "report": {"primary_metric": "balanced_accuracy" if uneven else "accuracy", "confidence": 0.95},
         "gate": [
             {"gain": "gan_vs_placebo" if uneven else "gan_vs_none", "above": 0.0},

@@ -17,21 +17,31 @@ if TYPE_CHECKING:
 SUBSETS, LARGEST_SUBSET = 50, 1000  # Binkowski 2018 draws 100 subsets of 1,000 images
 
 
-def kid(real: Features, made: Features, rng: np.random.Generator) -> tuple[float | None, float | None]:
+def kid(
+    real: Features, made: Features, labels: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[float | None, float | None]:
     """Kernel inception distance: (mean, standard deviation) over subsets of half the images, 1,000 at most.
 
-    The squared maximum mean discrepancy under the kernel (x.y / F + 1)^3, without bias at any size (Binkowski 2018,
-    eq. 4): it is zero on the average where both are draws of one distribution, so it may be negative. Both (N, F).
+    The squared maximum mean discrepancy under the kernel (x.y / F + 1)^3 (Binkowski 2018, eq. 4), without bias at any
+    size: zero on the average where both are draws of one distribution, so it may be negative. Image i of ``real`` and
+    of ``made``, (N, F), are of class ``labels[i]``; classes of one image are left out, since its kernel with another
+    of its class is unknown.
     """
-    count = len(real)
-    if count < 2 or len(made) != count:
+    kept = np.flatnonzero(np.bincount(labels)[labels] > 1)
+    real, made, labels = real[kept], made[kept], labels[kept]
+    if not len(labels):
         return None, None
-    size = min(LARGEST_SUBSET, max(2, count // 2))
     within_real, within_made, across = _kernel(real, real), _kernel(made, made), _kernel(real, made)
+    share = min(0.5, LARGEST_SUBSET / len(labels))
+    by_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    sizes = [max(2, round(share * len(rows))) for rows in by_class]
     values = []
-    for _ in range(SUBSETS if size < count else 1):
-        a, b = (rng.choice(count, size, replace=False) for _ in range(2))
-        values.append(_mmd(within_real[np.ix_(a, a)], within_made[np.ix_(b, b)], across[np.ix_(a, b)]))
+    for _ in range(SUBSETS if sum(sizes) < len(labels) else 1):
+        a, b = (
+            np.concatenate([rng.choice(rows, size, replace=False) for rows, size in zip(by_class, sizes, strict=True)])
+            for _ in range(2)
+        )
+        values.append(_mmd(within_real[np.ix_(a, a)], within_made[np.ix_(b, b)], across[np.ix_(a, b)], labels[a]))
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
@@ -40,11 +50,18 @@ def _kernel(first: Features, second: Features) -> NDArray[np.float64]:
     return np.asarray((first.astype(np.float64) @ second.T.astype(np.float64) / first.shape[1] + 1) ** 3)
 
 
-def _mmd(real: NDArray[np.float64], made: NDArray[np.float64], across: NDArray[np.float64]) -> float:
-    """From the kernels of n and n images, an image with itself left out."""
-    n = len(real)
-    within = real.sum() - np.trace(real) + made.sum() - np.trace(made)
-    return float(within / (n * (n - 1)) - 2 * across.mean())
+def _mmd(
+    real: NDArray[np.float64], made: NDArray[np.float64], across: NDArray[np.float64], labels: NDArray[np.int64]
+) -> float:
+    """From the kernels of n and n images of these classes, an image with itself left out.
+
+    Since both sets have each class equally often, so must the pairs: of n_c images of a class only n_c - 1 can stand
+    beside one, and each counts n_c / (n_c - 1) times. Without that, two halves of one set get less than zero.
+    """
+    counts = np.bincount(labels)
+    weight = np.where(labels[:, None] == labels, (counts / np.maximum(counts - 1, 1))[labels], 1.0)
+    np.fill_diagonal(weight, 0)
+    return float((weight * (real + made)).mean() - 2 * across.mean())
 
 
 def fid(real: Features, made: Features) -> float | None:

@@ -38,7 +38,7 @@ class Sample:
 def fidelity(
     real: Sample, made: Sample, probabilities: NDArray[np.floating], classes: Sequence[str], seed: int
 ) -> dict[str, Any]:
-    """``overall``, ``reference``, ``classes``, ``warnings``, as a trial's JSON file has them; None: nothing can be said.
+    """``overall``, ``reference``, ``classes`` and ``warnings`` of a trial's JSON file; None where nothing can be said.
 
     ``probabilities`` (N, judge's classes): the judge's, of the generated images. A single class is the one of a
     generator that knows no labels: it has no figures of its own. Distances are taken of equally many real and generated
@@ -51,7 +51,13 @@ def fidelity(
     overall = {
         "gan_train": _share_right(real, np.isin(real.labels, made.labels)),
         "gan_test": _share_right(made, np.ones(len(made.labels), bool)),
-        **_figures(real.features[every(real_rows)], made.features[every(made_rows)], scale, seed),
+        **_figures(
+            real.features[every(real_rows)],
+            made.features[every(made_rows)],
+            real.labels[every(real_rows)],
+            scale,
+            seed,
+        ),
         "inception_score": inception_score(probabilities),
     }
     by_class = {}
@@ -61,7 +67,7 @@ def fidelity(
         by_class[name] = {
             "gan_train": _share_right(real, is_real) if is_made.any() else None,
             "gan_test": _share_right(made, is_made),
-            **_figures(*pair, scale, seed),
+            **_figures(*pair, 0 * real_rows[label], scale, seed),
             "held_out": int(is_real.sum()),
             "synthetic": int(is_made.sum()),
         }
@@ -73,10 +79,12 @@ def fidelity(
     }
 
 
-def _figures(real: NDArray[np.floating], made: NDArray[np.floating], scale: float, seed: int) -> dict[str, Any]:
-    """Of as many real as generated images, (N, F) each."""
+def _figures(
+    real: NDArray[np.floating], made: NDArray[np.floating], labels: NDArray[np.int64], scale: float, seed: int
+) -> dict[str, Any]:
+    """Of as many real as generated images, (N, F) each, of the same classes ``labels`` (N,)."""
     real, made = real / scale, made / scale
-    mean, spread = kid(real, made, seeds.numpy_rng(seed, "kid"))
+    mean, spread = kid(real, made, labels, seeds.numpy_rng(seed, "kid"))
     balls = manifold(real, made)
     return {
         "kid": mean,
@@ -95,8 +103,11 @@ def _real_halves(real: Sample, scale: float, classes: int, seed: int) -> dict[st
     """The figures of real images beside real ones: what the best of generators could hope for."""
     rng = seeds.numpy_rng(seed, "halves")
     mixed = [rng.permutation(np.flatnonzero(real.labels == label)) for label in range(classes)]
-    halves = [np.concatenate([one[half : len(one) // 2 * 2 : 2] for one in mixed])[:MOST] for half in (0, 1)]
-    return _figures(real.features[halves[0]], real.features[halves[1]], scale, seed)
+    a, b = (np.concatenate([one[half : len(one) // 2 * 2 : 2] for one in mixed]) for half in (0, 1))
+    some = slice(None, None, -(-len(a) // MOST) or 1)  # of every class
+    figures = _figures(real.features[a[some]], real.features[b[some]], real.labels[a[some]], scale, seed)
+    del figures["fid"]  # of fewer images it is larger
+    return figures
 
 
 def _share_right(sample: Sample, which: NDArray[np.bool_]) -> float | None:

@@ -10,7 +10,7 @@ from ganaug.evaluate.memorisation import EXPECTED
 
 Trials = Sequence[Mapping[str, Any]]  # reports/fidelity/<trial>.json, read
 
-# Key, name, format, what the figure says. Those of the first group have a counterpart of real beside real images.
+# Key, name, format, what the figure says.
 _FIGURES: tuple[tuple[str, str, Callable[[float], str], str], ...] = (
     ("kid", "KID, times 1,000", lambda v: f"{1000 * v:.0f}", "distance of the distributions of features; 0: alike"),
     ("fid", "FID", lambda v: f"{v:.0f}", "the same by means and covariances; see the warnings"),
@@ -29,6 +29,7 @@ _BY_CLASSIFIER: tuple[tuple[str, str, Callable[[float], str], str], ...] = (
     ("gan_test", "GAN-test", lambda v: f"{v:.1f} %", "generated images told right by one that learned real ones"),
     ("inception_score", "inception score", lambda v: f"{v:.2f}", "of one class each, and all classes"),
 )
+_WITH_REFERENCE = ("kid", "precision", "recall", "density", "coverage")
 _NEARNESS = ("distance_ratio", "nearer", "drawn_to_train", "near_copies_share")
 _AS_GOOD = 0.9  # of what real images get: hardly worse
 _MANY = 2.0  # times the near-copies that there are among unseen real images
@@ -45,7 +46,7 @@ def summarise(trials: Trials) -> dict[str, Any] | None:
         "trials": len(trials),
         "judge_accuracy": _mean([trial["judge_accuracy"] for trial in trials]),
         **{key: _mean([one[key] for one in overall]) for key, *_ in (*_BY_CLASSIFIER, *_FIGURES)},
-        "reference": {key: _mean([trial["reference"][key] for trial in trials]) for key, *_ in _FIGURES},
+        "reference": {key: _mean([one["reference"][key] for one in trials]) for key in _WITH_REFERENCE},
         **{key: _mean([one[key] for one in pixels]) for key in _NEARNESS},
         "near_copies": sum(one["near_copies"] for one in pixels),
         "synthetic_images": sum(trial["images"]["synthetic"] for trial in trials),
@@ -66,7 +67,7 @@ def overall_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
 def class_rows(trials: Trials) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Header, and a row for each class: means over the trials."""
     figures = [one for one in (*_BY_CLASSIFIER[:2], *_FIGURES) if one[0] != "fid"]
-    header = ("class", *(name for _, name, *_ in figures), "nearness to training images", "near-copies")
+    header = ("class", *(name for _, name, *_ in figures), "distance ratio", "near-copies")
     rows = []
     for name in trials[0]["classes"] if trials else ():
         of_class = [trial["classes"][name] for trial in trials]
@@ -74,18 +75,18 @@ def class_rows(trials: Trials) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         cells = [_shown(_mean([one[key] for one in of_class]), shown, sd=False) for key, _, shown, _ in figures]
         ratio = _shown(_mean([one["distance_ratio"] for one in copies]), lambda v: f"{v:.2f}", sd=False)
         cells += [ratio, str(sum(one["near_copies"] for one in copies))]
-        rows.append((name, *(cell or "–" for cell in cells)))
+        rows.append((name, *(cell or "none" for cell in cells)))
     return header, rows
 
 
 def sentence(found: Mapping[str, Any]) -> str:
     """What the figures come to."""
-    told = "In the features that they are compared in, generated images "
+    told = "Generated images "
     if found["gan_train"]:
         told = (
             f"A classifier that learned from generated images alone tells {found['gan_train']['mean']:.1f} % of unseen "
             f"real images right, beside {found['judge_accuracy']['mean']:.1f} % of one that learned from the real "
-            "training images under the classical policy; in the features that they are compared in, generated images "
+            "training images under the classical policy; generated images "
         )
     faithful, varied = (_relative(found, key) for key in ("precision", "recall"))
     if faithful is None or varied is None:
@@ -93,8 +94,8 @@ def sentence(found: Mapping[str, Any]) -> str:
     if min(faithful, varied) >= _AS_GOOD:
         return told + "are about as faithful and as varied as real ones."
     if faithful < varied:
-        return told + f"lack fidelity more than variety ({_beside(found, 'precision')} lie among real ones)."
-    return told + f"lack variety more than fidelity ({_beside(found, 'recall')} of real ones lie among them)."
+        return told + f"lack fidelity more than variety: {_beside(found, 'precision')} lie among real ones."
+    return told + f"lack variety more than fidelity: among them lie {_beside(found, 'recall')} of real ones."
 
 
 def memorisation_sentence(found: Mapping[str, Any]) -> str:
@@ -123,6 +124,13 @@ def nearness_sentence(found: Mapping[str, Any]) -> str | None:
     )
 
 
+def encoder_words(encoder: Mapping[str, Any]) -> str:
+    """What the features are of."""
+    if encoder["kind"] == "own":
+        return f"{encoder['features']:,} features of the trial's own classifier, trained on its real training images"
+    return f"{encoder['features']:,} features of torchvision's {encoder['name']} ({encoder['weights']})"
+
+
 def _mean(values: Sequence[float | None]) -> dict[str, float | None] | None:
     """None where no trial has the figure; the deviation of one trial is unknown."""
     known = [value for value in values if value is not None]
@@ -143,4 +151,4 @@ def _relative(found: Mapping[str, Any], key: str) -> float | None:
 
 
 def _beside(found: Mapping[str, Any], key: str) -> str:
-    return f"{100 * found[key]['mean']:.0f} %, where of real images {100 * found['reference'][key]['mean']:.0f} %,"
+    return f"{100 * found[key]['mean']:.0f} % (as real images would: {100 * found['reference'][key]['mean']:.0f} %)"

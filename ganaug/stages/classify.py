@@ -15,7 +15,7 @@ from ganaug.config import Settings
 from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
-from ganaug.stages.fidelity import measure_fidelity
+from ganaug.stages.fidelity import JUDGE, keep_judge, measure_fidelity
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
 from ganaug.stages.synth import read_synthetic, synthetic_counts, synthetic_on
 from ganaug.work import Work
@@ -42,7 +42,8 @@ def classify(project: Project, only: str | None, progress: Progress) -> None:
         store.remove(project.trials)
     for trial in trials:
         _write_trial(project, prepared, trial, arms, keys)
-    measure_fidelity(project, prepared, trials, only is None, progress)
+    judges = {trial: work.place("classify", keys[trial, JUDGE]) for trial in trials if (trial, JUDGE) in keys}
+    measure_fidelity(project, prepared, trials, judges, only is None, progress)
 
 
 def arms_of(settings: Settings) -> list[Arm]:
@@ -101,6 +102,8 @@ def _classify_arm(project: Project, trial: str, chosen: Arm, key: str) -> tuple[
         channels, size, _ = prepared.image_shape
         model = train_classifier(draw, spec, channels, classes, size, seed, where)
         store.write_array(folder / "predictions.npy", predict(model, test.images, where))
+        if chosen.name == JUDGE:
+            keep_judge(model, folder)
 
     place = project.work.once("classify", key, make)
     predicted = store.read_array(place / "predictions.npy", "")

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganaug import config, seeds, store
+from ganaug import config, device, seeds, store
 from ganaug.classify.arms import arm
 from ganaug.classify.encoders import Own
 from ganaug.data.prepared import Prepared
+from ganaug.errors import UserError
 from ganaug.stages.project import Project, in_parallel, prepared_now
 from ganaug.stages.synth import read_synthetic, synthetic_on
 from ganaug.stages.train import UNLABELLED, generated_classes
@@ -27,19 +28,33 @@ if TYPE_CHECKING:
     from ganaug.progress import Progress
 
 NEAREST = ("class", "index", "train_row", "distance", "relative", "near_copy")  # the columns of <trial>.nearest.csv
+# The arm whose classifier judges the generated images and, as encoder ``own``, lends its features. It is trained on real
+# training images, as GAN-test is defined; one of the test images would have more to learn from, but its accuracy on unseen
+# real images, which GAN-test is read beside, could not be measured.
+JUDGE = "classical"
+_JUDGE_FILE = "classifier.pt"
 _FIGURES, _NEAREST = "figures.json", "nearest.csv"
+_MEND = 'run "ganaug classify" (or "dvc repro")'
 _PUBLISHED_CHUNK = 32  # images at a time through a published network, which enlarges them
 
 
 def measure_fidelity(
-    project: Project, prepared: Prepared, trials: Sequence[str], whole: bool, progress: Progress
+    project: Project,
+    prepared: Prepared,
+    trials: Sequence[str],
+    judges: Mapping[str, Path],
+    whole: bool,
+    progress: Progress,
 ) -> None:
-    """Write ``reports/fidelity/<trial>.json`` and ``<trial>.nearest.csv``. ``whole``: the trials are all there are."""
+    """Write ``reports/fidelity/<trial>.json`` and ``<trial>.nearest.csv``.
+
+    ``judges``: the kept work of each trial's arm JUDGE, where that arm was run. ``whole``: these trials are all.
+    """
     wanted = list(trials) if project.settings.fidelity.enabled else []
     work, keys = project.work, {trial: fidelity_key(project, prepared, trial) for trial in wanted}
     missing = [trial for trial in wanted if not work.place("fidelity", keys[trial]).is_dir()]
     if wanted:
-        tasks = [(_measure_trial, (project, trial, keys[trial])) for trial in missing]
+        tasks = [(_measure_trial, (project, trial, keys[trial], judges.get(trial))) for trial in missing]
         with progress.stage("fidelity", {f"fidelity {trial}": trial for trial in missing}, 1):
             for trial, line in in_parallel(project, tasks):
                 progress.finished(f"fidelity {trial}", line)
@@ -72,15 +87,37 @@ def fidelity_key(project: Project, prepared: Prepared, trial: str) -> str:
     )
 
 
+def read_fidelity(project: Project, prepared: Prepared) -> list[dict[str, Any]]:
+    """What was found of each trial's images; nothing where settings say not to look."""
+    names = project.settings.protocol.trial_names() if project.settings.fidelity.enabled else []
+    found = [store.read_json(project.fidelity / f"{name}.json", _MEND) for name in names]
+    for name, one in zip(names, found, strict=True):
+        if one["key"] != fidelity_key(project, prepared, name):
+            raise UserError(
+                f"{project.fidelity / f'{name}.json'}: is of other settings or images than there are now; {_MEND}"
+            )
+    return found
+
+
+def read_nearest(project: Project, trial: str) -> list[dict[str, str]]:
+    """A row for each generated image, in the order of data/synth/<trial>: see NEAREST."""
+    return store.read_table(project.fidelity / f"{trial}.nearest.csv")
+
+
 def _seed(project: Project, trial: str) -> int:
     """That of the trial's arms: the judge is then the classifier of the arm ``classical``, weight for weight."""
     return seeds.derive(project.settings.protocol.seed, "classify", trial)
 
 
-def _measure_trial(project: Project, trial: str, key: str) -> tuple[str, str]:
-    from threadpoolctl import threadpool_limits
+def keep_judge(model: torch.nn.Module, folder: Path) -> None:
+    """Beside the arm's predictions, so that it need not be trained again."""
+    import torch
 
-    from ganaug import device
+    torch.save(model.state_dict(), folder / _JUDGE_FILE)
+
+
+def _measure_trial(project: Project, trial: str, key: str, kept: Path | None) -> tuple[str, str]:
+    from threadpoolctl import threadpool_limits
 
     where = device.resolve(project.settings.device)
     device.prepare(where)
@@ -88,7 +125,7 @@ def _measure_trial(project: Project, trial: str, key: str) -> tuple[str, str]:
 
     def make(folder: Path) -> None:
         with threadpool_limits(1):  # sums round differently on another number of threads
-            figures, rows = _compare(project, prepared, trial, where)
+            figures, rows = _compare(project, prepared, trial, kept, where)
         store.write_json(folder / _FIGURES, figures)
         store.write_csv(folder / _NEAREST, NEAREST, rows)
 
@@ -97,7 +134,7 @@ def _measure_trial(project: Project, trial: str, key: str) -> tuple[str, str]:
 
 
 def _compare(
-    project: Project, prepared: Prepared, trial: str, where: torch.device
+    project: Project, prepared: Prepared, trial: str, kept: Path | None, where: torch.device
 ) -> tuple[dict[str, Any], list[Sequence[Any]]]:
     """The figures of a trial, and the rows of nearest.csv."""
     from ganaug.classify.features import look
@@ -111,7 +148,9 @@ def _compare(
     labelled = classes != [UNLABELLED]
     learned, unseen = (part.labels if labelled else 0 * part.labels for part in (train, test))
 
-    judge = _classifier(project, prepared, "classical", (train.images, train.labels), seed, where)
+    judge = _kept_judge(project, prepared, kept, where)
+    if judge is None:
+        judge = _classifier(project, prepared, JUDGE, (train.images, train.labels), seed, where)
     of_test, of_made = look(judge, test.images, where), look(judge, images, where)
     pupil = _classifier(project, prepared, "none", (images, made), seed, where) if labelled else None
     kinds = {"train": train.images, "test": test.images, "made": images}
@@ -148,6 +187,21 @@ def _compare(
         },
     }
     return figures, list(_nearest_rows(in_pixels, split.train, made, classes))
+
+
+def _kept_judge(
+    project: Project, prepared: Prepared, folder: Path | None, where: torch.device
+) -> torch.nn.Module | None:
+    """The judge as its arm left it; None where the arm was not run, or by a release that did not keep it."""
+    import torch
+
+    if folder is None or not (folder / _JUDGE_FILE).is_file():
+        return None
+    channels, size, _ = prepared.image_shape
+    spec = project.settings.classifier
+    model = spec.build(channels, len(prepared.classes), size)
+    model.load_state_dict(torch.load(folder / _JUDGE_FILE, map_location="cpu", weights_only=True))
+    return (model.to(where) if spec.is_own else device.place(model, where)).eval()
 
 
 def _classifier(
