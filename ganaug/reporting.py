@@ -277,12 +277,10 @@ def _neighbours(project: Project, prepared: Prepared, pairs: int = 12, columns: 
 
 def _told(trial: str, row: dict[str, str]) -> tuple[str, str, bool]:
     """Of a row of nearest.csv: which image, how near, whether it is a near-copy."""
-    relative = f", {float(row['relative']):.2f} of usual" if row["relative"] else ""
-    return (
-        f"class {row['class']}, trial {trial}",
-        f"{float(row['distance']):.1f} levels{relative}",
-        row["near_copy"] == "1",
-    )
+    near = f"{float(row['distance']):.1f} levels"
+    if row["relative"]:
+        near += f", {float(row['relative']):.2f} of usual"
+    return f"class {row['class']}, trial {trial}", near, row["near_copy"] == "1"
 
 
 def _examples(

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 NEAREST = ("class", "index", "train_row", "distance", "relative", "near_copy")  # the columns of <trial>.nearest.csv
 # The arm whose classifier judges the generated images and, as encoder ``own``, lends its features. It is trained on real
-# training images, as GAN-test is defined; one of the test images would have more to learn from, but its accuracy on unseen
-# real images, which GAN-test is read beside, could not be measured.
+# training images, as GAN-test is defined. One of the test images would have more to learn from, but how right it is on
+# real images that it never saw, which GAN-test is to be read beside, could not be measured.
 JUDGE = "classical"
 _JUDGE_FILE = "classifier.pt"
 _FIGURES, _NEAREST = "figures.json", "nearest.csv"
