@@ -136,17 +136,17 @@ def _warnings(overall: dict[str, Any], by_class: dict[str, Any], dimensions: int
     """What a reader must know before believing a figure."""
     images = overall["images"]
     told = [
-        f"inception_score: by the trial's own classifier, so at most {judged}, the number of its classes, and not "
+        f"inception score: by the trial's own classifier, so at most {judged}, the number of its classes, and not "
         "comparable with published ones; it knows nothing of real images"
     ]
     if images <= dimensions:
         told.append(
-            f"fid: the covariance of {dimensions:,} features needs more than {dimensions:,} images of each kind, and "
+            f"FID: the covariance of {dimensions:,} features needs more than {dimensions:,} images of each kind, and "
             f"there are {images:,}: trust KID instead"
         )
     if images < _FID_IMAGES:
         told.append(
-            f"fid: is biased upwards with few images ({images:,} of each kind; of a class, fewer): compare it only "
+            f"FID: is biased upwards with few images ({images:,} of each kind; of a class, fewer): compare it only "
             "with figures of as many"
         )
     none = [name for name, one in by_class.items() if not one["synthetic"] or not one["held_out"]]
@@ -156,5 +156,5 @@ def _warnings(overall: dict[str, Any], by_class: dict[str, Any], dimensions: int
     if few:
         told.append(f"fewer than {_FEW} images of each kind, so that the figures are rough: {', '.join(few)}")
     if overall["gan_train"] is None and not by_class:
-        told.append("gan_train, gan_test: the generator knows no classes, so a classifier has nothing to learn of it")
+        told.append("GAN-train, GAN-test: the generator knows no classes, so a classifier has nothing to learn of it")
     return told

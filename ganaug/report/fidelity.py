@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
@@ -10,25 +11,39 @@ from ganaug.evaluate.memorisation import EXPECTED
 
 Trials = Sequence[Mapping[str, Any]]  # reports/fidelity/<trial>.json, read
 
-# Key, name, format, what the figure says.
-_FIGURES: tuple[tuple[str, str, Callable[[float], str], str], ...] = (
-    ("kid", "KID, times 1,000", lambda v: f"{1000 * v:.0f}", "distance of the distributions of features; 0: alike"),
-    ("fid", "FID", lambda v: f"{v:.0f}", "the same by means and covariances; see the warnings"),
-    ("precision", "precision", lambda v: f"{v:.2f}", "generated images that lie among real ones"),
-    ("recall", "recall", lambda v: f"{v:.2f}", "real images that lie among generated ones"),
-    ("density", "density", lambda v: f"{v:.2f}", "how deep among real ones they lie"),
-    ("coverage", "coverage", lambda v: f"{v:.2f}", "real images with a generated one beside them"),
+
+@dataclass(frozen=True)
+class _Figure:
+    key: str
+    name: str
+    says: str
+    decimals: int = 2
+    times: float = 1.0
+
+    def text(self, figure: Mapping[str, Any] | None, sd: bool = True) -> str:
+        """``mean ± sd``; nothing where there is no figure."""
+        if figure is None:
+            return ""
+        spread = f" ± {self.times * figure['sd']:.{self.decimals}f}" if sd and figure["sd"] is not None else ""
+        return f"{self.times * figure['mean']:.{self.decimals}f}{spread}"
+
+
+_BY_CLASSIFIER = (
+    _Figure("gan_train", "GAN-train, %", "real images told right by a classifier that learned generated ones", 1),
+    _Figure("gan_test", "GAN-test, %", "generated images told right by a classifier that learned real ones", 1),
+    _Figure("inception_score", "inception score", "images are of one class each, and all classes occur"),
 )
-_BY_CLASSIFIER: tuple[tuple[str, str, Callable[[float], str], str], ...] = (
-    (
-        "gan_train",
-        "GAN-train",
-        lambda v: f"{v:.1f} %",
-        "unseen real images told right by one that learned generated ones",
-    ),
-    ("gan_test", "GAN-test", lambda v: f"{v:.1f} %", "generated images told right by one that learned real ones"),
-    ("inception_score", "inception score", lambda v: f"{v:.2f}", "of one class each, and all classes"),
+_BY_FEATURES = (
+    _Figure("kid", "KID x 1,000", "distance of the distributions of features; 0: alike", 0, 1000),
+    _Figure("fid", "FID", "the same by means and covariances; see the warnings", 0),
+    _Figure("precision", "precision", "generated images that lie among real ones"),
+    _Figure("recall", "recall", "real images that lie among generated ones"),
+    _Figure("density", "density", "how deep among real ones they lie"),
+    _Figure("coverage", "coverage", "real images with a generated one beside them"),
 )
+_OF_A_CLASS = (*_BY_CLASSIFIER[:2], *(figure for figure in _BY_FEATURES if figure.key != "fid"))
+_OVERALL = tuple(figure.key for figure in (*_BY_CLASSIFIER, *_BY_FEATURES))
+_RATIO = _Figure("distance_ratio", "distance ratio", "")
 _WITH_REFERENCE = ("kid", "precision", "recall", "density", "coverage")
 _NEARNESS = ("distance_ratio", "nearer", "drawn_to_train", "near_copies_share")
 _AS_GOOD = 0.9  # of what real images get: hardly worse
@@ -45,7 +60,7 @@ def summarise(trials: Trials) -> dict[str, Any] | None:
         "encoder": trials[0]["encoder"],
         "trials": len(trials),
         "judge_accuracy": _mean([trial["judge_accuracy"] for trial in trials]),
-        **{key: _mean([one[key] for one in overall]) for key, *_ in (*_BY_CLASSIFIER, *_FIGURES)},
+        **{key: _mean([one[key] for one in overall]) for key in _OVERALL},
         "reference": {key: _mean([one["reference"][key] for one in trials]) for key in _WITH_REFERENCE},
         **{key: _mean([one[key] for one in pixels]) for key in _NEARNESS},
         "near_copies": sum(one["near_copies"] for one in pixels),
@@ -57,25 +72,24 @@ def summarise(trials: Trials) -> dict[str, Any] | None:
 
 def overall_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """Name, figure, that of real images, and what it says."""
-    rows = []
-    for key, name, shown, says in (*_BY_CLASSIFIER, *_FIGURES):
-        beside = found["judge_accuracy"] if key in ("gan_train", "gan_test") else found["reference"].get(key)
-        rows.append((name, _shown(found[key], shown), _shown(beside, shown) if beside else "", says))
+    beside = {"gan_train": found["judge_accuracy"], "gan_test": found["judge_accuracy"], **found["reference"]}
+    rows = [
+        (one.name, one.text(found[one.key]), one.text(beside.get(one.key)), one.says)
+        for one in (*_BY_CLASSIFIER, *_BY_FEATURES)
+    ]
     return [row for row in rows if row[1]]
 
 
 def class_rows(trials: Trials) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Header, and a row for each class: means over the trials."""
-    figures = [one for one in (*_BY_CLASSIFIER[:2], *_FIGURES) if one[0] != "fid"]
-    header = ("class", *(name for _, name, *_ in figures), "distance ratio", "near-copies")
+    header = ("class", *(one.name for one in (*_OF_A_CLASS, _RATIO)), "near-copies")
     rows = []
     for name in trials[0]["classes"] if trials else ():
         of_class = [trial["classes"][name] for trial in trials]
         copies = [trial["memorisation"]["pixels"]["classes"][name] for trial in trials]
-        cells = [_shown(_mean([one[key] for one in of_class]), shown, sd=False) for key, _, shown, _ in figures]
-        ratio = _shown(_mean([one["distance_ratio"] for one in copies]), lambda v: f"{v:.2f}", sd=False)
-        cells += [ratio, str(sum(one["near_copies"] for one in copies))]
-        rows.append((name, *(cell or "none" for cell in cells)))
+        cells = [one.text(_mean([each[one.key] for each in of_class]), sd=False) for one in _OF_A_CLASS]
+        cells.append(_RATIO.text(_mean([each[_RATIO.key] for each in copies]), sd=False))
+        rows.append((name, *(cell or "none" for cell in cells), str(sum(each["near_copies"] for each in copies))))
     return header, rows
 
 
@@ -135,13 +149,6 @@ def _mean(values: Sequence[float | None]) -> dict[str, float | None] | None:
     """None where no trial has the figure; the deviation of one trial is unknown."""
     known = [value for value in values if value is not None]
     return {"mean": fmean(known), "sd": stdev(known) if len(known) > 1 else None} if known else None
-
-
-def _shown(figure: Mapping[str, Any] | None, shown: Callable[[float], str], sd: bool = True) -> str:
-    if figure is None:
-        return ""
-    spread = f" ± {shown(figure['sd'])}" if sd and figure["sd"] is not None else ""
-    return shown(figure["mean"]) + spread
 
 
 def _relative(found: Mapping[str, Any], key: str) -> float | None:

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from ganaug.progress import Progress
 
 NEAREST = ("class", "index", "train_row", "distance", "relative", "near_copy")  # the columns of <trial>.nearest.csv
-# The arm whose classifier judges the generated images and, as encoder ``own``, lends its features. It is trained on real
-# training images, as GAN-test is defined. One of the test images would have more to learn from, but how right it is on
-# real images that it never saw, which GAN-test is to be read beside, could not be measured.
+# The arm whose classifier judges the generated images and, as encoder ``own``, lends its features. It is trained on
+# real training images, as GAN-test is defined. One of the test images would have more to learn from, but how right it
+# is on real images that it never saw, which GAN-test is to be read beside, could not be measured.
 JUDGE = "classical"
 _JUDGE_FILE = "classifier.pt"
 _FIGURES, _NEAREST = "figures.json", "nearest.csv"
