@@ -52,6 +52,7 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
             "aspect": survey.spec.aspect,
             "background": "black",
             "on_broken": "refuse",
+            "licence": "not stated",
         },
         "protocol": protocol,
         "gan": {
@@ -73,6 +74,7 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
             "classical": {"kind": "trivial-augment", "flip": flips},
             "curve": list(ClassifySpec().curve),
         },
+        "fidelity": {"enabled": True, "encoder": {"kind": "own"}},
         "report": {"primary_metric": "balanced_accuracy" if uneven else "accuracy", "confidence": 0.95},
         "gate": [
             {"gain": "gan_vs_placebo" if uneven else "gan_vs_none", "above": 0.0},

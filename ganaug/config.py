@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Lt
 from pydantic import TypeAdapter, ValidationError
 
 from ganaug.classify.arms import ARMS, ClassifySpec, gain_pairs
+from ganaug.classify.encoders import EncoderSpec, Own
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.data.protocols import ProtocolSpec
 from ganaug.data.spec import DataSpec
@@ -23,6 +24,14 @@ from ganaug.gan import combinations, presets
 from ganaug.gan.spec import GanSpec
 from ganaug.settings import Spec
 from ganaug.synth import SynthSpec
+
+
+@dataclass(frozen=True)
+class FidelitySpec(Spec):
+    """How the generated images are looked at, beside what they do for the classifier."""
+
+    enabled: bool = True  # two more trainings of the classifier a trial
+    encoder: EncoderSpec = field(default_factory=Own)  # in whose features images are compared
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,7 @@ class Settings(Spec):
     synth: SynthSpec = field(default_factory=SynthSpec)
     classifier: ClassifierSpec = field(default_factory=ClassifierSpec)
     classify: ClassifySpec = field(default_factory=ClassifySpec)
+    fidelity: FidelitySpec = field(default_factory=FidelitySpec)
     report: ReportSpec = field(default_factory=ReportSpec)
     gate: tuple[GateRule, ...] = ()
     device: DeviceName = "auto"

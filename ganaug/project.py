@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganaug import config, store
+from ganaug.classify.encoders import Torchvision
 from ganaug.config import Settings
 from ganaug.errors import UserError
 
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
 
 def dvc_yaml(settings: Settings) -> str:
     """The pipeline of a project with these settings. A source that lies at a path is a dependency of ``prepare``."""
-    code = settings.classifier.code_path()
     return template("dvc.yaml.j2").render(
         watched=[_scalar(path) for path in settings.data.source.watched()],
         train_watched=[_scalar(path) for path in _train_watches(settings)],
-        classifier=code and _scalar(code),
+        classify_watched=[_scalar(path) for path in _classify_watches(settings)],
     )
 
 
@@ -31,6 +31,13 @@ def _train_watches(settings: Settings) -> list[Path]:
     """What a training depends on beside the images: the weights that it starts from, the code that judges it."""
     code = settings.classifier.code_path() if settings.gan.select == "gan-train" else None
     return [path for path in (settings.gan.init_from, code) if path]
+
+
+def _classify_watches(settings: Settings) -> list[Path]:
+    """The code of the classifier, the weights in whose features images are compared."""
+    encoder = settings.fidelity.encoder
+    weights = encoder.path if isinstance(encoder, Torchvision) else None
+    return [path for path in (settings.classifier.code_path(), weights) if path]
 
 
 def _scalar(path: Path) -> str:

@@ -13,6 +13,7 @@ from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.evaluate.gate import Judged, judge
 from ganaug.stages.classify import arms_of, classify_key, runs_of
+from ganaug.stages.fidelity import fidelity_key, read_fidelity, read_nearest
 from ganaug.stages.project import Project, prepared_now
 from ganaug.stages.synth import read_synthetic
 from ganaug.stages.train import gan_settings, generated_classes, train_key
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from ganaug.evaluate.baseline import Fall
     from ganaug.evaluate.gains import Tested
+    from ganaug.report.page import Neighbours
 
 _RECALL = ("mean", "ci_low", "ci_high", "p_value", "trials")  # of a class: method and unit are those of the gains
 _RUN = 'run "dvc repro"'
@@ -31,10 +33,10 @@ History = list[dict[str, float | None]]  # rows of history.csv
 
 
 def report(project: Project) -> str:
-    """Write summary.json, metrics.json, report.html and the tables of plots. Returns verdict and path."""
+    """Write summary, metrics, page, model card and the tables of plots. Returns the verdict and where the page is."""
     from ganaug.evaluate.curves import curve_figures, worth_figures
     from ganaug.evaluate.gains import Comparison
-    from ganaug.report import page, verdict
+    from ganaug.report import card, fidelity, page, verdict
 
     settings, prepared = project.settings, prepared_now(project)
     protocol = settings.protocol
@@ -56,7 +58,7 @@ def report(project: Project) -> str:
     curve_arms = settings.classify.curve_arms
     on_curves = [(one.name, one.base) for one in arms_of(settings) if one.filler == "gan" and one.base in curve_arms]
     least, most = min(learned.values()), max(learned.values())
-    histories, health = _histories(project), _health(project)
+    histories, health, faithful = _histories(project), _health(project), read_fidelity(project, prepared)
     summary: dict[str, Any] = {
         "schema": 1,
         "ganaug": __version__,
@@ -83,15 +85,17 @@ def report(project: Project) -> str:
             for gain, figures in comparison.recall_gain_figures(pairs, prepared.classes).items()
         },
         "gate": [_as_json(judged) for judged in judge(settings.gate, gains, metric)],
+        "fidelity": fidelity.summarise(faithful),
         "alarms": {split: [alarm["kind"] for alarm in found["alarms"]] for split, found in health.items()},
         "settings": _measured_settings(project),
     }
     store.write_json(project.reports / "summary.json", summary)
     store.write_json(project.reports / "metrics.json", _metrics(summary))
     _write_plot_tables(project.reports / "plots", summary, trials, histories)
-    examples = _examples(project, prepared)
-    html = page.render(summary, trials, histories, health, examples, _yaml(summary["settings"]))
+    examples, neighbours = _examples(project, prepared), _neighbours(project, prepared) if faithful else None
+    html = page.render(summary, trials, histories, health, examples, faithful, neighbours, _yaml(summary["settings"]))
     store.write_text(project.reports / "report.html", html)
+    store.write_text(project.reports / "MODEL_CARD.md", card.render(summary))
     store.write_json(project.reports / "timings.json", _timings(project, prepared))
     return "\n".join([*verdict.sentences(summary), f"report: {project.reports / 'report.html'}"])
 
@@ -299,6 +303,45 @@ def _generators(project: Project) -> list[str]:
     return names
 
 
+def _neighbours(project: Project, prepared: Prepared, pairs: int = 12, columns: int = 10) -> Neighbours:
+    """The generated images nearest to training images, of all trials, and the first ones of the first trial."""
+    import numpy as np
+
+    from ganaug.report.images import grid
+    from ganaug.report.page import Neighbours, Pair
+
+    classes = generated_classes(project.settings, prepared)
+    trials = project.settings.protocol.trial_names()
+    tables = {trial: read_nearest(project, trial) for trial in trials}
+
+    def couple(trial: str, rows: list[dict[str, str]]) -> NDArray[np.uint8]:
+        """Generated images above the training images next to them."""
+        made = [project.synth / trial / f"{classes.index(row['class'])}.npy" for row in rows]
+        images = [store.read_array(path, _RUN)[int(row["index"])] for path, row in zip(made, rows, strict=True)]
+        near = prepared.part([int(row["train_row"]) for row in rows]).images
+        return grid([np.stack(images), near], scale_to=48)
+
+    def nearness(found: tuple[str, dict[str, str]]) -> tuple[bool, float]:
+        return found[1]["near_copy"] != "1", float(found[1]["relative"] or "inf")
+
+    everything = sorted(((trial, row) for trial, table in tables.items() for row in table), key=nearness)
+    first = tables[trials[0]]
+    by_class = {name: [row for row in first if row["class"] == name][:columns] for name in classes}
+    return Neighbours(
+        nearest=[Pair(couple(trial, [row]), *_told(trial, row)) for trial, row in everything[:pairs]],
+        first=[(name, couple(trials[0], rows)) for name, rows in by_class.items() if rows],
+        trial=trials[0],
+    )
+
+
+def _told(trial: str, row: dict[str, str]) -> tuple[str, str, bool]:
+    """Of a row of nearest.csv: which image, how near, whether it is a near-copy."""
+    near = f"{float(row['distance']):.1f} levels"
+    if row["relative"]:
+        near += f", {float(row['relative']):.2f} of usual"
+    return f"class {row['class']}, trial {trial}", near, row["near_copy"] == "1"
+
+
 def _examples(
     project: Project, prepared: Prepared, count: int = 10
 ) -> list[tuple[str, NDArray[np.uint8], NDArray[np.uint8] | None]]:
@@ -392,6 +435,10 @@ def _timings(project: Project, prepared: Prepared) -> dict[str, Any]:
                 for run in runs_of(project, prepared, trial)
             }
             for trial in protocol.trial_names()
+        },
+        "fidelity": {
+            trial: work.timing("fidelity", fidelity_key(project, prepared, trial))
+            for trial in (protocol.trial_names() if project.settings.fidelity.enabled else ())
         },
     }
 

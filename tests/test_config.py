@@ -305,7 +305,7 @@ def test_plain_values_are_what_yaml_and_json_hold() -> None:
     assert json.loads(json.dumps(told)) == told
     assert told["gan"]["objective"] == {"kind": "non-saturating"}
     assert set(told) == {
-        "data", "protocol", "gan", "synth", "classifier", "classify", "report", "gate", "device", "jobs",
+        "data", "protocol", "gan", "synth", "classifier", "classify", "fidelity", "report", "gate", "device", "jobs",
     }  # fmt: skip
 
 

@@ -69,6 +69,7 @@ def test_every_file_of_the_contract_is_there(done: Project) -> None:
         "data/prepared/splits/0.json", "data/prepared/splits/release.json", "models/release/generator.safetensors",
         "models/0/history.csv", "models/1/samples.png", "models/0/health.json", "models/1/checkpoint.safetensors",
         "data/synth/0/manifest.csv", "reports/trials/1.json",
+        "reports/fidelity/0.json", "reports/fidelity/1.nearest.csv", "reports/MODEL_CARD.md",
         "reports/summary.json", "reports/metrics.json", "reports/report.html", "reports/timings.json",
     ]  # fmt: skip
     assert [path for path in expected if not (done.root / path).is_file()] == []
@@ -367,7 +368,8 @@ def test_the_page_needs_no_network(done: Project) -> None:
     body = re.sub(r'xmlns(:\w+)?="[^"]*"|<!DOCTYPE[^>]*>', "", html)  # names of SVG's vocabulary, not addresses
     assert "http://" not in body
     assert "https://" not in body
-    assert html.count("data:image/png;base64,") == 2 * 10
+    # of each class: real ones, generated ones, and first ones above their neighbours; then the twelve nearest pairs
+    assert html.count("data:image/png;base64,") == 3 * 10 + 12
 
 
 def test_an_earlier_protocols_images_do_not_stay(done: Project, tmp_path: Path) -> None:

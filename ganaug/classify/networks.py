@@ -93,6 +93,31 @@ class PretrainedResNet18(nn.Module):
         return cast(Tensor, self.net(images))
 
 
+class Published(nn.Module):
+    """A network with published weights, for its features: images (N, 1 or 3, H, W) in [-1, 1] -> its own logits.
+
+    It gets what it was trained on: three channels of its mean and deviation, (3,) each, and
+    ``image_size`` pixels a side.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, net: nn.Module, mean: list[float], deviation: list[float], image_size: int) -> None:
+        super().__init__()
+        self.net = net
+        self.register_buffer("mean", torch.tensor(mean).reshape(1, 3, 1, 1))
+        self.register_buffer("deviation", torch.tensor(deviation).reshape(1, 3, 1, 1))
+        self.side = image_size
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = ((images.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.deviation
+        images = F.interpolate(
+            images, size=(self.side, self.side), mode="bilinear", align_corners=False, antialias=True
+        )
+        return cast(Tensor, self.net(images))
+
+
 def _weights_named(name: str) -> Any:
     from torchvision.models import ResNet18_Weights
 

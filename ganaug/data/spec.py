@@ -24,6 +24,7 @@ class DataSpec(Spec):
     aspect: Aspect = "pad"  # keep it with bars or by cutting, or squeeze the image into a square
     background: str = "black"  # behind transparent pixels, and of the bars
     on_broken: Literal["refuse", "skip"] = "refuse"
+    licence: str = "not stated"  # of the images; the model card says it
 
     def __post_init__(self) -> None:
         try:

@@ -4,14 +4,35 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ganaug import store
-from ganaug.report import plots, verdict
+from ganaug.report import fidelity, plots, verdict
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A generated image above the training image next to it."""
+
+    sheet: NDArray[np.uint8]
+    title: str
+    distance: str
+    is_copy: bool
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """``nearest``: the pairs that are nearest. ``first``: (class, the first generated images of ``trial`` above the
+    training images next to them)."""
+
+    nearest: Sequence[Pair]
+    first: Sequence[tuple[str, NDArray[np.uint8]]]
+    trial: str
 
 
 def render(
@@ -20,10 +41,12 @@ def render(
     histories: Mapping[str, Sequence[Mapping[str, float | None]]],
     health: Mapping[str, Mapping[str, Any]],
     examples: Sequence[tuple[str, NDArray[np.uint8], NDArray[np.uint8] | None]],
+    faithful: Sequence[Mapping[str, Any]],
+    neighbours: Neighbours | None,
     settings: str,
 ) -> str:
-    """``trials`` and ``health`` as their JSON files have them; ``examples``: (class name, real sheet, synthetic one or
-    None)."""
+    """``trials``, ``health`` and ``faithful`` as their JSON files have them; ``examples``: (class name, real sheet,
+    synthetic one or None)."""
     from jinja2 import Environment, PackageLoader, select_autoescape
 
     environment = Environment(
@@ -65,6 +88,7 @@ def render(
         examples=[
             (name, _data_uri(real), _data_uri(made) if made is not None else None) for name, real, made in examples
         ],
+        fidelity=_fidelity(summary["fidelity"], faithful, neighbours) if neighbours else None,
         p_value=verdict.p_value,
         method=next((figure["method"] for figure in gains.values()), "none"),
         settings=settings,
@@ -84,6 +108,26 @@ def _curve_plot(summary: Mapping[str, Any], metric: str, metric_name: str) -> st
     if all(len(curve) < 2 for curve in points.values()):
         return None
     return plots.curve(points, beside, metric_name)
+
+
+def _fidelity(found: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], neighbours: Neighbours) -> dict[str, Any]:
+    """What the page says of the generated images themselves."""
+    header, rows = fidelity.class_rows(trials)
+    return {
+        "sentence": fidelity.sentence(found),
+        "overall": fidelity.overall_rows(found),
+        "class_header": header,
+        "class_rows": rows,
+        "warnings": found["warnings"],
+        "encoder": fidelity.encoder_words(found["encoder"]),
+        "memorisation": fidelity.memorisation_sentence(found),
+        "nearness": fidelity.nearness_sentence(found),
+        "note": found["memorisation_note"],
+        "pairs": [(_data_uri(pair.sheet), pair) for pair in neighbours.nearest],
+        "copies": found["near_copies"],
+        "first": [(name, _data_uri(sheet)) for name, sheet in neighbours.first],
+        "trial": neighbours.trial,
+    }
 
 
 def _alarms(health: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

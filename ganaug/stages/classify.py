@@ -1,6 +1,7 @@
 """Stage ``classify``: the classifier under every arm of every trial, tested on the trial's test part.
 
 The arms that GAN images are added to are trained at other numbers of real images too: their learning curve.
+At its end the generated images are looked at (see fidelity.py): that takes the same parts and the same classifier.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from ganaug.data.nested import nested_parts
 from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
+from ganaug.stages.fidelity import JUDGE, keep_judge, measure_fidelity
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
-from ganaug.stages.synth import read_synthetic, synthetic_counts
-from ganaug.stages.train import train_key
+from ganaug.stages.synth import read_synthetic, synthetic_counts, synthetic_on
 from ganaug.work import Work
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def classify(project: Project, only: str | None, progress: Progress) -> None:
         store.remove(project.trials)
     for trial in trials:
         _write_trial(project, prepared, trial, runs[trial], keys[trial])
+    judges = {trial: project.work.place("classify", keys[trial][JUDGE]) for trial in trials if JUDGE in keys[trial]}
+    measure_fidelity(project, prepared, trials, judges, only is None, progress)
 
 
 def runs_of(project: Project, prepared: Prepared, trial: str) -> list[Run]:
@@ -85,9 +88,7 @@ def classify_key(project: Project, prepared: Prepared, trial: str, run: Run) -> 
     settings, split, chosen = project.settings, prepared.split(trial), run.arm
     filling: Any = None  # what the filler's images depend on, beside the train part
     if chosen.filler == "gan":
-        images = store.digest(*read_synthetic(project, prepared, trial))
-        # The images alone would do, if nobody ever skipped a stage after changing settings.
-        filling = {"images": images, "gan": train_key(project, prepared, trial), "synth": config.plain(settings.synth)}
+        filling = synthetic_on(project, prepared, trial)
     elif chosen.filler in ("placebo", "smote"):
         filling = synthetic_counts(project, prepared, trial)
     return project.work.key(
@@ -143,6 +144,8 @@ def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str
         draw = batches(chosen, pool, taught, classes, spec.batch_size, spec.steps, seed)
         model = train_classifier(draw, spec, channels, classes, size, seed, where, chosen.mix)
         store.write_array(folder / "predictions.npy", predict(model, test.images, where))
+        if run.name == JUDGE:
+            keep_judge(model, folder)
 
     place = project.work.once("classify", key, make)
     predicted = store.read_array(place / "predictions.npy", "")

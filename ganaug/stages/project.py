@@ -46,6 +46,10 @@ class Project:
         return self.reports / "trials"
 
     @property
+    def fidelity(self) -> Path:
+        return self.reports / "fidelity"
+
+    @property
     def work(self) -> Work:
         return Work(self.root / ".ganaug")
 
@@ -54,7 +58,10 @@ class Project:
 
 
 def prepared_with(project: Project) -> dict[str, Any]:
-    return {"data": config.plain(project.settings.data), "protocol": config.plain(project.settings.protocol)}
+    """The settings that the prepared images depend on."""
+    data: dict[str, Any] = config.plain(project.settings.data)
+    del data["licence"]
+    return {"data": data, "protocol": config.plain(project.settings.protocol)}
 
 
 def prepared_now(project: Project) -> Prepared:

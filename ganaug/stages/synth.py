@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ganaug import store
+from ganaug import config, store
 from ganaug.data.prepared import Prepared
 from ganaug.errors import UserError
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
@@ -81,6 +81,16 @@ def synthetic_counts(project: Project, prepared: Prepared, name: str) -> dict[st
             "set it to equal"
         )
     return counts
+
+
+def synthetic_on(project: Project, prepared: Prepared, name: str) -> dict[str, Any]:
+    """What work on a split's synthetic images depends on, for its key."""
+    return {
+        "images": store.digest(*read_synthetic(project, prepared, name)),
+        # The images alone would do, if nobody ever skipped a stage after changing settings.
+        "gan": train_key(project, prepared, name),
+        "synth": config.plain(project.settings.synth),
+    }
 
 
 def read_synthetic(project: Project, prepared: Prepared, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -1,0 +1,104 @@
+"""In whose features images are compared: the union of encoders is at the foot."""
+
+from __future__ import annotations
+
+import hashlib
+import textwrap
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Ge
+from pydantic import Field
+
+from ganaug.errors import UserError
+from ganaug.settings import Spec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Own(Spec):
+    """The classifier of the trial itself: trained on its train part under the classical policy.
+
+    It knows these images as no published network does, and it is there without a download; figures of two trials are
+    alike, not the same measure.
+    """
+
+    kind: Literal["own"] = "own"
+
+    def path_digest(self) -> str | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Torchvision(Spec):
+    """A published classification network of torchvision, such as resnet18, on images enlarged to what it knows."""
+
+    name: str
+    kind: Literal["torchvision"] = "torchvision"
+    weights: str = "DEFAULT"  # torchvision's name for them; looked for in torch hub's cache, never downloaded
+    path: Path | None = None  # a file with these weights, where the cache has none
+    image_size: Annotated[int, Ge(32)] = 224  # pixels a side; the cost grows with its square
+
+    def path_digest(self) -> str | None:
+        """Of the file of weights. Those in the cache are told apart by their name."""
+        if self.path is None:
+            return None
+        try:
+            return hashlib.sha256(self.path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise UserError(
+                f"fidelity.encoder.path: {self.path} must be a file that can be read ({error.strerror}); correct it"
+            ) from None
+
+    def build(self) -> nn.Module:
+        """In eval mode: float images (N, 1 or 3, H, W) in [-1, 1] -> logits of its own classes."""
+        import torch
+
+        from ganaug.classify.networks import Published
+
+        weights, net = self._published()
+        path = self.path or Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+        try:
+            net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        except FileNotFoundError:
+            raise UserError(
+                f"fidelity.encoder: the weights of {self.name} must be at {path}, but are not there; put {weights.url} "
+                "there, name its place with fidelity.encoder.path, or set the encoder to {kind: own}"
+            ) from None
+        except (OSError, RuntimeError, EOFError, UnpicklingError, TypeError, AttributeError) as error:
+            told = textwrap.shorten(f"{type(error).__name__}: {error}", 200)
+            raise UserError(
+                f"fidelity.encoder: {path} must hold the weights of {self.name}, but {told}; fetch {weights.url} again"
+            ) from None
+        expected = weights.transforms()
+        return Published(net, expected.mean, expected.std, self.image_size).eval()
+
+    def _published(self) -> tuple[Any, nn.Module]:
+        """(torchvision's entry of the weights, the network untrained)."""
+        from torchvision import models
+
+        known = models.list_models(module=models)
+        if self.name not in known:
+            raise UserError(
+                f'fidelity.encoder.name: must be a classification network of torchvision, got "{self.name}"; known: '
+                f"{', '.join(known)}"
+            )
+        choices = models.get_model_weights(self.name).__members__
+        if self.weights not in choices:
+            raise UserError(
+                f'fidelity.encoder.weights: must be one of {", ".join(choices)}, got "{self.weights}"; correct it'
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of initial weights, which are replaced
+            net = models.get_model(self.name, weights=None)
+        if hasattr(net, "transform_input"):
+            net.transform_input = True  # as Inception and GoogLeNet were trained
+        return choices[self.weights], net
+
+
+EncoderSpec = Annotated[Own | Torchvision, Field(discriminator="kind")]

@@ -1,0 +1,41 @@
+"""The model card: what a generator was made from, what it is worth and what it is not, for those who are given it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ganaug.report import fidelity, verdict
+
+
+def render(summary: Mapping[str, Any]) -> str:
+    """``summary`` as summary.json has it -> Markdown. The headings follow Mitchell 2019."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("ganaug"), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+    dataset, settings, found = summary["dataset"], summary["settings"], summary["fidelity"]
+    return environment.get_template("model-card.md.j2").render(
+        summary=summary,
+        dataset=dataset,
+        gan=settings["gan"],
+        licence=settings["data"]["licence"],
+        images_a_class=verdict.images_a_class(dataset),
+        shape="x".join(str(side) for side in (*dataset["image_shape"][1:], dataset["image_shape"][0])),
+        sentences=verdict.sentences(summary),
+        gains=verdict.markdown_table(("gain", "points", "interval", "p", ""), verdict.gain_rows(summary)),
+        metric=verdict.METRIC_NAMES[dataset["primary_metric"]],
+        confidence=f"{100 * settings['report']['confidence']:g}",
+        alarms=sorted({kind for kinds in summary["alarms"].values() for kind in kinds}),
+        fidelity=found
+        and {
+            "sentence": fidelity.sentence(found),
+            "rows": verdict.markdown_table(("", "generated", "real", "what it says"), fidelity.overall_rows(found)),
+            "encoder": fidelity.encoder_words(found["encoder"]),
+            "warnings": found["warnings"],
+            "memorisation": fidelity.memorisation_sentence(found),
+            "nearness": fidelity.nearness_sentence(found),
+            "note": found["memorisation_note"],
+        },
+    )
