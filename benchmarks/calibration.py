@@ -277,7 +277,6 @@ SETTINGS: dict[str, list[Setting]] = {
     ],
 }
 WORTHS = [
-    Labels("10 trials of 5 images a class, no gain", 0),
     Labels("10 trials of 5 images a class, worth 2 more", 2),
     Labels("3 trials of 10 images a class, worth 4 more", 4, trials=3, own=10),
 ]
