@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
+from ganaug.evaluate.curves import worth_figures
+from ganaug.evaluate.gains import Comparison, CurvePoint, Tested
 from ganaug.evaluate.gate import GateRule, judge
 from ganaug.evaluate.stats import Estimate, corrected_resampled, two_way
 from ganaug.report.verdict import markdown_table
@@ -194,6 +196,61 @@ class Folds:
         return upper - lower, ((upper**2).sum(axis=1) - (lower**2).sum(axis=1)) / 2
 
 
+@dataclass(frozen=True)
+class Labels:
+    """Trials of a nearest-centroid classifier whose arm ``gan`` has as much as ``more`` further real images a class.
+
+    So its worth is ``more``. Points of the learning curve hold images of other trials, as in protocol subsets.
+    """
+
+    title: str
+    more: int
+    trials: int = 10
+    own: int = 5  # real images a class of a trial
+    classes: int = 4
+    features: int = 12
+    distance: float = 2.2  # of each class from the origin, in standard deviations, along an axis of its own
+    test_images: int = 300
+
+    def worth(self, rng: np.random.Generator) -> dict[str, Any]:
+        """The worth that a report of one simulated run would have."""
+        centres = self.distance * np.eye(self.classes, self.features)[:, None]
+        labels = np.arange(self.test_images) % self.classes
+        tested = centres[labels, 0] + rng.normal(size=(self.test_images, self.features))
+
+        def drawn(images: int) -> Values:
+            return np.asarray(centres + rng.normal(size=(self.classes, images, self.features)), np.float64)
+
+        def predicted(*parts: Values) -> NDArray[np.int64]:
+            means = np.concatenate(parts, axis=1).mean(axis=1)
+            return (2 * tested @ means.T - (means**2).sum(axis=1)).argmax(axis=1)
+
+        parts = [drawn(self.own) for _ in range(self.trials)]
+        trials = []
+        for number, part in enumerate(parts):
+            lent = rng.permuted(np.concatenate(parts[:number] + parts[number + 1 :], axis=1), axis=1)
+            curve = [
+                CurvePoint("none", size / self.own, self.classes * size, predicted(part, lent[:, : size - self.own]))
+                for size in (self.own * 3 // 2, self.own * 2)
+            ]
+            arms = {"none": predicted(part), "gan": predicted(part, drawn(self.more))}
+            trials.append(Tested(labels, arms, self.classes * self.own, curve=curve))
+        of, pair = Comparison(trials, self.classes, shared_test=True), [("gan", "none")]
+        worth: dict[str, Any] = worth_figures(of, pair, "accuracy", of.gain_figures(pair))["gan_vs_none"]
+        return worth
+
+
+def worth_rate(setting: Labels, runs: int) -> float:
+    """Percent of runs whose 95 % interval holds the worth."""
+    held, rng = 0, np.random.default_rng(0)
+    for _ in range(runs):
+        worth = setting.worth(rng)
+        # An end beyond the curve's reach is as good as no end.
+        low, high = worth["ci_low"].get("images", -math.inf), worth["ci_high"].get("images", math.inf)
+        held += low <= setting.more <= high
+    return 100 * held / runs
+
+
 Setting = Crossed | Folds
 
 SETTINGS: dict[str, list[Setting]] = {
@@ -219,6 +276,11 @@ SETTINGS: dict[str, list[Setting]] = {
         Folds("10 folds twice, 60 images, many features of its own", 60, 10, 2, shared_features=1, own_features=40),
     ],
 }
+WORTHS = [
+    Labels("10 trials of 5 images a class, worth 2 more", 2),
+    Labels("3 trials of 10 images a class, worth 4 more", 4, trials=3, own=10),
+]
+_WORTH_RUNS = 10  # one run of these for so many of the others: each has its bootstrap
 # What holdout does not promise: that its gain is there with another train set too.
 OTHER_TRAIN_SETS = Crossed(
     "5 trials, 1,000 test images", 5, 1000, arm_image=0.6, arm_trial=0.05, luck=0.3, arm_luck=0.3, arm_train_set=0.1
@@ -288,6 +350,11 @@ the report, the verdict of the gate is that of its rule `above: 0` (one-sided, 5
 
 Most often a gain of nothing passes: {worst}. {verdict}
 
+What a gain is worth in labels ({worth_runs} runs of each line; the larger train parts hold images of other trials, as
+in `subsets`):
+
+{worth_table}
+
 - `subsets`, `holdout`: an image is right where a sum of Gaussian effects is above 0: its difficulty, the trial's, luck,
   and each arm's own effect on images, on trials and on both. Both arms have equal distributions, so that the truth is
   0; for a gain one arm's mean is raised to exactly {point} point more.
@@ -320,12 +387,15 @@ def page(runs: int) -> str:
         "protocol", "simulated", "a gain of nothing passes, %", "interval holds nothing, %",
         f"interval holds +{POINT:g} point, %", f"a gain of {POINT:g} point passes, %",
     )  # fmt: skip
+    worths = [(one.title, f"{worth_rate(one, max(1, runs // _WORTH_RUNS)):.1f}") for one in WORTHS]
     held = all(rate <= LEVEL + TOLERANCE for rate in worst.values())
     three, two = (rates_by_satterthwaite(one, runs) for one in SETTINGS["subsets"][-2:] if isinstance(one, Crossed))
     return PAGE.format(
         runs=f"{runs:,}",
         error=f"{100 * math.sqrt(0.05 * 0.95 / runs):.1f}",
         table=markdown_table(header, rows),
+        worth_runs=f"{max(1, runs // _WORTH_RUNS):,}",
+        worth_table=markdown_table(("simulated", "95 % interval holds it, %"), worths),
         worst="; ".join(f"{protocol} {rate:.1f} %" for protocol, rate in worst.items()),
         verdict="No protocol is above 5 % (+1)." if held else "**ABOVE 5 % (+1): the statistic is too sure.**",
         point=f"{POINT:g}",

@@ -114,6 +114,11 @@ def test_satterthwaite_by_hand() -> None:
     assert estimate.standard_error == pytest.approx(math.sqrt(22 / 6))
 
 
+def test_the_interval_of_a_worth_holds_it() -> None:
+    """Train parts that lend one another images, as in protocol subsets. By chance 8 of 12 or fewer are 1 in 450."""
+    assert calibration.worth_rate(calibration.Labels("", more=2, test_images=100), 12) >= 75
+
+
 def test_passing_is_the_gates_own_one_sided_level() -> None:
     edge = float(scipy_stats.t.isf(0.05, 7))
     assert calibration.passes(Estimate(edge + 1e-6, 1.0, 7.0))
@@ -124,9 +129,10 @@ def test_passing_is_the_gates_own_one_sided_level() -> None:
 def test_the_page_has_a_row_for_each_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     few = {"subsets": [CROSSED, CROSSED], "cv": [replace(FOLDS, title="small folds")]}
     monkeypatch.setattr(calibration, "SETTINGS", few)
+    monkeypatch.setattr(calibration, "WORTHS", calibration.WORTHS[:1])
     monkeypatch.setattr(sys, "argv", ["calibration.py", "--runs", "20", "--into", str(tmp_path / "out.md")])
     calibration.main()
     page = (tmp_path / "out.md").read_text()
-    assert page.count("\n| ") == 2 + 3
+    assert page.count("\n| ") == 2 + 3 + 2 + 1
     assert "| cv | small folds | " in page
     assert "{" not in page
