@@ -37,7 +37,10 @@ class Pace:
 
     def run_seconds(self, settings: Settings) -> float:
         """The whole pipeline."""
-        classifiers = sum(self.classifier_steps.values()) * settings.classifier.steps * settings.protocol.trials
+        each = sum(self.classifier_steps.values())
+        if settings.fidelity.enabled:  # one more classifier, which learns from generated images as they are
+            each += min(self.classifier_steps.values())
+        classifiers = each * settings.classifier.steps * settings.protocol.trials
         return _FIXED_SECONDS + self.gan_seconds(settings, settings.gan.steps) + classifiers * self.slower / self.jobs
 
     @property
