@@ -243,8 +243,8 @@ def settings_of(steps: int, folds: int = 5, repeats: int = 2) -> config.Settings
 
 
 def test_a_run_by_hand() -> None:
-    """Ten trials and the release: eleven GANs, one after the other; in each trial classifiers of 300 steps, four for the
-    arms and one that learns from generated images alone."""
+    """Ten trials and the release: eleven GANs, one after the other; in each trial classifiers of 300 steps, four for
+    the arms and one that learns from generated images alone."""
     gans, classifiers = 11 * 2000 * 0.05, 10 * 5 * 300 * 0.01
     assert ALONE.gan_seconds(settings_of(2000), 2000) == pytest.approx(gans)
     assert ALONE.run_seconds(settings_of(2000)) == pytest.approx(45 + gans + classifiers)
