@@ -30,7 +30,7 @@ from ganaug.synth import SynthSpec
 class FidelitySpec(Spec):
     """How the generated images are looked at, beside what they do for the classifier."""
 
-    enabled: bool = True  # two more trainings of the classifier a trial
+    enabled: bool = True  # one more training of the classifier a trial, two without the arm ``classical``
     encoder: EncoderSpec = field(default_factory=Own)  # in whose features images are compared
 
 

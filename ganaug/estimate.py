@@ -39,6 +39,8 @@ class Pace:
         """The whole pipeline."""
         steps, classify = self.classifier_steps, settings.classify
         a_step = sum(steps.values()) + len(classify.curve) * sum(steps[name] for name in classify.curve_arms)
+        if settings.fidelity.enabled:  # one more classifier, which learns from generated images as they are
+            a_step += min(steps.values())
         classifiers = a_step * settings.classifier.steps * settings.protocol.trials
         return _FIXED_SECONDS + self.gan_seconds(settings, settings.gan.steps) + classifiers * self.slower / self.jobs
 

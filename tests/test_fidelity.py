@@ -61,7 +61,10 @@ def test_the_unit_of_the_features_plays_no_part() -> None:
 
 def test_a_class_without_generated_images_is_left_out_and_named() -> None:
     """As ``balance: fill`` leaves the largest one. Its real images are not asked of GAN-train either."""
-    found = measure(sample([40, 30, 30], 0, right=0.6), sample([0, 30, 3], 1))
+    real = sample([40, 30, 30], 0, right=0.6)
+    assert real.predicted is not None
+    real.predicted[:40] = 1  # what never was shown a cat finds none
+    found = measure(real, sample([0, 30, 3], 1))
     assert found["overall"]["gan_train"] == pytest.approx(60)
     assert found["overall"]["images"] == 33
     assert found["classes"]["cat"]["gan_train"] is None

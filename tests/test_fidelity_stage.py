@@ -84,6 +84,25 @@ def test_the_judge_is_the_classifier_of_the_arm_classical(done: Project, tmp_pat
     assert written(made) == written(done)
 
 
+def test_gan_train_is_the_accuracy_of_a_classifier_of_generated_images_alone(done: Project) -> None:
+    import torch
+
+    from ganaug import seeds
+    from ganaug.classify.arms import arm, batches
+    from ganaug.classify.train import predict, train_classifier
+
+    prepared, spec = read_prepared(done.prepared), done.settings.classifier
+    test, seed = prepared.part(prepared.split("1").test), seeds.derive(0, "classify", "1")
+    pool = read_synthetic(done, prepared, "1")
+    draw = batches(arm("none", done.settings.classify), pool, None, 10, spec.batch_size, seed)
+    pupil = train_classifier(draw, spec, 1, 10, 8, seed, torch.device("cpu"))
+    right = predict(pupil, test.images, torch.device("cpu")) == test.labels
+    assert read(done, 1)["overall"]["gan_train"] == pytest.approx(100 * right.mean())
+    for label, name in enumerate(prepared.classes):
+        of_class = 100 * right[test.labels == label].mean()
+        assert read(done, 1)["classes"][name]["gan_train"] == pytest.approx(of_class)
+
+
 def test_each_image_names_the_training_image_next_to_it(done: Project) -> None:
     prepared = read_prepared(done.prepared)
     images, labels = read_synthetic(done, prepared, "0")

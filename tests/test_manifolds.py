@@ -32,9 +32,10 @@ def by_neighbours(real: np.ndarray, made: np.ndarray, k: int) -> tuple[float, fl
 
 @pytest.mark.parametrize("memory", [64, 1])
 def test_it_is_what_scikit_learns_neighbours_give(memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the distances are taken in parts."""
+    """Also where the distances are taken in parts, of which the last has radii of its own."""
     monkeypatch.setattr(manifolds, "_WORKING_MEMORY", memory)
     real, made = points(400, 0), points(400, 1, 0.7)
+    made[300:] = 0.7 + (made[300:] - 0.7) / 20
     found = manifold(real, made)
     assert found is not None
     assert found.neighbours == 5

@@ -193,6 +193,7 @@ def test_a_changed_classifier_of_ones_own_is_trained_anew(tmp_path: Path, monkey
         {"kind": "folder", "path": str(photos(tmp_path / "photos"))},
         classifier={"model": "mine:factory", "steps": 3, "batch_size": 8},
         classify={"arms": ["none"]},
+        fidelity={"enabled": False},  # no images are generated here
         gate=[],
     )
     progress = Progress(made.work.root / "progress")

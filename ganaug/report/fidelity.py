@@ -43,7 +43,7 @@ _BY_FEATURES = (
 )
 _OF_A_CLASS = (*_BY_CLASSIFIER[:2], *(figure for figure in _BY_FEATURES if figure.key != "fid"))
 _OVERALL = tuple(figure.key for figure in (*_BY_CLASSIFIER, *_BY_FEATURES))
-_RATIO = _Figure("distance_ratio", "distance ratio", "")
+_RATIO = _Figure("distance_ratio", "distance", "")
 _WITH_REFERENCE = ("kid", "precision", "recall", "density", "coverage")
 _NEARNESS = ("distance_ratio", "nearer", "drawn_to_train", "near_copies_share")
 _AS_GOOD = 0.9  # of what real images get: hardly worse
