@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from ganaug.evaluate.baseline import Fall, Run, compare, notes, read, refuse_unlike
+from ganaug.evaluate.baseline import Fall, Figure, Run, compare, notes, read, refuse_unlike
 from ganaug.evaluate.gate import GateRule
 
 A, B = GateRule("a"), GateRule("b", above=-1.0)
@@ -44,8 +45,19 @@ def summary(**gains: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+PLAIN = read(summary(), "new.json")
+
+
 def run(**gains: dict[str, Any]) -> Run:
-    return read(summary(**gains), "new.json")
+    """As ``read`` gives it."""
+    keys = ("mean", "standard_error", "degrees_of_freedom")
+    figures = {name: Figure(*(one[key] for key in keys)) for name, one in gains.items()}
+    both = {name: {"accuracy": one, "macro_f1": Figure(7.0, 0.5, 9.0)} for name, one in figures.items()}
+    return replace(PLAIN, gains=both)
+
+
+def test_a_run_is_read_from_its_summary() -> None:
+    assert read(summary(a=figure(1.0), b=figure(2.0, None, None)), "") == run(a=figure(1.0), b=figure(2.0, None, None))
 
 
 def falls(now: float | Run, before: float | Run, *rules: GateRule) -> list[Fall]:
