@@ -133,7 +133,9 @@ def _worth_words(worth: Mapping[str, Any] | None) -> str:
     if worth is None:
         return ""
     about = "about " if "images" in worth["more_images"] else ""
-    return f", worth {about}{end(worth['more_images'])} more labelled images a class{_range(worth)}"
+    more = end(worth["more_images"])
+    images = "image" if more == "1" else "images"
+    return f", worth {about}{more} more labelled {images} a class{_range(worth)}"
 
 
 def _instead(worth: Mapping[str, Any] | None) -> str:
@@ -141,7 +143,9 @@ def _instead(worth: Mapping[str, Any] | None) -> str:
     ends = [worth["one_point"][key] for key in ("more_images", "ci_low", "ci_high")] if worth else [None]
     if worth is None or any(one is None or "images" not in one for one in ends):
         return ""
-    return f": label about {end(ends[0])} more images a class{_range(worth['one_point'])} for 1 point instead"
+    more = end(ends[0])
+    images = "image" if more == "1" else "images"
+    return f": label about {more} more {images} a class{_range(worth['one_point'])} for 1 point instead"
 
 
 def end(bound: Mapping[str, float] | None) -> str:
