@@ -94,7 +94,7 @@ def test_gan_train_is_the_accuracy_of_a_classifier_of_generated_images_alone(don
     prepared, spec = read_prepared(done.prepared), done.settings.classifier
     test, seed = prepared.part(prepared.split("1").test), seeds.derive(0, "classify", "1")
     pool = read_synthetic(done, prepared, "1")
-    draw = batches(arm("none", done.settings.classify), pool, None, 10, spec.batch_size, seed)
+    draw = batches(arm("none", done.settings.classify), pool, None, 10, spec.batch_size, spec.steps, seed)
     pupil = train_classifier(draw, spec, 1, 10, 8, seed, torch.device("cpu"))
     right = predict(pupil, test.images, torch.device("cpu")) == test.labels
     assert read(done, 1)["overall"]["gan_train"] == pytest.approx(100 * right.mean())

@@ -23,6 +23,8 @@ def screen(project: Project, prepared: Prepared, trained: Mapping[str, str], pro
     """
     work = project.work
     keys = {name: key for name in trained if (key := screen_key(project, prepared, name, trained[name])) is not None}
+    if not keys:
+        return {}
     missing = [name for name in keys if not work.place("screen", keys[name]).is_dir()]
     tasks = [(_screen_split, (project, name, trained[name], keys[name])) for name in missing]
     with progress.stage("filters", {name: name for name in missing}, 1):
