@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from ganaug import config, device, seeds, store
 from ganaug.classify.arms import arm, batches, gain_pairs
+from ganaug.classify.features import look
 from ganaug.classify.train import predict, train_classifier
 from ganaug.config import Settings
 from ganaug.data.prepared import Part, Prepared
@@ -37,7 +38,6 @@ from ganaug.data.subsets import Subsets
 from ganaug.evaluate.gains import Comparison, Tested
 from ganaug.gan import presets
 from ganaug.gan.training import Training
-from ganaug.pixels import to_float
 from ganaug.progress import Progress
 from ganaug.report.images import grid
 from ganaug.report.verdict import interval, markdown_table
@@ -106,7 +106,7 @@ def run(project: Project, trial: str) -> dict[str, Any]:
     return {
         "gan_train": 100 * float((predict(learned, test.images, cpu) == test.labels).mean()),
         "gan_test": 100 * float((predict(judge, images, cpu) == labels).mean()),
-        "kid": 1000 * kid(features(judge, test.images), features(judge, images)),
+        "kid": 1000 * kid(*(torch.from_numpy(look(judge, some, cpu).features) for some in (test.images, images))),
         "predictions": _predictions(project, trial),
         "health": store.read_json(project.models / trial / "health.json", ""),
     }
@@ -118,18 +118,6 @@ def _classifier(settings: Settings, prepared: Prepared, pool: tuple[NDArray[np.u
     draw = batches(arm("none", settings.classify), pool, None, len(prepared.classes), spec.batch_size, spec.steps, seed)
     channels, size, _ = prepared.image_shape
     return train_classifier(draw, spec, channels, len(prepared.classes), size, seed, device.resolve("cpu"))
-
-
-@torch.no_grad()
-def features(classifier: Any, images: NDArray[np.uint8]) -> torch.Tensor:
-    """(N, F): what the last linear layer of the classifier is given."""
-    last = [module for module in classifier.modules() if isinstance(module, torch.nn.Linear)][-1]
-    seen: list[torch.Tensor] = []
-    hook = last.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0]))
-    for part in torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).split(1024):
-        classifier(to_float(part))
-    hook.remove()
-    return torch.cat(seen)
 
 
 def kid(real: torch.Tensor, made: torch.Tensor) -> float:

@@ -472,9 +472,16 @@ def test_soft_targets_follow_their_images(policy: PolicySpec, augment: bool) -> 
         assert targets[:count].max(dim=1).values.tolist() == [1.0] * count
 
 
+@pytest.mark.parametrize("change", [{"weight": 0.5}, {"mixup": 0.2}])
+def test_what_needs_real_images_beside_is_refused_without_them(change: dict[str, float]) -> None:
+    check({"classify": {"mix": change}})
+    with refused("params.yaml: classify.mix", "order together for weight or mixup"):
+        check({"classify": {"mix": {"order": "first", **change}}})
+
+
 def test_settings_of_a_mix() -> None:
-    told = {"mix": {"order": "first", "weight": 0.5, "targets": {"kind": "taught", "teachers": 2}}}
-    assert check({"classify": told}).classify.mix == Mix(order="first", weight=0.5, targets=Taught(teachers=2))
+    told = {"mix": {"order": "first", "targets": {"kind": "taught", "teachers": 2}}}
+    assert check({"classify": told}).classify.mix == Mix(order="first", targets=Taught(teachers=2))
     wrong: dict[str, Any]
     for wrong in (
         {"order": "last"},

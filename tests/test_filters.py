@@ -22,7 +22,7 @@ from ganaug.config import check
 from ganaug.export import export
 from ganaug.filters.judges import Critique, Distance, Jury, Known, Realism, empty
 from ganaug.filters.screen import CANDIDATES, Screen
-from ganaug.filters.spec import Agreement, Copies, Critic, FilterSpec, Support
+from ganaug.filters.spec import Agreement, Copies, Critic, Filter, Support
 from ganaug.gan.architectures import Dcgan
 from ganaug.gan.build import build_discriminator, build_generator
 from ganaug.gan.regularisers import MinibatchDiscrimination
@@ -68,7 +68,7 @@ def sampler() -> Sampler:
     return Sampler(generator, ["left", "right"], (1, 8, 8), description)
 
 
-def screened(sampler: Sampler, filters: list[FilterSpec], folder: Path) -> Sampler:
+def screened(sampler: Sampler, filters: list[Filter], folder: Path) -> Sampler:
     """The sampler with filters, by way of a file."""
     screen, accepted = Screen.fit(filters, known(), lambda label, count: sampler.candidates(label, count, 9, CPU))
     screening = {"judges": screen.about, "accepted": accepted}

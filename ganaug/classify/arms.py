@@ -61,6 +61,10 @@ class Mix(Spec):
     mixup: Annotated[float, Ge(0)] = 0.0  # each blended with a real image of the batch, by Beta(mixup, mixup); 0: not
     targets: TargetSpec = field(default_factory=Hard)
 
+    def __post_init__(self) -> None:
+        if self.order == "first" and (self.weight != 1 or self.mixup):
+            raise ValueError("order together for weight or mixup: alone, they have no real images beside them")
+
 
 ALL_REAL = Mix(share=0)  # of an arm without a filler; no setting can say so
 

@@ -62,48 +62,17 @@ def resnet18(channels: int, classes: int, image_size: int) -> nn.Module:
     return net
 
 
-class PretrainedResNet18(nn.Module):
-    """torchvision's ResNet-18 with published weights and a new last layer: images (N, 1 or 3, size, size) -> logits.
-
-    It gets what it was trained on: gray images as three equal channels, and ImageNet's mean and deviation in the place
-    of [-1, 1]. Images under 64 pixels are enlarged to 64 (bilinear), so that 2x2 are left of them before the mean; more
-    may serve the accuracy, but twice the side is four times the cost.
-    """
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, classes: int, image_size: int, weights: str) -> None:
-        super().__init__()
-        from torchvision.models import resnet18 as published
-
-        chosen = _weights_named(weights)
-        self.net = published()
-        _load(self.net, chosen, weights)
-        self.net.fc = nn.Linear(self.net.fc.in_features, classes)
-        expected = chosen.transforms()
-        self.register_buffer("mean", torch.tensor(expected.mean).reshape(1, 3, 1, 1))
-        self.register_buffer("deviation", torch.tensor(expected.std).reshape(1, 3, 1, 1))
-        self.enlarge = image_size < 64
-
-    def forward(self, images: Tensor) -> Tensor:
-        images = ((images.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.deviation
-        if self.enlarge:
-            images = F.interpolate(images, size=(64, 64), mode="bilinear", align_corners=False)
-        return cast(Tensor, self.net(images))
-
-
 class Published(nn.Module):
-    """A network with published weights, for its features: images (N, 1 or 3, H, W) in [-1, 1] -> its own logits.
+    """A network with published weights: images (N, 1 or 3, H, W) in [-1, 1] -> its logits.
 
-    It gets what it was trained on: three channels of its mean and deviation, (3,) each, and
-    ``image_size`` pixels a side.
+    It gets what it was trained on: gray images as three equal channels, its mean and deviation, (3,) each, and
+    ``image_size`` pixels a side (bilinear); None: as many as they have.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, net: nn.Module, mean: list[float], deviation: list[float], image_size: int) -> None:
+    def __init__(self, net: nn.Module, mean: list[float], deviation: list[float], image_size: int | None) -> None:
         super().__init__()
         self.net = net
         self.register_buffer("mean", torch.tensor(mean).reshape(1, 3, 1, 1))
@@ -112,10 +81,26 @@ class Published(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         images = ((images.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.deviation
-        images = F.interpolate(
-            images, size=(self.side, self.side), mode="bilinear", align_corners=False, antialias=True
-        )
+        if self.side is not None:
+            size = (self.side, self.side)
+            images = F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
         return cast(Tensor, self.net(images))
+
+
+def pretrained_resnet18(classes: int, image_size: int, weights: str) -> Published:
+    """torchvision's ResNet-18 with published weights and a new last layer, which is to be trained.
+
+    Images under 64 pixels are enlarged to 64, so that 2x2 are left of them before the mean; more may serve the
+    accuracy, but twice the side is four times the cost.
+    """
+    from torchvision.models import resnet18 as published
+
+    chosen = _weights_named(weights)
+    net = published()
+    _load(net, chosen, weights)
+    net.fc = nn.Linear(net.fc.in_features, classes)
+    expected = chosen.transforms()
+    return Published(net, expected.mean, expected.std, 64 if image_size < 64 else None)
 
 
 def _weights_named(name: str) -> Any:

@@ -71,4 +71,4 @@ class ClassifierSpec(Spec):
             return networks.SmallCNN(channels, classes, image_size, self.width, self.depth)
         if self.weights is None:
             return networks.resnet18(channels, classes, image_size)
-        return networks.PretrainedResNet18(classes, image_size, self.weights)
+        return networks.pretrained_resnet18(classes, image_size, self.weights)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ganaug.filters.judges import Judge, Known, empty
-from ganaug.filters.spec import FilterSpec
+from ganaug.filters.spec import Filter
 from ganaug.gan.spec import GanSpec
 from ganaug.pixels import to_float
 
@@ -33,12 +33,12 @@ class Screen(nn.Module):
         self.register_buffer("least", torch.zeros(len(kinds), classes))
 
     @classmethod
-    def fit(cls, filters: Sequence[FilterSpec], known: Known, candidates: Candidates) -> tuple[Screen, list[float]]:
+    def fit(cls, filters: Sequence[Filter], known: Known, candidates: Candidates) -> tuple[Screen, list[float]]:
         """The screen, and the share of each class's candidates that pass it.
 
         Each filter is fitted on what the ones before it let through, so their order matters where they rank.
         """
-        kinds = [getattr(one, "kind", "") for one in filters]
+        kinds = [one.kind for one in filters]
         screen = cls(kinds, [one.fit(known) for one in filters], known.classes).eval()
         passed = []
         for label in range(known.classes):
