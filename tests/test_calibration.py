@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from benchmark import load
 from scipy import stats as scipy_stats
 
 from ganaug.evaluate.stats import Estimate, two_way
 
-
-def loaded() -> ModuleType:
-    path = Path(__file__).parents[1] / "benchmarks" / "calibration.py"
-    spec = importlib.util.spec_from_file_location("benchmark_of_calibration", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-calibration = loaded()
+calibration = load("calibration")
 CROSSED = calibration.Crossed("", trials=4, images=80, base=1.5, arm_trial=0.15)
 FOLDS = calibration.Folds("", images=60, folds=3, repeats=1)
 

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import math
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from benchmark import load
 
 from ganaug.gan.presets import PRESETS
 from ganaug.pixels import to_float
 
 
 @pytest.fixture(scope="module")
-def modes() -> Iterator[ModuleType]:
-    path = Path(__file__).parents[1] / "benchmarks" / "modes.py"
-    spec = importlib.util.spec_from_file_location("benchmark_of_modes", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+def modes() -> ModuleType:
+    return load("modes")
 
 
 def test_the_mixture_itself_is_good_and_whole(modes: ModuleType) -> None:
