@@ -211,11 +211,12 @@ def settings_and_pools(draw: st.DrawFn) -> tuple[Subsets, Items]:
         test_per_class=draw(st.integers(1, 6)),
         tuning_test_per_class=draw(st.integers(1, 4)),
         tuning_per_class=draw(st.integers(20, 24)),
+        unlabelled_per_class=draw(st.integers(0, 3)),
         draws=draw(st.sampled_from(["report", "tuning"])),
         seed=draw(st.integers(0, 5)),
     )
     official = draw(st.sampled_from([0, 7]))
-    needed = protocol.tuning_test_per_class + protocol.tuning_per_class
+    needed = protocol.tuning_test_per_class + protocol.tuning_per_class + 2 * protocol.unlabelled_per_class
     needed += protocol.train_per_class * (protocol.trials + 1) + (0 if official else protocol.test_per_class)
     counts = draw(st.lists(st.integers(needed, needed + 8), min_size=2, max_size=4))
     return protocol, pool(counts, seed=draw(st.integers(0, 5)), duplicates=draw(st.integers(0, 30)), official=official)
@@ -227,7 +228,9 @@ def test_nothing_is_dealt_twice(case: tuple[Subsets, Items]) -> None:
     splits = protocol.splits(items)
     trained = [row for split in splits.values() for row in split.train]
     tested = {row for split in splits.values() for row in split.test}
-    hashes = [items.pixels[row] for row in [*trained, *tested]]
+    shared = {row for split in splits.values() for row in split.unlabelled}
+    spare = {row for split in splits.values() for row in split.spare}
+    hashes = [items.pixels[row] for row in [*trained, *tested, *shared, *spare]]
     assert len(hashes) == len(set(hashes))
 
 
@@ -239,6 +242,15 @@ def test_counts_asked_for_are_counts_dealt_in_every_class(case: tuple[Subsets, I
     for name, split in protocol.splits(items).items():
         assert per_class(items, split.train) == [protocol.train_per_class] * classes
         assert per_class(items, split.test) == [0 if name == RELEASE else tested] * classes
+        assert per_class(items, split.unlabelled) == [protocol.unlabelled_per_class] * classes
+
+
+@given(settings_and_pools())
+def test_unlabelled_images_leave_every_other_part_as_it_was(case: tuple[Subsets, Items]) -> None:
+    protocol, items = case
+    without = replace(protocol, unlabelled_per_class=0).splits(items)
+    for name, split in protocol.splits(items).items():
+        assert replace(split, unlabelled=[]) == without[name]
 
 
 @given(settings_and_pools(), st.integers(2, 5))
@@ -248,11 +260,12 @@ def test_tuning_rows_are_never_reported_on_whatever_the_other_settings(
     """Development looks at the tuning draws under one setting; no image of theirs is in a report under another."""
     protocol, items = case
     tuning = replace(protocol, draws="tuning").splits(items)
-    looked_at = {row for name, split in tuning.items() if name != RELEASE for row in [*split.train, *split.test]}
+    splits = [split for name, split in tuning.items() if name != RELEASE]
+    looked_at = {row for split in splits for row in [*split.train, *split.test, *split.unlabelled]}
     report = replace(protocol, draws="report")
     for reported in (report, replace(report, train_per_class=other_per_class, trials=1)):
         for split in reported.splits(items).values() if told(reported, items) is None else []:
-            assert not looked_at & {*split.train, *split.test}
+            assert not looked_at & {*split.train, *split.test, *split.unlabelled}
 
 
 @given(settings_and_pools())

@@ -52,7 +52,7 @@ class Prepared:
         if name not in known:
             raise UserError(f'split "{name}": must be one of {", ".join(known)}; name one of them, or {_MEND}')
         rows = store.read_json(self.folder / "splits" / f"{name}.json", _MEND)
-        return Split(rows["train"], rows["test"], rows.get("spare", []))
+        return Split(rows["train"], rows["test"], rows.get("spare", []), rows.get("unlabelled", []))
 
     def digest(self, rows: Sequence[int]) -> str:
         """Of the images and labels of some rows, in order; from the images' own hashes, so nothing is read."""
@@ -84,9 +84,9 @@ def write_prepared(folder: Path, made_with: dict[str, Any], data: Gathered, spli
     if data.broken:
         store.write_csv(folder / "skipped.csv", ["file", "reason"], data.broken)
     for name, split in splits.items():
-        store.write_json(
-            folder / "splits" / f"{name}.json", {"train": split.train, "test": split.test, "spare": split.spare}
-        )
+        rows = {"train": split.train, "test": split.test, "spare": split.spare}
+        more = {"unlabelled": split.unlabelled} if split.unlabelled else {}
+        store.write_json(folder / "splits" / f"{name}.json", rows | more)
 
 
 def read_prepared(folder: Path) -> Prepared:

@@ -20,6 +20,7 @@ class Split:
     train: list[int]
     test: list[int]
     spare: list[int] = field(default_factory=list)  # real images of neither, which a training may be watched with
+    unlabelled: list[int] = field(default_factory=list)  # to learn from like those of ``train``, but for their labels
 
 
 @dataclass(frozen=True)

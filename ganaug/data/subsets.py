@@ -26,7 +26,8 @@ class Subsets(Spec):
     Each class is shuffled once and dealt in this order: test, tuning test, tuning draws, release, trial 0, trial 1, ...
     So a further trial leaves every other split as it was, and what tuning may look at is never in a reported trial,
     whatever ``trials`` and ``train_per_class`` are; with another seed or other sizes of the parts,
-    settings must be tuned anew. Of images with the same pixels only the first is dealt.
+    settings must be tuned anew. Of images with the same pixels only the first is dealt. Images to learn from without
+    their labels are dealt from the end, for reported draws and for tuning draws apart; all trials share them.
     """
 
     kind: Literal["subsets"] = "subsets"
@@ -35,6 +36,7 @@ class Subsets(Spec):
     test_per_class: Annotated[int, Ge(1)] = 60  # from the source's own test part, where it has one
     tuning_test_per_class: Annotated[int, Ge(0)] = 30
     tuning_per_class: Annotated[int, Ge(0)] = 25  # the pool of the tuning draws
+    unlabelled_per_class: Annotated[int, Ge(0)] = 0  # further images, whose labels nothing is told
     draws: Literal["report", "tuning"] = "report"
     seed: int = 0
     shared_test: ClassVar[bool] = True  # all trials are tested on the same images
@@ -56,6 +58,7 @@ class Subsets(Spec):
         train: dict[str, list[int]] = {name: [] for name in self.names()}
         test: list[int] = []
         spare: list[int] = []
+        unlabelled: list[int] = []
         fresh = _first_of_each(items.pixels, official_test)
         short: list[tuple[bool, int, str]] = []
         for label, name in enumerate(items.classes):
@@ -68,6 +71,7 @@ class Subsets(Spec):
                 short.append((False, len(official), self._too_few_tests(name, len(official))))
                 continue
             hand = _Hand(pool[0 if separate else self.test_per_class :].tolist())
+            told_nothing = {draws: hand.deal_last(self.unlabelled_per_class) for draws in ("report", "tuning")}
             tuning_test = hand.deal(self.tuning_test_per_class)
             tuning = _Hand(hand.deal(self.tuning_per_class))
             needed = self.train_per_class * (len(train) if self.draws == "report" else 1)
@@ -79,10 +83,11 @@ class Subsets(Spec):
                 train[trial] += (hand if self.draws == "report" else tuning).deal(self.train_per_class)
             test += dealt_test[: self.test_per_class].tolist() if self.draws == "report" else tuning_test
             spare += tuning_test if self.draws == "report" else []
+            unlabelled += told_nothing[self.draws]
         if short:
             raise UserError(min(short)[2])  # of the scarcest class, so that its mend serves all
         return {
-            name: Split(sorted(rows), [] if name == RELEASE else sorted(test), sorted(spare))
+            name: Split(sorted(rows), [] if name == RELEASE else sorted(test), sorted(spare), sorted(unlabelled))
             for name, rows in train.items()
         }
 
@@ -110,20 +115,21 @@ class Subsets(Spec):
         )
 
     def _too_few(self, name: str, images: int, test: int) -> str:
-        set_apart = test + self.tuning_test_per_class + self.tuning_per_class
+        set_apart = test + self.tuning_test_per_class + self.tuning_per_class + 2 * self.unlabelled_per_class
         trials = self.trials if self.draws == "report" else 0
         needed = set_apart + self.train_per_class * (trials + 1)
         fitting = max(0, (images - set_apart) // self.train_per_class - 1)
         mend = (
             f"lower protocol.trials to {fitting}"
             if fitting > 0
-            else "add images, or lower protocol.train_per_class, test_per_class, tuning_per_class or "
-            "tuning_test_per_class"
+            else "add images, or lower protocol.train_per_class, test_per_class, tuning_per_class, "
+            "tuning_test_per_class or unlabelled_per_class"
         )
+        unlabelled = f"{2 * self.unlabelled_per_class} unlabelled, " if self.unlabelled_per_class else ""
         return (
             f'protocol: class "{name}" has {images} different images, but {needed} are asked for ({test} test, '
-            f"{self.tuning_test_per_class} tuning test, {self.tuning_per_class} tuning, {trials} trials and the "
-            f"release of {self.train_per_class}); {mend}"
+            f"{self.tuning_test_per_class} tuning test, {self.tuning_per_class} tuning, {unlabelled}{trials} trials "
+            f"and the release of {self.train_per_class}); {mend}"
         )
 
 
@@ -137,6 +143,12 @@ class _Hand:
     def deal(self, count: int) -> list[int]:
         self.short = self.short or count > len(self.rows)
         dealt, self.rows = self.rows[:count], self.rows[count:]
+        return dealt
+
+    def deal_last(self, count: int) -> list[int]:
+        self.short = self.short or count > len(self.rows)
+        at = max(0, len(self.rows) - count)
+        self.rows, dealt = self.rows[:at], self.rows[at:]
         return dealt
 
 
