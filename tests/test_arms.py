@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from ganaug import seeds
 from ganaug.classify.arms import ARMS, ClassifySpec, Mix, arm, batches, gain_pairs
-from ganaug.classify.fillers import FILLERS, filling
+from ganaug.classify.fillers import FILLERS, Stock, filling
 from ganaug.classify.policies import POLICIES, Affine, CutMix, Nothing, PolicySpec, RandAugment, TrivialAugment
 from ganaug.classify.targets import Hard, Taught
 from ganaug.config import check
@@ -37,8 +37,20 @@ SKEWED = (REAL[0], np.repeat(np.arange(CLASSES), [8, 5, 4, 3]))
 COUNTS = [10] * CLASSES  # of SYNTHETIC
 
 
+UNLABELLED = part(200, 12)[0]
+
+
+def stock(seed: int = 0) -> Stock:
+    """Teachers are sure of every image without a label."""
+
+    def teach(number: int) -> Any:
+        return lambda images: np.eye(CLASSES, dtype=np.float32)[np.arange(len(images)) % CLASSES]
+
+    return Stock(REAL, COUNTS, seed, SYNTHETIC, UNLABELLED, teach)
+
+
 def pool_of(name: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    pool = filling(arm(name, SPEC), REAL, SYNTHETIC, COUNTS, seed)
+    pool = filling(arm(name, SPEC), stock(seed))
     assert pool is not None
     return pool
 
@@ -55,14 +67,14 @@ def rows_of(images: torch.Tensor, pool: tuple[np.ndarray, np.ndarray]) -> list[i
 
 def drawing(name: str, spec: ClassifySpec = SPEC, seed: int = 0, size: int = SIZE) -> Any:
     chosen = arm(name, spec)
-    return batches(chosen, REAL, filling(chosen, REAL, SYNTHETIC, COUNTS, seed), CLASSES, size, STEPS, seed)
+    return batches(chosen, REAL, filling(chosen, stock(seed)), CLASSES, size, STEPS, seed)
 
 
 # ------------------------------------------------------------------------------------------------------------- names
 
 
 def test_the_family_of_arms() -> None:
-    assert set(FILLERS) == {"gan", "placebo", "oversample", "smote"}
+    assert set(FILLERS) == {"gan", "pseudo", "placebo", "oversample", "smote"}
     assert set(POLICIES) == {"affine", "trivial-augment", "rand-augment", "cutmix", "mixup"}
     assert len(NAMES) == (1 + len(FILLERS)) * (2 + len(POLICIES))
     assert {"none", "classical", "mixup", "gan", "smote+classical", "oversample+trivial-augment"} <= set(NAMES)
@@ -125,7 +137,9 @@ def test_the_share_of_an_arm(name: str, by_counts: bool) -> None:
     if one.filler is None:
         assert one.mix.share == arm(name, told, by_counts).mix.share == 0
         return
-    if by_counts or one.filler == "oversample":
+    if one.filler == "pseudo":
+        assert one.mix.share == 0.5
+    elif by_counts or one.filler == "oversample":
         assert one.mix.share is None
     else:
         assert one.mix.share == (0.5 if one.base == "none" else 0.25)
@@ -271,7 +285,7 @@ def test_a_share_by_counts_is_that_of_the_pool_among_all_images(name: str, pool:
 
 def test_oversampling_shows_every_class_equally_often() -> None:
     chosen = arm("oversample", SPEC)
-    pool = filling(chosen, SKEWED, None, [0] * CLASSES, 0)
+    pool = filling(chosen, Stock(SKEWED, [0] * CLASSES, 0))
     draw = batches(chosen, SKEWED, pool, CLASSES, 64, STEPS, 0)
     seen = sum(F.one_hot(draw(step)[1], CLASSES).sum(dim=0) for step in range(300))
     plain = batches(arm("none", SPEC), SKEWED, None, CLASSES, 64, STEPS, 0)
@@ -492,3 +506,14 @@ def test_settings_of_a_mix() -> None:
     ):
         with refused("params.yaml: classify.mix."):
             check({"classify": {"mix": wrong}})
+
+
+def test_the_mix_of_one_arm() -> None:
+    spec = ClassifySpec(mix_with_classical=Mix(share=0.1), mixes={"pseudo+classical": Mix(share=0.6, augment=True)})
+    assert arm("pseudo+classical", spec).mix == Mix(share=0.6, augment=True)
+    assert arm("gan+classical", spec).mix == Mix(share=0.1)
+    for name in ("none", "cutmix"):
+        with refused("params.yaml: classify", f"mixes of arms with a filler, but {name} has none"):
+            check({"classify": {"mixes": {name: {"share": 0.5}}}})
+    with refused("params.yaml: classify", "none, a filler"):
+        check({"classify": {"mixes": {"gam": {"share": 0.5}}}})

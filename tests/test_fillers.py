@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from ganaug.classify.arms import ARMS, ClassifySpec, arm
-from ganaug.classify.fillers import FILLERS, filling
+from ganaug.classify.fillers import FILLERS, PseudoLabels, Stock, filling
 
 SPEC = ClassifySpec()
 Part = tuple[np.ndarray, np.ndarray]
@@ -31,8 +31,17 @@ def part(sizes: Sequence[int], side: int = 3, channels: int = 1) -> Part:
     return images, rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
 
 
+def stock(real: Part, counts: Sequence[int], seed: int = 0, synthetic: Part | None = None) -> Stock:
+    """With images that have no labels, of whose classes, one after the other, teachers are sure."""
+
+    def teach(number: int) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda images: np.eye(len(counts), dtype=np.float32)[np.arange(len(images)) % len(counts)]
+
+    return Stock(real, counts, seed, synthetic, 255 - real[0], teach)
+
+
 def made(filler: str, real: Part, counts: Sequence[int], seed: int = 0, synthetic: Part | None = None) -> Part:
-    pool = filling(arm(filler, SPEC), real, synthetic, counts, seed)
+    pool = filling(arm(filler, SPEC), stock(real, counts, seed, synthetic))
     assert pool is not None
     return pool
 
@@ -68,7 +77,7 @@ def test_what_a_filler_returns(filler: str, channels: int) -> None:
 @pytest.mark.parametrize("name", list(ARMS))
 def test_the_policy_does_not_matter_to_the_pool(name: str) -> None:
     chosen, real = arm(name, SPEC), part([4, 6])
-    pool = filling(chosen, real, part([5, 5]), [5, 5], 0)
+    pool = filling(chosen, stock(real, [5, 5], 0, part([5, 5])))
     if chosen.filler is None:
         assert pool is None
         return
@@ -106,7 +115,27 @@ def test_nothing_wanted_is_an_empty_pool(filler: str) -> None:
 
 def test_gan_images_are_taken_as_they_are() -> None:
     synthetic = part([5, 3])
-    assert filling(arm("gan+mixup", SPEC), part([2, 2]), synthetic, [5, 3], 0) is synthetic
+    assert filling(arm("gan+mixup", SPEC), Stock(part([2, 2]), [5, 3], 0, synthetic)) is synthetic
+
+
+# -------------------------------------------------------------------------------------------- images without labels
+
+
+def test_pseudo_labels_by_hand() -> None:
+    """Two teachers, three images: the mean decides, and who is less sure than 0.7 is left out."""
+    said = np.array([[[0.9, 0.1], [0.4, 0.6], [0.3, 0.7]], [[0.7, 0.3], [0.5, 0.5], [0.1, 0.9]]], np.float32)
+    unlabelled = part([3, 0])[0]
+    chosen = arm("pseudo", ClassifySpec(pseudo=PseudoLabels(teachers=2, confidence=0.7)))
+    images, labels = (
+        FILLERS["pseudo"](chosen, Stock(part([2, 2]), [1, 1], 0, None, unlabelled, lambda n: lambda _: said[n])) or ()
+    )
+    assert labels.tolist() == [0, 1]
+    assert (images == unlabelled[[0, 2]]).all()
+
+
+def test_without_such_images_there_are_no_pseudo_labels() -> None:
+    with refused("classify.arms: pseudo needs images without labels", "set protocol.unlabelled_per_class"):
+        filling(arm("pseudo", SPEC), Stock(part([2, 2]), [1, 1], 0))
 
 
 # --------------------------------------------------------------------------------------------- real images once more

@@ -8,7 +8,7 @@ the others are in fillers.py); the policy distorts what the classifier sees (``c
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
@@ -16,7 +16,7 @@ from annotated_types import Ge, Gt, Le, Len
 from pydantic import AfterValidator
 
 from ganaug import seeds
-from ganaug.classify.fillers import FILLERS
+from ganaug.classify.fillers import FILLERS, PseudoLabels
 from ganaug.classify.policies import POLICIES, Nothing, PolicySpec, TrivialAugment
 from ganaug.classify.targets import Hard, TargetSpec
 from ganaug.settings import Spec
@@ -83,6 +83,8 @@ class ClassifySpec(Spec):
     classical: PolicySpec = field(default_factory=TrivialAugment)
     mix: Mix = field(default_factory=Mix)
     mix_with_classical: Mix = field(default_factory=Mix)  # of every filler+policy
+    mixes: Mapping[str, Mix] = field(default_factory=dict)  # of an arm by its name, instead of the two above
+    pseudo: PseudoLabels = field(default_factory=PseudoLabels)
     # Multiples of a trial's real images at which the arms that GAN images are added to are trained too, to say how many
     # labels a gain is worth; where there are no more images, parts of the trial's own: 2 is then a half. []: none.
     curve: tuple[Annotated[float, Gt(1), Le(100)], ...] = (1.5, 2.0)
@@ -92,6 +94,9 @@ class ClassifySpec(Spec):
             _known(name)
         if len(set(self.arms)) < len(self.arms):
             raise ValueError("arms that are named once each")
+        for name in self.mixes:
+            if not ARMS[_known(name)][0]:
+                raise ValueError(f"mixes of arms with a filler, but {name} has none")
         if list(self.curve) != sorted(set(self.curve)):
             raise ValueError("a curve of multiples that rise")
 
@@ -113,6 +118,7 @@ class Arm:
     policy: PolicySpec
     mix: Mix  # with its share resolved; None: what the counts give
     base: str
+    pseudo: PseudoLabels = field(default_factory=PseudoLabels)
 
 
 def arm(name: str, spec: ClassifySpec, by_counts: bool = False) -> Arm:
@@ -120,8 +126,10 @@ def arm(name: str, spec: ClassifySpec, by_counts: bool = False) -> Arm:
     filler, policy = ARMS[_known(name)]
     mix = ALL_REAL
     if filler:
-        mix = spec.mix_with_classical if policy else spec.mix
-        if mix.share is None and not by_counts and filler != "oversample":
+        mix = spec.mixes.get(name, spec.mix_with_classical if policy else spec.mix)
+        if filler == "pseudo":
+            mix = replace(mix, share=mix.share or 0.5)
+        elif mix.share is None and not by_counts and filler != "oversample":
             mix = replace(mix, share=0.25 if policy else 0.5)
     return Arm(
         name=name,
@@ -129,6 +137,7 @@ def arm(name: str, spec: ClassifySpec, by_counts: bool = False) -> Arm:
         policy=spec.classical if policy == "classical" else POLICIES[policy]() if policy else Nothing(),
         mix=mix,
         base=policy or "none",
+        pseudo=spec.pseudo,
     )
 
 

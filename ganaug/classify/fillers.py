@@ -1,15 +1,19 @@
 """The fillers: what takes a share of each batch. Each makes the pool of images that the share is drawn from.
 
-``gan`` is what is measured; the others are what it must be measured against. All but ``oversample`` make as many images
-of a class as there are synthetic ones, so that two arms differ in what the images are and in nothing else.
+``gan`` is what is measured; the others are what it must be measured against. ``placebo`` and ``smote`` make as many
+images of a class as there are synthetic ones, so that two arms differ in what the images are and in nothing else.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Lt
 
 from ganaug import seeds
 from ganaug.errors import UserError
+from ganaug.settings import Spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,38 +25,80 @@ if TYPE_CHECKING:
 
     # uint8 images (N, H, W, C) and their labels (N,)
     Pool = tuple[NDArray[np.uint8], NDArray[np.int64]]
+    # A teacher's number -> a classifier that it trains: uint8 images (N, H, W, C) -> probabilities (N, classes)
+    Teach = Callable[[int], Callable[[NDArray[np.uint8]], NDArray[np.float32]]]
 
 
-def filling(chosen: Arm, real: Pool, synthetic: Pool | None, counts: Sequence[int], seed: int) -> Pool | None:
-    """The pool of the arm's filler, or None without one. ``counts[label]``: the synthetic images of each class."""
-    return FILLERS[chosen.filler](real, synthetic, counts, seed) if chosen.filler else None
+@dataclass(frozen=True)
+class PseudoLabels(Spec):
+    """The filler ``pseudo``: images without labels, labelled by the mean of what ``teachers`` say (Lee 2013).
+
+    Teachers learn from the real images as the arm without its filler does. Images of which they are less sure are left
+    out.
+    """
+
+    teachers: Annotated[int, Ge(1)] = 4
+    confidence: Annotated[float, Ge(0), Lt(1)] = 0.8  # probability of the likeliest class, at least
 
 
-def _gan(real: Pool, synthetic: Pool | None, counts: Sequence[int], seed: int) -> Pool | None:
+@dataclass(frozen=True)
+class Stock:
+    """What the pools of one trial are made of."""
+
+    real: Pool
+    counts: Sequence[int]  # [label]: the synthetic images of each class
+    seed: int
+    synthetic: Pool | None = None
+    unlabelled: NDArray[np.uint8] | None = None  # (N, H, W, C)
+    teach: Teach | None = None
+
+
+def filling(chosen: Arm, stock: Stock) -> Pool | None:
+    """The pool of the arm's filler, or None without one."""
+    return FILLERS[chosen.filler](chosen, stock) if chosen.filler else None
+
+
+def _gan(chosen: Arm, stock: Stock) -> Pool | None:
     """The synthetic images."""
-    return synthetic
+    return stock.synthetic
 
 
-def _placebo(real: Pool, synthetic: Pool | None, counts: Sequence[int], seed: int) -> Pool:
+def _pseudo(chosen: Arm, stock: Stock) -> Pool:
+    """Images without labels, under those that teachers are sure of."""
+    import numpy as np
+
+    if stock.unlabelled is None or not len(stock.unlabelled):
+        raise UserError(
+            "classify.arms: pseudo needs images without labels, and there are none; set protocol.unlabelled_per_class, "
+            "or leave the arm out"
+        )
+    assert stock.teach is not None
+    taught = [stock.teach(number)(stock.unlabelled) for number in range(chosen.pseudo.teachers)]
+    said = np.mean(taught, axis=0)
+    sure = said.max(axis=1) >= chosen.pseudo.confidence
+    return np.ascontiguousarray(stock.unlabelled[sure]), said[sure].argmax(axis=1)
+
+
+def _placebo(chosen: Arm, stock: Stock) -> Pool:
     """The train part's own images again, as many of a class as there are synthetic ones.
 
     It must show no gain, but for that of evening out the classes where their counts do that.
     """
-    return _again("placebo", real, counts, seed)
+    return _again("placebo", stock.real, stock.counts, stock.seed)
 
 
-def _oversample(real: Pool, synthetic: Pool | None, counts: Sequence[int], seed: int) -> Pool:
+def _oversample(chosen: Arm, stock: Stock) -> Pool:
     """The train part's own images again, as many of a class as it lacks of the largest one.
 
     What imbalanced-learn's RandomOverSampler adds, but with every image of a class added equally often.
     """
     import numpy as np
 
-    sizes = np.bincount(real[1], minlength=len(counts))
-    return _again("oversample", real, (sizes.max() - sizes).tolist(), seed)
+    sizes = np.bincount(stock.real[1], minlength=len(stock.counts))
+    return _again("oversample", stock.real, (sizes.max() - sizes).tolist(), stock.seed)
 
 
-def _smote(real: Pool, synthetic: Pool | None, counts: Sequence[int], seed: int) -> Pool:
+def _smote(chosen: Arm, stock: Stock) -> Pool:
     """SMOTE (Chawla 2002): each image a random point of the line from one of its class to one of its 5 nearest.
 
     imbalanced-learn's, on pixels. Nearest is meant within the class.
@@ -61,24 +107,25 @@ def _smote(real: Pool, synthetic: Pool | None, counts: Sequence[int], seed: int)
     from imblearn.over_sampling import SMOTE
     from threadpoolctl import threadpool_limits
 
-    images, labels = real
+    images, labels = stock.real
     made = [images[:0]]
-    for label, count, rows in _wanted("smote", labels, counts, at_least=2):
+    for label, count, rows in _wanted("smote", labels, stock.counts, at_least=2):
         flat = images[rows].reshape(len(rows), -1).astype(np.float32)
         with_other = np.concatenate([flat, np.zeros_like(flat[:1])])  # it asks for a second class, and leaves it alone
         smote = SMOTE(
             sampling_strategy={1: len(rows) + count},
             k_neighbors=min(5, len(rows) - 1),
-            random_state=seeds.derive(seed, "smote", label) % 2**32,
+            random_state=seeds.derive(stock.seed, "smote", label) % 2**32,
         )
         with threadpool_limits(1):  # which of two equally near images counts as nearer depends on the threads
             points, _ = smote.fit_resample(with_other, [1] * len(rows) + [0])
         made.append(np.rint(points[len(with_other) :]).astype(np.uint8).reshape(-1, *images.shape[1:]))
-    return np.concatenate(made), np.repeat(np.arange(len(counts)), counts)
+    return np.concatenate(made), np.repeat(np.arange(len(stock.counts)), stock.counts)
 
 
-FILLERS: dict[str, Callable[[Pool, Pool | None, Sequence[int], int], Pool | None]] = {
+FILLERS: dict[str, Callable[[Arm, Stock], Pool | None]] = {
     "gan": _gan,
+    "pseudo": _pseudo,
     "placebo": _placebo,
     "oversample": _oversample,
     "smote": _smote,

@@ -14,17 +14,13 @@ from pydantic import Field
 from ganaug.settings import Spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
     from numpy.typing import NDArray
 
-    from ganaug.classify.fillers import Pool
+    from ganaug.classify.fillers import Pool, Teach
 
     # uint8 images (N, H, W, C), and labels (N,) or soft targets (N, classes)
     Filling = tuple[NDArray[np.uint8], NDArray[np.int64] | NDArray[np.float32]]
-    # A teacher's number -> a classifier that it trains: uint8 images (N, H, W, C) -> probabilities (N, classes)
-    Teach = Callable[[int], Callable[[NDArray[np.uint8]], NDArray[np.float32]]]
 
 
 @dataclass(frozen=True, kw_only=True)

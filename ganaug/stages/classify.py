@@ -91,6 +91,9 @@ def classify_key(project: Project, prepared: Prepared, trial: str, run: Run) -> 
         filling = synthetic_on(project, prepared, trial)
     elif chosen.filler in ("placebo", "smote"):
         filling = synthetic_counts(project, prepared, trial)
+    elif chosen.filler == "pseudo":
+        unlabelled = store.digest(*(prepared.pixels[row] for row in split.unlabelled))
+        filling = {"unlabelled": unlabelled, "pseudo": config.plain(chosen.pseudo), "base": chosen.base}
     return project.work.key(
         "classify",
         {
@@ -116,18 +119,20 @@ def _done(work: Work, key: str) -> bool:
 def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str, str, float]:
     from ganaug import device
     from ganaug.classify.arms import batches
-    from ganaug.classify.fillers import filling
+    from ganaug.classify.fillers import Stock, filling
     from ganaug.classify.train import predict, probabilities, train_classifier
 
     where = device.resolve(project.settings.device)
     device.prepare(where)
     prepared = prepared_now(project)
     chosen = run.arm
-    real, test = prepared.part(run.rows), prepared.part(prepared.split(trial).test)
+    split = prepared.split(trial)
+    real, test = prepared.part(run.rows), prepared.part(split.test)
     synthetic = read_synthetic(project, prepared, trial) if chosen.filler == "gan" else None
     classes, spec = len(prepared.classes), project.settings.classifier
     seed = seeds.derive(project.settings.protocol.seed, "classify", trial)
 
+    unlabelled = prepared.images[split.unlabelled] if chosen.filler == "pseudo" else None
     channels, size, _ = prepared.image_shape
     pool = real.images, real.labels
 
@@ -139,7 +144,7 @@ def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str
 
     def make(folder: Path) -> None:
         counts = list(synthetic_counts(project, prepared, trial).values()) if chosen.filler else []
-        made = filling(chosen, pool, synthetic, counts, seed)
+        made = filling(chosen, Stock(pool, counts, seed, synthetic, unlabelled, teach))
         taught = chosen.mix.targets.of(made, teach) if made is not None else None
         draw = batches(chosen, pool, taught, classes, spec.batch_size, spec.steps, seed)
         model = train_classifier(draw, spec, channels, classes, size, seed, where, chosen.mix)
