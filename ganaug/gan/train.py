@@ -63,13 +63,15 @@ def train_gan(
     judge: Judge | None = None,
     start: Start | None = None,
     keeper: Keeper | None = None,
+    unlabelled: NDArray[np.uint8] | None = None,
 ) -> Trained:
     """Train on ``images`` (N, H, W, C) with ``labels`` (N,) in 0..classes-1. The same arguments give the same bytes.
 
     ``held_out``: real images that only measure how far D overfits. ``judge`` compares checkpoints where ``spec.select``
     asks for it. ``start``: the weights to begin with. ``keeper`` saves the state now and then, and brings it back.
+    ``unlabelled``: further real images (M, H, W, C) to learn from.
     """
-    run = _Run(Training(images, labels, classes, spec, seed, device), held_out, judge)
+    run = _Run(Training(images, labels, classes, spec, seed, device, unlabelled), held_out, judge)
     if start is not None:
         start.give(run.training)
     log_every, snapshot_every = max(1, spec.steps // log_rows), max(1, spec.steps // snapshots)

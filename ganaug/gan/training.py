@@ -19,7 +19,7 @@ from ganaug import device as devices
 from ganaug import seeds
 from ganaug.gan import combinations
 from ganaug.gan.build import build_discriminator, build_generator
-from ganaug.gan.nets.parts import Generator, set_label_strength
+from ganaug.gan.nets.parts import UNKNOWN, Generator, expect_unknown, set_label_strength
 from ganaug.gan.regularisers import Judged, LabelSmoothing, LeCam
 from ganaug.gan.spec import GanSpec
 from ganaug.pixels import to_float, to_pixels
@@ -42,12 +42,14 @@ _D_LOSS, _G_LOSS, _PENALTY, _RIGHT_REAL, _RIGHT_FAKE, _REAL, _FAKE, _D_GRADIENT,
 @dataclass
 class Batch:
     real: Tensor  # (N, C, H, W) in [-1, 1]
-    labels: Tensor  # (N,), of the real images and of the fakes beside them
+    real_labels: Tensor  # (N,); UNKNOWN where a real image has none
+    labels: Tensor  # (N,), of the fakes beside them: the same, where all are known
     latents: Tensor  # (N, z_dim)
 
 
 class Training:
-    """``images`` (N, H, W, C) uint8 and ``labels`` (N,) in 0..classes-1 are all that it ever learns from."""
+    """``images`` (N, H, W, C) uint8 and ``labels`` (N,) in 0..classes-1 are all that it ever learns from, but for
+    ``unlabelled`` images (M, H, W, C): the discriminator sees those as real ones of all classes at once."""
 
     def __init__(
         self,
@@ -57,10 +59,12 @@ class Training:
         spec: GanSpec,
         seed: int,
         device: torch.device,
+        unlabelled: NDArray[np.uint8] | None = None,
     ) -> None:
         combinations.check(spec)
         self.spec, self.seed, self.device, self.classes = spec, seed, device, classes
         self.images, self.labels = self.on_device(images, labels)
+        self.unlabelled = self._unlabelled(unlabelled)
         shape = (images.shape[3], images.shape[1], images.shape[2])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.derive(seed, "weights"))
@@ -68,6 +72,8 @@ class Training:
             discriminator = build_discriminator(spec, classes, shape)
         self.generator = devices.place(generator, device).train()
         self.discriminator = devices.place(discriminator, device).train()
+        if self.unlabelled is not None:
+            expect_unknown(self.discriminator)
         self.has_dropout = any(isinstance(module, nn.Dropout) and module.p for module in self.discriminator.modules())
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.rng = torch.Generator(device).manual_seed(seeds.derive(seed, "training"))
@@ -95,6 +101,11 @@ class Training:
             pixels.to(self.device, memory_format=torch.channels_last),
             torch.from_numpy(known.astype(np.int64)).to(self.device),
         )
+
+    def _unlabelled(self, images: NDArray[np.uint8] | None) -> Tensor | None:
+        if images is None or not len(images) or self.spec.unlabelled == 0:
+            return None
+        return self.on_device(images, np.full(len(images), UNKNOWN, np.int64))[0]
 
     def _optimizer(self, net: nn.Module, rate: float) -> torch.optim.Optimizer:
         if self.spec.optimizer == "rmsprop":
@@ -148,7 +159,15 @@ class Training:
         size = self.spec.batch_size
         rows = torch.randint(len(self.images), (size,), generator=self.rng, device=self.device)
         latents = torch.randn((size, self.spec.z_dim), generator=self.rng, device=self.device)
-        return Batch(self.spec.vary(to_float(self.images[rows]), self.rng), self.labels[rows], latents)
+        pixels, labels = self.images[rows], self.labels[rows]
+        known = labels
+        if self.unlabelled is not None:
+            count = round(size * self.spec.unlabelled)
+            more = torch.randint(len(self.unlabelled), (count,), generator=self.rng, device=self.device)
+            pixels = torch.cat([self.unlabelled[more], pixels[count:]])
+            unknown = torch.full((count,), 0 if self.spec.conditioning == "none" else UNKNOWN, device=self.device)
+            known = torch.cat([unknown, labels[count:]])
+        return Batch(self.spec.vary(to_float(pixels), self.rng), known, labels, latents)
 
     def generate(self, batch: Batch) -> Tensor:
         with self.autocast():
@@ -165,17 +184,17 @@ class Training:
             real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
         with self.autocast(not has_slopes):
             if has_slopes or self.discriminator.mixes_batch:
-                (real_logits, real_classes), (fake_logits, fake_classes) = (
-                    self.discriminator(images, batch.labels) for images in (real, fake)
-                )
+                real_logits, real_classes = self.discriminator(real, batch.real_labels)
+                fake_logits, fake_classes = self.discriminator(fake, batch.labels)
             else:
-                logits, classes = self.discriminator(torch.cat([real, fake]), batch.labels.repeat(2))
+                both = torch.cat([batch.real_labels, batch.labels])
+                logits, classes = self.discriminator(torch.cat([real, fake]), both)
                 real_logits, fake_logits = logits.chunk(2)
                 real_classes, fake_classes = classes.chunk(2) if classes is not None else (None, None)
         real_logits, fake_logits = real_logits.float(), fake_logits.float()
         loss = self.spec.objective.discriminator_loss(real_logits, fake_logits, **self.loss_options)
-        for said in (real_classes, fake_classes):
-            loss = loss + self._class_loss(said, batch.labels)
+        for said, labels in ((real_classes, batch.real_labels), (fake_classes, batch.labels)):
+            loss = loss + self._class_loss(said, labels)
         judged = Judged(
             real,
             fake,
@@ -205,7 +224,9 @@ class Training:
         """ACGAN's cross-entropy (Odena 2017, eq. 3); nothing where D does not say the class."""
         if said is None:
             return torch.zeros((), device=self.device)
-        return self.discriminator.class_strength * F.cross_entropy(said.float(), labels)
+        losses = F.cross_entropy(said.float(), labels, ignore_index=UNKNOWN, reduction="sum")
+        known = len(labels) if self.unlabelled is None else (labels != UNKNOWN).sum().clamp(min=1)
+        return self.discriminator.class_strength * losses / known
 
     @torch.no_grad()
     def _measure_discriminator(
@@ -244,7 +265,7 @@ class Training:
         if not self.spec.objective.pairs:
             return batch.latents.new_zeros(())
         with torch.no_grad():
-            logits: Tensor = self.discriminator(self.distort(batch.real), batch.labels)[0]
+            logits: Tensor = self.discriminator(self.distort(batch.real), batch.real_labels)[0]
             return logits.float()
 
     @torch.no_grad()
