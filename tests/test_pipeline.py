@@ -282,6 +282,48 @@ def test_no_image_outside_the_train_part_reaches_a_generator(done: Project, tmp_
     assert weights(changed) != weights(done)
 
 
+def test_the_labels_of_unlabelled_images_reach_nothing(tmp_path: Path) -> None:
+    """Their pixels do: the generator learns from them, and teachers label them for the arm ``pseudo``."""
+    arms = {"arms": ["none", "gan", "pseudo"], "curve": [], "pseudo": {"teachers": 1, "confidence": 0.0}}
+    protocol = {"trials": 1, "unlabelled_per_class": 10}
+    changes: dict[str, Any] = {"protocol": protocol, "classify": arms, "fidelity": {"enabled": False}}
+    made = project(tmp_path / "p", **changes, gate=[{"gain": "gan_vs_none"}])
+    run(made)
+    before = artifacts(made)
+    prepared = read_prepared(made.prepared)
+    split = prepared.split("0")
+    assert split.unlabelled == prepared.split("release").unlabelled
+    assert len(split.unlabelled) == 100
+    told = json.loads((made.trials / "0.json").read_text(encoding="utf-8"))["arms"]
+    assert told["pseudo"] != told["none"]
+
+    def again(relabel: bool, repaint: bool) -> dict[str, bytes]:
+        changed = copy_of(made, tmp_path / f"{relabel}{repaint}", **changes)
+        shutil.rmtree(changed.work.root)
+        images, labels = np.array(prepared.images), np.array(prepared.labels)
+        if relabel:
+            labels[split.unlabelled] = (labels[split.unlabelled] + 1) % 10
+        if repaint:
+            images[split.unlabelled] ^= 255
+        store.write_array(changed.prepared / "images.npy", images)
+        hashes = [store.digest(images[row]) if repaint else prepared.pixels[row] for row in range(len(images))]
+        rows = [[f"row {row}", prepared.classes[labels[row]], hashes[row]] for row in range(len(images))]
+        store.write_csv(changed.prepared / "items.csv", ["file", "class", "sha256"], rows)
+        progress = Progress(changed.work.root / "progress")
+        train.train(changed, None, progress)
+        synth.synth_all(changed, None, progress)
+        classify.classify(changed, None, progress)
+        return artifacts(changed)
+
+    relabelled = again(relabel=True, repaint=False)
+    same = [name for name in before if name.startswith(("models/", "data/synth/", "reports/trials/"))]
+    assert {"models/0/generator.safetensors", "reports/trials/0.predictions.csv"} <= set(same)
+    assert all(relabelled[name] == before[name] for name in same)
+    repainted = again(relabel=False, repaint=True)
+    assert repainted["models/0/generator.safetensors"] != before["models/0/generator.safetensors"]
+    assert repainted["reports/trials/0.predictions.csv"] != before["reports/trials/0.predictions.csv"]
+
+
 def test_one_more_trial_trains_one_more_gan(done: Project, tmp_path: Path) -> None:
     more = copy_of(done, tmp_path, protocol={"trials": 3})
     before = finished(more, "train")
