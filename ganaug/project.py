@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def dvc_yaml(settings: Settings) -> str:
     """The pipeline of a project with these settings. A source that lies at a path is a dependency of ``prepare``."""
     return template("dvc.yaml.j2").render(
-        watched=[_scalar(path) for path in settings.data.source.watched()],
+        watched=[_scalar(path) for path in settings.data.watched()],
         train_watched=[_scalar(path) for path in _train_watches(settings)],
         classify_watched=[_scalar(path) for path in _classify_watches(settings)],
     )

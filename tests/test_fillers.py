@@ -134,7 +134,7 @@ def test_pseudo_labels_by_hand() -> None:
 
 
 def test_without_such_images_there_are_no_pseudo_labels() -> None:
-    with refused("classify.arms: pseudo needs images without labels", "set protocol.unlabelled_per_class"):
+    with refused("classify.arms: pseudo needs images without labels", "set data.unlabelled"):
         filling(arm("pseudo", SPEC), Stock(part([2, 2]), [1, 1], 0))
 
 

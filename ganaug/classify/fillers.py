@@ -69,8 +69,8 @@ def _pseudo(chosen: Arm, stock: Stock) -> Pool:
 
     if stock.unlabelled is None or not len(stock.unlabelled):
         raise UserError(
-            "classify.arms: pseudo needs images without labels, and there are none; set protocol.unlabelled_per_class, "
-            "or leave the arm out"
+            "classify.arms: pseudo needs images without labels, and there are none; set data.unlabelled, or "
+            "protocol.unlabelled_per_class, or leave the arm out"
         )
     assert stock.teach is not None
     taught = [stock.teach(number)(stock.unlabelled) for number in range(chosen.pseudo.teachers)]

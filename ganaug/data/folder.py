@@ -42,7 +42,7 @@ class Folder(Spec):
                 "folders, or list files and labels in a CSV table"
             )
         others: list[Path] = []
-        held = {folder.name: _images_below(folder, others) for folder in folders}
+        held = {folder.name: images_below(folder, others) for folder in folders}
         paths = [path for images in held.values() for path in images]
         self._check_file_names([*self.path.iterdir(), *paths, *others])
         self._check_depth(held)
@@ -84,7 +84,8 @@ class Folder(Spec):
             )
 
 
-def _images_below(folder: Path, others: list[Path]) -> list[Path]:
+def images_below(folder: Path, others: list[Path]) -> list[Path]:
+    """The images in a folder and in those below it, sorted; what is none of them is added to ``others``."""
     found: list[Path] = []
     for place, folders, files in os.walk(folder, onerror=_stop):
         left_out = [name for name in folders if name.startswith(".") or Path(place, name).is_symlink()]

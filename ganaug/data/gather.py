@@ -89,7 +89,7 @@ def gather(
         lost = {one.row for one in failures}
         kept = [row for row in range(total) if row not in lost]
         check_counts(found.labels[kept], found.classes, f"{where}, without its {len(lost)} broken images")
-        _keep(path, kept)
+        keep_rows(path, kept)
         found, pixels, looks = _rows(found, kept), [pixels[row] for row in kept], [looks[row] for row in kept]
     return Gathered(found, shape, path, pixels, looks, broken)
 
@@ -109,7 +109,7 @@ def _rows(found: Labelled, kept: list[int]) -> Labelled:
     )
 
 
-def _keep(path: Path, rows: list[int], chunk: int = 4096) -> None:
+def keep_rows(path: Path, rows: list[int], chunk: int = 4096) -> None:
     """The array at ``path`` becomes its ``rows``, copied piece by piece."""
     import numpy as np
 

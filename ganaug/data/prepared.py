@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ganaug import store
 from ganaug.data.gather import Gathered
 from ganaug.data.splits import Split
+from ganaug.data.unlabelled import Unlabelled, read_unlabelled
 from ganaug.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Prepared:
     classes: list[str]
     made_with: dict[str, Any]  # the settings that it depends on
     groups: list[str] | None = None  # of each image, where the source has groups
+    beside: Unlabelled | None = None  # images without labels from a folder of their own
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -57,6 +59,16 @@ class Prepared:
     def digest(self, rows: Sequence[int]) -> str:
         """Of the images and labels of some rows, in order; from the images' own hashes, so nothing is read."""
         return store.digest(*(self.pixels[row] for row in rows), self.labels[list(rows)])
+
+    def unlabelled(self, split: Split) -> Unlabelled:
+        """What a split may learn from without labels: its own rows, and what lies beside the labelled images."""
+        import numpy as np
+
+        rows = split.unlabelled
+        own = Unlabelled(self.images[np.asarray(rows, np.int64)], [self.pixels[row] for row in rows])
+        if self.beside is None:
+            return own
+        return Unlabelled(np.concatenate([own.images, self.beside.images]), own.pixels + self.beside.pixels)
 
     def counts(self, rows: Sequence[int]) -> dict[str, int]:
         """{class: images} of some rows."""
@@ -107,4 +119,6 @@ def read_prepared(folder: Path) -> Prepared:
     labels = np.array([label for label, *_ in items], np.int64)
     groups = [group for *_, group in items if group is not None]
     made_with = store.read_json(folder / "settings.json", _MEND)
-    return Prepared(folder, images, labels, [pixels for _, pixels, _ in items], classes, made_with, groups or None)
+    beside = read_unlabelled(folder, _MEND)
+    hashes = [pixels for _, pixels, _ in items]
+    return Prepared(folder, images, labels, hashes, classes, made_with, groups or None, beside)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
@@ -24,6 +25,7 @@ class DataSpec(Spec):
     aspect: Aspect = "pad"  # keep it with bars or by cutting, or squeeze the image into a square
     background: str = "black"  # behind transparent pixels, and of the bars
     on_broken: Literal["refuse", "skip"] = "refuse"
+    unlabelled: Path | None = None  # a folder of images to learn from without labels
     licence: str = "not stated"  # of the images; the model card says it
 
     def __post_init__(self) -> None:
@@ -31,6 +33,10 @@ class DataSpec(Spec):
             parse_background(self.background)
         except ValueError:
             raise ValueError('a colour such as black, white or "#ff8000" for background') from None
+
+    def watched(self) -> list[Path]:
+        """What the prepared images depend on, on disk."""
+        return [*self.source.watched(), *([self.unlabelled] if self.unlabelled else [])]
 
     def shape(self, looks: Sequence[Look]) -> Shape:
         """The shape of the prepared images, given the headers of all that can be read."""

@@ -92,7 +92,7 @@ def classify_key(project: Project, prepared: Prepared, trial: str, run: Run) -> 
     elif chosen.filler in ("placebo", "smote"):
         filling = synthetic_counts(project, prepared, trial)
     elif chosen.filler == "pseudo":
-        unlabelled = store.digest(*(prepared.pixels[row] for row in split.unlabelled))
+        unlabelled = store.digest(*prepared.unlabelled(split).pixels)
         filling = {"unlabelled": unlabelled, "pseudo": config.plain(chosen.pseudo), "base": chosen.base}
     return project.work.key(
         "classify",
@@ -132,7 +132,7 @@ def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str
     classes, spec = len(prepared.classes), project.settings.classifier
     seed = seeds.derive(project.settings.protocol.seed, "classify", trial)
 
-    unlabelled = prepared.images[split.unlabelled] if chosen.filler == "pseudo" else None
+    unlabelled = prepared.unlabelled(split).images if chosen.filler == "pseudo" else None
     channels, size, _ = prepared.image_shape
     pool = real.images, real.labels
 

@@ -9,6 +9,7 @@ from ganaug.data.gather import gather
 from ganaug.data.prepared import write_prepared
 from ganaug.data.splits import RELEASE
 from ganaug.data.subsets import Subsets
+from ganaug.data.unlabelled import gather_unlabelled
 from ganaug.stages.project import Project, prepared_with, processes
 
 if TYPE_CHECKING:
@@ -24,10 +25,14 @@ def prepare(project: Project, progress: Progress) -> str:
         folder.mkdir()
         data = gather(spec, folder / "images.npy", processes(project.settings), on_done)
         splits = protocol.splits(data.items())
+        beside = []
+        if spec.unlabelled:
+            jobs, known = processes(project.settings), data.pixels
+            beside = gather_unlabelled(spec.unlabelled, data.shape, folder, jobs, known, spec.on_broken)
         write_prepared(folder, prepared_with(project), data, splits)
     found, size, channels = data.found, data.shape.size, data.shape.channels
     counts = np.bincount(found.labels, minlength=len(found.classes))
-    notes = list(found.notes)
+    notes = [*found.notes, *beside]
     used = {row for split in splits.values() for row in (*split.train, *split.test)}
     if not isinstance(protocol, Subsets) and len(used) < len(found.files):
         notes.append(

@@ -76,7 +76,7 @@ def _train_depends_on(project: Project, prepared: Prepared, name: str) -> dict[s
     return {
         "gan": gan_settings(settings),
         "images": [prepared.digest(split.train), prepared.digest(split.spare)],
-        "unlabelled": [prepared.pixels[row] for row in split.unlabelled],
+        "unlabelled": prepared.unlabelled(split).pixels,
         "classes": prepared.classes,
         "groups": [bound[row] for row in split.train] if bound else None,
         "seed": seeds.derive(settings.protocol.seed, "gan", name),
@@ -117,7 +117,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
     if start:
         _check_unseen(start.saw, [prepared.pixels[row] for row in split.test], f"{gan.init_from}: test", name)
         _check_unseen(start.saw, held_part.pixels, f"{gan.init_from}: held-out", name)
-    unlabelled = [prepared.pixels[row] for row in split.unlabelled]
+    unlabelled = prepared.unlabelled(split)
     description = {
         "format": 2,
         "key": key,
@@ -130,7 +130,9 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
         "device": where.type,
         "train_images": prepared.counts(kept) if classes == prepared.classes else {UNLABELLED: len(kept)},
         # What it learned from or was chosen by, here and before.
-        "train_images_sha256": sorted({*part.pixels, *held_part.pixels, *unlabelled, *(start.saw if start else ())}),
+        "train_images_sha256": sorted(
+            {*part.pixels, *held_part.pixels, *unlabelled.pixels, *(start.saw if start else ())}
+        ),
     }
     keeper = _keeper(project, prepared, name, where.type, parent)
 
@@ -149,7 +151,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
                 judge=judge if gan.select == "gan-train" else None,
                 start=start,
                 keeper=keeper,
-                unlabelled=prepared.images[split.unlabelled] if split.unlabelled else None,
+                unlabelled=unlabelled.images,
             )
         _write(folder, trained, part, description, seed)
         return {

@@ -1,0 +1,129 @@
+"""Images without labels beside a set of one's own: which are taken, and that what is tested on is not among them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import stages
+from expect import refused
+from photos import noise, photos, save
+
+from ganaug import config, store
+from ganaug.data.prepared import read_prepared
+from ganaug.progress import Progress
+from ganaug.project import dvc_yaml
+from ganaug.stages import prepare
+from ganaug.stages.project import Project
+
+
+def more(folder: Path, count: int = 9) -> Path:
+    """``count`` images that are not among ``photos``, the last one in a folder below."""
+    for number in range(count - 1):
+        save(folder / f"{number}.png", noise(8, 8, seed=1000 + number))
+    save(folder / "below" / "last.png", noise(8, 8, seed=2000))
+    return folder
+
+
+def project(root: Path, **data: Any) -> Project:
+    raw = {
+        "data": {"source": {"kind": "folder", "path": str(root / "photos")}, **data},
+        "protocol": {"kind": "cv", "folds": 2, "repeats": 1},
+        "gan": {"steps": 3, "batch_size": 4, "generator_width": 4, "discriminator_width": 4},
+        "synth": {"per_class": 4},
+        "classifier": {"steps": 4, "width": 4, "batch_size": 8},
+        "classify": {"arms": ["none", "gan", "pseudo"], "curve": [], "pseudo": {"teachers": 1, "confidence": 0.0}},
+        "fidelity": {"enabled": False},
+        "device": "cpu",
+        "jobs": 1,
+    }
+    return Project(root, config.check(raw))
+
+
+def prepared(made: Project) -> str:
+    return prepare.prepare(made, Progress(made.work.root / "progress"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    photos(tmp_path / "photos", "cat", "dog")
+    return tmp_path
+
+
+def test_images_of_a_folder_and_below_it(root: Path) -> None:
+    told = prepared(project(root, unlabelled=str(more(root / "more"))))
+    assert "9 images without labels" in told
+    found = read_prepared(root / "data" / "prepared")
+    assert found.beside is not None
+    assert found.beside.images.shape == (9, 8, 8, 3)
+    want = [noise(8, 8, seed=seed) for seed in (*range(1000, 1008), 2000)]
+    assert {image.tobytes() for image in found.beside.images} == {image.tobytes() for image in want}
+    for name in ("0", "1", "release"):
+        assert found.unlabelled(found.split(name)).pixels == found.beside.pixels
+
+
+def test_without_such_a_folder_there_are_none(root: Path) -> None:
+    prepared(project(root))
+    found = read_prepared(root / "data" / "prepared")
+    assert found.beside is None
+    assert found.unlabelled(found.split("0")).pixels == []
+    assert len(found.unlabelled(found.split("0")).images) == 0
+
+
+def test_what_is_labelled_too_is_left_out(root: Path) -> None:
+    """It may be an image to test on; under another name it is the same image."""
+    folder = more(root / "more")
+    shutil.copy(root / "photos" / "dog" / "2.png", folder / "who knows.png")
+    shutil.copy(folder / "3.png", folder / "again.png")
+    told = prepared(project(root, unlabelled=str(folder)))
+    assert "9 images without labels" in told
+    assert f"2 of {folder} have the pixels of a labelled image or of one another: left out" in told
+    found = read_prepared(root / "data" / "prepared")
+    assert found.beside is not None
+    assert not set(found.beside.pixels) & set(found.pixels)
+    assert len(set(found.beside.pixels)) == 9
+
+
+def test_broken_images_are_refused_or_skipped(root: Path) -> None:
+    folder = more(root / "more")
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with refused("must be readable, but 1 of 10 are not", "broken.png"):
+        prepared(project(root, unlabelled=str(folder)))
+    assert not (root / "data").exists() or not (root / "data" / "prepared").exists()
+    told = prepared(project(root, unlabelled=str(folder), on_broken="skip"))
+    assert "9 images without labels" in told
+    assert f"1 of {folder} cannot be read: left out" in told
+
+
+def test_folders_that_will_not_do(root: Path) -> None:
+    with refused("data.unlabelled: must be a folder of images", "which is not there; correct the path"):
+        prepared(project(root, unlabelled=str(root / "nowhere")))
+    with refused("data.unlabelled: must be a folder of images", "which is a file"):
+        prepared(project(root, unlabelled=str(root / "photos" / "cat" / "0.png")))
+    (root / "empty").mkdir()
+    with refused("data.unlabelled:", "must hold images, found none"):
+        prepared(project(root, unlabelled=str(root / "empty")))
+    with refused("data.unlabelled:", "not among the labelled ones, found none"):
+        prepared(project(root, unlabelled=str(root / "photos")))
+
+
+def test_dvc_watches_the_folder(root: Path) -> None:
+    made = project(root, unlabelled=str(more(root / "more")))
+    assert f"      - {root / 'more'}\n" in dvc_yaml(made.settings)
+
+
+def test_the_whole_pipeline_learns_from_them(root: Path) -> None:
+    made = project(root, unlabelled=str(more(root / "more", 20)))
+    stages.run(made)
+    first = (made.models / "0" / "generator.safetensors").read_bytes()
+    _, description = store.read_tensors(made.generator("0"), "")
+    found = read_prepared(made.prepared)
+    assert found.beside is not None
+    assert set(found.beside.pixels) <= set(description["train_images_sha256"])
+    images = np.array(found.beside.images)
+    save(root / "more" / "0.png", 255 - images[0])
+    stages.run(made)
+    assert (made.models / "0" / "generator.safetensors").read_bytes() != first
