@@ -32,6 +32,21 @@ def test_logits_for_every_size(size: int, channels: int, depth: int) -> None:
     assert max(module.out_channels for module in convolutions) <= 16
 
 
+@pytest.mark.parametrize("model", ["small-cnn", "resnet18"])
+def test_group_normalisation_knows_no_batch(model: str) -> None:
+    """An image's logits are the same whatever is beside it, also in training."""
+    spec = ClassifierSpec(model=model, width=6, norm="group")
+    net = spec.build(1, 3, 16).train()
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in net.modules())
+    images = torch.randn(4, 1, 16, 16)
+    with torch.no_grad():
+        assert torch.allclose(net(images)[:1], net(images[:1]), atol=1e-5)
+        other = ClassifierSpec(model=model, width=6).build(1, 3, 16).train()
+        assert not torch.allclose(other(images)[:1], other(images[:2])[:1], atol=1e-5)
+    with pytest.raises(ValueError, match="norm batch for a classifier of your own"):
+        ClassifierSpec(model="mine:net", norm="group")
+
+
 def stripes(count: int = 40) -> tuple[np.ndarray, np.ndarray]:
     """Class 0: left half bright; class 1: right half; class 2: top half. With noise."""
     rng = np.random.default_rng(0)

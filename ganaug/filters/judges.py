@@ -175,13 +175,13 @@ def empty(kind: str, about: dict[str, Any], gan: GanSpec) -> Judge:
 
 def _about(known: Known) -> dict[str, Any]:
     _, size, _, channels = known.images.shape
-    built = {"width": known.classifier.width, "depth": known.classifier.depth}
+    built = {"width": known.classifier.width, "depth": known.classifier.depth, "norm": known.classifier.norm}
     return {"classes": known.classes, "image_shape": [channels, size, size], **built}
 
 
 def _classifier(about: dict[str, Any]) -> SmallCNN:
     channels, size, _ = about["image_shape"]
-    return SmallCNN(channels, about["classes"], size, about["width"], about["depth"])
+    return SmallCNN(channels, about["classes"], size, about["width"], about["depth"], about["norm"])
 
 
 def _learned(known: Known, policy: PolicySpec, rows: NDArray[np.int64], index: int) -> SmallCNN:
