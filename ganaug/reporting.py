@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,7 @@ def report(project: Project) -> str:
         "alarms": {split: [alarm["kind"] for alarm in found["alarms"]] for split, found in health.items()},
         "settings": _measured_settings(project),
     }
+    summary["confusion"] = _confusion(tested, verdict.spoken(summary), len(prepared.classes))
     store.write_json(project.reports / "summary.json", summary)
     store.write_json(project.reports / "metrics.json", _metrics(summary))
     _write_plot_tables(project.reports / "plots", summary, trials, histories)
@@ -265,6 +267,20 @@ def _read_predictions(project: Project, prepared: Prepared, trials: list[dict[st
         groups = np.unique(names, return_inverse=True)[1] if names else None
         tested.append(Tested(columns.pop("label"), columns, len(split.train), groups, curve))
     return tested
+
+
+def _confusion(tested: Sequence[Tested], gains: Iterable[str], classes: int) -> dict[str, Any]:
+    """{arm: percentages, a row for each true class}, of the first gain that the verdict speaks of; None: not tested."""
+    from ganaug.evaluate.confusion import confusion
+
+    arms = next((gain.split("_vs_") for gain in gains), [])
+    return {
+        arm: [
+            [None if value != value else round(value, 3) for value in row]
+            for row in confusion(tested, arm, classes).tolist()
+        ]
+        for arm in arms
+    }
 
 
 def _train_images(prepared: Prepared, trials: list[str]) -> dict[str, float]:

@@ -84,6 +84,7 @@ def render(
         health=health,
         alarms=_alarms(health),
         recall_plot=plots.recall(classes, recall),
+        confusion=_confusion(summary),
         recall=recall,
         examples=[
             (name, _data_uri(real), _data_uri(made) if made is not None else None) for name, real, made in examples
@@ -93,6 +94,49 @@ def render(
         method=next((figure["method"] for figure in gains.values()), "none"),
         settings=settings,
     )
+
+
+_SHOWN = 8  # confusions that the page lists
+_MOST_CLASSES = 30  # of the table of all
+
+
+def _confusion(summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Of the arm with GAN images and its base: where one takes a class for another more or less often."""
+    if len(summary["confusion"]) < 2:
+        return None
+    (with_gan, made), (base, plain) = summary["confusion"].items()
+    classes = summary["dataset"]["classes"]
+    changes = [
+        (true, said, before, after)
+        for true, row, other in zip(classes, plain, made, strict=True)
+        for said, before, after in zip(classes, row, other, strict=True)
+        if true != said and before is not None
+    ]
+    changes.sort(key=lambda one: (-max(one[2], one[3]), one[0], one[1]))
+    return {
+        "with": with_gan,
+        "without": base,
+        "often": changes[:_SHOWN],
+        "rows": [
+            (
+                true,
+                [_cell(before, after, true == said) for said, before, after in zip(classes, row, other, strict=True)],
+            )
+            for true, row, other in zip(classes, plain, made, strict=True)
+        ]
+        if len(classes) <= 30
+        else [],
+    }
+
+
+def _cell(before: float | None, after: float | None, is_right: bool) -> tuple[str, str, str]:
+    """Text, tone and strength (0 to 1) of a change in percentage points: good where right answers grow, or wrong ones
+    shrink."""
+    if before is None or after is None:
+        return "", "", "0"
+    change = after - before
+    tone = "gain" if (change > 0) == is_right else "loss"
+    return (f"{change:+.1f}" if abs(change) >= 0.05 else "0"), tone, f"{min(1.0, abs(change) / 10):.2f}"
 
 
 def _curve_plot(summary: Mapping[str, Any], metric: str, metric_name: str) -> str | None:

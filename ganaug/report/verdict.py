@@ -56,14 +56,15 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
     told = [
         _sentence(summary["gains"][gain][metric], where, METRIC_NAMES[metric], _worth(summary, gain, metric))
         for metric in metrics
-        for gain, where in _spoken(summary).items()
+        for gain, where in spoken(summary).items()
     ]
     tuning = "Tuning draws, not to be reported. " if dataset["draws"] == "tuning" else ""
     start = f"{tuning}With {images_a_class(dataset)}: "
     return [start + told[0], *(line[0].upper() + line[1:] for line in told[1:])] if told else []
 
 
-def _spoken(summary: Mapping[str, Any]) -> dict[str, str]:
+def spoken(summary: Mapping[str, Any]) -> dict[str, str]:
+    """The gains that the verdict speaks of, the first one first, and what it calls them."""
     if summary["settings"]["synth"]["balance"] == "fill":
         filled = {gain: where for gain, where in _SPOKEN_WHERE_FILLED.items() if gain in summary["gains"]}
         counted_in = {gain: f"{where}, with what evening out the classes brings" for gain, where in _SPOKEN.items()}
@@ -88,7 +89,7 @@ def rare_classes(summary: Mapping[str, Any]) -> list[str]:
 
 def rare_rows(summary: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Header and a row for each rare class: its images, and the gain in its recall with its interval."""
-    gains = [gain for gain in _spoken(summary) if gain in summary["recall_gains"]]
+    gains = [gain for gain in spoken(summary) if gain in summary["recall_gains"]]
     header = ("rare class", "images", *(f"recall, {gain.replace('_vs_', ' over ')}" for gain in gains))
     rows = [
         (
