@@ -96,6 +96,18 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
             f"{name}: classify.arms: gan needs images of a class, but gan.conditioning is none; remove the arms of GAN "
             "images, or condition the GAN"
         )
+    of_pool = isinstance(settings.protocol, Subsets) and settings.protocol.unlabelled_per_class > 0
+    if not (settings.data.unlabelled or of_pool) and any(ARMS[one][0] == "pseudo" for one in settings.classify.arms):
+        raise UserError(
+            f"{name}: classify.arms: pseudo needs images without labels, but there are none; set data.unlabelled or, "
+            "under subsets, protocol.unlabelled_per_class, or remove it"
+        )
+    mixes = (settings.classify.mix, settings.classify.mix_with_classical, *settings.classify.mixes.values())
+    if settings.classifier.norm == "group" and any(mix.statistics == "separate" for mix in mixes):
+        raise UserError(
+            f"{name}: classify: statistics separate needs batch normalisation, but classifier.norm is group; leave one "
+            "of the two out"
+        )
     blind = [one.kind for one in settings.synth.filters if one.kind in ("agreement", "support")]
     if settings.gan.conditioning == "none" and blind:
         raise UserError(

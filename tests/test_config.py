@@ -315,3 +315,12 @@ def test_settings_and_command_line_import_no_torch(module: str) -> None:
         f"import sys, {module}; sys.exit(any(name.split('.')[0] in ('torch', 'torchvision') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("key", ["mix", "mix_with_classical", "mixes"])
+def test_group_normalisation_has_no_statistics_to_separate(key: str) -> None:
+    separate: dict[str, object] = {"statistics": "separate"}
+    classify = {key: {"gan": separate} if key == "mixes" else separate}
+    config.check({"classify": classify})
+    with refused("classify: statistics separate needs batch normalisation, but classifier.norm is group"):
+        config.check({"classify": classify, "classifier": {"norm": "group"}})

@@ -133,9 +133,12 @@ def test_pseudo_labels_by_hand() -> None:
     assert (images == unlabelled[[0, 2]]).all()
 
 
-def test_without_such_images_there_are_no_pseudo_labels() -> None:
-    with refused("classify.arms: pseudo needs images without labels", "set data.unlabelled"):
-        filling(arm("pseudo", SPEC), Stock(part([2, 2]), [1, 1], 0))
+def test_teachers_that_are_sure_of_nothing_give_no_labels() -> None:
+    unlabelled = part([3, 0])[0]
+    chosen = arm("pseudo", ClassifySpec(pseudo=PseudoLabels(teachers=1, confidence=0.7)))
+    unsure = np.full((3, 2), 0.5, np.float32)
+    with refused("classify.pseudo.confidence", "of 3 none reaches 0.7; lower it"):
+        filling(chosen, Stock(part([2, 2]), [1, 1], 0, None, unlabelled, lambda _: lambda _: unsure))
 
 
 # --------------------------------------------------------------------------------------------- real images once more

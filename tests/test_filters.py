@@ -53,7 +53,7 @@ def known(seed: int = 0, count: int = 24, gan: GanSpec = GAN) -> Known:
     images, labels = stripes(count, np.random.default_rng(seed))
     torch.manual_seed(seed)
     classifier = ClassifierSpec(width=4, steps=30, batch_size=16)
-    return Known(images, labels, 2, classifier, build_discriminator(gan, 2, (1, 8, 8)).eval(), seed, CPU)
+    return Known(images, labels, images[:0], 2, classifier, build_discriminator(gan, 2, (1, 8, 8)).eval(), seed, CPU)
 
 
 def floats(images: np.ndarray) -> torch.Tensor:
@@ -166,7 +166,7 @@ def test_a_projection_keeps_distances_and_no_images() -> None:
     rng = np.random.default_rng(0)
     about = known()
     images = rng.integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
-    judge = Distance.fit(replace(about, images=images, labels=np.zeros(30, np.int64)), 50.0)
+    judge = Distance.fit(replace(about, images=images[:20], unlabelled=images[20:]), 50.0)  # all were learned from
     assert judge.real.shape == (30, 256)
     other = floats(rng.integers(0, 256, (10, 32, 32, 3), dtype=np.uint8))
     exact = torch.cdist(other.flatten(1), floats(images).flatten(1)).amin(dim=1)

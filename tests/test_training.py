@@ -376,6 +376,12 @@ def test_a_batch_holds_its_share_of_images_without_labels(share: float) -> None:
     assert torch.equal(batch.labels[~white], batch.real_labels[~white])
 
 
+@pytest.mark.parametrize(("size", "share", "want"), [(4, 0.9, 3), (2, 0.75, 1), (4, 0.1, 1)])
+def test_a_small_batch_holds_some_of_either(size: int, share: float, want: int) -> None:
+    batch = with_unlabelled(unlabelled=share, batch_size=size).draw()
+    assert int((batch.real_labels == UNKNOWN).sum()) == want
+
+
 @pytest.mark.parametrize("conditioning", ["projection", "concat"])
 def test_an_unknown_label_is_of_all_classes_at_once(conditioning: str) -> None:
     """As with no strength of the labels at all."""

@@ -29,13 +29,14 @@ def more(folder: Path, count: int = 9) -> Path:
 
 
 def project(root: Path, **data: Any) -> Project:
+    arms = ["none", "gan", *(["pseudo"] if data else [])]
     raw = {
         "data": {"source": {"kind": "folder", "path": str(root / "photos")}, **data},
         "protocol": {"kind": "cv", "folds": 2, "repeats": 1},
         "gan": {"steps": 3, "batch_size": 4, "generator_width": 4, "discriminator_width": 4},
         "synth": {"per_class": 4},
         "classifier": {"steps": 4, "width": 4, "batch_size": 8},
-        "classify": {"arms": ["none", "gan", "pseudo"], "curve": [], "pseudo": {"teachers": 1, "confidence": 0.0}},
+        "classify": {"arms": arms, "curve": [], "pseudo": {"teachers": 1, "confidence": 0.0}},
         "fidelity": {"enabled": False},
         "device": "cpu",
         "jobs": 1,
@@ -62,15 +63,15 @@ def test_images_of_a_folder_and_below_it(root: Path) -> None:
     want = [noise(8, 8, seed=seed) for seed in (*range(1000, 1008), 2000)]
     assert {image.tobytes() for image in found.beside.images} == {image.tobytes() for image in want}
     for name in ("0", "1", "release"):
-        assert found.unlabelled(found.split(name)).pixels == found.beside.pixels
+        assert found.hashes(found.unlabelled(found.split(name))) == found.beside.pixels
 
 
 def test_without_such_a_folder_there_are_none(root: Path) -> None:
     prepared(project(root))
     found = read_prepared(root / "data" / "prepared")
     assert found.beside is None
-    assert found.unlabelled(found.split("0")).pixels == []
-    assert len(found.unlabelled(found.split("0")).images) == 0
+    assert found.unlabelled(found.split("0")) == []
+    assert found.look([]).shape == (0, 8, 8, 3)
 
 
 def test_what_is_labelled_too_is_left_out(root: Path) -> None:
@@ -127,3 +128,66 @@ def test_the_whole_pipeline_learns_from_them(root: Path) -> None:
     save(root / "more" / "0.png", 255 - images[0])
     stages.run(made)
     assert (made.models / "0" / "generator.safetensors").read_bytes() != first
+
+
+def test_rows_of_both_kinds_are_looked_up_together(root: Path) -> None:
+    prepared(project(root, unlabelled=str(more(root / "more"))))
+    found = read_prepared(root / "data" / "prepared")
+    assert found.beside is not None
+    count = len(found.images)
+    rows = [count + 8, 0, count, 3]
+    want = np.stack([found.beside.images[8], found.images[0], found.beside.images[0], found.images[3]])
+    assert (found.look(rows) == want).all()
+    assert found.hashes(rows) == [found.beside.pixels[8], found.pixels[0], found.beside.pixels[0], found.pixels[3]]
+
+
+def test_file_names_are_told_as_they_are_below_the_folder(root: Path) -> None:
+    """So that the prepared files do not depend on where the folder lies."""
+    folder = more(root / "more")
+    (folder / "notes.txt").write_text("not an image")
+    told = prepared(project(root, unlabelled=str(folder)))
+    assert f"1 of {folder} are hidden, links to folders or no images: left out, as notes.txt is" in told
+    table = store.read_table(root / "data" / "prepared" / "unlabelled.csv")
+    assert [row["file"] for row in table] == [*(f"{number}.png" for number in range(8)), "below/last.png"]
+    shutil.copy(folder / "0.png", folder / "caf\udce9.png")
+    with refused("file names must be UTF-8"):
+        prepared(project(root, unlabelled=str(folder)))
+
+
+def test_pseudo_labels_need_images_without_labels(root: Path) -> None:
+    with refused("classify.arms: pseudo needs images without labels, but there are none"):
+        config.check({"classify": {"arms": ["none", "pseudo"]}})
+    config.check({"classify": {"arms": ["none", "pseudo"]}, "protocol": {"kind": "subsets", "unlabelled_per_class": 1}})
+
+
+def test_teachers_that_are_never_sure_are_an_error(root: Path) -> None:
+    made = project(root, unlabelled=str(more(root / "more")))
+    raw = config.plain(made.settings)
+    raw["classify"]["pseudo"]["confidence"] = 0.999999
+    with refused("classify.pseudo.confidence", "none reaches 0.999999; lower it"):
+        stages.run(Project(root, config.check(raw)))
+
+
+def test_near_copies_of_unlabelled_images_are_found(root: Path) -> None:
+    """The generator has seen them, labels or not."""
+    made = project(root, unlabelled=str(more(root / "more")))
+    raw = config.plain(made.settings)
+    raw["fidelity"]["enabled"] = True
+    made = Project(root, config.check(raw))
+    stages.run(made)
+    found, table = read_prepared(made.prepared), store.read_table(made.fidelity / "0.nearest.csv")
+    train = [*found.split("0").train, *range(len(found.images), len(found.images) + 9)]
+    folder = made.synth / "0"
+    for row in table:
+        image = store.read_array(folder / f"{found.classes.index(row['class'])}.npy", "")[int(row["index"])]
+        apart = ((found.look(train).astype(float) - image) ** 2).mean(axis=(1, 2, 3)) ** 0.5
+        assert float(row["distance"]) == pytest.approx(apart.min(), abs=1e-3)
+        assert apart[train.index(int(row["train_row"]))] == pytest.approx(apart.min())
+    figures = store.read_json(made.fidelity / "0.json", "")
+    assert figures["images"]["unlabelled"] == 9
+    summary = store.read_json(made.reports / "summary.json", "")
+    assert summary["dataset"]["unlabelled_images"] == 9
+    for page in ("report.html", "MODEL_CARD.md"):
+        text = (made.reports / page).read_text()
+        assert "9 without labels" in text
+        assert "own\nimages only" not in text

@@ -160,6 +160,8 @@ def test_classes_of_about_one_size_need_the_primary_metric_alone() -> None:
 def test_images_a_class() -> None:
     assert verdict.images_a_class(summary()["dataset"]) == "5 images a class"
     assert verdict.images_a_class(uneven()["dataset"]) == "4 to 40 images a class"
+    beside = {**summary()["dataset"], "unlabelled_images": 2000}
+    assert verdict.images_a_class(beside) == "5 images a class and 2,000 without labels"
 
 
 def test_rare_classes_have_half_of_the_largest_at_most() -> None:

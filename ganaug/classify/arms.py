@@ -48,8 +48,8 @@ def _known(name: str) -> str:
 class Mix(Spec):
     """How a filler's images enter the batches."""
 
-    # Of each batch; the rest is real. Left out: 0.5, or 0.25 on top of a policy; where images top classes up, what the
-    # counts give.
+    # Of each batch; the rest is real. Left out: 0.5, or 0.25 on top of a policy, but 0.5 for pseudo, whose images are
+    # real; where images top classes up, what the counts give.
     share: Annotated[float, Gt(0), Le(1)] | None = None
     augment: bool = False  # whether the policy distorts them too
     # first: as many in all, but alone, in the first steps; then real images alone.

@@ -67,15 +67,16 @@ def _pseudo(chosen: Arm, stock: Stock) -> Pool:
     """Images without labels, under those that teachers are sure of."""
     import numpy as np
 
-    if stock.unlabelled is None or not len(stock.unlabelled):
-        raise UserError(
-            "classify.arms: pseudo needs images without labels, and there are none; set data.unlabelled, or "
-            "protocol.unlabelled_per_class, or leave the arm out"
-        )
+    assert stock.unlabelled is not None
     assert stock.teach is not None
     taught = [stock.teach(number)(stock.unlabelled) for number in range(chosen.pseudo.teachers)]
     said = np.mean(taught, axis=0)
     sure = said.max(axis=1) >= chosen.pseudo.confidence
+    if not sure.any():
+        raise UserError(
+            f"classify.pseudo.confidence: teachers must be so sure of some image, but of {len(said)} none reaches "
+            f"{chosen.pseudo.confidence:g}; lower it, or leave the arm out"
+        )
     return np.ascontiguousarray(stock.unlabelled[sure]), said[sure].argmax(axis=1)
 
 

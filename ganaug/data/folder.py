@@ -44,7 +44,7 @@ class Folder(Spec):
         others: list[Path] = []
         held = {folder.name: images_below(folder, others) for folder in folders}
         paths = [path for images in held.values() for path in images]
-        self._check_file_names([*self.path.iterdir(), *paths, *others])
+        check_file_names(self.path, [*self.path.iterdir(), *paths, *others])
         self._check_depth(held)
         outside = sum(is_image(entry) for entry in self.path.iterdir() if entry.is_file())
         empty = [name for name, images in held.items() if not images]
@@ -62,15 +62,6 @@ class Folder(Spec):
         files = [one_line(path.relative_to(self.path).as_posix()) for path in paths]
         return Labelled(classes, paths, labels, files, np.zeros(len(paths), bool), notes=notes)
 
-    def _check_file_names(self, paths: list[Path]) -> None:
-        """On disk a name is any bytes; DVC stops at those that are not UTF-8, without saying which."""
-        for path in paths:
-            name = path.relative_to(self.path).as_posix()
-            try:
-                name.encode()
-            except UnicodeEncodeError:
-                raise UserError(f"{self.path}: file names must be UTF-8, got {one_line(name)}; rename it") from None
-
     def _check_depth(self, held: dict[str, list[Path]]) -> None:
         """Folders of folders may be photos/train/cat/1.png: "train" would silently become a class."""
         deep = [path for images in held.values() for path in images]
@@ -82,6 +73,16 @@ class Folder(Spec):
                 f"name {self.path / example.parts[0]} if its folders are the classes, or say that the first level is "
                 "the class (data.source.nested: true, or --nested)"
             )
+
+
+def check_file_names(folder: Path, paths: list[Path]) -> None:
+    """On disk a name is any bytes; DVC stops at those that are not UTF-8, without saying which."""
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{folder}: file names must be UTF-8, got {one_line(name)}; rename it") from None
 
 
 def images_below(folder: Path, others: list[Path]) -> list[Path]:

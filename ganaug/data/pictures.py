@@ -253,13 +253,13 @@ def parse_background(colour: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def refuse_broken(broken: Sequence[tuple[str, str]], total: int) -> None:
-    """``broken``: (file, reason) pairs."""
+def refuse_broken(broken: Sequence[tuple[str, str]], total: int, key: str = "data.source") -> None:
+    """``broken``: (file, reason) pairs; ``key`` names the files in params.yaml."""
     if broken:
         shown = "; ".join(f"{file}: {reason}" for file, reason in broken[:5])
         more = f"; and {len(broken) - 5} more" if len(broken) > 5 else ""
         raise UserError(
-            f"data.source: every image must be readable, but {len(broken)} of {total} are not ({shown}{more}); repair "
+            f"{key}: every image must be readable, but {len(broken)} of {total} are not ({shown}{more}); repair "
             "or remove them, or set data.on_broken: skip"
         )
 

@@ -60,15 +60,28 @@ class Prepared:
         """Of the images and labels of some rows, in order; from the images' own hashes, so nothing is read."""
         return store.digest(*(self.pixels[row] for row in rows), self.labels[list(rows)])
 
-    def unlabelled(self, split: Split) -> Unlabelled:
-        """What a split may learn from without labels: its own rows, and what lies beside the labelled images."""
+    def unlabelled(self, split: Split) -> list[int]:
+        """The rows that a split may learn from without labels. Those of ``beside`` follow on the labelled ones."""
+        return [*split.unlabelled, *range(len(self.images), len(self.images) + len(self._beside.pixels))]
+
+    def hashes(self, rows: Sequence[int]) -> list[str]:
+        """Of rows with labels and without; nothing is read."""
+        count = len(self.pixels)
+        return [self.pixels[row] if row < count else self._beside.pixels[row - count] for row in rows]
+
+    def look(self, rows: Sequence[int]) -> NDArray[np.uint8]:
+        """The images of rows with labels and without, (N, H, W, C)."""
         import numpy as np
 
-        rows = split.unlabelled
-        own = Unlabelled(self.images[np.asarray(rows, np.int64)], [self.pixels[row] for row in rows])
-        if self.beside is None:
-            return own
-        return Unlabelled(np.concatenate([own.images, self.beside.images]), own.pixels + self.beside.pixels)
+        index, count = np.asarray(rows, np.int64), len(self.images)
+        found = np.empty((len(index), *self.images.shape[1:]), np.uint8)
+        found[index < count] = self.images[index[index < count]]
+        found[index >= count] = self._beside.images[index[index >= count] - count]
+        return found
+
+    @property
+    def _beside(self) -> Unlabelled:
+        return self.beside or Unlabelled(self.images[:0], [])
 
     def counts(self, rows: Sequence[int]) -> dict[str, int]:
         """{class: images} of some rows."""

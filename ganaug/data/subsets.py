@@ -27,7 +27,8 @@ class Subsets(Spec):
     So a further trial leaves every other split as it was, and what tuning may look at is never in a reported trial,
     whatever ``trials`` and ``train_per_class`` are; with another seed or other sizes of the parts,
     settings must be tuned anew. Of images with the same pixels only the first is dealt. Images to learn from without
-    their labels are dealt from the end, for reported draws and for tuning draws apart; all trials share them.
+    their labels are dealt from the end, for reported draws and for tuning draws apart; all trials share them. They are
+    as many of each class, which a heap of one's own seldom is.
     """
 
     kind: Literal["subsets"] = "subsets"
@@ -44,7 +45,7 @@ class Subsets(Spec):
     def describe(self) -> str:
         return (
             f"{self.trials} disjoint, class-stratified draws of {self.train_per_class} images a class; a GAN is "
-            "trained anew on each, from its own images only"
+            "trained anew on each"
         )
 
     def splits(self, items: Items) -> dict[str, Split]:

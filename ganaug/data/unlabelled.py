@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from ganaug import store
 from ganaug.data import pictures
-from ganaug.data.folder import images_below
+from ganaug.data.folder import check_file_names, images_below
 from ganaug.data.gather import keep_rows
+from ganaug.data.labelled import one_line
 from ganaug.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _COLUMNS = ["file", "sha256"]
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """What a classifier and a GAN may learn from, but for labels."""
+    """What a folder of unlabelled images gave: as ``Prepared`` reads it, rows that follow on the labelled ones."""
 
     images: NDArray[np.uint8]  # (N, H, W, C), memory-mapped
     pixels: list[str]  # SHA-256 of each image's pixels
@@ -45,12 +46,15 @@ def gather_unlabelled(
             f"data.unlabelled: must be a folder of images, got {source}, which "
             f"{'is a file' if source.exists() else 'is not there'}; correct the path, or leave it out"
         )
-    files = images_below(source, [])
+    others: list[Path] = []
+    files = images_below(source, others)
+    check_file_names(source, [*files, *others])
+    names = [one_line(path.relative_to(source).as_posix()) for path in files]
     if not files:
         raise UserError(f"data.unlabelled: {source} must hold images, found none; add some, or leave it out")
     hashes, broken = pictures.render(files, shape, folder / IMAGES, jobs)
     if broken and on_broken == "refuse":
-        pictures.refuse_broken([(str(files[one.row]), one.reason) for one in broken], len(files))
+        pictures.refuse_broken([(names[one.row], one.reason) for one in broken], len(files), "data.unlabelled")
     unreadable = {one.row for one in broken}
     known, kept = set(labelled), []
     for row, pixels in enumerate(hashes):
@@ -63,13 +67,17 @@ def gather_unlabelled(
             "some, or leave it out"
         )
     keep_rows(folder / IMAGES, kept)
-    store.write_csv(folder / TABLE, _COLUMNS, [[files[row].as_posix(), hashes[row]] for row in kept])
+    store.write_csv(folder / TABLE, _COLUMNS, [[names[row], hashes[row]] for row in kept])
     twice = len(files) - len(unreadable) - len(kept)
     notes = [f"{len(kept):,} images without labels"]
     if twice:
         notes.append(f"{twice} of {source} have the pixels of a labelled image or of one another: left out")
     if unreadable:
-        notes.append(f"{len(unreadable)} of {source} cannot be read: left out")
+        example = f"such as {names[min(unreadable)]}"
+        notes.append(f"{len(unreadable)} of {source} cannot be read: left out, {example}")
+    if others:
+        example = one_line(others[0].relative_to(source).as_posix())
+        notes.append(f"{len(others)} of {source} are hidden, links to folders or no images: left out, as {example} is")
     return notes
 
 

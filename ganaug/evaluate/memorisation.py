@@ -53,13 +53,22 @@ class Memorisation:
     is_copy: NDArray[np.bool_]  # (N,)
 
 
-def memorisation(train: Kind, held_out: Kind, made: Kind, classes: Sequence[str], seed: int) -> Memorisation:
+def memorisation(
+    train: Kind,
+    held_out: Kind,
+    made: Kind,
+    classes: Sequence[str],
+    seed: int,
+    unlabelled: NDArray[Any] | None = None,
+) -> Memorisation:
     """How near generated images are to the training images (of whatever class), beside held-out real ones.
 
+    ``unlabelled`` (M, F): training images without labels. In ``nearest`` they follow on those of ``train``.
     A near-copy is nearer to a training image, relative to its class, than 99 % of the held-out images are, or equal to
     it. A single class is the one of a generator that knows no labels: it has no figures of its own.
     """
-    near_made, near_held_out = (nearest(kind.vectors, train.vectors) for kind in (made, held_out))
+    learned = train.vectors if unlabelled is None else np.concatenate([train.vectors, unlabelled])
+    near_made, near_held_out = (nearest(kind.vectors, learned) for kind in (made, held_out))
     scale = np.array([_median(near_held_out.distance[held_out.labels == label]) for label in range(len(classes))])
     of_made, of_held_out = near_made.distance / scale[made.labels], near_held_out.distance / scale[held_out.labels]
     known = of_held_out[np.isfinite(of_held_out)]
@@ -70,7 +79,7 @@ def memorisation(train: Kind, held_out: Kind, made: Kind, classes: Sequence[str]
     overall = {
         **_figures(of_made, of_held_out, is_copy),
         "near_copy_below": bound,
-        "drawn_to_train": drawn_to_train(train, held_out, made, near_made, seeds.numpy_rng(seed, "draws")),
+        "drawn_to_train": drawn_to_train(train, held_out, made, seeds.numpy_rng(seed, "draws")),
     }
     by_class = {}
     for label, name in enumerate(classes if len(classes) > 1 else ()):
@@ -97,10 +106,9 @@ def nearest(images: NDArray[Any], others: NDArray[Any]) -> Nearest:
     return Nearest(rows, least / np.sqrt(images.shape[1]))
 
 
-def drawn_to_train(
-    train: Kind, held_out: Kind, made: Kind, to_train: Nearest, rng: np.random.Generator
-) -> float | None:
-    """Share of generated images that are nearer to the training images than to as many unseen ones of the same classes.
+def drawn_to_train(train: Kind, held_out: Kind, made: Kind, rng: np.random.Generator) -> float | None:
+    """Share of generated images that are nearer to the labelled training images than to as many unseen ones of the same
+    classes.
 
     One half: they know the classes, not the images. 1: they know the training images alone. That smooth images are
     nearer to everything plays no part, since both distances are of one image. The mean over disjoint draws of the
@@ -112,7 +120,7 @@ def drawn_to_train(
     if draws < 1 or not len(made.vectors):
         return None
     order = [rng.permutation(np.flatnonzero(held_out.labels == label)) for label in range(len(sizes))]
-    shares = []
+    shares, to_train = [], nearest(made.vectors, train.vectors)
     for draw in range(draws):
         rows = np.concatenate([one[draw * size : (draw + 1) * size] for one, size in zip(order, sizes, strict=True)])
         unseen = nearest(made.vectors, held_out.vectors[rows]).distance

@@ -31,10 +31,12 @@ _PROJECTED = 256  # dimensions: distances hold within some 6 % (Johnson and Lind
 
 @dataclass(frozen=True)
 class Known:
-    """What a filter may learn from: the train part of a split, uint8 (N, H, W, C) and (N,), and what came of it."""
+    """What a filter may learn from: the train part of a split, uint8 (N, H, W, C) and (N,), the images without labels
+    beside it, (M, H, W, C), and what came of them."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    unlabelled: NDArray[np.uint8]
     classes: int
     classifier: ClassifierSpec  # of model small-cnn: its judges must be built again where the user's own code is not
     discriminator: Discriminator
@@ -146,7 +148,7 @@ class Distance(Judge):
     @classmethod
     @torch.no_grad()
     def fit(cls, known: Known, percentile: float) -> Distance:
-        images = _floats(known.images)
+        images = _floats(np.concatenate([known.images, known.unlabelled]))
         about = {"images": len(images), "pixels": images[0].numel(), "seed": known.seed}
         judge = cls({**about, "projected": min(_PROJECTED, images[0].numel())})
         judge.real = judge._projected(images)

@@ -52,9 +52,7 @@ class GanSpec(Spec):
     ada: Ada | None = None  # augment with a probability that follows D's overfitting; left out: always
     vary: DiffAugment = field(default_factory=lambda: DiffAugment(shift=0.0))  # real images only: G learns it
     ramp: Ramp | None = None  # left out: conditional from the first step
-    unlabelled: Annotated[float, Ge(0), Lt(1)] = (
-        0.5  # of the real images that D sees: without labels, where there are any
-    )
+    unlabelled: Annotated[float, Ge(0), Lt(1)] = 0.5  # share of D's real images, where there are any without labels
     optimizer: Literal["adam", "rmsprop"] = "adam"
     generator_lr: Annotated[float, Gt(0)] = 3e-4
     discriminator_lr: Annotated[float, Gt(0)] = 6e-4

@@ -162,7 +162,8 @@ class Training:
         pixels, labels = self.images[rows], self.labels[rows]
         known = labels
         if self.unlabelled is not None:
-            count = round(size * self.spec.unlabelled)
+            # At least one of either kind: without a labelled image, no class has a meaning.
+            count = min(size - 1, max(1, round(size * self.spec.unlabelled)))
             more = torch.randint(len(self.unlabelled), (count,), generator=self.rng, device=self.device)
             pixels = torch.cat([self.unlabelled[more], pixels[count:]])
             unknown = torch.full((count,), 0 if self.spec.conditioning == "none" else UNKNOWN, device=self.device)

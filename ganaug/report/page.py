@@ -110,7 +110,7 @@ def _confusion(summary: Mapping[str, Any]) -> dict[str, Any] | None:
         (true, said, before, after)
         for true, row, other in zip(classes, plain, made, strict=True)
         for said, before, after in zip(classes, row, other, strict=True)
-        if true != said and before is not None
+        if true != said and before is not None and (before or after)
     ]
     changes.sort(key=lambda one: (-max(one[2], one[3]), one[0], one[1]))
     return {
@@ -124,7 +124,7 @@ def _confusion(summary: Mapping[str, Any]) -> dict[str, Any] | None:
             )
             for true, row, other in zip(classes, plain, made, strict=True)
         ]
-        if len(classes) <= 30
+        if len(classes) <= _MOST_CLASSES
         else [],
     }
 

@@ -11,6 +11,12 @@ _SPOKEN = {
     "gan+classical_vs_classical": "on top of classical augmentation",
     "gan_vs_none": "without any other augmentation",
 }
+# Where there are images without labels, which those two gains give to one arm alone.
+_SPOKEN_OF_PSEUDO = {
+    "gan+classical_vs_pseudo+classical": "beyond pseudo-labels on the same images without labels, both on top of "
+    "classical augmentation",
+    "gan_vs_pseudo": "beyond pseudo-labels on the same images without labels",
+}
 _REPEATED = "beyond real images repeated to the same counts"
 # Where synthetic images top classes up, all fillers gain by that alone: the GAN is then judged by what it adds to it.
 _SPOKEN_WHERE_FILLED = {
@@ -69,15 +75,15 @@ def spoken(summary: Mapping[str, Any]) -> dict[str, str]:
         filled = {gain: where for gain, where in _SPOKEN_WHERE_FILLED.items() if gain in summary["gains"]}
         counted_in = {gain: f"{where}, with what evening out the classes brings" for gain, where in _SPOKEN.items()}
         return filled or {gain: where for gain, where in counted_in.items() if gain in summary["gains"]}
-    return {gain: where for gain, where in _SPOKEN.items() if gain in summary["gains"]}
+    return {gain: where for gain, where in {**_SPOKEN, **_SPOKEN_OF_PSEUDO}.items() if gain in summary["gains"]}
 
 
 def images_a_class(dataset: Mapping[str, Any]) -> str:
-    """The images that a trial learns from: ``5 images a class`` or ``4 to 40 images a class``."""
-    if dataset["train_per_class"] is not None:
-        return f"{dataset['train_per_class']} images a class"
+    """The images that a trial learns from: ``5 images a class``, ``4 to 40 images a class and 900 without labels``."""
     counts = dataset["train_images"].values()
-    return f"{min(counts):.0f} to {max(counts):.0f} images a class"
+    each = dataset["train_per_class"] or f"{min(counts):.0f} to {max(counts):.0f}"
+    unlabelled = dataset.get("unlabelled_images", 0)  # unsaid in summaries of older releases
+    return f"{each} images a class" + (f" and {unlabelled:,} without labels" if unlabelled else "")
 
 
 def rare_classes(summary: Mapping[str, Any]) -> list[str]:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from ganaug.progress import Progress
 
 
+_FILLER = "filler.json"
+
+
 @dataclass(frozen=True)
 class Run:
     """One training of the classifier in a trial: an arm, or a point of an arm's learning curve."""
@@ -92,7 +95,7 @@ def classify_key(project: Project, prepared: Prepared, trial: str, run: Run) -> 
     elif chosen.filler in ("placebo", "smote"):
         filling = synthetic_counts(project, prepared, trial)
     elif chosen.filler == "pseudo":
-        unlabelled = store.digest(*prepared.unlabelled(split).pixels)
+        unlabelled = store.digest(*prepared.hashes(prepared.unlabelled(split)))
         filling = {"unlabelled": unlabelled, "pseudo": config.plain(chosen.pseudo), "base": chosen.base}
     return project.work.key(
         "classify",
@@ -132,7 +135,7 @@ def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str
     classes, spec = len(prepared.classes), project.settings.classifier
     seed = seeds.derive(project.settings.protocol.seed, "classify", trial)
 
-    unlabelled = prepared.unlabelled(split).images if chosen.filler == "pseudo" else None
+    unlabelled = prepared.look(prepared.unlabelled(split)) if chosen.filler == "pseudo" else None
     channels, size, _ = prepared.image_shape
     pool = real.images, real.labels
 
@@ -145,6 +148,7 @@ def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str
     def make(folder: Path) -> None:
         counts = list(synthetic_counts(project, prepared, trial).values()) if chosen.filler else []
         made = filling(chosen, Stock(pool, counts, seed, synthetic, unlabelled, teach))
+        store.write_json(folder / _FILLER, {"images": len(made[1]) if made is not None else 0})
         taught = chosen.mix.targets.of(made, teach) if made is not None else None
         draw = batches(chosen, pool, taught, classes, spec.batch_size, spec.steps, seed)
         model = train_classifier(draw, spec, channels, classes, size, seed, where, chosen.mix)
@@ -166,6 +170,10 @@ def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequenc
         run.name: store.read_array(project.work.place("classify", keys[run.name]) / "predictions.npy", "")
         for run in runs
     }
+    fillers = {
+        run.name: store.read_json(project.work.place("classify", keys[run.name]) / _FILLER, "")["images"]
+        for run in runs
+    }
     found = {name: scores(column, labels, prepared.classes) for name, column in predicted.items()}
     store.write_csv(
         project.trials / f"{trial}.predictions.csv",
@@ -179,6 +187,7 @@ def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequenc
             "train_images": len(prepared.split(trial).train),
             "test_images": len(rows),
             "arms": {run.name: found[run.name] for run in runs if run.multiple == 1},
+            "filler_images": {run.name: fillers[run.name] for run in runs if run.arm.filler},
             "curve": {
                 run.name: {
                     "arm": run.arm.name,

@@ -80,6 +80,7 @@ def fidelity_key(project: Project, prepared: Prepared, trial: str) -> str:
             "policy": config.plain(settings.classify.classical),
             "classes": prepared.classes,
             "train": [split.train, prepared.digest(split.train)],  # nearest.csv names the rows
+            "unlabelled": [split.unlabelled, store.digest(*prepared.hashes(prepared.unlabelled(split)))],
             "test": prepared.digest(split.test),
             "synthetic": synthetic_on(project, prepared, trial),
             "seed": _seed(project, trial),
@@ -153,9 +154,11 @@ def _compare(
         judge = _classifier(project, prepared, JUDGE, (train.images, train.labels), seed, where)
     of_test, of_made = look(judge, test.images, where), look(judge, images, where)
     pupil = _classifier(project, prepared, "none", (images, made), seed, where) if labelled else None
-    kinds = {"train": train.images, "test": test.images, "made": images}
+    seen_rows = [*split.train, *prepared.unlabelled(split)]
+    kinds = {"train": prepared.look(seen_rows), "test": test.images, "made": images}
     if isinstance(project.settings.fidelity.encoder, Own):
-        seen = {"train": look(judge, train.images, where).features, "test": of_test.features, "made": of_made.features}
+        of_train = look(judge, kinds["train"], where)
+        seen = {"train": of_train.features, "test": of_test.features, "made": of_made.features}
     else:
         encoder = project.settings.fidelity.encoder.build().to(where)
         seen = {name: look(encoder, some, where, _PUBLISHED_CHUNK).features for name, some in kinds.items()}
@@ -168,14 +171,25 @@ def _compare(
     )
 
     def remembered(vectors: Mapping[str, NDArray[Any]]) -> Memorisation:
+        count = len(learned)  # those with labels come first
         return memorisation(
-            Kind(vectors["train"], learned), Kind(vectors["test"], unseen), Kind(vectors["made"], made), classes, seed
+            Kind(vectors["train"][:count], learned),
+            Kind(vectors["test"], unseen),
+            Kind(vectors["made"], made),
+            classes,
+            seed,
+            vectors["train"][count:],
         )
 
     in_pixels = remembered({name: some.reshape(len(some), -1) for name, some in kinds.items()})
     figures = {
         "encoder": {**config.plain(project.settings.fidelity.encoder), "features": seen["made"].shape[1]},
-        "images": {"train": len(split.train), "held_out": len(split.test), "synthetic": len(images)},
+        "images": {
+            "train": len(split.train),
+            "unlabelled": len(seen_rows) - len(split.train),
+            "held_out": len(split.test),
+            "synthetic": len(images),
+        },
         "judge_accuracy": 100 * float((of_test.predicted == test.labels).mean()),
         **faithful,
         # Pixels first: no network lies between, least of all one that learned from the same training images.
@@ -186,7 +200,7 @@ def _compare(
             "note": NOTE,
         },
     }
-    return figures, list(_nearest_rows(in_pixels, split.train, made, classes))
+    return figures, list(_nearest_rows(in_pixels, seen_rows, made, classes))
 
 
 def _kept_judge(
@@ -220,8 +234,9 @@ def _classifier(
 def _nearest_rows(
     found: Memorisation, train_rows: Sequence[int], labels: NDArray[np.int64], classes: Sequence[str]
 ) -> Iterator[Sequence[Any]]:
-    """Of every generated image the training image next to it in pixels: its row of data/prepared, its distance in gray
-    levels, the distance over its class's median, and whether that makes it a near-copy."""
+    """Of every generated image the training image next to it in pixels: its row of data/prepared (those of
+    unlabelled.npy follow on those of images.npy), its distance in gray levels, the distance over its class's median,
+    and whether that makes it a near-copy."""
     index = [0] * len(classes)
     columns = (labels, found.nearest.row, found.nearest.distance, found.relative, found.is_copy)
     for label, row, distance, relative, is_copy in zip(*(column.tolist() for column in columns), strict=True):

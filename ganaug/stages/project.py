@@ -69,7 +69,7 @@ def prepared_now(project: Project) -> Prepared:
     prepared = read_prepared(project.prepared)
     if prepared.made_with != prepared_with(project):
         raise UserError(
-            f'{project.prepared}: was made with other settings of data or protocol than params.yaml; run "dvc repro"'
+            f'{project.prepared}: was made with other settings of data or protocol than params.yaml; run "dvc repro -f"'
         )
     return prepared
 

@@ -76,7 +76,7 @@ def _train_depends_on(project: Project, prepared: Prepared, name: str) -> dict[s
     return {
         "gan": gan_settings(settings),
         "images": [prepared.digest(split.train), prepared.digest(split.spare)],
-        "unlabelled": prepared.unlabelled(split).pixels,
+        "unlabelled": store.digest(*prepared.hashes(prepared.unlabelled(split))),
         "classes": prepared.classes,
         "groups": [bound[row] for row in split.train] if bound else None,
         "seed": seeds.derive(settings.protocol.seed, "gan", name),
@@ -131,7 +131,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
         "train_images": prepared.counts(kept) if classes == prepared.classes else {UNLABELLED: len(kept)},
         # What it learned from or was chosen by, here and before.
         "train_images_sha256": sorted(
-            {*part.pixels, *held_part.pixels, *unlabelled.pixels, *(start.saw if start else ())}
+            {*part.pixels, *held_part.pixels, *prepared.hashes(unlabelled), *(start.saw if start else ())}
         ),
     }
     keeper = _keeper(project, prepared, name, where.type, parent)
@@ -151,7 +151,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
                 judge=judge if gan.select == "gan-train" else None,
                 start=start,
                 keeper=keeper,
-                unlabelled=unlabelled.images,
+                unlabelled=prepared.look(unlabelled),
             )
         _write(folder, trained, part, description, seed)
         return {
