@@ -152,14 +152,15 @@ def load_sampler(path: Path) -> Sampler:
     from ganaug.filters.screen import Screen
     from ganaug.gan.build import build_generator
     from ganaug.gan.spec import GanSpec
-    from ganaug.gan.transfer import SCREEN
+    from ganaug.gan.transfer import CODES, SCREEN
 
     mend = 'run "dvc repro" to train one, or name another file with --model'
     tensors, description = store.read_tensors(path, mend)
     try:
         spec = TypeAdapter(GanSpec).validate_python(description["gan"])
         channels, height, width = description["image_shape"]
-        generator = build_generator(spec, len(description["classes"]), (channels, height, width))
+        codes = len(tensors[CODES + "rows"]) if CODES + "rows" in tensors else 1
+        generator = build_generator(spec, len(description["classes"]), (channels, height, width), codes)
         of_screen = {name: tensors.pop(name) for name in list(tensors) if name.startswith(SCREEN)}
         generator.load_state_dict(tensors)
         screen, screening = None, description.get("screening")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ganaug.gan.latents import Codes
+from ganaug.gan.nets.codes import CodeBook
 from ganaug.gan.nets.parts import Discriminator, Generator, normalise_spectrally
 from ganaug.gan.regularisers import MinibatchDiscrimination, SpectralNorm
 from ganaug.gan.spec import GanSpec
@@ -9,9 +11,15 @@ from ganaug.gan.spec import GanSpec
 Shape = tuple[int, int, int]  # (channels, height, width), square
 
 
-def build_generator(spec: GanSpec, classes: int, image_shape: Shape) -> Generator:
+def build_generator(spec: GanSpec, classes: int, image_shape: Shape, images: int = 1) -> Generator:
+    """``images``: how many it learns from, which is how many codes it has where its latents have any."""
     channels, size, _ = image_shape
-    return spec.architecture.generator(spec.z_dim, classes, channels, size, spec.generator_width, spec.conditioning)
+    generator = spec.architecture.generator(
+        spec.z_dim, classes, channels, size, spec.generator_width, spec.conditioning
+    )
+    if isinstance(spec.latents, Codes):
+        generator.codes = CodeBook(images, classes, spec.z_dim, spec.latents.blend, spec.latents.noise)
+    return generator
 
 
 def build_discriminator(spec: GanSpec, classes: int, image_shape: Shape) -> Discriminator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ganaug.errors import UserError
 from ganaug.gan.architectures import Dcgan, R3gan
+from ganaug.gan.latents import Codes
 from ganaug.gan.objectives import LeastSquares, Minimax, NonSaturating, Relativistic, Wasserstein, WassersteinGP
 from ganaug.gan.regularisers import MinibatchDiscrimination, OneCentred, SpectralNorm
 from ganaug.gan.spec import GanSpec
@@ -61,6 +62,10 @@ def check(spec: GanSpec) -> None:
             "architecture",
             f"{slopes[0]} needs logits that depend on one image alone, but batch normalisation in dcgan's D mixes "
             "them, got batch_norm: true; set it to false",
+        )
+    if isinstance(spec.latents, Codes) and spec.z_dim < 3:
+        _refuse(
+            "z_dim", f"must be at least 3 for latents of kind codes, which choose by three numbers, got {spec.z_dim}"
         )
     if SpectralNorm().kind in kinds and isinstance(spec.architecture, R3gan):
         _refuse(

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from ganaug.gan.architectures import Architecture, Compact, Conditioning
 from ganaug.gan.augment import Ada, DiffAugment
+from ganaug.gan.latents import Latents, Normal
 from ganaug.gan.objectives import NonSaturating, Objective
 from ganaug.gan.regularisers import R1, Regulariser
 from ganaug.settings import Spec
@@ -46,6 +47,7 @@ class GanSpec(Spec):
     discriminator_steps: Annotated[int, Ge(1)] = 1  # for each of them
     batch_size: Annotated[int, Ge(2)] = 64  # real images a step, and as many fakes
     z_dim: Annotated[int, Ge(1)] = 64
+    latents: Latents = field(default_factory=Normal)
     generator_width: Annotated[int, Ge(1)] = 32  # channels at the full image size
     discriminator_width: Annotated[int, Ge(1)] = 32
     augment: DiffAugment = field(default_factory=DiffAugment)  # what D sees, of real and of fake

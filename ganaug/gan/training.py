@@ -19,6 +19,7 @@ from ganaug import device as devices
 from ganaug import seeds
 from ganaug.gan import combinations
 from ganaug.gan.build import build_discriminator, build_generator
+from ganaug.gan.latents import Codes
 from ganaug.gan.nets.parts import UNKNOWN, Generator, expect_unknown, set_label_strength
 from ganaug.gan.regularisers import Judged, LabelSmoothing, LeCam
 from ganaug.gan.spec import GanSpec
@@ -35,8 +36,11 @@ MEASURES = (
     "d_logit_fake",
     "d_gradient",  # the norm of all gradients of D
     "g_gradient",
+    "g_reconstruction",  # the term of G's loss, where latents are codes
 )
-_D_LOSS, _G_LOSS, _PENALTY, _RIGHT_REAL, _RIGHT_FAKE, _REAL, _FAKE, _D_GRADIENT, _G_GRADIENT = range(len(MEASURES))
+_D_LOSS, _G_LOSS, _PENALTY, _RIGHT_REAL, _RIGHT_FAKE, _REAL, _FAKE, _D_GRADIENT, _G_GRADIENT, _RECONSTRUCTION = range(
+    len(MEASURES)
+)
 
 
 @dataclass
@@ -68,17 +72,23 @@ class Training:
         shape = (images.shape[3], images.shape[1], images.shape[2])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.derive(seed, "weights"))
-            generator = build_generator(spec, classes, shape)
+            generator = build_generator(spec, classes, shape, len(images))
             discriminator = build_discriminator(spec, classes, shape)
         self.generator = devices.place(generator, device).train()
+        self.code_rows = self.generator.codes.assign(self.labels) if self.generator.codes else None  # of each image
         self.discriminator = devices.place(discriminator, device).train()
         if self.unlabelled is not None:
             expect_unknown(self.discriminator)
         self.has_dropout = any(isinstance(module, nn.Dropout) and module.p for module in self.discriminator.modules())
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.rng = torch.Generator(device).manual_seed(seeds.derive(seed, "training"))
-        self.optimizer_g = self._optimizer(self.generator, spec.generator_lr)
-        self.optimizer_d = self._optimizer(self.discriminator, spec.discriminator_lr)
+        codes = self.generator.codes.rows if self.generator.codes else None
+        groups = [([one for one in self.generator.parameters() if one is not codes], spec.generator_lr)]
+        if codes is not None and isinstance(spec.latents, Codes):
+            groups.append(([codes], spec.latents.lr))
+        self.rates_g = [rate for _, rate in groups]
+        self.optimizer_g = self._optimizer(groups)
+        self.optimizer_d = self._optimizer([(list(self.discriminator.parameters()), spec.discriminator_lr)])
         self.regularisers = (*spec.objective.built_in(), *spec.regularisers)
         smoothing = [one.real_label for one in spec.regularisers if isinstance(one, LabelSmoothing)]
         self.loss_options = {"real_label": smoothing[0]} if smoothing else {}
@@ -107,10 +117,12 @@ class Training:
             return None
         return self.on_device(images, np.full(len(images), UNKNOWN, np.int64))[0]
 
-    def _optimizer(self, net: nn.Module, rate: float) -> torch.optim.Optimizer:
+    def _optimizer(self, groups: list[tuple[list[nn.Parameter], float]]) -> torch.optim.Optimizer:
+        """``groups``: parameters and their rate."""
+        named = [{"params": parameters, "lr": rate} for parameters, rate in groups]
         if self.spec.optimizer == "rmsprop":
-            return torch.optim.RMSprop(net.parameters(), rate, alpha=self.spec.beta2, foreach=True)
-        return torch.optim.Adam(net.parameters(), rate, (self.spec.beta1, self.spec.beta2), fused=True)
+            return torch.optim.RMSprop(named, alpha=self.spec.beta2, foreach=True)
+        return torch.optim.Adam(named, betas=(self.spec.beta1, self.spec.beta2), fused=True)
 
     # ------------------------------------------------------------------------------------------------------ a step
 
@@ -146,7 +158,8 @@ class Training:
         """Learning rates of this step, 1..steps: constant, or down to zero along a line or half a cosine."""
         done = (step - 1) / self.spec.steps
         factor = {"constant": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[self.spec.rate]
-        self.optimizer_g.param_groups[0]["lr"] = self.spec.generator_lr * factor
+        for group, rate in zip(self.optimizer_g.param_groups, self.rates_g, strict=True):
+            group["lr"] = rate * factor
         self.optimizer_d.param_groups[0]["lr"] = self.spec.discriminator_lr * factor
 
     def set_strength(self, step: int) -> None:
@@ -238,7 +251,7 @@ class Training:
         above, below = (fake.mean(), real.mean()) if boundary is None else (boundary, boundary)
         right = [(real > above).float().mean(), (fake <= below).float().mean()]
         zero = loss.new_zeros(())
-        self.measures += torch.stack([loss, zero, penalty, *right, real.mean(), fake.mean(), gradient, zero])
+        self.measures += torch.stack([loss, zero, penalty, *right, real.mean(), fake.mean(), gradient, zero, zero])
         self.measured[0] += 1
         if self.lecam:
             self.logit_averages.lerp_(torch.stack([real.mean(), fake.mean()]), 1 - self.lecam.decay)
@@ -253,14 +266,26 @@ class Training:
             fake_logits, said = self.discriminator(self.distort(fake), batch.labels)
             real_logits = self._real_logits(batch)
         loss = self.spec.objective.generator_loss(real_logits, fake_logits.float())
+        recalled = self._reconstruction()
         self.optimizer_g.zero_grad()
-        (loss + self._class_loss(said, batch.labels)).backward()
+        (loss + self._class_loss(said, batch.labels) + recalled).backward()
         gradient = _gradient_norm(self.generator)
         self.optimizer_g.step()
         self.discriminator.requires_grad_(True)
         self.measures[_G_LOSS] += loss.detach()
+        self.measures[_RECONSTRUCTION] += recalled.detach()
         self.measures[_G_GRADIENT] += gradient
         self.measured[1] += 1
+
+    def _reconstruction(self) -> Tensor:
+        """How far G's images of the codes of half a batch are from the training images that they are the codes of."""
+        if self.code_rows is None or not isinstance(self.spec.latents, Codes):
+            return torch.zeros((), device=self.device)
+        count = max(2, self.spec.batch_size // 2)
+        rows = torch.randint(len(self.images), (count,), generator=self.rng, device=self.device)
+        with self.autocast():
+            recalled = self.generator.recall(self.code_rows[rows], self.labels[rows]).float()
+        return self.spec.latents.reconstruction * F.l1_loss(recalled, to_float(self.images[rows]))
 
     def _real_logits(self, batch: Batch) -> Tensor:
         if not self.spec.objective.pairs:

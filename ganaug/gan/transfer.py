@@ -20,6 +20,7 @@ from ganaug.gan.build import build_discriminator, build_generator
 from ganaug.gan.training import Training
 
 _MEND = "name a generator.safetensors or checkpoint.safetensors that ganaug wrote, or leave gan.init_from out"
+CODES = "codes."  # the names of the tensors that are of single training images: the new ones are others
 SCREEN = "filter."  # the names of the tensors that are a generator's filters', which are not taken over
 _DECIDE = ("architecture", "conditioning", "z_dim", "generator_width")  # the shapes of a generator
 _DECIDE_WHOLE = ("discriminator_width", "regularisers")  # ... and of the discriminator beside it
@@ -75,10 +76,11 @@ class Start:
         old = list(self.description["classes"])
         with torch.random.fork_rng(devices=[]):
             theirs, one_more = build(len(old)).state_dict(), build(len(old) + 1).state_dict()
+        tensors, theirs, one_more = (_without_codes(one) for one in (tensors, theirs, one_more))
         if _shapes(tensors) != _shapes(theirs):
             self._refuse()
         dims = _class_dims(theirs, one_more)
-        for name, value in net.state_dict().items():
+        for name, value in _without_codes(net.state_dict()).items():
             given = tensors[name]
             value.copy_(_for_classes(given, *dims[name], old, self.classes) if name in dims else given)
 
@@ -94,6 +96,10 @@ def read_start(path: Path, classes: Sequence[str]) -> Start:
         raise UserError(f"gan.init_from: {path} must say what it is of, but does not; {_MEND}")
     own = {name: tensor for name, tensor in tensors.items() if not name.startswith(SCREEN)}
     return Start(path, own, description, classes)
+
+
+def _without_codes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in tensors.items() if not name.startswith(CODES)}
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganaug.gan.architectures import Conditioning
+from ganaug.gan.nets.codes import CodeBook
 
 
 def sides(image_size: int) -> list[int]:
@@ -143,12 +144,26 @@ class Norm(nn.Module):
 
 
 class Generator(nn.Module):
-    """Latents (N, z_dim), standard normal, and labels (N,) -> images (N, channels, size, size) in [-1, 1]."""
+    """Latents (N, z_dim), standard normal, and labels (N,) -> images (N, channels, size, size) in [-1, 1].
+
+    With ``codes`` the latents first choose a place between two of those.
+    """
 
     z_dim: int
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.codes: CodeBook | None = None
+
     def __call__(self, latents: Tensor, labels: Tensor) -> Tensor:
+        if self.codes is not None:
+            latents = self.codes(latents, labels)
         return cast(Tensor, super().__call__(latents, labels))
+
+    def recall(self, rows: Tensor, labels: Tensor) -> Tensor:
+        """Images from the codes of these rows themselves, (N,)."""
+        assert self.codes is not None
+        return cast(Tensor, super().__call__(self.codes.of(rows), labels))
 
 
 class Body(nn.Module):

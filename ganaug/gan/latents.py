@@ -1,0 +1,39 @@
+"""What a generator starts an image from. ``gan.latents`` in params.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le
+from pydantic import Field
+
+from ganaug.settings import Spec
+
+
+@dataclass(frozen=True)
+class Normal(Spec):
+    """Standard normal numbers, as in every published GAN here."""
+
+    kind: Literal["normal"] = "normal"
+
+
+@dataclass(frozen=True)
+class Codes(Spec):
+    """A code for each training image, learned with G, which must draw that image from it (GLO, Bojanowski 2018).
+
+    New images come from between two codes of a class, as SMOTE's do between two images (DeepSMOTE, Dablain 2021), and
+    from some noise; the discriminator judges those. So no training image is forgotten, as it is by a generator of
+    normal latents that a small set is too much for (Inclusive GAN, Yu 2020).
+    """
+
+    kind: Literal["codes"] = "codes"
+    blend: Annotated[float, Ge(0), Le(0.5)] = 0.3  # of the second code, at least; at most one half. 0: near copies
+    noise: Annotated[float, Ge(0)] = 0.8  # its length over that of a code
+    reconstruction: Annotated[float, Gt(0)] = (
+        1.0  # weight of the mean absolute error, of images in [-1, 1], in G's loss
+    )
+    lr: Annotated[float, Gt(0)] = 0.01  # of the codes
+
+
+Latents = Annotated[Normal | Codes, Field(discriminator="kind")]

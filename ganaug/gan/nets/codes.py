@@ -1,0 +1,51 @@
+"""The memory of a generator: a code for each training image, and the way from normal numbers to a place between two."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class CodeBook(nn.Module):
+    """Normal numbers (N, z_dim) and labels (N,) -> latents (N, z_dim) between two codes of the label's class.
+
+    Latents and codes have the length that normal numbers have in the mean square: the root of ``z_dim``.
+    """
+
+    first: Tensor  # (classes,), the row of the class's first code
+    count: Tensor  # (classes,)
+
+    def __init__(self, images: int, classes: int, z_dim: int, blend: float, noise: float) -> None:
+        super().__init__()
+        self.blend, self.noise = blend, noise
+        self.rows = nn.Parameter(torch.randn(images, z_dim))
+        self.register_buffer("first", torch.zeros(classes, dtype=torch.int64))
+        self.register_buffer("count", torch.ones(classes, dtype=torch.int64))
+
+    def assign(self, labels: Tensor) -> Tensor:
+        """Each image of ``labels`` (N,) gets a code of its class: its row, (N,)."""
+        order = labels.argsort(stable=True)
+        self.count.copy_(torch.bincount(labels, minlength=len(self.count)))
+        self.first.copy_(self.count.cumsum(0) - self.count)
+        return torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
+
+    def of(self, rows: Tensor) -> Tensor:
+        """The codes of these rows, (N, z_dim)."""
+        return _of_length(self.rows[rows])
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        # The first three numbers, made uniform, choose the codes and the way between them. That they are noise too does
+        # no harm: they are three of many.
+        chosen = torch.special.ndtr(latents[:, :3].float()).clamp(max=1 - 1e-6)
+        first, count = self.first[labels], self.count[labels]
+        one, other = (first + (chosen[:, at] * count).long() for at in (0, 1))
+        share = self.blend + (0.5 - self.blend) * chosen[:, 2:3]
+        between = _of_length(torch.lerp(self.of(one), self.of(other), share))
+        return _of_length(between + self.noise * latents)
+
+
+def _of_length(codes: Tensor) -> Tensor:
+    return cast(Tensor, F.normalize(codes.float(), dim=1) * codes.shape[1] ** 0.5)
