@@ -61,7 +61,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_every_trial_has_its_figures(done: Project) -> None:
     assert set(written(done)) == {"0.json", "0.nearest.csv", "1.json", "1.nearest.csv"}
     found = read(done)
-    assert found["images"] == {"train": 50, "held_out": 120, "synthetic": 80}
+    assert found["images"] == {"train": 50, "unlabelled": 0, "held_out": 120, "synthetic": 80}
     assert set(found["classes"]) == {str(digit) for digit in range(10)}
     assert found["overall"]["images"] == 80
     assert found["memorisation"]["primary"] == "pixels"
