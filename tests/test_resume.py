@@ -446,15 +446,47 @@ def test_a_state_is_saved_when_it_is_time(tmp_path: Path, monkeypatch: pytest.Mo
 def test_sigterm_is_handed_back_after_the_training(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     made = keeper(tmp_path)
-    with made.watching():
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert made.asked_to_stop
-        with pytest.raises(SystemExit) as stopped:
+
+    def training() -> None:
+        with made.watching():
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert made.asked_to_stop
             made.keep(5, lambda: {"step": 5})
+
+    with pytest.raises(SystemExit) as stopped:
+        training()
     assert stopped.value.code == 143
     assert signal.getsignal(signal.SIGTERM) is before
     found = keeper(tmp_path).load()
     assert found == {"step": 5}
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("parent", "last", "code"),
+    [
+        ("None", "pass", -signal.SIGTERM),  # after the last step: the signal does what it does to any process
+        ("os.getppid()", "pass", 143),
+        ("os.getppid()", "made.keep(5, dict)", 143),
+    ],
+)
+def test_a_worker_and_a_late_signal_end_the_process(tmp_path: Path, parent: str, last: str, code: int) -> None:
+    """A pool would catch a worker's SystemExit, hand it to a parent that may be gone, and wait for more work."""
+    script = f"""
+import os, signal
+from pathlib import Path
+from ganaug.gan.resume import Keeper
+made = Keeper(Path({str(tmp_path / "state.pt")!r}), "0", {{}}, 30.0, {parent})
+try:
+    with made.watching():
+        os.kill(os.getpid(), signal.SIGTERM)
+        {last}
+except BaseException:
+    pass
+print("it lives")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, "it lives" in done.stdout) == (code, False), done.stderr
 
 
 # ------------------------------------------------------------------------------------------ every single step

@@ -101,6 +101,10 @@ class Keeper:
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
+            if self.asked_to_stop and self.parent is not None:
+                os._exit(143)  # an exception would be sent to the parent, and a worker whose parent is gone waits on
+        if self.asked_to_stop:  # after the last step, too late for ``keep``
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
