@@ -74,7 +74,7 @@ def report(project: Project) -> str:
             "trials": len(trials),
             "train_per_class": round(least) if most - least < 1 else None,
             "train_images": learned,
-            "unlabelled_images": len(prepared.unlabelled(prepared.split(trials[0]["trial"]))),  # every trial's
+            "unlabelled_images": len(prepared.unlabelled_rows(prepared.split(trials[0]["trial"]))),  # every trial's
             "test_images": len(set(rows)),
             "primary_metric": metric,
         },
@@ -335,7 +335,7 @@ def _neighbours(project: Project, prepared: Prepared, pairs: int = 12, columns: 
         """Generated images above the training images next to them."""
         made = [project.synth / trial / f"{classes.index(row['class'])}.npy" for row in rows]
         images = [store.read_array(path, _RUN)[int(row["index"])] for path, row in zip(made, rows, strict=True)]
-        near = prepared.look([int(row["train_row"]) for row in rows])
+        near = prepared.images_of([int(row["train_row"]) for row in rows])
         return grid([np.stack(images), near], scale_to=48)
 
     def nearness(found: tuple[str, dict[str, str]]) -> tuple[bool, float]:

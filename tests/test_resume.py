@@ -466,7 +466,7 @@ def test_sigterm_is_handed_back_after_the_training(tmp_path: Path) -> None:
     ("parent", "last", "code"),
     [
         ("None", "pass", -signal.SIGTERM),  # after the last step: the signal does what it does to any process
-        ("os.getppid()", "pass", 143),
+        ("os.getppid()", "pass", -signal.SIGTERM),
         ("os.getppid()", "made.keep(5, dict)", 143),
     ],
 )

@@ -63,15 +63,15 @@ def test_images_of_a_folder_and_below_it(root: Path) -> None:
     want = [noise(8, 8, seed=seed) for seed in (*range(1000, 1008), 2000)]
     assert {image.tobytes() for image in found.beside.images} == {image.tobytes() for image in want}
     for name in ("0", "1", "release"):
-        assert found.hashes(found.unlabelled(found.split(name))) == found.beside.pixels
+        assert found.hashes(found.unlabelled_rows(found.split(name))) == found.beside.pixels
 
 
 def test_without_such_a_folder_there_are_none(root: Path) -> None:
     prepared(project(root))
     found = read_prepared(root / "data" / "prepared")
     assert found.beside is None
-    assert found.unlabelled(found.split("0")) == []
-    assert found.look([]).shape == (0, 8, 8, 3)
+    assert found.unlabelled_rows(found.split("0")) == []
+    assert found.images_of([]).shape == (0, 8, 8, 3)
 
 
 def test_what_is_labelled_too_is_left_out(root: Path) -> None:
@@ -124,6 +124,8 @@ def test_the_whole_pipeline_learns_from_them(root: Path) -> None:
     found = read_prepared(made.prepared)
     assert found.beside is not None
     assert set(found.beside.pixels) <= set(description["train_images_sha256"])
+    # With a confidence of 0 teachers are sure of all of them; ``gan`` has four images of either class.
+    assert store.read_json(made.trials / "0.json", "")["filler_images"] == {"gan": 8, "pseudo": 20}
     images = np.array(found.beside.images)
     save(root / "more" / "0.png", 255 - images[0])
     stages.run(made)
@@ -137,7 +139,7 @@ def test_rows_of_both_kinds_are_looked_up_together(root: Path) -> None:
     count = len(found.images)
     rows = [count + 8, 0, count, 3]
     want = np.stack([found.beside.images[8], found.images[0], found.beside.images[0], found.images[3]])
-    assert (found.look(rows) == want).all()
+    assert (found.images_of(rows) == want).all()
     assert found.hashes(rows) == [found.beside.pixels[8], found.pixels[0], found.beside.pixels[0], found.pixels[3]]
 
 
@@ -180,7 +182,7 @@ def test_near_copies_of_unlabelled_images_are_found(root: Path) -> None:
     folder = made.synth / "0"
     for row in table:
         image = store.read_array(folder / f"{found.classes.index(row['class'])}.npy", "")[int(row["index"])]
-        apart = ((found.look(train).astype(float) - image) ** 2).mean(axis=(1, 2, 3)) ** 0.5
+        apart = ((found.images_of(train).astype(float) - image) ** 2).mean(axis=(1, 2, 3)) ** 0.5
         assert float(row["distance"]) == pytest.approx(apart.min(), abs=1e-3)
         assert apart[train.index(int(row["train_row"]))] == pytest.approx(apart.min())
     figures = store.read_json(made.fidelity / "0.json", "")

@@ -60,16 +60,20 @@ class Prepared:
         """Of the images and labels of some rows, in order; from the images' own hashes, so nothing is read."""
         return store.digest(*(self.pixels[row] for row in rows), self.labels[list(rows)])
 
-    def unlabelled(self, split: Split) -> list[int]:
+    def unlabelled_rows(self, split: Split) -> list[int]:
         """The rows that a split may learn from without labels. Those of ``beside`` follow on the labelled ones."""
         return [*split.unlabelled, *range(len(self.images), len(self.images) + len(self._beside.pixels))]
+
+    def unlabelled_digest(self, split: Split) -> str:
+        """Of the images of those rows, in order."""
+        return store.digest(*self.hashes(self.unlabelled_rows(split)))
 
     def hashes(self, rows: Sequence[int]) -> list[str]:
         """Of rows with labels and without; nothing is read."""
         count = len(self.pixels)
         return [self.pixels[row] if row < count else self._beside.pixels[row - count] for row in rows]
 
-    def look(self, rows: Sequence[int]) -> NDArray[np.uint8]:
+    def images_of(self, rows: Sequence[int]) -> NDArray[np.uint8]:
         """The images of rows with labels and without, (N, H, W, C)."""
         import numpy as np
 

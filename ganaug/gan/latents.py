@@ -30,9 +30,7 @@ class Codes(Spec):
     kind: Literal["codes"] = "codes"
     blend: Annotated[float, Ge(0), Le(0.5)] = 0.3  # of the second code, at least; at most one half. 0: near copies
     noise: Annotated[float, Ge(0)] = 0.8  # its length over that of a code
-    reconstruction: Annotated[float, Gt(0)] = (
-        1.0  # weight of the mean absolute error, of images in [-1, 1], in G's loss
-    )
+    reconstruction: Annotated[float, Gt(0)] = 1.0  # weight, in G's loss, of the mean error of images in [-1, 1]
     lr: Annotated[float, Gt(0)] = 0.01  # of the codes
 
 

@@ -70,8 +70,8 @@ class Keeper:
         if stop:
             self.say(f"stopped {self.title} at step {step}; run it again to go on")
             sys.stdout.flush()
-            if orphaned:
-                os._exit(143)  # there is no one to hand an exception to
+            if self.parent is not None:
+                os._exit(143)  # a pool would hand an exception to the parent, and wait on for it where it is gone
             raise SystemExit(143)
 
     def save(self, state: dict[str, Any]) -> None:
@@ -101,8 +101,6 @@ class Keeper:
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
-            if self.asked_to_stop and self.parent is not None:
-                os._exit(143)  # an exception would be sent to the parent, and a worker whose parent is gone waits on
         if self.asked_to_stop:  # after the last step, too late for ``keep``
             signal.raise_signal(signal.SIGTERM)
 

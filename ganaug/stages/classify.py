@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,8 +96,11 @@ def classify_key(project: Project, prepared: Prepared, trial: str, run: Run) -> 
     elif chosen.filler in ("placebo", "smote"):
         filling = synthetic_counts(project, prepared, trial)
     elif chosen.filler == "pseudo":
-        unlabelled = store.digest(*prepared.hashes(prepared.unlabelled(split)))
-        filling = {"unlabelled": unlabelled, "pseudo": config.plain(chosen.pseudo), "base": chosen.base}
+        filling = {
+            "unlabelled": prepared.unlabelled_digest(split),
+            "pseudo": config.plain(chosen.pseudo),
+            "base": chosen.base,
+        }
     return project.work.key(
         "classify",
         {
@@ -135,10 +139,11 @@ def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str
     classes, spec = len(prepared.classes), project.settings.classifier
     seed = seeds.derive(project.settings.protocol.seed, "classify", trial)
 
-    unlabelled = prepared.look(prepared.unlabelled(split)) if chosen.filler == "pseudo" else None
+    unlabelled = prepared.images_of(prepared.unlabelled_rows(split)) if chosen.filler == "pseudo" else None
     channels, size, _ = prepared.image_shape
     pool = real.images, real.labels
 
+    @cache  # pseudo-labels and taught targets have the same teachers
     def teach(number: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
         base, theirs = arm(chosen.base, project.settings.classify), seeds.derive(seed, "teacher", number)
         draw = batches(base, pool, None, classes, spec.batch_size, spec.steps, theirs)
@@ -148,7 +153,8 @@ def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str
     def make(folder: Path) -> None:
         counts = list(synthetic_counts(project, prepared, trial).values()) if chosen.filler else []
         made = filling(chosen, Stock(pool, counts, seed, synthetic, unlabelled, teach))
-        store.write_json(folder / _FILLER, {"images": len(made[1]) if made is not None else 0})
+        if made is not None:
+            store.write_json(folder / _FILLER, {"images": len(made[1])})
         taught = chosen.mix.targets.of(made, teach) if made is not None else None
         draw = batches(chosen, pool, taught, classes, spec.batch_size, spec.steps, seed)
         model = train_classifier(draw, spec, channels, classes, size, seed, where, chosen.mix)
@@ -173,6 +179,7 @@ def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequenc
     fillers = {
         run.name: store.read_json(project.work.place("classify", keys[run.name]) / _FILLER, "")["images"]
         for run in runs
+        if run.arm.filler
     }
     found = {name: scores(column, labels, prepared.classes) for name, column in predicted.items()}
     store.write_csv(
@@ -187,7 +194,7 @@ def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequenc
             "train_images": len(prepared.split(trial).train),
             "test_images": len(rows),
             "arms": {run.name: found[run.name] for run in runs if run.multiple == 1},
-            "filler_images": {run.name: fillers[run.name] for run in runs if run.arm.filler},
+            "filler_images": fillers,
             "curve": {
                 run.name: {
                     "arm": run.arm.name,

@@ -80,7 +80,7 @@ def fidelity_key(project: Project, prepared: Prepared, trial: str) -> str:
             "policy": config.plain(settings.classify.classical),
             "classes": prepared.classes,
             "train": [split.train, prepared.digest(split.train)],  # nearest.csv names the rows
-            "unlabelled": [split.unlabelled, store.digest(*prepared.hashes(prepared.unlabelled(split)))],
+            "unlabelled": [split.unlabelled, prepared.unlabelled_digest(split)],
             "test": prepared.digest(split.test),
             "synthetic": synthetic_on(project, prepared, trial),
             "seed": _seed(project, trial),
@@ -154,8 +154,8 @@ def _compare(
         judge = _classifier(project, prepared, JUDGE, (train.images, train.labels), seed, where)
     of_test, of_made = look(judge, test.images, where), look(judge, images, where)
     pupil = _classifier(project, prepared, "none", (images, made), seed, where) if labelled else None
-    seen_rows = [*split.train, *prepared.unlabelled(split)]
-    kinds = {"train": prepared.look(seen_rows), "test": test.images, "made": images}
+    seen_rows = [*split.train, *prepared.unlabelled_rows(split)]
+    kinds = {"train": prepared.images_of(seen_rows), "test": test.images, "made": images}
     if isinstance(project.settings.fidelity.encoder, Own):
         of_train = look(judge, kinds["train"], where)
         seen = {"train": of_train.features, "test": of_test.features, "made": of_made.features}

@@ -84,7 +84,7 @@ def _screen_split(project: Project, name: str, trained: str, key: str) -> tuple[
         known = Known(
             part.images,
             part.labels * 0 if unlabelled else part.labels,
-            prepared.look(prepared.unlabelled(prepared.split(name))),
+            prepared.images_of(prepared.unlabelled_rows(prepared.split(name))),
             len(sampler.classes),
             _classifier(project.settings),
             discriminator.eval(),

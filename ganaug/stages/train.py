@@ -76,7 +76,7 @@ def _train_depends_on(project: Project, prepared: Prepared, name: str) -> dict[s
     return {
         "gan": gan_settings(settings),
         "images": [prepared.digest(split.train), prepared.digest(split.spare)],
-        "unlabelled": store.digest(*prepared.hashes(prepared.unlabelled(split))),
+        "unlabelled": prepared.unlabelled_digest(split),
         "classes": prepared.classes,
         "groups": [bound[row] for row in split.train] if bound else None,
         "seed": seeds.derive(settings.protocol.seed, "gan", name),
@@ -117,7 +117,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
     if start:
         _check_unseen(start.saw, [prepared.pixels[row] for row in split.test], f"{gan.init_from}: test", name)
         _check_unseen(start.saw, held_part.pixels, f"{gan.init_from}: held-out", name)
-    unlabelled = prepared.unlabelled(split)
+    unlabelled = prepared.unlabelled_rows(split)
     description = {
         "format": 2,
         "key": key,
@@ -151,7 +151,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
                 judge=judge if gan.select == "gan-train" else None,
                 start=start,
                 keeper=keeper,
-                unlabelled=prepared.look(unlabelled),
+                unlabelled=prepared.images_of(unlabelled),
             )
         _write(folder, trained, part, description, seed)
         return {
