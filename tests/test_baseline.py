@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
+from ganaug.errors import UserError
 from ganaug.evaluate.baseline import Fall, Figure, Run, compare, notes, read, refuse_unlike
 from ganaug.evaluate.gate import GateRule
 
@@ -171,8 +173,10 @@ def test_runs_of_something_else_are_refused(key: str, value: Any, told: str) -> 
 def test_many_classes_are_one_short_line() -> None:
     other = summary(a=figure(1.0))
     other["dataset"]["classes"] = [f"class {label}" for label in range(500)]
-    with refused("...") as _:
+    with pytest.raises(UserError, match=re.escape("...")) as caught:
         refuse_unlike(run(a=figure(1.0)), read(other, "old.json"), "old.json")
+    assert len(str(caught.value)) < 400
+    assert "\n" not in str(caught.value)
 
 
 def test_what_may_be_compared_all_the_same_is_noted() -> None:

@@ -15,6 +15,7 @@ from ganaug import config, store
 from ganaug.gan.augment import DiffAugment
 from ganaug.gan.latents import Codes
 from ganaug.gan.nets.codes import CodeBook
+from ganaug.gan.presets import PRESETS
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.train import train_gan
 from ganaug.gan.training import Training
@@ -143,6 +144,20 @@ def test_a_training_goes_on_from_its_state_with_the_same_weights() -> None:
         second.step(step)
     for name, value in whole.average.state_dict().items():
         assert torch.equal(value, second.average.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_every_preset_goes_with_codes(preset: str) -> None:
+    raw: dict[str, Any] = {"preset": preset, "latents": {"kind": "codes"}, "steps": 2, "batch_size": 6}
+    raw |= {"generator_width": 4, "discriminator_width": 4}
+    one = Training(images(), LABELS, 3, config.check({"gan": raw}).gan, 0, CPU)
+    assert one.generator.codes is not None
+    before = one.generator.codes.rows.detach().clone()
+    for step in (1, 2):
+        one.step(step)
+    assert one.is_finite()
+    assert not torch.equal(one.generator.codes.rows, before)
+    assert one.settled_average()(torch.randn(4, one.spec.z_dim), torch.tensor([0, 2, 2, 0])).shape == (4, 1, 8, 8)
 
 
 def write(folder: Path, spec: GanSpec) -> tuple[Path, Any]:
