@@ -57,7 +57,7 @@ class GanSpec(Spec):
     unlabelled: Annotated[float, Ge(0), Lt(1)] = 0.5  # share of D's real images, where there are any without labels
     optimizer: Literal["adam", "rmsprop"] = "adam"
     generator_lr: Annotated[float, Gt(0)] = 3e-4
-    discriminator_lr: Annotated[float, Gt(0)] = 6e-4
+    discriminator_lr: Annotated[float, Gt(0)] = 3e-4
     beta1: Annotated[float, Ge(0), Lt(1)] = 0.0  # of Adam
     beta2: Annotated[float, Ge(0), Lt(1)] = 0.99  # of Adam; RMSprop's decay
     rate: Literal["cosine", "linear", "constant"] = "constant"
