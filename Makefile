@@ -43,4 +43,4 @@ zoo: .venv/installed-dev
 	@touch $@
 
 clean:
-	rm -rf .ganaug data/prepared data/synth models reports/fidelity reports/trials reports/plots reports/report.html reports/timings.json
+	rm -rf .ganaug data/prepared data/synth models reports/fidelity reports/trials reports/plots reports/report.html reports/timings.*

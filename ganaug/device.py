@@ -28,6 +28,13 @@ def resolve(name: DeviceName) -> torch.device:
     return torch.device(name)
 
 
+def title(device: torch.device) -> str:
+    """What a reader calls it: the name of the GPU, or ``cpu``."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def prepare(device: torch.device) -> None:
     """Settings of the whole process: TF32 on CUDA; one thread on a CPU, so that results do not depend on its cores."""
     import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.evaluate.gate import Judged, judge
+from ganaug.machine import machine
 from ganaug.stages.classify import arms_of, classify_key, runs_of
 from ganaug.stages.fidelity import fidelity_key, read_fidelity, read_nearest
 from ganaug.stages.project import Project, prepared_now
@@ -79,6 +81,7 @@ def report(project: Project) -> str:
             "primary_metric": metric,
         },
         "arms": comparison.arm_figures(),
+        "recall": comparison.recall_figures(prepared.classes),
         "gains": gains,
         "curve": curve_figures(comparison, curve_arms),
         "worth": worth_figures(comparison, on_curves, metric, gains),
@@ -99,7 +102,10 @@ def report(project: Project) -> str:
     html = page.render(summary, trials, histories, health, examples, faithful, neighbours, _yaml(summary["settings"]))
     store.write_text(project.reports / "report.html", html)
     store.write_text(project.reports / "MODEL_CARD.md", card.render(summary))
-    store.write_json(project.reports / "timings.json", _timings(project, prepared))
+    measured = {"machine": machine(), **_timings(project, prepared)}
+    store.write_json(project.reports / "timings.json", measured)
+    # The page reads them from a script: it may not open another file, and must not change with the clock itself.
+    store.write_text(project.reports / "timings.js", f"showRun({json.dumps(measured)});\n")
     return "\n".join([*verdict.sentences(summary), f"report: {project.reports / 'report.html'}"])
 
 
@@ -409,8 +415,6 @@ def _write_plot_tables(
     folder: Path, summary: dict[str, Any], trials: list[dict[str, Any]], histories: dict[str, History]
 ) -> None:
     """What ``dvc plots show`` draws."""
-    from ganaug.report.page import mean_recall
-
     metric, classes = summary["dataset"]["primary_metric"], summary["dataset"]["classes"]
     arms = list(summary["arms"])
     with store.replacing(folder) as part:
@@ -430,7 +434,7 @@ def _write_plot_tables(
         store.write_csv(
             part / "recall.csv",
             ["class", "arm", "recall"],
-            [[one, name, mean_recall(trials, name, one)] for one in classes for name in arms],
+            [[one, name, summary["recall"][name][one]["mean"]] for one in classes for name in arms],
         )
         rows = [
             [split, *("" if value is None else value for value in row.values())]
@@ -442,7 +446,7 @@ def _write_plot_tables(
 
 
 def _timings(project: Project, prepared: Prepared) -> dict[str, Any]:
-    """Measured seconds: the one file that differs from run to run, so it is kept out of DVC's cache."""
+    """Measured seconds, which differ from run to run: kept out of DVC's cache, and out of every other file."""
     work, protocol = project.work, project.settings.protocol
     return {
         "train": {name: work.timing("train", train_key(project, prepared, name)) for name in protocol.names()},

@@ -202,3 +202,29 @@ def test_recall_gains_are_differences_of_recall(comparison: Comparison) -> None:
         ]
         assert figure["by_trial"] == pytest.approx([a - b for a, b in zip(*recall, strict=True)])
         assert figure["mean"] == (pytest.approx(np.mean(figure["by_trial"])) if testing else None)
+
+
+def test_recall_figures_by_hand() -> None:
+    figures = SHARED.recall_figures(["cat", "dog"])
+    assert {arm: list(of_arm) for arm, of_arm in figures.items()} == {"none": ["cat", "dog"], "gan": ["cat", "dog"]}
+    low, high = two_way(100.0 * np.array([[0, 1], [1, 1]])).interval(0.9)
+    assert figures["none"]["cat"]["mean"] == pytest.approx(75.0)
+    assert low is not None
+    assert high is not None
+    assert high > 100
+    assert (figures["none"]["cat"]["ci_low"], figures["none"]["cat"]["ci_high"]) == (max(0, low), 100.0)
+    cow = FOLDS.recall_figures(["cat", "dog", "cow"])["gan"]["cow"]
+    assert (cow["mean"], cow["ci_low"], cow["ci_high"]) == (None, None, None)
+
+
+@given(comparisons())
+def test_the_gain_in_recall_is_the_difference_of_two_recalls(comparison: Comparison) -> None:
+    recall = comparison.recall_figures(names(comparison))
+    gains_ = comparison.recall_gain_figures([("a", "b")], names(comparison))["a_vs_b"]
+    for one, gain in gains_.items():
+        if gain["mean"] is not None:
+            assert gain["mean"] == pytest.approx(recall["a"][one]["mean"] - recall["b"][one]["mean"])
+        for figure in (recall["a"][one], recall["b"][one]):
+            if figure["ci_low"] is not None:
+                assert 0 <= figure["ci_low"] <= figure["mean"] + 1e-9
+                assert figure["mean"] - 1e-9 <= figure["ci_high"] <= 100

@@ -84,12 +84,33 @@ class Comparison:
             f"{name}_vs_{against}": {
                 one: self._figure(
                     [self._hits(t, name, c) - self._hits(t, against, c) for t in self._testing(c)],
-                    self.trials[0].groups[self.trials[0].labels == c] if self.trials[0].groups is not None else None,
+                    self._groups_of(c),
                 )
                 for c, one in enumerate(names)
             }
             for name, against in pairs
         }
+
+    def recall_figures(self, names: Sequence[str]) -> dict[str, Any]:
+        """Each arm's recall of each class in percent, with an interval that ends at 0 and 100, over the trials that
+        test the class."""
+        found: dict[str, Any] = {}
+        for arm in self.trials[0].predicted:
+            found[arm] = {}
+            for c, one in enumerate(names):
+                estimate = self._estimate([self._hits(t, arm, c) for t in self._testing(c)], self._groups_of(c))
+                low, high = estimate.interval(self.confidence)
+                found[arm][one] = {
+                    "mean": estimate.mean if self._testing(c) else None,
+                    "ci_low": None if low is None else max(0.0, low),
+                    "ci_high": None if high is None else min(100.0, high),
+                }
+        return found
+
+    def _groups_of(self, label: int) -> NDArray[np.int64] | None:
+        """Of the test images of a class, in the first trial."""
+        first = self.trials[0]
+        return None if first.groups is None else first.groups[first.labels == label]
 
     def scores(self, arm: str, metric: str) -> list[NDArray[np.float64]]:
         """One number a test image of each trial, whose mean is the metric in percent."""

@@ -60,7 +60,6 @@ def render(
     classes = summary["dataset"]["classes"]
     arms = list(summary["arms"])
     gains = {name: figures[metric] for name, figures in summary["gains"].items()}
-    recall = {arm: [mean_recall(trials, arm, name) for name in classes] for arm in arms}
     return environment.get_template("report.html.j2").render(
         summary=summary,
         dataset=summary["dataset"],
@@ -83,9 +82,9 @@ def render(
         history_plot=plots.history(histories),
         health=health,
         alarms=_alarms(health),
-        recall_plot=plots.recall(classes, recall),
+        recall_plot=_recall_plot(summary),
         confusion=_confusion(summary),
-        recall=recall,
+        recall=[(name, [_level(summary["recall"][arm][name]) for arm in arms]) for name in classes],
         examples=[
             (name, _data_uri(real), _data_uri(made) if made is not None else None) for name, real, made in examples
         ],
@@ -94,6 +93,29 @@ def render(
         method=next((figure["method"] for figure in gains.values()), "none"),
         settings=settings,
     )
+
+
+def _recall_plot(summary: Mapping[str, Any]) -> str:
+    """Of the first gain that the verdict speaks of, and its two arms; without one, of all arms."""
+    classes, recall = summary["dataset"]["classes"], summary["recall"]
+    gain = next((gain for gain in verdict.spoken(summary) if gain in summary["recall_gains"]), None)
+    figures = summary["recall_gains"][gain] if gain else {}
+    arms = list(reversed(gain.split("_vs_"))) if gain else list(recall)
+    return plots.recall(
+        classes,
+        {arm: [recall[arm][name] for name in classes] for arm in arms},
+        (gain.replace("_vs_", " over "), [(figures[name], verdict.answer(figures[name])) for name in classes])
+        if gain
+        else None,
+    )
+
+
+def _level(figure: Mapping[str, float | None]) -> tuple[str, str]:
+    """A recall, and its interval."""
+    if figure["mean"] is None:
+        return "", "not tested"
+    low, high = figure["ci_low"], figure["ci_high"]
+    return f"{figure['mean']:.1f}", "" if low is None or high is None else f"{low:.0f} to {high:.0f}"
 
 
 _SHOWN = 8  # confusions that the page lists
@@ -181,13 +203,6 @@ def _alarms(health: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         for alarm in found["alarms"]:
             kinds[alarm["kind"]] = {**alarm, "splits": [*kinds.get(alarm["kind"], {}).get("splits", []), split]}
     return list(kinds.values())
-
-
-def mean_recall(trials: Sequence[Mapping[str, Any]], arm: str, name: str) -> float:
-    """Over the trials whose test part holds the class."""
-    values = [trial["arms"][arm]["recall"][name] for trial in trials]
-    tested: list[float] = [value for value in values if value is not None]
-    return sum(tested) / len(tested)
 
 
 def _data_uri(pixels: NDArray[np.uint8]) -> str:

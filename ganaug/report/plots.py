@@ -174,20 +174,46 @@ def history(rows: Mapping[str, Sequence[Mapping[str, float | None]]]) -> str:
         return _svg(figure)
 
 
-def recall(classes: Sequence[str], by_arm: Mapping[str, Sequence[float]]) -> str:
-    """Mean recall of each class under each arm: dots, since the axis does not begin at zero."""
+def recall(
+    classes: Sequence[str],
+    by_arm: Mapping[str, Sequence[Mapping[str, float | None]]],
+    gain: tuple[str, Sequence[tuple[Mapping[str, Any], str]]] | None,
+) -> str:
+    """A line for each class: its recall under each arm, and beside it the ``gain`` (name, a figure and answer a class).
+
+    Figures have ``mean``, ``ci_low`` and ``ci_high``, None where nothing is known.
+    """
+    shades = [UNCLEAR, REAL, "#a87b1f", "#6a4c93"]
+    lines = range(len(classes), 0, -1)  # the first class on top
     with _style():
-        shades = ["#9aa1ad", "#3f4754", "#7fb7a0", GAIN, "#d9b26a", "#a87b1f", "#b7a0cf", "#6a4c93", "#8fb8de", REAL]
-        figure, axis = _figure(9.5, 2.9)
-        for position, (name, values) in enumerate(by_arm.items()):
-            offset = min(0.14, 0.7 / len(by_arm)) * (position - (len(by_arm) - 1) / 2)
-            places = [x + offset for x in range(len(classes))]
-            axis.plot(places, values, "o", color=shades[position % len(shades)], label=name, markersize=6)
-        axis.grid(axis="y", color="#dfe3e9", linewidth=0.8)
-        axis.set_axisbelow(True)
-        long_names = max(len(name) for name in classes) > 6
-        turned = {"rotation": 30, "ha": "right"} if long_names else {}
-        axis.set_xticks(range(len(classes)), classes, **turned)
-        axis.set_ylabel("recall, %")
-        axis.legend(frameon=False, fontsize=8, ncols=len(by_arm), loc="lower left", bbox_to_anchor=(0, 1.0))
+        figure, axes = _grid(7.6, 1.0 + 0.36 * len(classes), 1, 2 if gain else 1)
+        for position, (name, figures) in enumerate(by_arm.items()):
+            offset = 0.13 * (position - (len(by_arm) - 1) / 2)
+            colour = shades[position % len(shades)]
+            for line, one in zip(lines, figures, strict=True):
+                _whisker(axes[0], line - offset, one, colour, name if line == len(classes) else None)
+        axes[0].set_xlabel("recall, %")
+        beside = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "frameon": False, "fontsize": 8}
+        axes[0].legend(ncols=len(by_arm), **beside)
+        if gain:
+            for line, (one, answer) in zip(lines, gain[1], strict=True):
+                _whisker(axes[1], line, one, COLOURS[answer], None)
+            axes[1].axvline(0, color="#9aa1ad", linewidth=1)
+            axes[1].set_xlabel(f"{gain[0]}, points")
+        for axis in axes:
+            axis.set_ylim(0.4, len(classes) + 0.6)
+            axis.grid(axis="x", color="#dfe3e9", linewidth=0.8)
+            axis.set_axisbelow(True)
+            axis.tick_params(axis="y", length=0)
+            axis.set_yticks(lines, classes if axis is axes[0] else [])
+        figure.tight_layout()
         return _svg(figure)
+
+
+def _whisker(axis: Any, y: float, figure: Mapping[str, Any], colour: str, label: str | None) -> None:
+    """A mean and its interval along x."""
+    if figure["mean"] is None:
+        return
+    axis.plot(figure["mean"], y, "o", color=colour, markersize=5, label=label)
+    if figure["ci_low"] is not None:
+        axis.plot([figure["ci_low"], figure["ci_high"]], [y, y], color=colour, linewidth=1.5)

@@ -127,7 +127,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
         "classes": classes,
         "image_shape": list(prepared.image_shape),
         "gan": gan_settings(project.settings),
-        "device": where.type,
+        "device": device.title(where),
         "train_images": prepared.counts(kept) if classes == prepared.classes else {UNLABELLED: len(kept)},
         # What it learned from or was chosen by, here and before.
         "train_images_sha256": sorted(
@@ -155,7 +155,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
             )
         _write(folder, trained, part, description, seed)
         return {
-            "device": where.type,
+            "device": device.title(where),
             "wall_seconds": round(trained.seconds, 3),
             "images_per_second": [[step, round(rate, 1)] for step, rate in trained.speed],
         }
