@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test lint journey benchmark calibration modes zoo clean
+.PHONY: repro test lint journey benchmark benchmark-gain calibration modes zoo clean
 
 repro: .venv/installed
 	dvc repro
@@ -23,6 +23,9 @@ journey: .venv/installed-dev
 
 benchmark: .venv/installed
 	python benchmarks/pipeline.py
+
+benchmark-gain: .venv/installed
+	python benchmarks/gain.py
 
 calibration: .venv/installed
 	python benchmarks/calibration.py

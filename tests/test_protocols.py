@@ -208,6 +208,7 @@ def settings_and_pools(draw: st.DrawFn) -> tuple[Subsets, Items]:
     protocol = Subsets(
         trials=draw(st.integers(1, 4)),
         train_per_class=draw(st.integers(2, 5)),
+        imbalance=draw(st.sampled_from([1.0, 1.0, 1.5, 4.0])),
         test_per_class=draw(st.integers(1, 6)),
         tuning_test_per_class=draw(st.integers(1, 4)),
         tuning_per_class=draw(st.integers(20, 24)),
@@ -240,9 +241,23 @@ def test_counts_asked_for_are_counts_dealt_in_every_class(case: tuple[Subsets, I
     classes = len(items.classes)
     tested = protocol.test_per_class if protocol.draws == "report" else protocol.tuning_test_per_class
     for name, split in protocol.splits(items).items():
-        assert per_class(items, split.train) == [protocol.train_per_class] * classes
+        assert per_class(items, split.train) == protocol.train_counts(classes)
         assert per_class(items, split.test) == [0 if name == RELEASE else tested] * classes
         assert per_class(items, split.unlabelled) == [protocol.unlabelled_per_class] * classes
+
+
+def test_a_long_tail_falls_by_one_factor_from_class_to_class() -> None:
+    assert Subsets(train_per_class=50, imbalance=10).train_counts(10) == [50, 39, 30, 23, 18, 14, 11, 8, 6, 5]
+    assert Subsets(train_per_class=7).train_counts(3) == [7, 7, 7]
+    assert Subsets(train_per_class=8, imbalance=100).train_counts(2) == [8, 2]  # of each class at least two
+    assert Subsets(train_per_class=8, imbalance=3).train_counts(1) == [8]
+
+
+def test_a_long_tail_leaves_tests_as_they_were() -> None:
+    items = pool([60, 60, 60])
+    even, tail = SMALL.splits(items), replace(SMALL, train_per_class=8, imbalance=4).splits(items)
+    assert {tuple(split.test) for split in tail.values()} == {tuple(split.test) for split in even.values()}
+    assert per_class(items, tail["0"].train) == [8, 4, 2]
 
 
 @given(settings_and_pools())
@@ -332,11 +347,11 @@ def test_duplicates_do_not_count_as_images() -> None:
         SMALL.splits(pool([needed - 1, needed], duplicates=20))
 
 
-@given(st.integers(5, 60), st.integers(2, 9), st.integers(2, 12), st.sampled_from([0, 20]))
+@given(st.integers(5, 60), st.integers(2, 9), st.integers(2, 12), st.sampled_from([0, 20]), st.sampled_from([1.0, 3.0]))
 def test_too_few_images_name_the_largest_number_of_trials_that_fits(
-    count: int, train_per_class: int, trials: int, official: int
+    count: int, train_per_class: int, trials: int, official: int, imbalance: float
 ) -> None:
-    protocol = replace(SMALL, train_per_class=train_per_class, trials=trials)
+    protocol = replace(SMALL, train_per_class=train_per_class, trials=trials, imbalance=imbalance)
     items = pool([count + 200, count, count + 200], official=official)
     message = told(protocol, items)
     if message is None:

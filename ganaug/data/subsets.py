@@ -29,11 +29,15 @@ class Subsets(Spec):
     settings must be tuned anew. Of images with the same pixels only the first is dealt. Images to learn from without
     their labels are dealt from the end, for reported draws and for tuning draws apart; all trials share them. They are
     as many of each class, which a heap of one's own seldom is.
+
+    With an ``imbalance`` of r the first class has r times as many train images as the last one, and the others lie on
+    an exponential between them (the long tail of Cui 2019, arXiv 1901.05555); test parts stay even.
     """
 
     kind: Literal["subsets"] = "subsets"
     trials: Annotated[int, Ge(1)] = 10
-    train_per_class: Annotated[int, Ge(2)] = 5
+    train_per_class: Annotated[int, Ge(2)] = 5  # of the first class, where there is an imbalance
+    imbalance: Annotated[float, Ge(1)] = 1.0
     test_per_class: Annotated[int, Ge(1)] = 60  # from the source's own test part, where it has one
     tuning_test_per_class: Annotated[int, Ge(0)] = 30
     tuning_per_class: Annotated[int, Ge(0)] = 25  # the pool of the tuning draws
@@ -43,10 +47,16 @@ class Subsets(Spec):
     shared_test: ClassVar[bool] = True  # all trials are tested on the same images
 
     def describe(self) -> str:
+        tail = f" of the first class, down to a {self.imbalance:g}th of the last" if self.imbalance > 1 else " a class"
         return (
-            f"{self.trials} disjoint, class-stratified draws of {self.train_per_class} images a class; a GAN is "
-            "trained anew on each"
+            f"{self.trials} disjoint, class-stratified draws of {self.train_per_class} images{tail}; a GAN is trained "
+            "anew on each"
         )
+
+    def train_counts(self, classes: int) -> list[int]:
+        """[label]: the images of a draw, at least two."""
+        fall = self.imbalance ** (-1 / max(1, classes - 1))
+        return [max(2, round(self.train_per_class * fall**label)) for label in range(classes)]
 
     def splits(self, items: Items) -> dict[str, Split]:
         """Deal the rows."""
@@ -61,32 +71,33 @@ class Subsets(Spec):
         spare: list[int] = []
         unlabelled: list[int] = []
         fresh = _first_of_each(items.pixels, official_test)
-        short: list[tuple[bool, int, str]] = []
-        for label, name in enumerate(items.classes):
+        short: list[tuple[bool, int, int, str]] = []
+        for label, (name, count) in enumerate(zip(items.classes, self.train_counts(len(items.classes)), strict=True)):
             shuffled = seeds.numpy_rng(self.seed, "split", label).permutation(np.flatnonzero((labels == label) & fresh))
             official = shuffled[official_test[shuffled]]
             pool = shuffled[~official_test[shuffled]]
             separate = bool(official_test.any())
             dealt_test = official if separate else pool
             if separate and len(official) < self.test_per_class:
-                short.append((False, len(official), self._too_few_tests(name, len(official))))
+                short.append((False, 0, len(official), self._too_few_tests(name, len(official))))
                 continue
             hand = _Hand(pool[0 if separate else self.test_per_class :].tolist())
             told_nothing = {draws: hand.deal_last(self.unlabelled_per_class) for draws in ("report", "tuning")}
             tuning_test = hand.deal(self.tuning_test_per_class)
             tuning = _Hand(hand.deal(self.tuning_per_class))
-            needed = self.train_per_class * (len(train) if self.draws == "report" else 1)
+            needed = count * (len(train) if self.draws == "report" else 1)
             if hand.short or len(hand.rows) < needed:
-                short.append((True, len(pool), self._too_few(name, len(pool), 0 if separate else self.test_per_class)))
+                fitting, said = self._too_few(name, len(pool), 0 if separate else self.test_per_class, count)
+                short.append((True, fitting, len(pool), said))
                 continue
-            train[RELEASE] += hand.deal(self.train_per_class)
+            train[RELEASE] += hand.deal(count)
             for trial in self.trial_names():
-                train[trial] += (hand if self.draws == "report" else tuning).deal(self.train_per_class)
+                train[trial] += (hand if self.draws == "report" else tuning).deal(count)
             test += dealt_test[: self.test_per_class].tolist() if self.draws == "report" else tuning_test
             spare += tuning_test if self.draws == "report" else []
             unlabelled += told_nothing[self.draws]
         if short:
-            raise UserError(min(short)[2])  # of the scarcest class, so that its mend serves all
+            raise UserError(min(short)[-1])  # of the scarcest class, so that its mend serves all
         return {
             name: Split(sorted(rows), [] if name == RELEASE else sorted(test), sorted(spare), sorted(unlabelled))
             for name, rows in train.items()
@@ -115,11 +126,12 @@ class Subsets(Spec):
             f"for {self.test_per_class}; {mend}"
         )
 
-    def _too_few(self, name: str, images: int, test: int) -> str:
+    def _too_few(self, name: str, images: int, test: int, count: int) -> tuple[int, str]:
+        """How many trials of ``count`` images of the class would fit, and what to tell the user."""
         set_apart = test + self.tuning_test_per_class + self.tuning_per_class + 2 * self.unlabelled_per_class
         trials = self.trials if self.draws == "report" else 0
-        needed = set_apart + self.train_per_class * (trials + 1)
-        fitting = max(0, (images - set_apart) // self.train_per_class - 1)
+        needed = set_apart + count * (trials + 1)
+        fitting = max(0, (images - set_apart) // count - 1)
         mend = (
             f"lower protocol.trials to {fitting}"
             if fitting > 0
@@ -127,10 +139,10 @@ class Subsets(Spec):
             "tuning_test_per_class or unlabelled_per_class"
         )
         unlabelled = f"{2 * self.unlabelled_per_class} unlabelled, " if self.unlabelled_per_class else ""
-        return (
+        return fitting, (
             f'protocol: class "{name}" has {images} different images, but {needed} are asked for ({test} test, '
             f"{self.tuning_test_per_class} tuning test, {self.tuning_per_class} tuning, {unlabelled}{trials} trials "
-            f"and the release of {self.train_per_class}); {mend}"
+            f"and the release of {count}); {mend}"
         )
 
 

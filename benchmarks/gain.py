@@ -1,0 +1,165 @@
+"""The gains that README quotes: the pipeline on sets of several sizes, one with a long tail. Writes docs/gain.md.
+
+    python benchmarks/gain.py [SCENARIO ...] [--draws tuning] [--trials N]
+
+Each scenario is the digits' or the Fashion-MNIST example's own params.yaml with a few changes, run whole (prepare,
+train, synth, classify, report) in build/gain/; finished work is kept there and found again. ``--draws tuning`` runs it
+on draws and test images that no reported figure uses, prints its figures, and writes no document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ganaug import config, reporting, store
+from ganaug.progress import Progress
+from ganaug.report import verdict
+from ganaug.report.verdict import METRIC_NAMES, interval, markdown_table
+from ganaug.stages import classify, prepare, synth, train
+from ganaug.stages.project import Project
+
+ROOT = Path(__file__).parents[1]
+BUILD = ROOT / "build" / "gain"
+FIGURES = ROOT / "docs" / "figures"
+DIGITS, FASHION = ROOT, ROOT / "examples" / "fashion-mnist"
+ARMS = ["none", "classical", "gan", "gan+classical", "placebo", "placebo+classical", "smote", "smote+classical"]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    title: str
+    base: Path  # the folder of its params.yaml
+    changes: dict[str, Any] = field(default_factory=dict)
+    metric: str = "accuracy"
+
+
+SCENARIOS = {
+    "digits-5": Scenario("digits, 5 a class", DIGITS, {"protocol": {"trials": 10}}),
+    "digits-10": Scenario("digits, 10 a class", DIGITS, {"protocol": {"trials": 5, "train_per_class": 10}}),
+    "fashion-10": Scenario("Fashion-MNIST, 10 a class", FASHION, {"protocol": {"trials": 5, "train_per_class": 10}}),
+    "fashion-20": Scenario("Fashion-MNIST, 20 a class", FASHION, {"protocol": {"trials": 10}}),
+    "fashion-50": Scenario("Fashion-MNIST, 50 a class", FASHION, {"protocol": {"trials": 5, "train_per_class": 50}}),
+    "fashion-unlabelled": Scenario(
+        "Fashion-MNIST, 20 a class and 2,000 without labels",
+        FASHION,
+        {
+            "protocol": {"trials": 5, "unlabelled_per_class": 200},
+            "classify": {"arms": ["none", "classical", "pseudo+classical", "gan+classical", "smote+classical"]},
+        },
+    ),
+    "fashion-tail": Scenario(
+        "Fashion-MNIST, a long tail of 50 to 5 a class, topped up to 50",
+        FASHION,
+        {"protocol": {"trials": 5, "train_per_class": 50, "imbalance": 10.0}, "synth": {"balance": "fill"}},
+        "macro_f1",
+    ),
+}
+
+
+def project(name: str, draws: str, trials: int | None) -> Project:
+    from ruamel.yaml import YAML
+
+    scenario = SCENARIOS[name]
+    raw = YAML(typ="safe", pure=True).load(scenario.base / "params.yaml")
+    changes: dict[str, Any] = {"classify": {"arms": ARMS, "curve": []}, "gate": []}
+    for change in (changes, scenario.changes, {"protocol": {"draws": draws, **({"trials": trials} if trials else {})}}):
+        for key, value in change.items():
+            raw[key] = {**raw.get(key, {}), **value} if isinstance(value, dict) else value
+    return Project(BUILD / f"{name}-{draws}", config.check(json.loads(json.dumps(raw))))
+
+
+def run(made: Project) -> dict[str, Any]:
+    """All stages; returns the summary."""
+    made.root.mkdir(parents=True, exist_ok=True)
+    progress = Progress(made.work.root / "progress")
+    prepare.prepare(made, progress)
+    train.train(made, None, progress)
+    synth.synth_all(made, None, progress)
+    classify.classify(made, None, progress)
+    reporting.report(made)
+    summary: dict[str, Any] = store.read_json(made.reports / "summary.json", "")
+    return summary
+
+
+def kept(name: str, summary: dict[str, Any]) -> dict[str, Any]:
+    """Of a summary what the document shows."""
+    metric = SCENARIOS[name].metric
+    return {
+        "metric": metric,
+        "trials": summary["dataset"]["trials"],
+        "ganaug": summary["ganaug"],
+        "arms": {arm: figures[metric] for arm, figures in summary["arms"].items()},
+        "gains": {
+            gain: {key: figures[metric][key] for key in ("mean", "ci_low", "ci_high", "p_value", "by_trial")}
+            for gain, figures in summary["gains"].items()
+        },
+        "gan_train": summary["fidelity"]["gan_train"],
+        "rare": verdict.rare_rows(summary) if verdict.rare_classes(summary) else None,
+    }
+
+
+def tables(found: dict[str, Any]) -> str:
+    """Arms, gains, and the recall of rare classes."""
+    arms = [(arm, spread(one)) for arm, one in found["arms"].items()]
+    gains = [
+        (
+            gain.replace("_vs_", " over "),
+            f"{one['mean']:+.2f}",
+            interval(one),
+            " ".join(f"{value:+.1f}" for value in one["by_trial"]),
+        )
+        for gain, one in found["gains"].items()
+    ]
+    parts = [
+        f"GAN-train: {spread(found['gan_train'])}.",
+        markdown_table((f"arm ({METRIC_NAMES[found['metric']]}, %)", "mean ± sd"), arms),
+        markdown_table(("gain", "points", "95 % interval", "trials"), gains),
+    ]
+    if found["rare"]:
+        parts.append(markdown_table(*found["rare"]))
+    return "\n\n".join(parts)
+
+
+def spread(one: dict[str, Any]) -> str:
+    return f"{one['mean']:.1f}" + (f" ± {one['sd']:.1f}" if one["sd"] is not None else "")
+
+
+_PREFACE = """# What GAN images bring, by set and size
+
+Written by `make benchmark-gain`. Every arm trains the same classifier for as many steps on the same real images;
+`smote` and `placebo` stand in the place of GAN images, as many of each class. Policies and recipes were settled on
+tuning draws, which share no image with what is reported here (docs/experiments.md). Every trial is shown."""
+
+
+def document() -> str:
+    parts = [_PREFACE]
+    for name, scenario in SCENARIOS.items():
+        path = FIGURES / f"gain-{name}.json"
+        if path.is_file():
+            found = store.read_json(path, "")
+            parts += [f"\n## {scenario.title}, {found['trials']} trials\n", tables(found)]
+    return "\n".join(parts) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}; none: all")
+    parser.add_argument("--draws", choices=("report", "tuning"), default="report")
+    parser.add_argument("--trials", type=int, help="instead of the scenario's own number")
+    options = parser.parse_args()
+    if unknown := [name for name in options.scenarios if name not in SCENARIOS]:
+        parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+    for name in options.scenarios or SCENARIOS:
+        found = kept(name, run(project(name, options.draws, options.trials)))
+        print(f"\n## {SCENARIOS[name].title}, {found['trials']} trials\n\n{tables(found)}", flush=True)
+        if options.draws == "report":
+            store.write_json(FIGURES / f"gain-{name}.json", found)
+            store.write_text(ROOT / "docs" / "gain.md", document())
+
+
+if __name__ == "__main__":
+    main()
