@@ -103,6 +103,11 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
             "under subsets, protocol.unlabelled_per_class, or remove it"
         )
     mixes = (settings.classify.mix, settings.classify.mix_with_classical, *settings.classify.mixes.values())
+    if not settings.gan.held_out and any(mix.share == "auto" for mix in mixes):
+        raise UserError(
+            f"{name}: classify: share auto chooses by images that the GAN has not seen, but gan.held_out is 0; set it, "
+            "for example to 0.2, or give share a number"
+        )
     if settings.classifier.norm == "group" and any(mix.statistics == "separate" for mix in mixes):
         raise UserError(
             f"{name}: classify: statistics separate needs batch normalisation, but classifier.norm is group; leave one "

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ganaug.classify.shares import REPEATS, SHARES
 from ganaug.config import Settings
 from ganaug.stages.classify import arms_of
 
@@ -38,7 +39,9 @@ class Pace:
     def run_seconds(self, settings: Settings) -> float:
         """The whole pipeline."""
         steps, classify = self.classifier_steps, settings.classify
-        a_step = sum(steps.values()) + len(classify.curve) * sum(steps[name] for name in classify.curve_arms)
+        choosing = {one.name for one in arms_of(settings) if one.mix.share == "auto"}
+        a_step = sum(step * (1 + len(SHARES) * REPEATS * (name in choosing)) for name, step in steps.items())
+        a_step += len(classify.curve) * sum(steps[name] for name in classify.curve_arms)
         if settings.fidelity.enabled:  # one more classifier, which learns from generated images as they are
             a_step += min(steps.values())
         classifiers = a_step * settings.classifier.steps * settings.protocol.trials
@@ -68,6 +71,8 @@ def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.in
 
     def classifier(arm_index: int) -> Callable[[], object]:
         chosen = arms_of(settings)[arm_index]
+        if chosen.mix.share == "auto":
+            chosen = replace(chosen, mix=replace(chosen.mix, share=max(SHARES)))
         draw = batches(chosen, part, part if chosen.filler else None, classes, spec.batch_size, spec.steps, 0)
         short = replace(spec, steps=4)
         return lambda: train_classifier(draw, short, channels, classes, size, 0, where)

@@ -83,6 +83,7 @@ def report(project: Project) -> str:
         "arms": comparison.arm_figures(),
         "recall": comparison.recall_figures(prepared.classes),
         "gains": gains,
+        "shares": _chosen_shares(trials),
         "curve": curve_figures(comparison, curve_arms),
         "worth": worth_figures(comparison, on_curves, metric, gains),
         "recall_gains": {
@@ -288,6 +289,11 @@ def _confusion(tested: Sequence[Tested], gains: Iterable[str], classes: int) -> 
         ]
         for arm in arms
     }
+
+
+def _chosen_shares(trials: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
+    """{arm: the share that each trial chose} of the arms whose share is auto."""
+    return {name: [trial["shares"][name]["chosen"] for trial in trials] for name in trials[0]["shares"]}
 
 
 def _train_images(prepared: Prepared, trials: list[str]) -> dict[str, float]:

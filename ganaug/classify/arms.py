@@ -49,8 +49,9 @@ class Mix(Spec):
     """How a filler's images enter the batches."""
 
     # Of each batch; the rest is real. Left out: 0.5, or 0.25 on top of a policy, but 0.5 for pseudo, whose images are
-    # real; where images top classes up, what the counts give.
-    share: Annotated[float, Gt(0), Le(1)] | None = None
+    # real; where images top classes up, what the counts give. auto: chosen for each trial inside its train part, by the
+    # images that gan.held_out keeps from the GAN (see shares.py).
+    share: Annotated[float, Gt(0), Le(1)] | Literal["auto"] | None = None
     augment: bool = False  # whether the policy distorts them too
     # first: as many in all, but alone, in the first steps; then real images alone.
     order: Literal["together", "first"] = "together"
@@ -66,7 +67,7 @@ class Mix(Spec):
             raise ValueError("order together for weight or mixup: alone, they have no real images beside them")
 
 
-ALL_REAL = Mix(share=0)  # of an arm without a filler; no setting can say so
+ALL_REAL = Mix(share=0.0)  # of an arm without a filler; no setting can say so
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,10 @@ class Arm:
     mix: Mix  # with its share resolved; None: what the counts give
     base: str
     pseudo: PseudoLabels = field(default_factory=PseudoLabels)
+
+    def with_share(self, share: float) -> Arm:
+        """The same, with so much of each batch from the filler; with none of it, its base."""
+        return replace(self, mix=replace(self.mix, share=share)) if share else replace(self, filler=None, mix=ALL_REAL)
 
 
 def arm(name: str, spec: ClassifySpec, by_counts: bool = False) -> Arm:
@@ -181,6 +186,7 @@ def batches(
 
     pool = len(filling[0]) if filling is not None else 0
     mix = chosen.mix
+    assert mix.share != "auto"
     share = mix.share if mix.share is not None else pool / (pool + len(real[0]))
     usual = max(1, round(batch_size * share)) if pool and share else 0
     pick_real, pick_filling = seeds.torch_rng(seed, "real"), seeds.torch_rng(seed, "filling")

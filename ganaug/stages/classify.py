@@ -22,12 +22,17 @@ from ganaug.errors import UserError
 from ganaug.stages.fidelity import JUDGE, keep_judge, measure_fidelity
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
 from ganaug.stages.synth import read_synthetic, synthetic_counts, synthetic_on
+from ganaug.stages.train import kept_and_held
 from ganaug.work import Work
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
+    from torch import nn
 
+    from ganaug.classify.fillers import Pool
+    from ganaug.classify.targets import Filling
     from ganaug.progress import Progress
 
 
@@ -114,9 +119,15 @@ def classify_key(project: Project, prepared: Prepared, trial: str, run: Run) -> 
             "train": prepared.digest(run.rows),
             "test": prepared.digest(split.test),
             "filling": filling,
+            **({"chosen_by": _chosen_by(project, prepared, trial)} if chosen.mix.share == "auto" else {}),
             "seed": seeds.derive(settings.protocol.seed, "classify", trial),
         },
     )
+
+
+def _chosen_by(project: Project, prepared: Prepared, trial: str) -> str:
+    """The images that a share is chosen by."""
+    return prepared.digest(kept_and_held(project, prepared, trial)[1])
 
 
 def _done(work: Work, key: str) -> bool:
@@ -125,39 +136,22 @@ def _done(work: Work, key: str) -> bool:
 
 def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str, str, float]:
     from ganaug import device
-    from ganaug.classify.arms import batches
-    from ganaug.classify.fillers import Stock, filling
-    from ganaug.classify.train import predict, probabilities, train_classifier
+    from ganaug.classify.train import predict
 
     where = device.resolve(project.settings.device)
     device.prepare(where)
     prepared = prepared_now(project)
-    chosen = run.arm
-    split = prepared.split(trial)
-    real, test = prepared.part(run.rows), prepared.part(split.test)
-    synthetic = read_synthetic(project, prepared, trial) if chosen.filler == "gan" else None
-    classes, spec = len(prepared.classes), project.settings.classifier
-    seed = seeds.derive(project.settings.protocol.seed, "classify", trial)
-
-    unlabelled = prepared.images_of(prepared.unlabelled_rows(split)) if chosen.filler == "pseudo" else None
-    channels, size, _ = prepared.image_shape
-    pool = real.images, real.labels
-
-    @cache  # pseudo-labels and taught targets have the same teachers
-    def teach(number: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-        base, theirs = arm(chosen.base, project.settings.classify), seeds.derive(seed, "teacher", number)
-        draw = batches(base, pool, None, classes, spec.batch_size, spec.steps, theirs)
-        teacher = train_classifier(draw, spec, channels, classes, size, theirs, where)
-        return lambda images: probabilities(teacher, images, where)
+    test = prepared.part(prepared.split(trial).test)
+    bench = _Bench(project, prepared, trial, where)
 
     def make(folder: Path) -> None:
-        counts = list(synthetic_counts(project, prepared, trial).values()) if chosen.filler else []
-        made = filling(chosen, Stock(pool, counts, seed, synthetic, unlabelled, teach))
-        if made is not None:
-            store.write_json(folder / _FILLER, {"images": len(made[1])})
-        taught = chosen.mix.targets.of(made, teach) if made is not None else None
-        draw = batches(chosen, pool, taught, classes, spec.batch_size, spec.steps, seed)
-        model = train_classifier(draw, spec, channels, classes, size, seed, where, chosen.mix)
+        chosen = run.arm
+        about: dict[str, Any] = {}
+        if chosen.mix.share == "auto":
+            chosen, about = bench.with_best_share(chosen)
+        model, images = bench.train(chosen, run.rows, bench.seed)
+        if run.arm.filler:
+            store.write_json(folder / _FILLER, {"images": images, **about})
         store.write_array(folder / "predictions.npy", predict(model, test.images, where))
         if run.name == JUDGE:
             keep_judge(model, folder)
@@ -165,6 +159,69 @@ def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str
     place = project.work.once("classify", key, make)
     predicted = store.read_array(place / "predictions.npy", "")
     return trial, run.name, float((predicted == test.labels).mean())
+
+
+class _Bench:
+    """Where the arms of one trial are trained."""
+
+    def __init__(self, project: Project, prepared: Prepared, trial: str, where: torch.device) -> None:
+        self.project, self.prepared, self.trial, self.where = project, prepared, trial, where
+        self.seed = seeds.derive(project.settings.protocol.seed, "classify", trial)
+
+    def train(self, chosen: Arm, rows: Sequence[int], seed: int) -> tuple[nn.Module, int]:
+        """A classifier that learned as the arm says from these real images, and how many images its filler had."""
+        from ganaug.classify.fillers import Stock, filling
+
+        project, prepared, part = self.project, self.prepared, self.prepared.part(rows)
+        pool = part.images, part.labels
+
+        @cache  # pseudo-labels and taught targets have the same teachers
+        def teach(number: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+            from ganaug.classify.train import probabilities
+
+            base = arm(chosen.base, project.settings.classify)
+            teacher = self._fit(base, pool, None, seeds.derive(seed, "teacher", number))
+            return lambda images: probabilities(teacher, images, self.where)
+
+        synthetic = read_synthetic(project, prepared, self.trial) if chosen.filler == "gan" else None
+        unlabelled = prepared.unlabelled_rows(prepared.split(self.trial)) if chosen.filler == "pseudo" else None
+        counts = list(synthetic_counts(project, prepared, self.trial).values()) if chosen.filler else []
+        others = prepared.images_of(unlabelled) if unlabelled is not None else None
+        made = filling(chosen, Stock(pool, counts, seed, synthetic, others, teach))
+        taught = chosen.mix.targets.of(made, teach) if made is not None else None
+        return self._fit(chosen, pool, taught, seed), 0 if made is None else len(made[1])
+
+    def _fit(self, chosen: Arm, pool: Pool, filling: Filling | None, seed: int) -> nn.Module:
+        from ganaug.classify.arms import batches
+        from ganaug.classify.train import train_classifier
+
+        classes, spec = len(self.prepared.classes), self.project.settings.classifier
+        channels, size, _ = self.prepared.image_shape
+        draw = batches(chosen, pool, filling, classes, spec.batch_size, spec.steps, seed)
+        return train_classifier(draw, spec, channels, classes, size, seed, self.where, chosen.mix)
+
+    def with_best_share(self, chosen: Arm) -> tuple[Arm, dict[str, Any]]:
+        """The arm with the share that does best on images of the train part which its GAN has not learned from."""
+        import numpy as np
+
+        from ganaug.classify.shares import REPEATS, SHARES, best_share
+        from ganaug.classify.train import predict
+
+        kept, held = kept_and_held(self.project, self.prepared, self.trial)
+        if not held:
+            raise UserError(
+                "classify: share auto needs images to hold out, but no class has two that can be parted; give share a "
+                "number"
+            )
+        judge = self.prepared.part(held)
+
+        def right(share: float, repeat: int) -> NDArray[np.bool_]:
+            model, _ = self.train(chosen.with_share(share), kept, seeds.derive(self.seed, "share", repeat))
+            return np.asarray(predict(model, judge.images, self.where) == judge.labels)
+
+        found = np.array([[right(share, repeat) for repeat in range(REPEATS)] for share in SHARES])
+        share, scores = best_share(found, judge.labels)
+        return chosen.with_share(share), {"share": share, "scores": scores}
 
 
 def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequence[Run], keys: dict[str, str]) -> None:
@@ -177,7 +234,7 @@ def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequenc
         for run in runs
     }
     fillers = {
-        run.name: store.read_json(project.work.place("classify", keys[run.name]) / _FILLER, "")["images"]
+        run.name: store.read_json(project.work.place("classify", keys[run.name]) / _FILLER, "")
         for run in runs
         if run.arm.filler
     }
@@ -194,7 +251,12 @@ def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequenc
             "train_images": len(prepared.split(trial).train),
             "test_images": len(rows),
             "arms": {run.name: found[run.name] for run in runs if run.multiple == 1},
-            "filler_images": fillers,
+            "filler_images": {name: one["images"] for name, one in fillers.items()},
+            "shares": {
+                name: {"chosen": one["share"], "balanced_accuracy": one["scores"]}
+                for name, one in fillers.items()
+                if "share" in one
+            },
             "curve": {
                 run.name: {
                     "arm": run.arm.name,

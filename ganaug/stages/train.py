@@ -95,7 +95,6 @@ def generated_classes(settings: Settings, prepared: Prepared) -> list[str]:
 
 def _train_split(project: Project, name: str, key: str, report: Callable[[int], None], parent: int) -> str:
     from ganaug import device
-    from ganaug.data.inner import inner_fold
     from ganaug.gan.train import train_gan
     from ganaug.gan.transfer import read_start
 
@@ -104,8 +103,8 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
     prepared = prepared_now(project)
     split, gan = prepared.split(name), project.settings.gan
     classes = generated_classes(project.settings, prepared)
-    seed = seeds.derive(project.settings.protocol.seed, "gan", name)
-    kept, held = inner_fold(prepared, split.train, gan.held_out, seed)
+    seed = _seed(project, name)
+    kept, held = kept_and_held(project, prepared, name)
     if gan.select == "gan-train" and not held:
         raise UserError(
             "gan.select: gan-train needs images to hold out, but no class has two that can be parted; set it to last"
@@ -127,7 +126,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
         "classes": classes,
         "image_shape": list(prepared.image_shape),
         "gan": gan_settings(project.settings),
-        "device": device.title(where),
+        "device": where.type,
         "train_images": prepared.counts(kept) if classes == prepared.classes else {UNLABELLED: len(kept)},
         # What it learned from or was chosen by, here and before.
         "train_images_sha256": sorted(
@@ -163,6 +162,17 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
     project.work.once("train", key, make, f"split {name}")
     keeper.remove()
     return name
+
+
+def kept_and_held(project: Project, prepared: Prepared, name: str) -> tuple[list[int], list[int]]:
+    """Rows of a split's train part: those that its GAN learns from, and those that ``gan.held_out`` keeps from it."""
+    from ganaug.data.inner import inner_fold
+
+    return inner_fold(prepared, prepared.split(name).train, project.settings.gan.held_out, _seed(project, name))
+
+
+def _seed(project: Project, name: str) -> int:
+    return seeds.derive(project.settings.protocol.seed, "gan", name)
 
 
 def _check_unseen(saw: set[str], pixels: Sequence[str], what: str, name: str) -> None:
