@@ -96,6 +96,12 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
             f"{name}: classify.arms: gan needs images of a class, but gan.conditioning is none; remove the arms of GAN "
             "images, or condition the GAN"
         )
+    by_class = [one for one in settings.classify.arms if ARMS[one][0] in ("placebo", "smote")]
+    if settings.gan.conditioning == "none" and by_class:
+        raise UserError(
+            f"{name}: classify.arms: {by_class[0]} makes as many images of a class as the GAN, but gan.conditioning is "
+            "none; remove it, or condition the GAN"
+        )
     of_pool = isinstance(settings.protocol, Subsets) and settings.protocol.unlabelled_per_class > 0
     if not (settings.data.unlabelled or of_pool) and any(ARMS[one][0] == "pseudo" for one in settings.classify.arms):
         raise UserError(
@@ -103,11 +109,8 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
             "under subsets, protocol.unlabelled_per_class, or remove it"
         )
     mixes = (settings.classify.mix, settings.classify.mix_with_classical, *settings.classify.mixes.values())
-    if not settings.gan.held_out and any(mix.share == "auto" for mix in mixes):
-        raise UserError(
-            f"{name}: classify: share auto chooses by images that the GAN has not seen, but gan.held_out is 0; set it, "
-            "for example to 0.2, or give share a number"
-        )
+    if settings.classify.chooses_share:
+        _check_auto(settings, name)
     if settings.classifier.norm == "group" and any(mix.statistics == "separate" for mix in mixes):
         raise UserError(
             f"{name}: classify: statistics separate needs batch normalisation, but classifier.norm is group; leave one "
@@ -127,6 +130,26 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
                 f'got "{rule.gain}"; correct it, or add its arms to classify.arms'
             )
     return settings
+
+
+def _check_auto(settings: Settings, name: str) -> None:
+    """What the choice of a share needs."""
+    start = f"{name}: classify: share auto"
+    if not settings.gan.held_out:
+        raise UserError(
+            f"{start} chooses by images that the GAN has not seen, but gan.held_out is 0; set it, for example to 0.2, "
+            "or give share a number"
+        )
+    if settings.gan.select == "gan-train":
+        raise UserError(
+            f"{start} chooses by images that the GAN has not seen, but gan.select gan-train chose the GAN by them; set "
+            "that to last, or give share a number"
+        )
+    if settings.synth.balance == "fill":
+        raise UserError(
+            f"{start} chooses how many images are added, but synth.balance fill has said it; set that to equal, or "
+            "leave share out"
+        )
 
 
 def plain(spec: Spec | tuple[Any, ...]) -> Any:

@@ -14,7 +14,6 @@ from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.evaluate.gate import Judged, judge
-from ganaug.machine import machine
 from ganaug.stages.classify import arms_of, classify_key, runs_of
 from ganaug.stages.fidelity import fidelity_key, read_fidelity, read_nearest
 from ganaug.stages.project import Project, prepared_now
@@ -103,7 +102,7 @@ def report(project: Project) -> str:
     html = page.render(summary, trials, histories, health, examples, faithful, neighbours, _yaml(summary["settings"]))
     store.write_text(project.reports / "report.html", html)
     store.write_text(project.reports / "MODEL_CARD.md", card.render(summary))
-    measured = {"machine": machine(), **_timings(project, prepared)}
+    measured = {"summary": page.stamp(summary), **_timings(project, prepared)}
     store.write_json(project.reports / "timings.json", measured)
     # The page reads them from a script: it may not open another file, and must not change with the clock itself.
     store.write_text(project.reports / "timings.js", f"showRun({json.dumps(measured)});\n")
@@ -293,7 +292,7 @@ def _confusion(tested: Sequence[Tested], gains: Iterable[str], classes: int) -> 
 
 def _chosen_shares(trials: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
     """{arm: the share that each trial chose} of the arms whose share is auto."""
-    return {name: [trial["shares"][name]["chosen"] for trial in trials] for name in trials[0]["shares"]}
+    return {name: [trial["shares"][name]["chosen"] for trial in trials] for name in trials[0].get("shares", {})}
 
 
 def _train_images(prepared: Prepared, trials: list[str]) -> dict[str, float]:

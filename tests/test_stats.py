@@ -10,8 +10,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats as scipy_stats
+from scipy.stats import binomtest
 
-from ganaug.evaluate.stats import Estimate, by_group, change, corrected_resampled, holm, two_way
+from ganaug.evaluate.stats import (
+    Estimate,
+    by_group,
+    change,
+    corrected_resampled,
+    holm,
+    interval_of_share,
+    two_way,
+)
 
 finite = st.floats(-100, 100, allow_nan=False, width=32)
 folds = st.lists(hnp.arrays(np.float64, st.integers(1, 8), elements=finite), min_size=2, max_size=8)
@@ -427,3 +436,27 @@ def test_repeats_that_test_the_same_images_bring_the_floor_no_lower() -> None:
     once = corrected_resampled(folds, 0.1)
     four_times = corrected_resampled(folds * 4, 0.1, tests_an_image=4)
     assert four_times.standard_error == pytest.approx(once.standard_error)
+
+
+# ---------------------------------------------------------------------------------------------------------- shares
+
+
+@given(st.integers(1, 300), st.data(), st.sampled_from([0.8, 0.95]))
+def test_of_independent_images_it_is_clopper_and_pearsons(images: int, data: st.DataObject, confidence: float) -> None:
+    hits = data.draw(st.integers(0, images))
+    share = hits / images
+    estimate = Estimate(100 * share, 100 * (share * (1 - share) / images) ** 0.5, max(1.0, images - 1.0))
+    exact = binomtest(hits, images).proportion_ci(confidence, "exact")
+    assert interval_of_share(estimate, images, confidence) == pytest.approx((100 * exact.low, 100 * exact.high))
+
+
+def test_images_that_are_alike_count_as_fewer_and_none_as_more_than_there_are() -> None:
+    alone = interval_of_share(Estimate(80.0, 4.0, 99.0), 100, 0.95)
+    alike = interval_of_share(Estimate(80.0, 8.0, 99.0), 100, 0.95)
+    sure = interval_of_share(Estimate(80.0, 0.4, 99.0), 100, 0.95)
+    few = interval_of_share(Estimate(80.0, 4.0, 2.0), 100, 0.95)
+    assert None not in (*alone, *alike, *sure, *few)
+    assert alike[0] < alone[0] < alone[1] < alike[1]
+    assert few[0] < alone[0]
+    assert sure == pytest.approx(alone)
+    assert interval_of_share(Estimate(80.0, None, None), 100, 0.95) == (None, None)

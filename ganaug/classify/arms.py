@@ -102,6 +102,11 @@ class ClassifySpec(Spec):
             raise ValueError("a curve of multiples that rise")
 
     @property
+    def chooses_share(self) -> bool:
+        """Whether an arm's share is auto."""
+        return any(mix.share == "auto" for mix in (self.mix, self.mix_with_classical, *self.mixes.values()))
+
+    @property
     def curve_arms(self) -> tuple[str, ...]:
         """The arms whose learning curve is measured: what an arm of GAN images is without them."""
         bases = dict.fromkeys(

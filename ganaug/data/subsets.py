@@ -47,7 +47,9 @@ class Subsets(Spec):
     shared_test: ClassVar[bool] = True  # all trials are tested on the same images
 
     def describe(self) -> str:
-        tail = f" of the first class, down to a {self.imbalance:g}th of the last" if self.imbalance > 1 else " a class"
+        tail = " a class"
+        if self.imbalance > 1:
+            tail = f" of the first class, {self.imbalance:g} times as many as of the last (of each at least two)"
         return (
             f"{self.trials} disjoint, class-stratified draws of {self.train_per_class} images{tail}; a GAN is trained "
             "anew on each"

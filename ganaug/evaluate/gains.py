@@ -92,19 +92,17 @@ class Comparison:
         }
 
     def recall_figures(self, names: Sequence[str]) -> dict[str, Any]:
-        """Each arm's recall of each class in percent, with an interval that ends at 0 and 100, over the trials that
-        test the class."""
+        """Each arm's recall of each class in percent, with an interval, over the trials that test the class."""
         found: dict[str, Any] = {}
         for arm in self.trials[0].predicted:
             found[arm] = {}
             for c, one in enumerate(names):
-                estimate = self._estimate([self._hits(t, arm, c) for t in self._testing(c)], self._groups_of(c))
-                low, high = estimate.interval(self.confidence)
-                found[arm][one] = {
-                    "mean": estimate.mean if self._testing(c) else None,
-                    "ci_low": None if low is None else max(0.0, low),
-                    "ci_high": None if high is None else min(100.0, high),
-                }
+                hits = [self._hits(trial, arm, c) for trial in self._testing(c)]
+                estimate = self._estimate(hits, self._groups_of(c))
+                tests_an_image = len(hits) if self.shared_test else self.tests_an_image
+                images = max(1, round(sum(len(values) for values in hits) / max(1.0, tests_an_image)))
+                low, high = stats.interval_of_share(estimate, images, self.confidence)
+                found[arm][one] = {"mean": estimate.mean if hits else None, "ci_low": low, "ci_high": high}
         return found
 
     def _groups_of(self, label: int) -> NDArray[np.int64] | None:

@@ -84,6 +84,27 @@ class Estimate:
         return 2.0 - float(nctdtr(freedom, away, critical)) - float(nctdtr(freedom, -away, critical))
 
 
+def interval_of_share(estimate: Estimate, images: int, confidence: float) -> tuple[float | None, float | None]:
+    """Two-sided interval of a share in percent, which stays within 0 and 100 and has a width also there.
+
+    Clopper and Pearson's (1934) for as many independent images as would have the estimate's standard error (Korn and
+    Graubard 1998, Survey Methodology 24, 193-201), at most the ``images`` that there are.
+    """
+    from scipy.stats import beta, t
+
+    if estimate.standard_error is None or estimate.degrees_of_freedom is None:
+        return None, None
+    share, tail = min(1.0, max(0.0, estimate.mean / 100)), (1 - confidence) / 2
+    variance, count = (estimate.standard_error / 100) ** 2, float(images)
+    if variance > 0 and images > 1:
+        wider = float(t.ppf(1 - tail, images - 1) / t.ppf(1 - tail, estimate.degrees_of_freedom))
+        count = min(count, share * (1 - share) / variance * wider**2)
+    hits = count * share
+    low = 100 * float(beta.ppf(tail, hits, count - hits + 1)) if share > 0 else 0.0
+    high = 100 * float(beta.ppf(1 - tail, hits + 1, count - hits)) if share < 1 else 100.0
+    return low, high
+
+
 def two_way(differences: NDArray[np.float64]) -> Estimate:
     """The mean of ``differences`` (trials, test images) where both trials and test images are samples.
 

@@ -62,6 +62,7 @@ def render(
     gains = {name: figures[metric] for name, figures in summary["gains"].items()}
     return environment.get_template("report.html.j2").render(
         summary=summary,
+        stamp=stamp(summary),
         dataset=summary["dataset"],
         metric_name=metric_name,
         sentences=verdict.sentences(summary),
@@ -83,6 +84,7 @@ def render(
         health=health,
         alarms=_alarms(health),
         recall_plot=_recall_plot(summary),
+        most_classes=_MOST_CLASSES,
         confusion=_confusion(summary),
         recall=[(name, [_level(summary["recall"][arm][name]) for arm in arms]) for name in classes],
         examples=[
@@ -93,6 +95,11 @@ def render(
         method=next((figure["method"] for figure in gains.values()), "none"),
         settings=settings,
     )
+
+
+def stamp(summary: Mapping[str, Any]) -> str:
+    """By which a page knows the times that are its own."""
+    return store.digest(store.canonical(summary))[:16]
 
 
 def _recall_plot(summary: Mapping[str, Any]) -> str:
@@ -119,7 +126,7 @@ def _level(figure: Mapping[str, float | None]) -> tuple[str, str]:
 
 
 _SHOWN = 8  # confusions that the page lists
-_MOST_CLASSES = 30  # of the table of all
+_MOST_CLASSES = 30  # that a table or a plot shows unasked
 
 
 def _confusion(summary: Mapping[str, Any]) -> dict[str, Any] | None:

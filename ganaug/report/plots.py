@@ -34,6 +34,7 @@ def _style() -> Iterator[None]:
         "axes.edgecolor": "#9aa1ad",
         "xtick.color": "#444b57",
         "ytick.color": "#444b57",
+        "text.parse_math": False,  # a class may be called $5
     }
     with mpl.rc_context(settings):
         yield
@@ -183,12 +184,12 @@ def recall(
 
     Figures have ``mean``, ``ci_low`` and ``ci_high``, None where nothing is known.
     """
-    shades = [UNCLEAR, REAL, "#a87b1f", "#6a4c93"]
+    shades = [UNCLEAR, REAL, "#a87b1f", "#6a4c93", GAIN, "#3f4754", "#7fb7a0", "#d9b26a", "#b7a0cf", "#8fb8de"]
     lines = range(len(classes), 0, -1)  # the first class on top
     with _style():
         figure, axes = _grid(7.6, 1.0 + 0.36 * len(classes), 1, 2 if gain else 1)
         for position, (name, figures) in enumerate(by_arm.items()):
-            offset = 0.13 * (position - (len(by_arm) - 1) / 2)
+            offset = min(0.13, 0.8 / len(by_arm)) * (position - (len(by_arm) - 1) / 2)
             colour = shades[position % len(shades)]
             for line, one in zip(lines, figures, strict=True):
                 _whisker(axes[0], line - offset, one, colour, name if line == len(classes) else None)

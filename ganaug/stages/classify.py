@@ -20,9 +20,9 @@ from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.stages.fidelity import JUDGE, keep_judge, measure_fidelity
+from ganaug.stages.held import kept_and_held
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
 from ganaug.stages.synth import read_synthetic, synthetic_counts, synthetic_on
-from ganaug.stages.train import kept_and_held
 from ganaug.work import Work
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str
         about: dict[str, Any] = {}
         if chosen.mix.share == "auto":
             chosen, about = bench.with_best_share(chosen)
-        model, images = bench.train(chosen, run.rows, bench.seed)
+        model, images = bench.train(chosen, run.rows)
         if run.arm.filler:
             store.write_json(folder / _FILLER, {"images": images, **about})
         store.write_array(folder / "predictions.npy", predict(model, test.images, where))
@@ -168,8 +168,13 @@ class _Bench:
         self.project, self.prepared, self.trial, self.where = project, prepared, trial, where
         self.seed = seeds.derive(project.settings.protocol.seed, "classify", trial)
 
-    def train(self, chosen: Arm, rows: Sequence[int], seed: int) -> tuple[nn.Module, int]:
+    def train(self, chosen: Arm, rows: Sequence[int]) -> tuple[nn.Module, int]:
         """A classifier that learned as the arm says from these real images, and how many images its filler had."""
+        pool, filling = self._pools(chosen, rows, self.seed)
+        return self._fit(chosen, pool, filling, self.seed), 0 if filling is None else len(filling[1])
+
+    def _pools(self, chosen: Arm, rows: Sequence[int], seed: int) -> tuple[Pool, Filling | None]:
+        """The real images of an arm, and its filler's with what they are taught as."""
         from ganaug.classify.fillers import Stock, filling
 
         project, prepared, part = self.project, self.prepared, self.prepared.part(rows)
@@ -188,8 +193,7 @@ class _Bench:
         counts = list(synthetic_counts(project, prepared, self.trial).values()) if chosen.filler else []
         others = prepared.images_of(unlabelled) if unlabelled is not None else None
         made = filling(chosen, Stock(pool, counts, seed, synthetic, others, teach))
-        taught = chosen.mix.targets.of(made, teach) if made is not None else None
-        return self._fit(chosen, pool, taught, seed), 0 if made is None else len(made[1])
+        return pool, chosen.mix.targets.of(made, teach) if made is not None else None
 
     def _fit(self, chosen: Arm, pool: Pool, filling: Filling | None, seed: int) -> nn.Module:
         from ganaug.classify.arms import batches
@@ -208,19 +212,13 @@ class _Bench:
         from ganaug.classify.train import predict
 
         kept, held = kept_and_held(self.project, self.prepared, self.trial)
-        if not held:
-            raise UserError(
-                "classify: share auto needs images to hold out, but no class has two that can be parted; give share a "
-                "number"
-            )
-        judge = self.prepared.part(held)
-
-        def right(share: float, repeat: int) -> NDArray[np.bool_]:
-            model, _ = self.train(chosen.with_share(share), kept, seeds.derive(self.seed, "share", repeat))
-            return np.asarray(predict(model, judge.images, self.where) == judge.labels)
-
-        found = np.array([[right(share, repeat) for repeat in range(REPEATS)] for share in SHARES])
-        share, scores = best_share(found, judge.labels)
+        judge, found = self.prepared.part(held), []
+        for repeat in range(REPEATS):
+            seed = seeds.derive(self.seed, "share", repeat)
+            pool, filling = self._pools(chosen, kept, seed)
+            models = (self._fit(chosen.with_share(share), pool, filling if share else None, seed) for share in SHARES)
+            found.append([predict(model, judge.images, self.where) == judge.labels for model in models])
+        share, scores = best_share(np.array(found), judge.labels)
         return chosen.with_share(share), {"share": share, "scores": scores}
 
 

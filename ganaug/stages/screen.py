@@ -10,6 +10,7 @@ from ganaug import config, seeds, store
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.config import Settings
 from ganaug.data.prepared import Prepared
+from ganaug.stages.held import kept_and_held
 from ganaug.stages.project import Project, in_parallel, prepared_now
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def screen_key(project: Project, prepared: Prepared, name: str, trained: str) ->
         return None
     on = {
         "train": trained,
-        "images": prepared.digest(prepared.split(name).train),
+        "images": prepared.digest(kept_and_held(project, prepared, name)[0]),
         "filters": config.plain(filters),
         "classifier": config.plain(_classifier(project.settings)),
         "seed": _seed(project, name),
@@ -71,7 +72,7 @@ def _screen_split(project: Project, name: str, trained: str, key: str) -> tuple[
     prepared, spec = prepared_now(project), project.settings.gan
     place, seed = project.work.place("train", trained), _seed(project, name)
     sampler = load_sampler(place / "generator.safetensors")
-    part = prepared.part(prepared.split(name).train)
+    part = prepared.part(kept_and_held(project, prepared, name)[0])  # what the GAN learned from, and no more
     unlabelled = len(sampler.classes) < len(prepared.classes)
 
     def make(folder: Path) -> None:

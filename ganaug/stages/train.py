@@ -12,6 +12,8 @@ from ganaug import __version__, config, seeds, store
 from ganaug.config import Settings
 from ganaug.data.prepared import Part, Prepared
 from ganaug.errors import UserError
+from ganaug.machine import machine
+from ganaug.stages.held import gan_seed, kept_and_held
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
 from ganaug.stages.screen import screen
 from ganaug.work import RECIPES, Work
@@ -103,11 +105,16 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
     prepared = prepared_now(project)
     split, gan = prepared.split(name), project.settings.gan
     classes = generated_classes(project.settings, prepared)
-    seed = _seed(project, name)
+    seed = gan_seed(project, name)
     kept, held = kept_and_held(project, prepared, name)
     if gan.select == "gan-train" and not held:
         raise UserError(
             "gan.select: gan-train needs images to hold out, but no class has two that can be parted; set it to last"
+        )
+    if not held and project.settings.classify.chooses_share:
+        raise UserError(
+            "classify: share auto needs images to hold out, but no class has two that can be parted; give share a "
+            "number"
         )
     part, held_part = prepared.part(kept), prepared.part(held)
     others = held or split.spare  # real images that the discriminator has not learned
@@ -155,6 +162,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
         _write(folder, trained, part, description, seed)
         return {
             "device": device.title(where),
+            "machine": machine(),
             "wall_seconds": round(trained.seconds, 3),
             "images_per_second": [[step, round(rate, 1)] for step, rate in trained.speed],
         }
@@ -162,17 +170,6 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
     project.work.once("train", key, make, f"split {name}")
     keeper.remove()
     return name
-
-
-def kept_and_held(project: Project, prepared: Prepared, name: str) -> tuple[list[int], list[int]]:
-    """Rows of a split's train part: those that its GAN learns from, and those that ``gan.held_out`` keeps from it."""
-    from ganaug.data.inner import inner_fold
-
-    return inner_fold(prepared, prepared.split(name).train, project.settings.gan.held_out, _seed(project, name))
-
-
-def _seed(project: Project, name: str) -> int:
-    return seeds.derive(project.settings.protocol.seed, "gan", name)
 
 
 def _check_unseen(saw: set[str], pixels: Sequence[str], what: str, name: str) -> None:
