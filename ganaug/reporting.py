@@ -17,7 +17,7 @@ from ganaug.evaluate.gate import Judged, judge
 from ganaug.stages.classify import arms_of, classify_key, runs_of
 from ganaug.stages.fidelity import fidelity_key, read_fidelity, read_nearest
 from ganaug.stages.project import Project, prepared_now
-from ganaug.stages.synth import read_synthetic
+from ganaug.stages.synth import read_acceptance, read_synthetic
 from ganaug.stages.train import gan_settings, generated_classes, train_key
 from ganaug.work import RECIPES
 
@@ -90,6 +90,7 @@ def report(project: Project) -> str:
             for gain, figures in comparison.recall_gain_figures(pairs, prepared.classes).items()
         },
         "gate": [_as_json(judged) for judged in judge(settings.gate, gains, metric)],
+        "acceptance": _acceptance(project, prepared),
         "fidelity": fidelity.summarise(faithful),
         "alarms": {split: [alarm["kind"] for alarm in found["alarms"]] for split, found in health.items()},
         "settings": _measured_settings(project),
@@ -287,6 +288,18 @@ def _confusion(tested: Sequence[Tested], gains: Iterable[str], classes: int) -> 
             for row in confusion(tested, arm, classes).tolist()
         ]
         for arm in arms
+    }
+
+
+def _acceptance(project: Project, prepared: Prepared) -> dict[str, Any]:
+    """{class: the share of its images that the filters let through, of each trial's generator and of the release's};
+    None for a class that needed no images. Empty without filters."""
+    if not project.settings.synth.screening():
+        return {}
+    *trials, release = [read_acceptance(project, name) for name in _generators(project)]
+    return {
+        name: {"trials": [one.get(name) for one in trials], "release": release.get(name)}
+        for name in generated_classes(project.settings, prepared)
     }
 
 

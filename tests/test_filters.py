@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -349,6 +350,13 @@ def test_the_whole_pipeline_with_filters(tmp_path: Path, monkeypatch: pytest.Mon
         images, numbers = drawn(sampler, label, 30)
         assert (images == measured).all()
         assert [int(row["index"]) for row in rows] == numbers.tolist()
+
+    # The report says what share passed.
+    summary = json.loads((made.reports / "summary.json").read_text(encoding="utf-8"))
+    assert summary["acceptance"]["3"]["trials"][0] == sampler.accepted[3]
+    assert summary["acceptance"]["3"]["release"] == load_sampler(made.generator("release")).accepted[3]
+    page = (made.reports / "report.html").read_text(encoding="utf-8")
+    assert "What the filters let through" in page
 
     # A user gets what was measured.
     monkeypatch.chdir(tmp_path)

@@ -90,6 +90,7 @@ def render(
         examples=[
             (name, _data_uri(real), _data_uri(made) if made is not None else None) for name, real, made in examples
         ],
+        acceptance=_acceptance(summary),
         fidelity=_fidelity(summary["fidelity"], faithful, neighbours) if neighbours else None,
         p_value=verdict.p_value,
         method=next((figure["method"] for figure in gains.values()), "none"),
@@ -115,6 +116,21 @@ def _recall_plot(summary: Mapping[str, Any]) -> str:
         if gain
         else None,
     )
+
+
+def _acceptance(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """A row for each class: the share of its images that passed the filters, over trials and of the release."""
+
+    def percent(share: float | None) -> str:
+        return "none needed" if share is None else f"{100 * share:.0f}"
+
+    rows: list[tuple[str, ...]] = []
+    for name, found in summary["acceptance"].items():
+        shares = [share for share in found["trials"] if share is not None]
+        mean = sum(shares) / len(shares) if shares else None
+        spread = f"{percent(min(shares))} to {percent(max(shares))}" if shares else ""
+        rows.append((name, percent(mean), spread, percent(found["release"])))
+    return rows
 
 
 def _level(figure: Mapping[str, float | None]) -> tuple[str, str]:

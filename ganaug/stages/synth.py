@@ -93,6 +93,11 @@ def synthetic_on(project: Project, prepared: Prepared, name: str) -> dict[str, A
     }
 
 
+def read_acceptance(project: Project, name: str) -> dict[str, float]:
+    """{class: the share of its candidates that the filters let through}, of the classes that got images."""
+    return {row["class"]: float(row["accepted"]) for row in store.read_table(project.synth / name / "manifest.csv")}
+
+
 def read_synthetic(project: Project, prepared: Prepared, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """(images (N, H, W, C), labels (N,)) that ``synth_all`` wrote for a split."""
     import numpy as np
