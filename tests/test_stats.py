@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats as scipy_stats
@@ -230,6 +230,15 @@ def test_power_at_the_ends() -> None:
     assert Estimate(2.0, 0.0, 4.0).power(0.0) == 0.0
     for tiny in (1e-3, 1e-9, 1e-15):
         assert Estimate(2.0, tiny, 4.0).power(1.0) == pytest.approx(1.0)
+
+
+@given(st.floats(0.8, 4000), st.floats(0, 1e4), st.sampled_from([0.01, 0.05, 0.1, 0.2]))
+@example(freedom=1.0, away=8.0, level=0.05)  # where the routine beneath gives no number
+@example(freedom=2.428813559322034, away=50.0, level=0.2)
+def test_power_is_a_number_from_the_level_up(freedom: float, away: float, level: float) -> None:
+    power = Estimate(0.0, 1.0, freedom).power(away, level)
+    assert power is not None
+    assert level - 1e-6 <= power <= 1.0
 
 
 @given(st.floats(0, 6), st.floats(1, 300))
