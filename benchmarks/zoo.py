@@ -297,14 +297,36 @@ def ranked(found: dict[str, Any], gain: str, count: int = 3) -> str:
     return ", ".join(f"{preset} ({found[preset]['gains'][gain]['mean']:+.1f})" for preset in order[:count])
 
 
+def over_sets(runs: dict[str, Any], gain: str) -> dict[str, float]:
+    """{preset: its mean gain, every set counted once} of those that ran on all sets, the best first."""
+    found = [run_of["presets"] for run_of in runs.values()]
+    means = {
+        preset: float(np.mean([one[preset]["gains"][gain]["mean"] for one in found]))
+        for preset in found[0]
+        if all(preset in one for one in found)
+    }
+    return dict(sorted(means.items(), key=lambda item: -item[1]))
+
+
+def which(runs: dict[str, Any]) -> str:
+    """The presets by their mean gains over the sets."""
+    over_none, on_top = (over_sets(runs, gain) for gain in ("gan_vs_none", "gan+classical_vs_classical"))
+    told = (", ".join(f"{preset} {mean:+.2f}" for preset, mean in means.items()) for means in (over_none, on_top))
+    trials = ", ".join(f"{run_of['trials']} of {name}" for name, run_of in runs.items())
+    return (
+        "\n## Which one\n\nMean gains over the sets, each counted once (trials: {}).\n\n- Over `none`: {}.\n- Over "
+        "`classical`: {}.\n\nDifferences of a few tenths are chance: the intervals below say how little so few trials know."
+    ).format(trials, *told)
+
+
 def document(figures: Path) -> str:
     """docs/zoo.md, from what the last run of each set found."""
+    paths = {name: figures / f"zoo-{name}.json" for name in SETS}
+    runs = {name: store.read_json(path, "") for name, path in paths.items() if path.is_file()}
     parts = [_PREFACE]
-    for name in SETS:
-        path = figures / f"zoo-{name}.json"
-        if not path.is_file():
-            continue
-        run_of = store.read_json(path, "")
+    if len(runs) > 1:
+        parts.append(which(runs))
+    for name, run_of in runs.items():
         found = run_of["presets"]
         over_none, on_top = (ranked(found, gain) for gain in ("gan_vs_none", "gan+classical_vs_classical"))
         parts += [
