@@ -44,7 +44,7 @@ class Pace:
         a_step += len(classify.curve) * sum(steps[name] for name in classify.curve_arms)
         if settings.fidelity.enabled:  # one more classifier, which learns from generated images as they are
             a_step += min(steps.values())
-        classifiers = a_step * settings.classifier.steps * settings.protocol.trials
+        classifiers = a_step * settings.classifier.steps * settings.protocol.trials * classify.repeats
         return _FIXED_SECONDS + self.gan_seconds(settings, settings.gan.steps) + classifiers * self.slower / self.jobs
 
     @property

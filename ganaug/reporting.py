@@ -14,7 +14,7 @@ from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.evaluate.gate import Judged, judge
-from ganaug.stages.classify import arms_of, classify_key, runs_of
+from ganaug.stages.classify import arms_of, classify_key, repeat_name, runs_of
 from ganaug.stages.fidelity import fidelity_key, read_fidelity, read_nearest
 from ganaug.stages.project import Project, prepared_now
 from ganaug.stages.synth import read_acceptance, read_synthetic
@@ -262,9 +262,11 @@ def _read_predictions(project: Project, prepared: Prepared, trials: list[dict[st
     tested: list[Tested] = []
     for trial in trials:
         table = store.read_table(project.trials / f"{trial['trial']}.predictions.csv")
+        labels = np.array([int(row["label"]) for row in table], np.int64)
+        repeats = range(project.settings.classify.repeats)
         columns = {
-            name: np.array([int(row[name]) for row in table], np.int64)
-            for name in ("label", *project.settings.classify.arms, *trial["curve"])
+            title: np.array([[int(row[repeat_name(title, repeat)]) for row in table] for repeat in repeats], np.int64)
+            for title in (*project.settings.classify.arms, *trial["curve"])
         }
         curve = [
             CurvePoint(point["arm"], point["multiple"], point["train_images"], columns.pop(name))
@@ -273,7 +275,7 @@ def _read_predictions(project: Project, prepared: Prepared, trials: list[dict[st
         split = prepared.split(trial["trial"])
         names = prepared.groups and [prepared.groups[row] for row in split.test]
         groups = np.unique(names, return_inverse=True)[1] if names else None
-        tested.append(Tested(columns.pop("label"), columns, len(split.train), groups, curve))
+        tested.append(Tested(labels, columns, len(split.train), groups, curve))
     return tested
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from expect import refused
 from stages import run
 
 from ganaug import config, reporting, store
@@ -132,6 +133,37 @@ def test_arms_that_gan_images_are_added_to_have_a_learning_curve(done: Project) 
     for worth in summary["worth"].values():
         assert {"metric", "more_images", "ci_low", "ci_high", "one_point", "unit", "method"} <= set(worth)
     assert "What a gain is worth in labels" in (done.reports / "report.html").read_text()
+
+
+def test_repeats_add_classifiers_and_a_trial_scores_their_mean(done: Project, tmp_path: Path) -> None:
+    twice = copy_of(done, tmp_path, classify={"repeats": 2})
+    before = finished(twice, "classify")
+    classify.classify(twice, None, Progress(twice.work.root / "progress"))
+    assert len(finished(twice, "classify") - before) == len(before)  # the first ones are not trained again
+    once = json.loads((done.trials / "0.json").read_text())
+    trial = json.loads((twice.trials / "0.json").read_text())
+    table = store.read_table(twice.trials / "0.predictions.csv")
+    assert list(trial["arms"]) == list(once["arms"])
+    assert list(trial["curve"]) == list(once["curve"])
+    assert set(trial["keys"]) == {*once["keys"], *(f"{name}#2" for name in once["keys"])}
+    for name, arm in {**trial["arms"], **trial["curve"]}.items():
+        first, second = (np.mean([row[column] == row["label"] for row in table]) for column in (name, f"{name}#2"))
+        assert arm["accuracy"] == pytest.approx(50 * (first + second))
+        assert {**once["arms"], **once["curve"]}[name]["accuracy"] == pytest.approx(100 * first)
+    assert any(row["gan"] != row["gan#2"] for row in table)
+    reporting.report(twice)
+    summary = json.loads((twice.reports / "summary.json").read_text())
+    for name, arm in summary["arms"].items():
+        trials = [json.loads((twice.trials / f"{number}.json").read_text())["arms"][name] for number in (0, 1)]
+        for metric in ("accuracy", "balanced_accuracy", "macro_f1"):
+            assert arm[metric]["mean"] == pytest.approx(np.mean([one[metric] for one in trials]))
+        recall = np.mean([one["recall"]["3"] for one in trials])
+        assert summary["recall"][name]["3"]["mean"] == pytest.approx(recall)
+    shares = summary["confusion"]["gan+classical"][3]
+    assert sum(shares) == pytest.approx(100, abs=0.01)
+    assert shares[3] == pytest.approx(summary["recall"]["gan+classical"]["3"]["mean"], abs=0.001)
+    with refused("classify.repeats", "greater than or equal to 1"):
+        config.check({"classify": {"repeats": 0}})
 
 
 def test_another_curve_trains_its_new_points_alone_and_none_leaves_no_trace(done: Project, tmp_path: Path) -> None:

@@ -86,6 +86,9 @@ class ClassifySpec(Spec):
     mix_with_classical: Mix = field(default_factory=Mix)  # of every filler+policy
     mixes: Mapping[str, Mix] = field(default_factory=dict)  # of an arm by its name, instead of the two above
     pseudo: PseudoLabels = field(default_factory=PseudoLabels)
+    # Classifiers of each arm in a trial, of unlike initial weights and order; a trial's score is their mean. More of
+    # them narrow the intervals where more trials cannot be had.
+    repeats: Annotated[int, Ge(1), Le(100)] = 1
     # Multiples of a trial's real images at which the arms that GAN images are added to are trained too, to say how many
     # labels a gain is worth; where there are no more images, parts of the trial's own: 2 is then a half. []: none.
     curve: tuple[Annotated[float, Gt(1), Le(100)], ...] = (1.5, 2.0)

@@ -18,6 +18,7 @@ def confusion(trials: Sequence[Tested], arm: str, classes: int) -> NDArray[np.fl
     takes for each class (column). Rows add up to 100; NaN where a class is not tested."""
     counts = np.zeros((classes, classes))
     for trial in trials:
-        np.add.at(counts, (trial.labels, trial.predicted[arm]), 1)
+        for predicted in np.atleast_2d(trial.predicted[arm]):
+            np.add.at(counts, (trial.labels, predicted), 1)
     with np.errstate(invalid="ignore"):
         return np.asarray(100 * counts / counts.sum(axis=1, keepdims=True), np.float64)

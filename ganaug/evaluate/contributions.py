@@ -6,6 +6,8 @@ spread is the metric's sampling error over test images.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +44,11 @@ def macro_f1(predicted: Classes, labels: Classes, classes: int) -> Values:
     both = (is_predicted + is_label)[:, present]
     influence = len(labels) * (2 * hits[:, present] - f1 * both) / total[present]
     return np.asarray(f1.mean() + influence.mean(axis=1), np.float64)
+
+
+def over_repeats(metric: Callable[..., Values], predicted: Classes, labels: Classes, classes: int) -> Values:
+    """``predicted``: (N,), or (repeats, N) of classifiers whose initial weights differ: then their mean, (N,)."""
+    return np.asarray(np.mean([metric(one, labels, classes) for one in np.atleast_2d(predicted)], axis=0), np.float64)
 
 
 METRICS = {"accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "macro_f1": macro_f1}

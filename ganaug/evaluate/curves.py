@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganaug.evaluate import worth
-from ganaug.evaluate.contributions import METRICS
+from ganaug.evaluate.contributions import METRICS, over_repeats
 from ganaug.evaluate.gains import POINT, Comparison, CurvePoint, Tested, mean_and_sd
 from ganaug.evaluate.worth import Curve, MoreImages
 
@@ -120,7 +120,8 @@ def _scores(comparison: Comparison, arm: str, multiple: float, metric: str) -> S
     if multiple == 1:
         return comparison.scores(arm, metric)
     points = zip(comparison.trials, _points(comparison, arm, multiple), strict=True)
-    return [100 * METRICS[metric](point.predicted, trial.labels, comparison.classes) for trial, point in points]
+    score = METRICS[metric]
+    return [100 * over_repeats(score, point.predicted, one.labels, comparison.classes) for one, point in points]
 
 
 def _points(comparison: Comparison, arm: str, multiple: float) -> list[CurvePoint]:

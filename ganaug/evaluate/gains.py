@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ganaug.evaluate import stats
-from ganaug.evaluate.contributions import METRICS
+from ganaug.evaluate.contributions import METRICS, over_repeats
 from ganaug.evaluate.stats import Estimate
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class CurvePoint:
     arm: str
     multiple: float  # of the trial's own number
     train_images: int
-    predicted: NDArray[np.int64]  # (test images,)
+    predicted: NDArray[np.int64]  # (test images,), or (repeats, test images)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Tested:
     """What the arms of one trial said of its test part."""
 
     labels: NDArray[np.int64]  # (test images,)
-    predicted: Mapping[str, NDArray[np.int64]]  # arm -> (test images,)
+    predicted: Mapping[str, NDArray[np.int64]]  # arm -> (test images,), or (repeats, test images)
     train_images: int
     groups: NDArray[np.int64] | None = None  # (test images,), a number for each group, where there are groups
     curve: Sequence[CurvePoint] = ()
@@ -112,14 +112,15 @@ class Comparison:
 
     def scores(self, arm: str, metric: str) -> list[NDArray[np.float64]]:
         """One number a test image of each trial, whose mean is the metric in percent."""
-        score: Callable[..., NDArray[np.float64]] = METRICS[metric]
-        return [100 * score(trial.predicted[arm], trial.labels, self.classes) for trial in self.trials]
+        score = METRICS[metric]
+        return [100 * over_repeats(score, one.predicted[arm], one.labels, self.classes) for one in self.trials]
 
     def _testing(self, label: int) -> list[Tested]:
         return [trial for trial in self.trials if bool((trial.labels == label).any())]
 
     def _hits(self, trial: Tested, arm: str, label: int) -> NDArray[np.float64]:
-        return np.asarray(100.0 * (trial.predicted[arm][trial.labels == label] == label))
+        of_class = np.atleast_2d(trial.predicted[arm])[:, trial.labels == label]
+        return np.asarray(100.0 * (of_class == label).mean(axis=0))
 
     def _figure(self, differences: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None) -> dict[str, Any]:
         """``differences``: one value a test image, of each trial; ``groups``: of the first trial's test images."""

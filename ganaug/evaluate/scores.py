@@ -11,6 +11,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def mean_scores(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of classifiers that were tested on the same part: the mean of each score."""
+
+    def mean(values: list[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if known else None
+
+    return {
+        **{key: mean([one[key] for one in found]) for key in found[0] if key != "recall"},
+        "recall": {name: mean([one["recall"][name] for one in found]) for name in found[0]["recall"]},
+    }
+
+
 def scores(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
     """Accuracy, balanced accuracy, macro-F1, and the recall of each class by its name (None where it is not tested)."""
     import warnings

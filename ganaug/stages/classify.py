@@ -7,7 +7,7 @@ At its end the generated images are looked at (see fidelity.py): that takes the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,11 +46,21 @@ class Run:
     arm: Arm
     rows: list[int]  # real images that it learns from
     multiple: float = 1.0  # of the trial's own; other than 1 for a point of the curve
+    repeat: int = 0
+
+    @property
+    def title(self) -> str:
+        """``classical``, or ``classical@1.5`` for the arm at half as many images again: all its repeats."""
+        return self.arm.name if self.multiple == 1 else f"{self.arm.name}@{self.multiple:.3g}"
 
     @property
     def name(self) -> str:
-        """``classical``, or ``classical@1.5`` for the arm at half as many images again."""
-        return self.arm.name if self.multiple == 1 else f"{self.arm.name}@{self.multiple:.3g}"
+        """The title, with ``#2`` for the second repeat and so on."""
+        return repeat_name(self.title, self.repeat)
+
+
+def repeat_name(title: str, repeat: int) -> str:
+    return title if repeat == 0 else f"{title}#{repeat + 1}"
 
 
 def classify(project: Project, only: str | None, progress: Progress) -> None:
@@ -77,15 +87,15 @@ def classify(project: Project, only: str | None, progress: Progress) -> None:
 
 
 def runs_of(project: Project, prepared: Prepared, trial: str) -> list[Run]:
-    """The arms of a trial, then the points of their learning curves."""
+    """The arms of a trial and the points of their learning curves; then all again, as often as they repeat."""
     protocol, spec = project.settings.protocol, project.settings.classify
     own = prepared.split(trial).train
     arms = {one.name: Run(one, own) for one in arms_of(project.settings)}
-    if not spec.curve_arms:
-        return list(arms.values())
-    parts = nested_parts(prepared, trial, protocol.trial_names(), spec.curve, protocol.seed)
-    points = [Run(arms[name].arm, rows, multiple) for name in spec.curve_arms for multiple, rows in parts.items()]
-    return [*arms.values(), *points]
+    runs = list(arms.values())
+    if spec.curve_arms:
+        parts = nested_parts(prepared, trial, protocol.trial_names(), spec.curve, protocol.seed)
+        runs += [Run(arms[name].arm, rows, multiple) for name in spec.curve_arms for multiple, rows in parts.items()]
+    return [replace(run, repeat=repeat) for repeat in range(spec.repeats) for run in runs]
 
 
 def arms_of(settings: Settings) -> list[Arm]:
@@ -120,9 +130,14 @@ def classify_key(project: Project, prepared: Prepared, trial: str, run: Run) -> 
             "test": prepared.digest(split.test),
             "filling": filling,
             **({"chosen_by": _chosen_by(project, prepared, trial)} if chosen.mix.share == "auto" else {}),
-            "seed": seeds.derive(settings.protocol.seed, "classify", trial),
+            "seed": _seed(project, trial, run.repeat),
         },
     )
+
+
+def _seed(project: Project, trial: str, repeat: int) -> int:
+    purpose = ("classify", trial, repeat) if repeat else ("classify", trial)
+    return seeds.derive(project.settings.protocol.seed, *purpose)
 
 
 def _chosen_by(project: Project, prepared: Prepared, trial: str) -> str:
@@ -149,7 +164,7 @@ def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str
         about: dict[str, Any] = {}
         if chosen.mix.share == "auto":
             chosen, about = bench.with_best_share(chosen)
-        model, images = bench.train(chosen, run.rows)
+        model, images = bench.train(chosen, run.rows, _seed(project, trial, run.repeat))
         if run.arm.filler:
             store.write_json(folder / _FILLER, {"images": images, **about})
         store.write_array(folder / "predictions.npy", predict(model, test.images, where))
@@ -166,12 +181,11 @@ class _Bench:
 
     def __init__(self, project: Project, prepared: Prepared, trial: str, where: torch.device) -> None:
         self.project, self.prepared, self.trial, self.where = project, prepared, trial, where
-        self.seed = seeds.derive(project.settings.protocol.seed, "classify", trial)
 
-    def train(self, chosen: Arm, rows: Sequence[int]) -> tuple[nn.Module, int]:
+    def train(self, chosen: Arm, rows: Sequence[int], seed: int) -> tuple[nn.Module, int]:
         """A classifier that learned as the arm says from these real images, and how many images its filler had."""
-        pool, filling = self._pools(chosen, rows, self.seed)
-        return self._fit(chosen, pool, filling, self.seed), 0 if filling is None else len(filling[1])
+        pool, filling = self._pools(chosen, rows, seed)
+        return self._fit(chosen, pool, filling, seed), 0 if filling is None else len(filling[1])
 
     def _pools(self, chosen: Arm, rows: Sequence[int], seed: int) -> tuple[Pool, Filling | None]:
         """The real images of an arm, and its filler's with what they are taught as."""
@@ -214,7 +228,9 @@ class _Bench:
         kept, held = kept_and_held(self.project, self.prepared, self.trial)
         judge, found = self.prepared.part(held), []
         for repeat in range(REPEATS):
-            seed = seeds.derive(self.seed, "share", repeat)
+            seed = seeds.derive(
+                _seed(self.project, self.trial, 0), "share", repeat
+            )  # all repeats of an arm choose alike
             pool, filling = self._pools(chosen, kept, seed)
             models = (self._fit(chosen.with_share(share), pool, filling if share else None, seed) for share in SHARES)
             found.append([predict(model, judge.images, self.where) == judge.labels for model in models])
@@ -223,20 +239,20 @@ class _Bench:
 
 
 def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequence[Run], keys: dict[str, str]) -> None:
-    from ganaug.evaluate.scores import scores
+    from ganaug.evaluate.scores import mean_scores, scores
 
     rows = prepared.split(trial).test
     labels = prepared.labels[rows]
-    predicted = {
-        run.name: store.read_array(project.work.place("classify", keys[run.name]) / "predictions.npy", "")
-        for run in runs
+    places = {run.name: project.work.place("classify", keys[run.name]) for run in runs}
+    predicted = {name: store.read_array(place / "predictions.npy", "") for name, place in places.items()}
+    first = [run for run in runs if run.repeat == 0]
+    fillers = {run.name: store.read_json(places[run.name] / _FILLER, "") for run in first if run.arm.filler}
+    found = {
+        run.title: mean_scores(
+            [scores(predicted[one.name], labels, prepared.classes) for one in runs if one.title == run.title]
+        )
+        for run in first
     }
-    fillers = {
-        run.name: store.read_json(project.work.place("classify", keys[run.name]) / _FILLER, "")
-        for run in runs
-        if run.arm.filler
-    }
-    found = {name: scores(column, labels, prepared.classes) for name, column in predicted.items()}
     store.write_csv(
         project.trials / f"{trial}.predictions.csv",
         ["row", "label", *predicted],
@@ -248,7 +264,7 @@ def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequenc
             "trial": trial,
             "train_images": len(prepared.split(trial).train),
             "test_images": len(rows),
-            "arms": {run.name: found[run.name] for run in runs if run.multiple == 1},
+            "arms": {run.title: found[run.title] for run in first if run.multiple == 1},
             "filler_images": {name: one["images"] for name, one in fillers.items()},
             "shares": {
                 name: {"chosen": one["share"], "balanced_accuracy": one["scores"]}
@@ -256,13 +272,13 @@ def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequenc
                 if "share" in one
             },
             "curve": {
-                run.name: {
+                run.title: {
                     "arm": run.arm.name,
                     "multiple": run.multiple,
                     "train_images": len(run.rows),
-                    **found[run.name],
+                    **found[run.title],
                 }
-                for run in runs
+                for run in first
                 if run.multiple != 1
             },
             "keys": keys,
