@@ -16,12 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganaug import config, reporting, store
+from ganaug import config, pipeline, store
 from ganaug.errors import UserError
-from ganaug.progress import Progress
 from ganaug.report import verdict
 from ganaug.report.verdict import METRIC_NAMES, interval, markdown_table
-from ganaug.stages import classify, prepare, synth, train
 from ganaug.stages.project import Project
 
 ROOT = Path(__file__).parents[1]
@@ -84,12 +82,7 @@ def project(name: str, draws: str, trials: int | None) -> Project:
 def run(made: Project) -> dict[str, Any]:
     """All stages; returns the summary."""
     made.root.mkdir(parents=True, exist_ok=True)
-    progress = Progress(made.work.root / "progress")
-    prepare.prepare(made, progress)
-    train.train(made, None, progress)
-    synth.synth_all(made, None, progress)
-    classify.classify(made, None, progress)
-    reporting.report(made)
+    pipeline.run(made)
     summary: dict[str, Any] = store.read_json(made.reports / "summary.json", "")
     return summary
 

@@ -314,9 +314,9 @@ def which(runs: dict[str, Any]) -> str:
     told = (", ".join(f"{preset} {mean:+.2f}" for preset, mean in means.items()) for means in (over_none, on_top))
     trials = ", ".join(f"{run_of['trials']} of {name}" for name, run_of in runs.items())
     return (
-        "\n## Which one\n\nMean gains over the sets, each counted once (trials: {}).\n\n- Over `none`: {}.\n"
-        "- Over `classical`: {}.\n\nDifferences of a few tenths are chance: the intervals below say how little so few "
-        "trials know."
+        "\n## Which one\n\nMean gains over the sets, each counted once (trials: {}): a measure settled on after the "
+        "runs were seen.\n\n- Over `none`: {}.\n- Over `classical`: {}.\n\nDifferences of a few tenths are chance: the "
+        "intervals below say how little so few trials know."
     ).format(trials, *told)
 
 

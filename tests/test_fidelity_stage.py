@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from expect import refused
-from stages import run
 
 from ganaug import config, reporting, store
 from ganaug.data.prepared import read_prepared
+from ganaug.pipeline import run
 from ganaug.progress import Progress
 from ganaug.stages import classify
 from ganaug.stages.fidelity import NEAREST

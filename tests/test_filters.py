@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import stages
 import torch
 from expect import refused
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganaug import config, store
+from ganaug import config, pipeline, store
 from ganaug.classify.policies import Nothing
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.config import check
@@ -338,7 +337,7 @@ def project(folder: Path, **changed: Any) -> Project:
 def test_the_whole_pipeline_with_filters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filters = [{"kind": "agreement", "keep": 0.5, "repeats": 1}, {"kind": "critic", "keep": 0.8}]
     made = project(tmp_path / "p", filters=filters, drop_copies=True)
-    stages.run(made)
+    pipeline.run(made)
     sampler = load_sampler(made.generator("0"))
     assert sampler.screen is not None
     with (made.synth / "0" / "manifest.csv").open(encoding="utf-8") as file:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from expect import refused
 from PIL import Image
-from stages import run
 
 from ganaug import config, store
 from ganaug.data.prepared import read_prepared
+from ganaug.pipeline import run
 from ganaug.progress import Progress
 from ganaug.report import verdict
 from ganaug.stages import classify, prepare, synth, train

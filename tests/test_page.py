@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stages import run
 from test_pipeline import project
 
+from ganaug.pipeline import run
 from ganaug.stages.project import Project
 
 CHROMIUM = next(

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from expect import refused
-from stages import run
 
 from ganaug import config, reporting, store
 from ganaug.data.prepared import read_prepared
 from ganaug.errors import UserError
 from ganaug.gan.presets import PRESETS
+from ganaug.pipeline import run
 from ganaug.progress import Progress
 from ganaug.stages import classify, prepare, synth, train
 from ganaug.stages.project import Project

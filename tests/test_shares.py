@@ -11,13 +11,13 @@ import pytest
 from expect import refused
 from hypothesis import given
 from hypothesis import strategies as st
-from stages import run
 from test_pipeline import SMALL, project
 
 from ganaug import config
 from ganaug.classify.arms import arm
 from ganaug.classify.shares import REPEATS, SHARES, best_share
 from ganaug.data.prepared import read_prepared
+from ganaug.pipeline import run
 from ganaug.stages import classify
 from ganaug.stages.held import kept_and_held
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import stages
 from expect import refused
 from photos import noise, photos, save
 
-from ganaug import config, store
+from ganaug import config, pipeline, store
 from ganaug.data.prepared import read_prepared
 from ganaug.progress import Progress
 from ganaug.project import dvc_yaml
@@ -118,7 +117,7 @@ def test_dvc_watches_the_folder(root: Path) -> None:
 
 def test_the_whole_pipeline_learns_from_them(root: Path) -> None:
     made = project(root, unlabelled=str(more(root / "more", 20)))
-    stages.run(made)
+    pipeline.run(made)
     first = (made.models / "0" / "generator.safetensors").read_bytes()
     _, description = store.read_tensors(made.generator("0"), "")
     found = read_prepared(made.prepared)
@@ -128,7 +127,7 @@ def test_the_whole_pipeline_learns_from_them(root: Path) -> None:
     assert store.read_json(made.trials / "0.json", "")["filler_images"] == {"gan": 8, "pseudo": 20}
     images = np.array(found.beside.images)
     save(root / "more" / "0.png", 255 - images[0])
-    stages.run(made)
+    pipeline.run(made)
     assert (made.models / "0" / "generator.safetensors").read_bytes() != first
 
 
@@ -167,7 +166,7 @@ def test_teachers_that_are_never_sure_are_an_error(root: Path) -> None:
     raw = config.plain(made.settings)
     raw["classify"]["pseudo"]["confidence"] = 0.999999
     with refused("classify.pseudo.confidence", "none reaches 0.999999; lower it"):
-        stages.run(Project(root, config.check(raw)))
+        pipeline.run(Project(root, config.check(raw)))
 
 
 def test_near_copies_of_unlabelled_images_are_found(root: Path) -> None:
@@ -176,7 +175,7 @@ def test_near_copies_of_unlabelled_images_are_found(root: Path) -> None:
     raw = config.plain(made.settings)
     raw["fidelity"]["enabled"] = True
     made = Project(root, config.check(raw))
-    stages.run(made)
+    pipeline.run(made)
     found, table = read_prepared(made.prepared), store.read_table(made.fidelity / "0.nearest.csv")
     train = [*found.split("0").train, *range(len(found.images), len(found.images) + 9)]
     folder = made.synth / "0"

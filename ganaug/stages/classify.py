@@ -228,9 +228,8 @@ class _Bench:
         kept, held = kept_and_held(self.project, self.prepared, self.trial)
         judge, found = self.prepared.part(held), []
         for repeat in range(REPEATS):
-            seed = seeds.derive(
-                _seed(self.project, self.trial, 0), "share", repeat
-            )  # all repeats of an arm choose alike
+            # From the first repeat's seed: all repeats of an arm choose alike.
+            seed = seeds.derive(_seed(self.project, self.trial, 0), "share", repeat)
             pool, filling = self._pools(chosen, kept, seed)
             models = (self._fit(chosen.with_share(share), pool, filling if share else None, seed) for share in SHARES)
             found.append([predict(model, judge.images, self.where) == judge.labels for model in models])

@@ -81,7 +81,7 @@ def _train_depends_on(project: Project, prepared: Prepared, name: str) -> dict[s
         "unlabelled": prepared.unlabelled_digest(split),
         "classes": prepared.classes,
         "groups": [bound[row] for row in split.train] if bound else None,
-        "seed": seeds.derive(settings.protocol.seed, "gan", name),
+        "seed": gan_seed(project, name),
         "classifier": [config.plain(settings.classifier), settings.classifier.code_digest()] if judged else None,
     }
 
