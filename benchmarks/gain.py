@@ -38,11 +38,18 @@ class Scenario:
 
 
 SCENARIOS = {
-    "digits-5": Scenario("digits, 5 a class", DIGITS, {"protocol": {"trials": 10}}),
+    "digits-5": Scenario("digits, 5 a class", DIGITS, {"protocol": {"trials": 10}, "classify": {"repeats": 3}}),
     "digits-10": Scenario(
         "digits, 10 a class",
         DIGITS,
-        {"protocol": {"trials": 5, "train_per_class": 10, "test_per_class": 59}},  # of the scarcest class there are 174
+        {
+            "protocol": {
+                "trials": 5,
+                "train_per_class": 10,
+                "test_per_class": 59,
+            },  # of the scarcest class there are 174
+            "classify": {"repeats": 3},
+        },
     ),
     "fashion-10": Scenario("Fashion-MNIST, 10 a class", FASHION, {"protocol": {"trials": 5, "train_per_class": 10}}),
     "fashion-20": Scenario("Fashion-MNIST, 20 a class", FASHION, {"protocol": {"trials": 10}}),
@@ -69,7 +76,7 @@ def project(name: str, draws: str, trials: int | None) -> Project:
 
     scenario = SCENARIOS[name]
     raw = YAML(typ="safe", pure=True).load(scenario.base / "params.yaml")
-    changes: dict[str, Any] = {"classify": {"arms": ARMS, "curve": []}, "gate": []}
+    changes: dict[str, Any] = {"classify": {"arms": ARMS, "curve": [], "repeats": 2}, "gate": []}
     for change in (changes, scenario.changes, {"protocol": {"draws": draws}}):
         for key, value in change.items():
             raw[key] = {**raw.get(key, {}), **value} if isinstance(value, dict) else value
@@ -79,19 +86,13 @@ def project(name: str, draws: str, trials: int | None) -> Project:
     return Project(BUILD / f"{name}-{draws}", config.check(json.loads(json.dumps(raw))))
 
 
-def run(made: Project) -> dict[str, Any]:
-    """All stages; returns the summary."""
-    made.root.mkdir(parents=True, exist_ok=True)
-    pipeline.run(made)
+def kept(name: str, made: Project) -> dict[str, Any]:
+    """What the document shows of a run."""
     summary: dict[str, Any] = store.read_json(made.reports / "summary.json", "")
-    return summary
-
-
-def kept(name: str, summary: dict[str, Any]) -> dict[str, Any]:
-    """Of a summary what the document shows."""
     metric = SCENARIOS[name].metric
     return {
         "metric": metric,
+        "repeats": made.settings.classify.repeats,
         "trials": summary["dataset"]["trials"],
         "ganaug": summary["ganaug"],
         "arms": {arm: figures[metric] for arm, figures in summary["arms"].items()},
@@ -102,6 +103,10 @@ def kept(name: str, summary: dict[str, Any]) -> dict[str, Any]:
         "gan_train": summary["fidelity"]["gan_train"],
         "rare": verdict.rare_rows(summary) if verdict.rare_classes(summary) else None,
     }
+
+
+def headline(name: str, found: dict[str, Any]) -> str:
+    return f"{SCENARIOS[name].title}, {found['trials']} trials"
 
 
 def tables(found: dict[str, Any]) -> str:
@@ -117,7 +122,7 @@ def tables(found: dict[str, Any]) -> str:
         for gain, one in found["gains"].items()
     ]
     parts = [
-        f"GAN-train: {spread(found['gan_train'])}.",
+        f"Each trial trains {found['repeats']} classifiers an arm. GAN-train: {spread(found['gan_train'])}.",
         markdown_table((f"arm ({METRIC_NAMES[found['metric']]}, %)", "mean ± sd"), arms),
         markdown_table(("gain", "points", "95 % interval", "trials"), gains),
     ]
@@ -139,11 +144,11 @@ tuning draws, which share no image with what is reported here (docs/experiments.
 
 def document() -> str:
     parts = [_PREFACE]
-    for name, scenario in SCENARIOS.items():
+    for name in SCENARIOS:
         path = FIGURES / f"gain-{name}.json"
         if path.is_file():
             found = store.read_json(path, "")
-            parts += [f"\n## {scenario.title}, {found['trials']} trials\n", tables(found)]
+            parts += [f"\n## {headline(name, found)}\n", tables(found)]
     return "\n".join(parts) + "\n"
 
 
@@ -157,10 +162,13 @@ def main() -> None:
         parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
     for name in options.scenarios or SCENARIOS:
         try:
-            found = kept(name, run(project(name, options.draws, options.trials)))
+            made = project(name, options.draws, options.trials)
+            made.root.mkdir(parents=True, exist_ok=True)
+            pipeline.run(made)
+            found = kept(name, made)
         except UserError as error:
             parser.error(f"{name}: {error}")
-        print(f"\n## {SCENARIOS[name].title}, {found['trials']} trials\n\n{tables(found)}", flush=True)
+        print(f"\n## {headline(name, found)}\n\n{tables(found)}", flush=True)
         if options.draws == "report" and options.trials is None:
             store.write_json(FIGURES / f"gain-{name}.json", found)
             store.write_text(ROOT / "docs" / "gain.md", document())
