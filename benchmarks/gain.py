@@ -47,7 +47,7 @@ SCENARIOS = {
                 "trials": 5,
                 "train_per_class": 10,
                 "test_per_class": 59,
-            },  # of the scarcest class there are 174
+            },  # of the scarcest there are 174
             "classify": {"repeats": 3},
         },
     ),
