@@ -22,6 +22,7 @@ from ganaug.errors import UserError
 from ganaug.evaluate.gate import GateRule
 from ganaug.gan import combinations, presets
 from ganaug.gan.spec import GanSpec
+from ganaug.gan.unlabelled import Pseudo
 from ganaug.settings import Spec
 from ganaug.synth import SynthSpec
 
@@ -58,6 +59,17 @@ class Settings(Spec):
     gate: tuple[GateRule, ...] = ()
     device: DeviceName = "auto"
     jobs: Annotated[int, Ge(0)] = 0
+
+    @property
+    def has_unlabelled(self) -> bool:
+        """Whether there are images without labels."""
+        of_pool = isinstance(self.protocol, Subsets) and self.protocol.unlabelled_per_class > 0
+        return self.data.unlabelled is not None or of_pool
+
+    @property
+    def gan_has_teachers(self) -> bool:
+        """Whether classifiers label images for the GAN."""
+        return self.has_unlabelled and isinstance(self.gan.unlabelled, Pseudo) and self.gan.conditioning != "none"
 
 
 def load(path: Path) -> Settings:
@@ -102,8 +114,7 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
             f"{name}: classify.arms: {by_class[0]} makes as many images of a class as the GAN, but gan.conditioning is "
             "none; remove it, or condition the GAN"
         )
-    of_pool = isinstance(settings.protocol, Subsets) and settings.protocol.unlabelled_per_class > 0
-    if not (settings.data.unlabelled or of_pool) and any(ARMS[one][0] == "pseudo" for one in settings.classify.arms):
+    if not settings.has_unlabelled and any(ARMS[one][0] == "pseudo" for one in settings.classify.arms):
         raise UserError(
             f"{name}: classify.arms: pseudo needs images without labels, but there are none; set data.unlabelled or, "
             "under subsets, protocol.unlabelled_per_class, or remove it"

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ganaug.classify.arms import Arm
 from ganaug.classify.shares import REPEATS, SHARES
+from ganaug.classify.targets import Taught
 from ganaug.config import Settings
 from ganaug.stages.classify import arms_of
 
@@ -39,17 +41,28 @@ class Pace:
     def run_seconds(self, settings: Settings) -> float:
         """The whole pipeline."""
         steps, classify = self.classifier_steps, settings.classify
-        choosing = {one.name for one in arms_of(settings) if one.mix.share == "auto"}
+        arms = arms_of(settings)
+        choosing = {one.name for one in arms if one.mix.share == "auto"}
         a_step = sum(step * (1 + len(SHARES) * REPEATS * (name in choosing)) for name, step in steps.items())
         a_step += len(classify.curve) * sum(steps[name] for name in classify.curve_arms)
+        a_step += sum(steps[one.name] * _teachers(one) for one in arms)
         if settings.fidelity.enabled:  # one more classifier, which learns from generated images as they are
             a_step += min(steps.values())
-        classifiers = a_step * settings.classifier.steps * settings.protocol.trials * classify.repeats
+        trained = a_step * settings.protocol.trials * classify.repeats
+        if settings.gan_has_teachers:
+            trained += max(steps.values()) * classify.pseudo.teachers * len(settings.protocol.names())
+        classifiers = trained * settings.classifier.steps
         return _FIXED_SECONDS + self.gan_seconds(settings, settings.gan.steps) + classifiers * self.slower / self.jobs
 
     @property
     def slower(self) -> float:
         return _CROWDED if self.jobs > 1 else 1.0
+
+
+def _teachers(chosen: Arm) -> int:
+    """The classifiers that an arm needs before its own."""
+    taught = chosen.mix.targets.teachers if isinstance(chosen.mix.targets, Taught) else 0
+    return max(taught, chosen.pseudo.teachers if chosen.filler == "pseudo" else 0)  # the same ones serve both
 
 
 def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> Pace:

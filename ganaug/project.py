@@ -28,8 +28,10 @@ def dvc_yaml(settings: Settings) -> str:
 
 
 def _train_watches(settings: Settings) -> list[Path]:
-    """What a training depends on beside the images: the weights that it starts from, the code that judges it."""
-    code = settings.classifier.code_path() if settings.gan.select == "gan-train" else None
+    """What a training depends on beside the images: the weights that it starts from, the code of classifiers that
+    judge it or label images for it."""
+    asks = settings.gan.select == "gan-train" or settings.gan_has_teachers
+    code = settings.classifier.code_path() if asks else None
     return [path for path in (settings.gan.init_from, code) if path]
 
 

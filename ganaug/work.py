@@ -15,7 +15,7 @@ from typing import Any
 from ganaug import store
 
 # Raised when a release changes what a stage computes from the same settings and data: older work is not reused then.
-RECIPES = {"train": 3, "screen": 1, "synth": 1, "classify": 1, "fidelity": 1, "report": 5}
+RECIPES = {"train": 3, "labels": 1, "screen": 1, "synth": 1, "classify": 1, "fidelity": 1, "report": 5}
 
 
 class Work:

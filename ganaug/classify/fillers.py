@@ -69,15 +69,22 @@ def _pseudo(chosen: Arm, stock: Stock) -> Pool:
 
     assert stock.unlabelled is not None
     assert stock.teach is not None
-    taught = [stock.teach(number)(stock.unlabelled) for number in range(chosen.pseudo.teachers)]
-    said = np.mean(taught, axis=0)
-    sure = said.max(axis=1) >= chosen.pseudo.confidence
-    if not sure.any():
+    sure, labels = sure_of(chosen.pseudo, stock.unlabelled, stock.teach)
+    return np.ascontiguousarray(stock.unlabelled[sure]), labels
+
+
+def sure_of(spec: PseudoLabels, images: NDArray[np.uint8], teach: Teach) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of those images (N, H, W, C) that teachers are sure of, and the class of each."""
+    import numpy as np
+
+    said = np.mean([teach(number)(images) for number in range(spec.teachers)], axis=0)
+    sure = np.flatnonzero(said.max(axis=1) >= spec.confidence)
+    if not len(sure):
         raise UserError(
             f"classify.pseudo.confidence: teachers must be so sure of some image, but of {len(said)} none reaches "
-            f"{chosen.pseudo.confidence:g}; lower it, or leave the arm out"
+            f"{spec.confidence:g}; lower it, or do without pseudo-labels"
         )
-    return np.ascontiguousarray(stock.unlabelled[sure]), said[sure].argmax(axis=1)
+    return sure, said[sure].argmax(axis=1)
 
 
 def _placebo(chosen: Arm, stock: Stock) -> Pool:

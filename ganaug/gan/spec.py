@@ -13,6 +13,7 @@ from ganaug.gan.augment import Ada, DiffAugment
 from ganaug.gan.latents import Latents, Normal
 from ganaug.gan.objectives import NonSaturating, Objective
 from ganaug.gan.regularisers import R1, Regulariser
+from ganaug.gan.unlabelled import Pseudo, UnlabelledUse
 from ganaug.settings import Spec
 
 
@@ -54,7 +55,7 @@ class GanSpec(Spec):
     ada: Ada | None = None  # augment with a probability that follows D's overfitting; left out: always
     vary: DiffAugment = field(default_factory=lambda: DiffAugment(shift=0.0))  # real images only: G learns it
     ramp: Ramp | None = None  # left out: conditional from the first step
-    unlabelled: Annotated[float, Ge(0), Lt(1)] = 0.5  # share of D's real images, where there are any without labels
+    unlabelled: UnlabelledUse = field(default_factory=Pseudo)  # how images without labels are used, where there are any
     optimizer: Literal["adam", "rmsprop"] = "adam"
     generator_lr: Annotated[float, Gt(0)] = 3e-4
     discriminator_lr: Annotated[float, Gt(0)] = 3e-4

@@ -23,6 +23,7 @@ from ganaug.gan.latents import Codes
 from ganaug.gan.nets.parts import UNKNOWN, Generator, expect_unknown, set_label_strength
 from ganaug.gan.regularisers import Judged, LabelSmoothing, LeCam
 from ganaug.gan.spec import GanSpec
+from ganaug.gan.unlabelled import Joint
 from ganaug.pixels import to_float, to_pixels
 
 # Means over the steps since the last row of the history; losses and logits have no unit.
@@ -53,7 +54,7 @@ class Batch:
 
 class Training:
     """``images`` (N, H, W, C) uint8 and ``labels`` (N,) in 0..classes-1 are all that it ever learns from, but for
-    ``unlabelled`` images (M, H, W, C): the discriminator sees those as real ones of all classes at once."""
+    ``unlabelled`` images (M, H, W, C) under ``spec.unlabelled`` joint: real ones of all classes at once to D."""
 
     def __init__(
         self,
@@ -113,7 +114,7 @@ class Training:
         )
 
     def _unlabelled(self, images: NDArray[np.uint8] | None) -> Tensor | None:
-        if images is None or not len(images) or self.spec.unlabelled == 0:
+        if images is None or not len(images) or not isinstance(self.spec.unlabelled, Joint):
             return None
         return self.on_device(images, np.full(len(images), UNKNOWN, np.int64))[0]
 
@@ -174,9 +175,9 @@ class Training:
         latents = torch.randn((size, self.spec.z_dim), generator=self.rng, device=self.device)
         pixels, labels = self.images[rows], self.labels[rows]
         known = labels
-        if self.unlabelled is not None:
+        if self.unlabelled is not None and isinstance(self.spec.unlabelled, Joint):
             # At least one of either kind: without a labelled image, no class has a meaning.
-            count = min(size - 1, max(1, round(size * self.spec.unlabelled)))
+            count = min(size - 1, max(1, round(size * self.spec.unlabelled.share)))
             more = torch.randint(len(self.unlabelled), (count,), generator=self.rng, device=self.device)
             pixels = torch.cat([self.unlabelled[more], pixels[count:]])
             unknown = torch.full((count,), 0 if self.spec.conditioning == "none" else UNKNOWN, device=self.device)

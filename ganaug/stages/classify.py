@@ -6,9 +6,8 @@ At its end the generated images are looked at (see fidelity.py): that takes the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from ganaug.data.nested import nested_parts
 from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
+from ganaug.stages.classifiers import fit, teachers
 from ganaug.stages.fidelity import JUDGE, keep_judge, measure_fidelity
 from ganaug.stages.held import kept_and_held
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
@@ -26,9 +26,7 @@ from ganaug.stages.synth import read_synthetic, synthetic_counts, synthetic_on
 from ganaug.work import Work
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
-    from numpy.typing import NDArray
     from torch import nn
 
     from ganaug.classify.fillers import Pool
@@ -194,14 +192,8 @@ class _Bench:
         project, prepared, part = self.project, self.prepared, self.prepared.part(rows)
         pool = part.images, part.labels
 
-        @cache  # pseudo-labels and taught targets have the same teachers
-        def teach(number: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-            from ganaug.classify.train import probabilities
-
-            base = arm(chosen.base, project.settings.classify)
-            teacher = self._fit(base, pool, None, seeds.derive(seed, "teacher", number))
-            return lambda images: probabilities(teacher, images, self.where)
-
+        # Pseudo-labels and taught targets have the same teachers.
+        teach = teachers(project, prepared, chosen.base, pool, seed, self.where)
         synthetic = read_synthetic(project, prepared, self.trial) if chosen.filler == "gan" else None
         unlabelled = prepared.unlabelled_rows(prepared.split(self.trial)) if chosen.filler == "pseudo" else None
         counts = list(synthetic_counts(project, prepared, self.trial).values()) if chosen.filler else []
@@ -210,13 +202,7 @@ class _Bench:
         return pool, chosen.mix.targets.of(made, teach) if made is not None else None
 
     def _fit(self, chosen: Arm, pool: Pool, filling: Filling | None, seed: int) -> nn.Module:
-        from ganaug.classify.arms import batches
-        from ganaug.classify.train import train_classifier
-
-        classes, spec = len(self.prepared.classes), self.project.settings.classifier
-        channels, size, _ = self.prepared.image_shape
-        draw = batches(chosen, pool, filling, classes, spec.batch_size, spec.steps, seed)
-        return train_classifier(draw, spec, channels, classes, size, seed, self.where, chosen.mix)
+        return fit(self.project, self.prepared, chosen, pool, filling, seed, self.where)
 
     def with_best_share(self, chosen: Arm) -> tuple[Arm, dict[str, Any]]:
         """The arm with the share that does best on images of the train part which its GAN has not learned from."""

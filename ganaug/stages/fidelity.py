@@ -14,6 +14,8 @@ from ganaug.classify.arms import arm
 from ganaug.classify.encoders import Own
 from ganaug.data.prepared import Prepared
 from ganaug.errors import UserError
+from ganaug.stages.classifiers import fit
+from ganaug.stages.labels import rows_without_labels
 from ganaug.stages.project import Project, in_parallel, prepared_now
 from ganaug.stages.synth import read_synthetic, synthetic_on
 from ganaug.stages.train import UNLABELLED, generated_classes
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from ganaug.classify.fillers import Pool
     from ganaug.evaluate.memorisation import Memorisation
     from ganaug.progress import Progress
 
@@ -70,7 +71,7 @@ def measure_fidelity(
 
 def fidelity_key(project: Project, prepared: Prepared, trial: str) -> str:
     settings, split = project.settings, prepared.split(trial)
-    encoder = settings.fidelity.encoder
+    encoder, others = settings.fidelity.encoder, rows_without_labels(project, prepared, trial)
     return project.work.key(
         "fidelity",
         {
@@ -80,7 +81,7 @@ def fidelity_key(project: Project, prepared: Prepared, trial: str) -> str:
             "policy": config.plain(settings.classify.classical),
             "classes": prepared.classes,
             "train": [split.train, prepared.digest(split.train)],  # nearest.csv names the rows
-            "unlabelled": [split.unlabelled, prepared.unlabelled_digest(split)],
+            "unlabelled": [others, prepared.hashes(others)],
             "test": prepared.digest(split.test),
             "synthetic": synthetic_on(project, prepared, trial),
             "seed": _seed(project, trial),
@@ -151,10 +152,13 @@ def _compare(
 
     judge = _kept_judge(project, prepared, kept, where)
     if judge is None:
-        judge = _classifier(project, prepared, JUDGE, (train.images, train.labels), seed, where)
+        judge = fit(
+            project, prepared, arm(JUDGE, project.settings.classify), (train.images, train.labels), None, seed, where
+        )
     of_test, of_made = look(judge, test.images, where), look(judge, images, where)
-    pupil = _classifier(project, prepared, "none", (images, made), seed, where) if labelled else None
-    seen_rows = [*split.train, *prepared.unlabelled_rows(split)]
+    nothing = arm("none", project.settings.classify)
+    pupil = fit(project, prepared, nothing, (images, made), None, seed, where) if labelled else None
+    seen_rows = [*split.train, *rows_without_labels(project, prepared, trial)]
     kinds = {"train": prepared.images_of(seen_rows), "test": test.images, "made": images}
     if isinstance(project.settings.fidelity.encoder, Own):
         of_train = look(judge, kinds["train"], where)
@@ -216,19 +220,6 @@ def _kept_judge(
     model = spec.build(channels, len(prepared.classes), size)
     model.load_state_dict(torch.load(folder / _JUDGE_FILE, map_location="cpu", weights_only=True))
     return (model.to(where) if spec.is_own else device.place(model, where)).eval()
-
-
-def _classifier(
-    project: Project, prepared: Prepared, recipe: str, pool: Pool, seed: int, where: torch.device
-) -> torch.nn.Module:
-    """The project's classifier, trained on ``pool`` alone as the arm ``recipe`` trains it."""
-    from ganaug.classify.arms import batches
-    from ganaug.classify.train import train_classifier
-
-    spec, classes = project.settings.classifier, len(prepared.classes)
-    draw = batches(arm(recipe, project.settings.classify), pool, None, classes, spec.batch_size, spec.steps, seed)
-    channels, size, _ = prepared.image_shape
-    return train_classifier(draw, spec, channels, classes, size, seed, where)
 
 
 def _nearest_rows(

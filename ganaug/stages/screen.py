@@ -11,6 +11,7 @@ from ganaug.classify.spec import ClassifierSpec
 from ganaug.config import Settings
 from ganaug.data.prepared import Prepared
 from ganaug.stages.held import kept_and_held
+from ganaug.stages.labels import rows_without_labels
 from ganaug.stages.project import Project, in_parallel, prepared_now
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _screen_split(project: Project, name: str, trained: str, key: str) -> tuple[
         known = Known(
             part.images,
             part.labels * 0 if unlabelled else part.labels,
-            prepared.images_of(prepared.unlabelled_rows(prepared.split(name))),
+            prepared.images_of(rows_without_labels(project, prepared, name)),
             len(sampler.classes),
             _classifier(project.settings),
             discriminator.eval(),

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganaug import __version__, config, seeds, store
+from ganaug.classify.arms import arm
 from ganaug.config import Settings
 from ganaug.data.prepared import Part, Prepared
 from ganaug.errors import UserError
+from ganaug.gan.unlabelled import Joint
 from ganaug.machine import machine
+from ganaug.stages.classifiers import fit
 from ganaug.stages.held import gan_seed, kept_and_held
+from ganaug.stages.labels import labelled_by_teachers, labels_key, rows_without_labels
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
 from ganaug.stages.screen import screen
 from ganaug.work import RECIPES, Work
@@ -78,7 +82,8 @@ def _train_depends_on(project: Project, prepared: Prepared, name: str) -> dict[s
     return {
         "gan": gan_settings(settings),
         "images": [prepared.digest(split.train), prepared.digest(split.spare)],
-        "unlabelled": prepared.unlabelled_digest(split),
+        "unlabelled": prepared.hashes(rows_without_labels(project, prepared, name)),
+        "labels": labels_key(project, prepared, name),  # that teachers give those
         "classes": prepared.classes,
         "groups": [bound[row] for row in split.train] if bound else None,
         "seed": gan_seed(project, name),
@@ -123,7 +128,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
     if start:
         _check_unseen(start.saw, [prepared.pixels[row] for row in split.test], f"{gan.init_from}: test", name)
         _check_unseen(start.saw, held_part.pixels, f"{gan.init_from}: held-out", name)
-    unlabelled = prepared.unlabelled_rows(split)
+    unlabelled = rows_without_labels(project, prepared, name)
     description = {
         "format": 2,
         "key": key,
@@ -144,10 +149,11 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
 
     def make(folder: Path) -> dict[str, Any]:
         judge = _judge(project, prepared, (held_part.images, held_part.labels), seed, where) if held else None
+        images, labels, others = _learned(project, prepared, name, part, where)
         with keeper.watching():
             trained = train_gan(
-                part.images,
-                part.labels,
+                images,
+                labels,
                 len(classes),
                 gan,
                 seed,
@@ -157,9 +163,10 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
                 judge=judge if gan.select == "gan-train" else None,
                 start=start,
                 keeper=keeper,
-                unlabelled=prepared.images_of(unlabelled),
+                unlabelled=others,
             )
-        _write(folder, trained, part, description, seed)
+        told = {"pseudo_labelled": len(images) - len(part.images)} if unlabelled else {}
+        _write(folder, trained, part, {**description, **told}, seed)
         return {
             "device": device.title(where),
             "machine": machine(),
@@ -170,6 +177,22 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
     project.work.once("train", key, make, f"split {name}")
     keeper.remove()
     return name
+
+
+def _learned(
+    project: Project, prepared: Prepared, name: str, part: Part, where: torch.device
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8] | None]:
+    """The images (N, H, W, C) and labels (N,) that a split's GAN learns from, and images beside them without labels."""
+    import numpy as np
+
+    if labels_key(project, prepared, name) is not None:
+        more, theirs = labelled_by_teachers(project, prepared, name, where)
+    else:
+        others = prepared.images_of(rows_without_labels(project, prepared, name))
+        if isinstance(project.settings.gan.unlabelled, Joint):
+            return part.images, part.labels, others
+        more, theirs = others, np.zeros(len(others), np.int64)  # of a GAN that learns no labels, or none
+    return np.concatenate([part.images, more]), np.concatenate([part.labels, theirs]), None
 
 
 def _check_unseen(saw: set[str], pixels: Sequence[str], what: str, name: str) -> None:
@@ -244,19 +267,16 @@ def _judge(
     import numpy as np
     from sklearn.metrics import recall_score
 
-    from ganaug.classify.arms import arm, batches
-    from ganaug.classify.train import predict, train_classifier
+    from ganaug.classify.train import predict
     from ganaug.gan.train import pictures
 
-    classes, spec = len(prepared.classes), project.settings.classifier
+    classes = len(prepared.classes)
     nothing = arm("none", project.settings.classify)
 
     def judge(generator: Generator) -> float:
         made = pictures(generator, classes, _JUDGED_BY, seeds.derive(seed, "judge"))
         images, labels = made.reshape(-1, *made.shape[2:]), np.repeat(np.arange(classes, dtype=np.int64), _JUDGED_BY)
-        draw = batches(nothing, (images, labels), None, classes, spec.batch_size, spec.steps, seed)
-        channels, size, _ = prepared.image_shape
-        model = train_classifier(draw, spec, channels, classes, size, seed, where)
+        model = fit(project, prepared, nothing, (images, labels), None, seed, where)
         said = predict(model, held[0], where)
         return float(recall_score(held[1], said, labels=np.unique(held[1]), average="macro"))
 
