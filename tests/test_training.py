@@ -42,9 +42,9 @@ def training(size: int = 8, seed: int = 0, labels: np.ndarray | None = None, **c
     return Training(images, own if labels is None else labels, 3, config.check(raw).gan, seed, CPU)
 
 
-def with_unlabelled(**changes: Any) -> Training:
+def with_unlabelled(share: float = 0.5, **changes: Any) -> Training:
     """Black images with labels beside white ones without."""
-    spec = config.check({"gan": {**SMALL, **changes}}).gan
+    spec = config.check({"gan": {**SMALL, "unlabelled": {"kind": "joint", "share": share}, **changes}}).gan
     black, white = np.zeros((15, 8, 8, 1), np.uint8), np.full((9, 8, 8, 1), 255, np.uint8)
     return Training(black, np.arange(15, dtype=np.int64) % 3, 3, spec, 0, CPU, white)
 
@@ -366,9 +366,9 @@ def test_the_average_has_its_half_life_in_images(half_life: int) -> None:
 # ------------------------------------------------------------------------------------------- images without labels
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.9])
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
 def test_a_batch_holds_its_share_of_images_without_labels(share: float) -> None:
-    batch = with_unlabelled(unlabelled=share, batch_size=20).draw()
+    batch = with_unlabelled(share, batch_size=20).draw()
     white = batch.real.flatten(1).mean(dim=1) > 0
     assert int(white.sum()) == round(20 * share)
     assert torch.equal(batch.real_labels == UNKNOWN, white)
@@ -378,7 +378,7 @@ def test_a_batch_holds_its_share_of_images_without_labels(share: float) -> None:
 
 @pytest.mark.parametrize(("size", "share", "want"), [(4, 0.9, 3), (2, 0.75, 1), (4, 0.1, 1)])
 def test_a_small_batch_holds_some_of_either(size: int, share: float, want: int) -> None:
-    batch = with_unlabelled(unlabelled=share, batch_size=size).draw()
+    batch = with_unlabelled(share, batch_size=size).draw()
     assert int((batch.real_labels == UNKNOWN).sum()) == want
 
 
@@ -408,6 +408,7 @@ def test_an_auxiliary_classifier_learns_from_known_labels_only() -> None:
 @pytest.mark.parametrize("preset", ["default", "lsgan", "wgan-gp", "r3gan"])
 def test_images_without_labels_are_learned_from(preset: str, conditioning: str) -> None:
     raw: dict[str, Any] = {"gan": {**SMALL, "preset": preset, "conditioning": conditioning}}
+    raw["gan"]["unlabelled"] = {"kind": "joint"}
     raw["classify"] = {"arms": ["classical"]}
     spec = config.check(raw).gan
     images, labels = data(8)
@@ -423,8 +424,9 @@ def test_images_without_labels_are_learned_from(preset: str, conditioning: str) 
     assert not equal(one, after(images))
 
 
-def test_a_share_of_nothing_leaves_all_as_it_was() -> None:
+@pytest.mark.parametrize("kind", ["pseudo", "ignored"])
+def test_without_joint_training_images_without_labels_play_no_part_in_a_step(kind: str) -> None:
     images, labels = data(8)
-    spec = config.check({"gan": {**SMALL, "unlabelled": 0.0}}).gan
+    spec = config.check({"gan": {**SMALL, "unlabelled": {"kind": kind}}}).gan
     one, other = (Training(images, labels, 3, spec, 0, CPU, more) for more in (None, images))
     assert equal(weights(steps(one, 1, 3)), weights(steps(other, 1, 3)))

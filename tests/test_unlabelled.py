@@ -11,11 +11,12 @@ import pytest
 from expect import refused
 from photos import noise, photos, save
 
-from ganaug import config, pipeline, store
+from ganaug import config, device, pipeline, store
 from ganaug.data.prepared import read_prepared
 from ganaug.progress import Progress
 from ganaug.project import dvc_yaml
-from ganaug.stages import prepare
+from ganaug.stages import labels, prepare, train
+from ganaug.stages.held import kept_and_held
 from ganaug.stages.project import Project
 
 
@@ -129,6 +130,120 @@ def test_the_whole_pipeline_learns_from_them(root: Path) -> None:
     save(root / "more" / "0.png", 255 - images[0])
     pipeline.run(made)
     assert (made.models / "0" / "generator.safetensors").read_bytes() != first
+
+
+def learning(root: Path, **gan: Any) -> Project:
+    """With twenty images without labels; ``gan``: settings beside the small ones."""
+    made = project(root, unlabelled=str(more(root / "more", 20)))
+    raw = config.plain(made.settings)
+    raw["gan"] |= gan
+    if gan.get("conditioning") == "none":
+        raw["classify"]["arms"] = ["none", "pseudo"]
+    made = Project(root, config.check(raw))
+    prepared(made)
+    return made
+
+
+def learned(made: Project) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The weights of a split's generator, and what its file says of it."""
+    train.train(made, "0", Progress(made.work.root / "progress"))
+    tensors, description = store.read_tensors(made.generator("0"), "")
+    return {name: value.numpy().tobytes() for name, value in tensors.items()}, description
+
+
+def test_the_gan_learns_what_teachers_are_sure_of(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Teachers learn from what the GAN has labels of, and from nothing that is held out; the GAN then learns from both
+    kinds alike."""
+    made = learning(root, held_out=0.34, latents={"kind": "codes"})
+    found = read_prepared(made.prepared)
+    kept, held = kept_and_held(made, found, "0")
+    assert held
+    real_teachers, seen = labels.teachers, []
+
+    def teachers(*given: Any) -> Any:
+        seen.append(given)
+        return real_teachers(*given)
+
+    monkeypatch.setattr(labels, "teachers", teachers)
+    weights, description = learned(made)
+    (_, _, base, (images, classes), _, _), *others = seen
+    assert not others
+    assert base == "classical"
+    assert (images == found.part(kept).images).all()
+    assert (classes == found.part(kept).labels).all()
+    assert description["pseudo_labelled"] == 20  # with a confidence of 0, all of them
+    assert description["train_images"] == found.counts(kept)
+    codes = np.frombuffer(weights["codes.rows"], np.float32)
+    assert len(codes) == (len(kept) + 20) * made.settings.gan.z_dim
+    more_images, classes = labels.labelled_by_teachers(made, found, "0", device.resolve("cpu"))
+    assert len(seen) == 1  # kept, not taught anew
+    assert (more_images == found.images_of(found.unlabelled_rows(found.split("0")))).all()
+    assert set(classes.tolist()) <= {0, 1}
+
+
+def test_a_label_is_the_class_that_the_gan_learns_it_as(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def sure_of(spec: Any, images: np.ndarray, teach: Any) -> tuple[np.ndarray, np.ndarray]:
+        return np.array([3, 1]), np.array([1, 0])
+
+    def train_gan(images: np.ndarray, classes: np.ndarray, *rest: Any, **named: Any) -> Any:
+        given.update(images=images, labels=classes, unlabelled=named["unlabelled"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ganaug.classify.fillers.sure_of", sure_of)
+    monkeypatch.setattr("ganaug.gan.train.train_gan", train_gan)
+    made = learning(root)
+    with pytest.raises(KeyboardInterrupt):
+        learned(made)
+    found = read_prepared(made.prepared)
+    part, without = found.part(found.split("0").train), found.unlabelled_rows(found.split("0"))
+    assert (given["images"] == np.concatenate([part.images, found.images_of([without[3], without[1]])])).all()
+    assert given["labels"].tolist() == [*part.labels.tolist(), 1, 0]
+    assert given["unlabelled"] is None
+
+
+def test_ways_to_use_them(root: Path) -> None:
+    """All differ; those that are ignored are as if they were not there, and not among what it learned from."""
+    found = {}
+    for kind in ("pseudo", "joint", "ignored"):
+        made = learning(root, unlabelled={"kind": kind})
+        found[kind], description = learned(made)
+        beside = read_prepared(made.prepared).beside
+        assert beside is not None
+        assert bool(set(beside.pixels) & set(description["train_images_sha256"])) == (kind != "ignored")
+        assert description.get("pseudo_labelled") == {"pseudo": 20, "joint": 0, "ignored": None}[kind]
+    assert found["pseudo"] != found["joint"] != found["ignored"] != found["pseudo"]
+    made = project(root)
+    prepared(made)
+    assert learned(made)[0] == found["ignored"]
+
+
+def test_a_gan_without_labels_needs_no_teachers(root: Path) -> None:
+    made = learning(root, conditioning="none")
+    found = read_prepared(made.prepared)
+    assert labels.labels_key(made, found, "0") is None
+    _, description = learned(made)
+    assert description["pseudo_labelled"] == 20
+    assert not (made.work.root / "labels").exists()
+
+
+def test_what_teachers_depend_on_the_gan_depends_on(root: Path) -> None:
+    made = learning(root)
+    found = read_prepared(made.prepared)
+
+    def key(of: Project, section: str, **changes: Any) -> str:
+        raw = config.plain(of.settings)
+        raw[section] |= changes
+        return train.train_key(Project(root, config.check(raw)), found, "0")
+
+    usual = key(made, "synth")
+    assert key(made, "classifier", steps=5) != usual
+    assert key(made, "classify", classical={"kind": "cutmix"}) != usual
+    assert key(made, "classify", pseudo={"teachers": 2}) != usual
+    assert key(made, "classify", arms=["none", "gan"]) == usual
+    alone = learning(root, unlabelled={"kind": "ignored"})
+    assert key(alone, "classifier", steps=5) == key(alone, "synth")
 
 
 def test_rows_of_both_kinds_are_looked_up_together(root: Path) -> None:
