@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganaug import __version__, config, store
-from ganaug.classify.arms import gain_pairs
+from ganaug.classify.arms import ARMS, gain_pairs
 from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.evaluate.gate import Judged, judge
 from ganaug.stages.classify import arms_of, classify_key, repeat_name, runs_of
 from ganaug.stages.fidelity import fidelity_key, read_fidelity, read_nearest
+from ganaug.stages.labels import rows_without_labels
 from ganaug.stages.project import Project, prepared_now
 from ganaug.stages.synth import read_acceptance, read_synthetic
 from ganaug.stages.train import gan_settings, generated_classes, train_key
@@ -75,7 +76,7 @@ def report(project: Project) -> str:
             "trials": len(trials),
             "train_per_class": round(least) if most - least < 1 else None,
             "train_images": learned,
-            "unlabelled_images": len(prepared.unlabelled_rows(prepared.split(trials[0]["trial"]))),  # every trial's
+            "unlabelled_images": _unlabelled(project, prepared, trials[0]["trial"]),  # every trial's
             "test_images": len(set(rows)),
             "primary_metric": metric,
         },
@@ -303,6 +304,13 @@ def _acceptance(project: Project, prepared: Prepared) -> dict[str, Any]:
         name: {"trials": [one.get(name) for one in trials], "release": release.get(name)}
         for name in generated_classes(project.settings, prepared)
     }
+
+
+def _unlabelled(project: Project, prepared: Prepared, trial: str) -> int:
+    """The images without labels that anything learned from."""
+    if any(ARMS[name][0] == "pseudo" for name in project.settings.classify.arms):
+        return len(prepared.unlabelled_rows(prepared.split(trial)))
+    return len(rows_without_labels(project, prepared, trial))
 
 
 def _chosen_shares(trials: Sequence[dict[str, Any]]) -> dict[str, list[float]]:

@@ -219,6 +219,15 @@ def test_ways_to_use_them(root: Path) -> None:
     assert learned(made)[0] == found["ignored"]
 
 
+def test_ignored_images_are_told_of_where_an_arm_learns_from_them(root: Path) -> None:
+    raw = config.plain(learning(root, unlabelled={"kind": "ignored"}).settings)
+    for arms, count in ((["none", "gan"], 0), (["none", "pseudo"], 20)):
+        raw["classify"]["arms"] = arms
+        made = Project(root, config.check(raw))
+        pipeline.run(made)
+        assert store.read_json(made.reports / "summary.json", "")["dataset"]["unlabelled_images"] == count
+
+
 def test_a_gan_without_labels_needs_no_teachers(root: Path) -> None:
     made = learning(root, conditioning="none")
     found = read_prepared(made.prepared)
