@@ -240,8 +240,8 @@ def _seen(measured: Measured) -> list[Alarm]:
             Alarm(
                 "copies",
                 f"{measured.copies:.0%} of the images lie nearer to a training image than nearly any two of these do",
-                "drop them with synth.drop_copies, train for fewer steps, augment more, or give it more images; do not take "
-                "its images for private",
+                "drop them with synth.drop_copies, train for fewer steps, augment more, or give it more images; do not "
+                "take its images for private",
             )
         )
     return found
