@@ -139,17 +139,30 @@ _PREFACE = """# What GAN images bring, by set and size
 
 Written by `make benchmark-gain`. Every arm trains the same classifier for as many steps on the same real images;
 `smote` and `placebo` stand in the place of GAN images, as many of each class. Policies and recipes were settled on
-tuning draws, which share no image with what is reported here (docs/experiments.md). Every trial is shown."""
+tuning draws, which share no image with what is reported here (docs/experiments.md). Every trial is shown. Gains are in
+points, with their 95 % intervals; no interval is corrected for how many of them there are."""
+
+
+_SHORT = ("gan_vs_none", "gan+classical_vs_classical", "pseudo+classical_vs_classical", "smote+classical_vs_classical")
+
+
+def overview(every: dict[str, dict[str, Any]]) -> str:
+    """A row for each scenario that was run: ``every`` {its name: what was kept of it}. README has it too."""
+    rows = []
+    for name, found in every.items():
+        gains = (found["gains"].get(gain) for gain in _SHORT)
+        told = (f"{one['mean']:+.2f} ({interval(one)})" if one else "" for one in gains)
+        metric = "" if found["metric"] == "accuracy" else f" ({METRIC_NAMES[found['metric']]})"
+        rows.append((f"{headline(name, found)}{metric}", spread(found["arms"]["classical"]), *told))
+    return markdown_table(("set", "`classical`, %", *(gain.replace("_vs_", " over ") for gain in _SHORT)), rows)
 
 
 def document() -> str:
-    parts = [_PREFACE]
-    for name in SCENARIOS:
-        path = FIGURES / f"gain-{name}.json"
-        if path.is_file():
-            found = store.read_json(path, "")
-            parts += [f"\n## {headline(name, found)}\n", tables(found)]
-    return "\n".join(parts) + "\n"
+    paths = {name: FIGURES / f"gain-{name}.json" for name in SCENARIOS}
+    every = {name: store.read_json(path, "") for name, path in paths.items() if path.is_file()}
+    parts = [f"{_PREFACE}\n\n{overview(every)}"]
+    parts += [f"## {headline(name, found)}\n\n{tables(found)}" for name, found in every.items()]
+    return "\n\n".join(parts) + "\n"
 
 
 def main() -> None:

@@ -95,6 +95,24 @@ def test_it_writes_what_it_prints(
     assert "rare class" not in document.partition("long tail")[0]
 
 
+def test_the_readme_has_the_committed_figures() -> None:
+    document = (gain.ROOT / "docs" / "gain.md").read_text()
+    assert document == gain.document()
+    table = re.findall(r"(?:^\|.*\n)+", document, re.M)[0]
+    assert table in (gain.ROOT / "README.md").read_text()
+
+
+def test_the_overview_tells_each_run(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(monkeypatch, "fashion-tail")
+    found = json.loads((small / "docs" / "figures" / "gain-fashion-tail.json").read_text())
+    row = gain.overview({"fashion-tail": found}).splitlines()[-1].split(" | ")
+    assert row[0] == "| Fashion-MNIST, a long tail of 50 to 5 a class, topped up to 50, 2 trials (macro-F1)"
+    gains = found["gains"]
+    assert row[2].startswith(f"{gains['gan_vs_none']['mean']:+.2f} (")
+    assert row[4] == ""  # no arm of pseudo-labels there
+    assert row[5].startswith(f"{gains['smote+classical_vs_classical']['mean']:+.2f} (")
+
+
 def test_tuning_draws_are_printed_and_not_written(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
