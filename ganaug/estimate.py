@@ -41,11 +41,9 @@ class Pace:
     def run_seconds(self, settings: Settings) -> float:
         """The whole pipeline."""
         steps, classify = self.classifier_steps, settings.classify
-        arms = arms_of(settings)
-        choosing = {one.name for one in arms if one.mix.share == "auto"}
-        a_step = sum(step * (1 + len(SHARES) * REPEATS * (name in choosing)) for name, step in steps.items())
+        trainings = {one.name: _trainings(one) for one in arms_of(settings)}
+        a_step = sum(step * trainings.get(name, 1) for name, step in steps.items())
         a_step += len(classify.curve) * sum(steps[name] for name in classify.curve_arms)
-        a_step += sum(steps[one.name] * _teachers(one) for one in arms)
         if settings.fidelity.enabled:  # one more classifier, which learns from generated images as they are
             a_step += min(steps.values())
         trained = a_step * settings.protocol.trials * classify.repeats
@@ -59,10 +57,11 @@ class Pace:
         return _CROWDED if self.jobs > 1 else 1.0
 
 
-def _teachers(chosen: Arm) -> int:
-    """The classifiers that an arm needs before its own."""
+def _trainings(chosen: Arm) -> int:
+    """Classifiers that an arm trains in a trial: its own, those that its share is chosen by, and its teachers."""
+    choosing = len(SHARES) * REPEATS if chosen.mix.share == "auto" else 0
     taught = chosen.mix.targets.teachers if isinstance(chosen.mix.targets, Taught) else 0
-    return max(taught, chosen.pseudo.teachers if chosen.filler == "pseudo" else 0)  # the same ones serve both
+    return 1 + choosing + max(taught, chosen.pseudo.teachers if chosen.filler == "pseudo" else 0)  # the same serve both
 
 
 def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> Pace:

@@ -296,6 +296,26 @@ def test_an_official_test_part_has_no_repeats_to_lose() -> None:
     assert made.settings.gan.steps == FEWEST_STEPS
 
 
+def test_teachers_are_reckoned_with() -> None:
+    """Of the arm ``pseudo``, of taught targets, and of each GAN (the release too) that learns from unlabelled images."""
+    pace = Pace("cpu", 1, 0.0, {"none": 1.0, "pseudo": 1.0})
+    raw: dict[str, Any] = {
+        "protocol": {"kind": "subsets", "trials": 2, "unlabelled_per_class": 1},
+        "gan": {"unlabelled": {"kind": "joint"}},
+        "classifier": {"steps": 10},
+        "classify": {"arms": ["none", "pseudo"], "curve": [], "pseudo": {"teachers": 3}},
+        "fidelity": {"enabled": False},
+    }
+    fixed = pace.run_seconds(config.check(raw)) - 2 * 10 * (1 + 1 + 3)
+    raw["gan"] = {}
+    assert pace.run_seconds(config.check(raw)) == pytest.approx(
+        fixed + 2 * 10 * (1 + 1 + 3) + 3 * 10 * 3
+    )  # and release
+    raw["gan"] = {"unlabelled": {"kind": "ignored"}}
+    raw["classify"]["mixes"] = {"pseudo": {"targets": {"kind": "taught", "teachers": 5}}}
+    assert pace.run_seconds(config.check(raw)) == pytest.approx(fixed + 2 * 10 * (1 + 1 + 5))
+
+
 @settings(max_examples=12)
 @given(
     step=st.floats(1e-4, 1),
