@@ -297,7 +297,7 @@ def test_an_official_test_part_has_no_repeats_to_lose() -> None:
 
 
 def test_teachers_are_reckoned_with() -> None:
-    """Of the arm ``pseudo``, of taught targets, and of each GAN (the release too) that learns from unlabelled images."""
+    """Of the arm ``pseudo``, of taught targets, and of each GAN (the release too) that has them."""
     pace = Pace("cpu", 1, 0.0, {"none": 1.0, "pseudo": 1.0})
     raw: dict[str, Any] = {
         "protocol": {"kind": "subsets", "trials": 2, "unlabelled_per_class": 1},
