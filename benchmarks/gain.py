@@ -143,7 +143,7 @@ tuning draws, which share no image with what is reported here (docs/experiments.
 points, with their 95 % intervals; no interval is corrected for how many of them there are."""
 
 
-_SHORT = ("gan_vs_none", "gan+classical_vs_classical", "pseudo+classical_vs_classical", "smote+classical_vs_classical")
+_SHORT = ("gan_vs_none", *(f"{filler}+classical_vs_classical" for filler in ("gan", "placebo", "smote", "pseudo")))
 
 
 def overview(every: dict[str, dict[str, Any]]) -> str:
