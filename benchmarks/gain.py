@@ -43,11 +43,7 @@ SCENARIOS = {
         "digits, 10 a class",
         DIGITS,
         {
-            "protocol": {
-                "trials": 5,
-                "train_per_class": 10,
-                "test_per_class": 59,
-            },  # of the scarcest there are 174
+            "protocol": {"trials": 5, "train_per_class": 10, "test_per_class": 59},  # the scarcest has 174
             "classify": {"repeats": 3},
         },
     ),

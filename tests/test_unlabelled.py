@@ -212,7 +212,7 @@ def test_ways_to_use_them(root: Path) -> None:
         beside = read_prepared(made.prepared).beside
         assert beside is not None
         assert bool(set(beside.pixels) & set(description["train_images_sha256"])) == (kind != "ignored")
-        assert description.get("pseudo_labelled") == {"pseudo": 20, "joint": 0, "ignored": None}[kind]
+        assert description.get("pseudo_labelled") == (20 if kind == "pseudo" else None)
     assert found["pseudo"] != found["joint"] != found["ignored"] != found["pseudo"]
     made = project(root)
     prepared(made)
@@ -232,8 +232,11 @@ def test_a_gan_without_labels_needs_no_teachers(root: Path) -> None:
     made = learning(root, conditioning="none")
     found = read_prepared(made.prepared)
     assert labels.labels_key(made, found, "0") is None
-    _, description = learned(made)
-    assert description["pseudo_labelled"] == 20
+    beside = found.hashes(found.unlabelled_rows(found.split("0")))
+    weights, description = learned(made)
+    assert set(beside) <= set(description["train_images_sha256"])
+    assert "pseudo_labelled" not in description
+    assert weights != learned(learning(root, conditioning="none", unlabelled={"kind": "ignored"}))[0]
     assert not (made.work.root / "labels").exists()
 
 

@@ -165,7 +165,8 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
                 keeper=keeper,
                 unlabelled=others,
             )
-        told = {"pseudo_labelled": len(images) - len(part.images)} if unlabelled else {}
+        by_teachers = labels_key(project, prepared, name) is not None
+        told = {"pseudo_labelled": len(images) - len(part.images)} if by_teachers else {}
         _write(folder, trained, part, {**description, **told}, seed)
         return {
             "device": device.title(where),
