@@ -150,19 +150,17 @@ def load_sampler(path: Path) -> Sampler:
     from pydantic import TypeAdapter, ValidationError
 
     from ganaug.filters.screen import Screen
-    from ganaug.gan.build import build_generator
+    from ganaug.gan.build import restore_generator
     from ganaug.gan.spec import GanSpec
-    from ganaug.gan.transfer import CODES, SCREEN
+    from ganaug.gan.transfer import SCREEN
 
     mend = 'run "dvc repro" to train one, or name another file with --model'
     tensors, description = store.read_tensors(path, mend)
     try:
         spec = TypeAdapter(GanSpec).validate_python(description["gan"])
         channels, height, width = description["image_shape"]
-        codes = len(tensors[CODES + "rows"]) if CODES + "rows" in tensors else 1
-        generator = build_generator(spec, len(description["classes"]), (channels, height, width), codes)
         of_screen = {name: tensors.pop(name) for name in list(tensors) if name.startswith(SCREEN)}
-        generator.load_state_dict(tensors)
+        generator = restore_generator(spec, len(description["classes"]), (channels, height, width), tensors)
         screen, screening = None, description.get("screening")
         if screening:
             screen = Screen.build(screening["judges"], spec, len(description["classes"])).eval()
@@ -172,4 +170,4 @@ def load_sampler(path: Path) -> Sampler:
         raise UserError(
             f"{path}: must be a generator of this version of ganaug, but does not fit it ({first_line}); {mend}"
         ) from None
-    return Sampler(generator.eval(), description["classes"], (channels, height, width), description, screen)
+    return Sampler(generator, description["classes"], (channels, height, width), description, screen)

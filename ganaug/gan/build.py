@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ganaug.gan.latents import Codes
 from ganaug.gan.nets.codes import CodeBook
 from ganaug.gan.nets.parts import Discriminator, Generator, normalise_spectrally
+from ganaug.gan.nets.several import Several, members_of
 from ganaug.gan.regularisers import MinibatchDiscrimination, SpectralNorm
 from ganaug.gan.spec import GanSpec
 
+CODES = "codes."  # the names of a generator's tensors that are of single training images
 Shape = tuple[int, int, int]  # (channels, height, width), square
 
 
@@ -20,6 +25,16 @@ def build_generator(spec: GanSpec, classes: int, image_shape: Shape, images: int
     if isinstance(spec.latents, Codes):
         generator.codes = CodeBook(images, classes, spec.z_dim, spec.latents.blend, spec.latents.noise)
     return generator
+
+
+def restore_generator(spec: GanSpec, classes: int, image_shape: Shape, tensors: Mapping[str, Any]) -> Generator:
+    """A generator with the weights of its ``state_dict``, or several where they are of several; in evaluation mode."""
+    if members := members_of(tensors):
+        return Several([restore_generator(spec, classes, image_shape, member) for member in members]).eval()
+    codes = tensors.get(f"{CODES}rows")
+    generator = build_generator(spec, classes, image_shape, 1 if codes is None else len(codes))
+    generator.load_state_dict(tensors)
+    return generator.eval()
 
 
 def build_discriminator(spec: GanSpec, classes: int, image_shape: Shape) -> Discriminator:

@@ -16,6 +16,7 @@ from ganaug import device as devices
 from ganaug.errors import UserError
 from ganaug.gan import health
 from ganaug.gan.nets.parts import Generator
+from ganaug.gan.nets.several import Several
 from ganaug.gan.resume import Keeper
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.training import MEASURES, Training
@@ -24,7 +25,7 @@ from ganaug.pixels import to_pixels
 
 # A row of history.csv: None where there is nothing to measure it with.
 HISTORY = ("step", *MEASURES, "d_gap_held_out", "d_gap_fake", "diversity", "augment_probability")
-_CANDIDATES = 6  # checkpoints that gan.select compares, over the last half of the steps
+_CANDIDATES = 6  # checkpoints that gan.select compares or keeps, over the last half of the steps
 _DIVERSITY_IMAGES = 160  # of all classes together, a row
 
 Row = dict[str, float | None]
@@ -75,7 +76,7 @@ def train_gan(
     if start is not None:
         start.give(run.training)
     log_every, snapshot_every = max(1, spec.steps // log_rows), max(1, spec.steps // snapshots)
-    candidates = _candidates(spec) if spec.select == "gan-train" and judge else set()
+    candidates = _candidates(spec) if spec.select == "several" or (spec.select == "gan-train" and judge) else set()
     run.step = run.go_on_from(keeper.load()) if keeper else 0
     while run.step < spec.steps and run.out.diverged_at is None:
         run.step += 1
@@ -90,7 +91,7 @@ def train_gan(
             if run.step % snapshot_every == 0:
                 run.out.progress.append(run.training.snapshot())
             if run.step in candidates and run.training.is_finite():
-                run.compare()
+                run.consider()
         if keeper:
             keeper.keep(run.step, run.state)
     return run.finish()
@@ -112,6 +113,7 @@ class _Run:
         self.step = 0
         self.good: dict[str, Any] | None = None  # the training's state at the last row that was finite
         self.best: dict[str, Any] | None = None  # the averaged weights of the best candidate
+        self.several: list[dict[str, Any]] = []  # ... of all of them
         self.out = Trained(training.average, {}, boundary=training.spec.objective.boundary, real_spread=self.spread)
         self.since, self.since_step = time.perf_counter(), 0
 
@@ -152,7 +154,11 @@ class _Run:
         self.out.diverged_at, self.step = self.step, self.good["step"]
         self.training.set_state(self.good["training"])
 
-    def compare(self) -> None:
+    def consider(self) -> None:
+        """A candidate: kept beside the others, or where it is the best so far."""
+        if self.training.spec.select == "several":
+            self.several.append(self.training.state()["average"])
+            return
         assert self.judge is not None
         score = self.judge(self._settled())
         if not self.out.scores or score > max(one for _, one in self.out.scores):
@@ -168,14 +174,17 @@ class _Run:
             for net, module in nets.items()
             for name, tensor in module.state_dict().items()
         }
-        if self.best is not None:
-            training.average.load_state_dict(self.best)
-        else:
+        if self.best is None:
             out.step = self.step
-        out.generator = self._settled()
+        if self.several:
+            out.generator = Several([self._settled(one) for one in self.several])
+        else:
+            out.generator = self._settled(self.best)
         return out
 
-    def _settled(self) -> Generator:
+    def _settled(self, average: dict[str, Any] | None = None) -> Generator:
+        if average is not None:
+            self.training.average.load_state_dict(average)
         return devices.place(self.training.settled_average(), torch.device("cpu"))
 
     def state(self) -> dict[str, Any]:
@@ -186,6 +195,7 @@ class _Run:
             "training": self.training.state(),
             "good": self.good,
             "best": self.best,
+            "several": self.several,
             "history": out.history,
             "speed": [list(pair) for pair in out.speed],
             "progress": [torch.from_numpy(image) for image in out.progress],
@@ -201,6 +211,7 @@ class _Run:
             return 0
         self.training.set_state(state["training"])
         self.good, self.best, out = state["good"], state["best"], self.out
+        self.several = state.get("several", [])  # a state from before there were any has none
         out.history, out.step, out.diverged_at = state["history"], state["best_step"], state["diverged_at"]
         out.speed = [(step, rate) for step, rate in state["speed"]]
         out.scores = [(step, score) for step, score in state["scores"]]

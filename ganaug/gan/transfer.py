@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from ganaug import store
 from ganaug.errors import UserError
-from ganaug.gan.build import build_discriminator, build_generator
+from ganaug.gan.build import CODES, build_discriminator, build_generator
+from ganaug.gan.nets.several import members_of
 from ganaug.gan.training import Training
 
 _MEND = "name a generator.safetensors or checkpoint.safetensors that ganaug wrote, or leave gan.init_from out"
-CODES = "codes."  # the names of the tensors that are of single training images: the new ones are others
 SCREEN = "filter."  # the names of the tensors that are a generator's filters', which are not taken over
 _DECIDE = ("architecture", "conditioning", "z_dim", "generator_width")  # the shapes of a generator
 _DECIDE_WHOLE = ("discriminator_width", "regularisers")  # ... and of the discriminator beside it
@@ -95,7 +95,8 @@ def read_start(path: Path, classes: Sequence[str]) -> Start:
     if not {"classes", "image_shape", "gan", "train_images_sha256"} <= set(description):
         raise UserError(f"gan.init_from: {path} must say what it is of, but does not; {_MEND}")
     own = {name: tensor for name, tensor in tensors.items() if not name.startswith(SCREEN)}
-    return Start(path, own, description, classes)
+    members = members_of(own)  # of several checkpoints the last
+    return Start(path, members[-1] if members else own, description, classes)
 
 
 def _without_codes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
