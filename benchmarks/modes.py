@@ -181,7 +181,7 @@ def train(row: Row, seed: int) -> Result:
     trained = train_gan(as_images(points), modes * row.classes // MODES, row.classes, row.spec, seed, cpu)
     seconds = time.process_time() - began
     rng = torch.Generator().manual_seed(seeds.derive(seed, "samples"))
-    latents = torch.randn((SAMPLES, row.spec.z_dim), generator=rng)
+    latents = torch.randn((SAMPLES, trained.generator.z_dim), generator=rng)
     with torch.no_grad():
         samples = trained.generator(latents, torch.arange(SAMPLES) % row.classes)
     last = trained.history[-1]

@@ -53,6 +53,7 @@ def test_every_candidate_is_kept_as_it_was_then(latents: Latents) -> None:
     watcher = Watcher()
     result = trained(latents, keeper=watcher)
     members = several(result).members
+    assert result.steps == CANDIDATES
     assert len(members) == len(CANDIDATES)
     for step, member in zip(CANDIDATES, members, strict=True):
         assert not member.training
@@ -115,7 +116,7 @@ def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:
 def test_members_come_back_in_their_order() -> None:
     tensors = {f"members.{number}.a.b": torch.tensor(number) for number in (10, 2, 0)}
     assert [int(member["a.b"]) for member in members_of(tensors)] == [0, 2, 10]
-    assert members_of({"a.b": torch.tensor(1)}) == []
+    assert members_of({"a.b": torch.tensor(1), "members.x.a": torch.tensor(1)}) == []
 
 
 def test_a_training_that_starts_from_it_takes_the_last(tmp_path: Path) -> None:
@@ -141,13 +142,17 @@ def test_a_training_that_diverges_keeps_those_that_were_sound(monkeypatch: pytes
                 next(self.generator.parameters()).fill_(torch.nan)
 
     monkeypatch.setattr(Training, "step", step)
-    broken = 15
+    broken = 15  # the last row that was sound is that of step 10, so 12 and 14 may not be
     result = trained()
-    assert result.diverged_at is not None
-    assert len(several(result).members) == 3  # 10, 12, 14
+    assert (result.steps, result.step) == ([10], 10)
+    assert len(several(result).members) == 1
+    broken = 19  # ... of step 15, no candidate: the last sound state is kept as it always is
+    result = trained()
+    assert (result.steps, result.step, result.diverged_at) == ([10, 12, 14, 15], 15, 20)
     broken = 6
     early = trained()
     assert not isinstance(early.generator, Several)
+    assert (early.steps, early.step) == ([], 5)
     assert all(bool(value.isfinite().all()) for value in early.generator.state_dict().values())
 
 
@@ -191,6 +196,7 @@ def test_a_project_uses_what_it_gives_out(ready: Project, tmp_path: Path) -> Non
     made = replace(made, settings=replace(made.settings, data=ready.settings.data))
     run(made)
     assert isinstance(load_sampler(made.generator("0")).generator, Several)
+    assert store.read_json(made.models / "0" / "health.json", "")["steps"] == [5, 6, 7, 8, 9, 10]
     synth.synth_all(made, "0", Progress(made.work.root / "progress"))
     export.export(made.generator("0"), tmp_path / "out", ["bee"], 500, "equal", 0, "npz", False)
     images = np.load(tmp_path / "out" / "images.npz")["images"]

@@ -66,7 +66,7 @@ class GanSpec(Spec):
     precision: Literal["auto", "float32"] = "auto"  # auto: bfloat16 where the device computes it natively
     init_from: Path | None = None  # a generator or checkpoint of ganaug to start from
     held_out: Annotated[float, Ge(0), Le(0.5)] = 0.0  # of each class of the train part: kept from the GAN, to judge it
-    # The checkpoint to keep; gan-train: whose images teach best; several: many, each image from one of them.
+    # The checkpoint to keep; gan-train: whose images teach best; several: up to six of the last half, which take turns.
     select: Literal["last", "gan-train", "several"] = "last"
     save_seconds: Annotated[float, Gt(0)] = 30.0  # between two saved states of a training
 

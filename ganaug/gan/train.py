@@ -43,7 +43,8 @@ class Trained:
     speed: list[tuple[int, float]] = field(default_factory=list)  # (step, images of the train part per second)
     progress: list[NDArray[np.uint8]] = field(default_factory=list)  # the same latents as training goes on
     scores: list[tuple[int, float]] = field(default_factory=list)  # (step, the judge's score) of each candidate
-    step: int = 0  # of the weights that were kept
+    step: int = 0  # of the weights that were kept, the last of them where several are
+    steps: list[int] = field(default_factory=list)  # of each checkpoint where the generator is of several
     diverged_at: int | None = None  # the step by which losses or weights were no longer finite
     seconds: float = 0.0  # of training, over all runs that it took
     boundary: float | None = 0.0  # of D's logits, between fake and real; None: only comparisons mean something
@@ -113,7 +114,7 @@ class _Run:
         self.step = 0
         self.good: dict[str, Any] | None = None  # the training's state at the last row that was finite
         self.best: dict[str, Any] | None = None  # the averaged weights of the best candidate
-        self.several: list[dict[str, Any]] = []  # ... of all of them
+        self.several: list[tuple[int, dict[str, Any]]] = []  # (step, ...) of all that are kept beside each other
         self.out = Trained(training.average, {}, boundary=training.spec.objective.boundary, real_spread=self.spread)
         self.since, self.since_step = time.perf_counter(), 0
 
@@ -153,11 +154,15 @@ class _Run:
             )
         self.out.diverged_at, self.step = self.step, self.good["step"]
         self.training.set_state(self.good["training"])
+        sound = [(step, average) for step, average in self.several if step <= self.step]
+        if sound and sound[-1][0] < self.step:
+            sound.append((self.step, self.good["training"]["average"]))
+        self.several = sound
 
     def consider(self) -> None:
         """A candidate: kept beside the others, or where it is the best so far."""
         if self.training.spec.select == "several":
-            self.several.append(self.training.state()["average"])
+            self.several.append((self.step, self.training.state()["average"]))
             return
         assert self.judge is not None
         score = self.judge(self._settled())
@@ -177,7 +182,8 @@ class _Run:
         if self.best is None:
             out.step = self.step
         if self.several:
-            out.generator = Several([self._settled(one) for one in self.several])
+            out.steps = [step for step, _ in self.several]
+            out.generator = Several([self._settled(average) for _, average in self.several])
         else:
             out.generator = self._settled(self.best)
         return out
@@ -195,7 +201,7 @@ class _Run:
             "training": self.training.state(),
             "good": self.good,
             "best": self.best,
-            "several": self.several,
+            "several": [list(pair) for pair in self.several],
             "history": out.history,
             "speed": [list(pair) for pair in out.speed],
             "progress": [torch.from_numpy(image) for image in out.progress],
@@ -211,7 +217,7 @@ class _Run:
             return 0
         self.training.set_state(state["training"])
         self.good, self.best, out = state["good"], state["best"], self.out
-        self.several = state.get("several", [])  # a state from before there were any has none
+        self.several = [(step, average) for step, average in state.get("several", [])]  # older states have none
         out.history, out.step, out.diverged_at = state["history"], state["best_step"], state["diverged_at"]
         out.speed = [(step, rate) for step, rate in state["speed"]]
         out.scores = [(step, score) for step, score in state["scores"]]

@@ -232,6 +232,8 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     compares = trained.boundary is None
     alarms = health.alarms(trained.history, measured, trained.diverged_at, trained.step, compares)
     found = {"step": trained.step, "scores": trained.scores, **health.as_json(measured, alarms)}
+    if trained.steps:
+        found["steps"] = trained.steps
     store.write_json(folder / "health.json", found)
 
 

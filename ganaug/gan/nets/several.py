@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from ganaug.gan.nets.parts import Generator
 
 
 class Several(Generator):
-    """Generators of one kind, equally likely: a self-ensemble (Wang, Zhang and van de Weijer 2016, arXiv 1612.00991).
+    """Generators of one kind, taking turns: a self-ensemble (Wang, Zhang and van de Weijer 2016, arXiv 1612.00991).
 
     Its latents have one number more than theirs, the last, which says whose turn it is. Images of one checkpoint share
     its faults; those of several differ in them.
@@ -37,7 +38,6 @@ def members_of(tensors: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of a ``state_dict``, each member's own, in their order; [] where it is of one generator."""
     own: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
-        if name.startswith("members."):
-            _, number, rest = name.split(".", 2)
-            own.setdefault(int(number), {})[rest] = tensor
+        if found := re.fullmatch(r"members\.(\d+)\.(.+)", name):
+            own.setdefault(int(found[1]), {})[found[2]] = tensor
     return [own[number] for number in sorted(own)]
