@@ -96,6 +96,10 @@ def report(project: Project) -> str:
         "alarms": {split: [alarm["kind"] for alarm in found["alarms"]] for split, found in health.items()},
         "settings": _measured_settings(project),
     }
+    if rare := verdict.rare_classes(summary):
+        labels = [prepared.classes.index(name) for name in rare]
+        found = comparison.mean_recall_gain_figures(pairs, labels)
+        summary["rare_recall_gains"] = {gain: {key: figure[key] for key in _RECALL} for gain, figure in found.items()}
     summary["confusion"] = _confusion(tested, verdict.spoken(summary), len(prepared.classes))
     store.write_json(project.reports / "summary.json", summary)
     store.write_json(project.reports / "metrics.json", _metrics(summary))

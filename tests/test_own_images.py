@@ -86,6 +86,11 @@ def test_an_uneven_set_is_judged_by_balanced_accuracy_and_its_rare_classes(summa
     assert "macro-F1" in told[1]
     assert summary["gate"][0]["metric"] == "balanced_accuracy"
     assert set(summary["recall_gains"]["gan_vs_none"]) == set(COUNTS)
+    assert set(summary["rare_recall_gains"]) == set(summary["gains"])
+    of_classes = summary["recall_gains"]["gan_vs_none"]  # every fold tests as many of a class
+    both = (of_classes["striped"]["mean"] + of_classes["light"]["mean"]) / 2
+    assert summary["rare_recall_gains"]["gan_vs_none"]["mean"] == pytest.approx(both, abs=1e-9)
+    assert verdict.rare_rows(summary)[1][-1][0] == "all of them"
 
 
 def test_the_interval_is_that_of_overlapping_train_parts(summary: dict[str, Any]) -> None:

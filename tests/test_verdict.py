@@ -180,6 +180,14 @@ def test_rare_classes_have_rows_of_their_own() -> None:
     ]
 
 
+def test_rare_classes_together_have_the_last_row() -> None:
+    told = uneven()
+    told["rare_recall_gains"] = {NAMES["on_top"]: GAIN, NAMES["alone"]: NEITHER}
+    assert verdict.rare_rows(told)[1][2:] == [("all of them", "", "+2.7 (+1.5 to +3.9)", "+0.2 (-0.8 to +1.2)")]
+    told["dataset"]["train_images"]["dog"] = 40.0  # a single rare class is all of them
+    assert [row[0] for row in verdict.rare_rows(told)[1]] == ["yak"]
+
+
 def test_a_gain_that_was_not_measured_has_no_column_of_rare_classes() -> None:
     told = uneven()
     del told["recall_gains"]["gan_vs_none"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganaug.evaluate import stats
-from ganaug.evaluate.contributions import METRICS, over_repeats
+from ganaug.evaluate.contributions import METRICS, balanced_accuracy, over_repeats
 from ganaug.evaluate.stats import Estimate
 
 if TYPE_CHECKING:
@@ -91,6 +91,17 @@ class Comparison:
             for name, against in pairs
         }
 
+    def mean_recall_gain_figures(self, pairs: Sequence[tuple[str, str]], labels: Sequence[int]) -> dict[str, Any]:
+        """Each pair's paired difference in the mean recall of these classes, over the trials that test any of them."""
+        testing = self._testing(labels)
+        return {
+            f"{name}_vs_{against}": self._figure(
+                [self._mean_recall(t, name, labels) - self._mean_recall(t, against, labels) for t in testing],
+                self._groups_of(labels),
+            )
+            for name, against in pairs
+        }
+
     def recall_figures(self, names: Sequence[str]) -> dict[str, Any]:
         """Each arm's recall of each class in percent, with an interval, over the trials that test the class."""
         found: dict[str, Any] = {}
@@ -105,22 +116,28 @@ class Comparison:
                 found[arm][one] = {"mean": estimate.mean if hits else None, "ci_low": low, "ci_high": high}
         return found
 
-    def _groups_of(self, label: int) -> NDArray[np.int64] | None:
-        """Of the test images of a class, in the first trial."""
+    def _groups_of(self, labels: int | Sequence[int]) -> NDArray[np.int64] | None:
+        """Of the test images of one class or several, in the first trial."""
         first = self.trials[0]
-        return None if first.groups is None else first.groups[first.labels == label]
+        return None if first.groups is None else first.groups[np.isin(first.labels, labels)]
 
     def scores(self, arm: str, metric: str) -> list[NDArray[np.float64]]:
         """One number a test image of each trial, whose mean is the metric in percent."""
         score = METRICS[metric]
         return [100 * over_repeats(score, one.predicted[arm], one.labels, self.classes) for one in self.trials]
 
-    def _testing(self, label: int) -> list[Tested]:
-        return [trial for trial in self.trials if bool((trial.labels == label).any())]
+    def _testing(self, labels: int | Sequence[int]) -> list[Tested]:
+        return [trial for trial in self.trials if bool(np.isin(trial.labels, labels).any())]
 
     def _hits(self, trial: Tested, arm: str, label: int) -> NDArray[np.float64]:
         of_class = np.atleast_2d(trial.predicted[arm])[:, trial.labels == label]
         return np.asarray(100.0 * (of_class == label).mean(axis=0))
+
+    def _mean_recall(self, trial: Tested, arm: str, labels: Sequence[int]) -> NDArray[np.float64]:
+        """One number a test image of these classes, whose mean is their mean recall in percent."""
+        of_them = np.isin(trial.labels, labels)
+        predicted = trial.predicted[arm][..., of_them]
+        return 100 * over_repeats(balanced_accuracy, predicted, trial.labels[of_them], self.classes)
 
     def _figure(self, differences: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None) -> dict[str, Any]:
         """``differences``: one value a test image, of each trial; ``groups``: of the first trial's test images."""

@@ -100,7 +100,7 @@ def rare_classes(summary: Mapping[str, Any]) -> list[str]:
 
 
 def rare_rows(summary: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and a row for each rare class: its images, and the gain in its recall with its interval."""
+    """Header and a row for each rare class, and for all together: images, and the gain in recall with its interval."""
     gains = [gain for gain in spoken(summary) if gain in summary["recall_gains"]]
     header = ("rare class", "images", *(f"recall, {gain.replace('_vs_', ' over ')}" for gain in gains))
     rows = [
@@ -111,6 +111,8 @@ def rare_rows(summary: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[s
         )
         for name in rare_classes(summary)
     ]
+    if len(rows) > 1 and (together := summary.get("rare_recall_gains")):  # unsaid in summaries of older releases
+        rows.append(("all of them", "", *(_recall(together[gain]) for gain in gains)))
     return header, rows
 
 
