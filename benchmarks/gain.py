@@ -58,6 +58,16 @@ SCENARIOS = {
             "classify": {"arms": ["none", "classical", "pseudo+classical", "gan+classical", "smote+classical"]},
         },
     ),
+    "digits-tail": Scenario(
+        "digits, a long tail of 12 to 3 a class, topped up to 12",
+        DIGITS,
+        {
+            "protocol": {"trials": 5, "train_per_class": 12, "test_per_class": 47, "imbalance": 4.0},
+            "synth": {"balance": "fill"},
+            "classify": {"repeats": 3},
+        },
+        "macro_f1",
+    ),
     "fashion-tail": Scenario(
         "Fashion-MNIST, a long tail of 50 to 5 a class, topped up to 50",
         FASHION,

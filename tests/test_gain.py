@@ -59,7 +59,7 @@ def test_scenarios_are_what_their_titles_say() -> None:
         assert protocol.unlabelled_per_class == (200 if "without labels" in scenario.title else 0)
 
 
-@pytest.mark.parametrize("name", ["digits-5", "digits-10"])
+@pytest.mark.parametrize("name", ["digits-5", "digits-10", "digits-tail"])
 @pytest.mark.parametrize("draws", ["report", "tuning"])
 def test_the_digits_have_enough_images(name: str, draws: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gain, "BUILD", tmp_path)
