@@ -14,6 +14,7 @@ import pytest
 from test_pipeline import project
 
 from ganaug.pipeline import run
+from ganaug.report import plots
 from ganaug.stages.project import Project
 
 CHROMIUM = next(
@@ -143,3 +144,31 @@ def test_the_page_says_on_what_it_ran_where_the_times_lie_beside_it(done: Projec
     alone.parent.mkdir()
     shutil.copy(page, alone)
     assert "timings.json" in seen(alone, script, tmp_path)
+
+
+_UPRIGHT = """() => {
+    const texts = [...document.querySelectorAll("text")];
+    const boxes = texts.filter(one => !one.getAttribute("transform").includes("(-20"))
+                       .map(one => one.getBoundingClientRect());
+    return boxes.some((a, i) => boxes.some((b, j) => i < j && a.left < b.right && b.left < a.right
+                                                           && a.top < b.bottom && b.top < a.bottom));
+}"""
+
+
+@in_a_browser
+@pytest.mark.parametrize(
+    ("names", "slanted"),
+    [
+        (["none"], False),
+        (["none", "classical", "gan", "gan+classical", "placebo"], False),
+        (["none", "classical", "gan", "gan+classical", "smote", "smote+classical"], False),
+        (["none", "classical", "gan", "gan+classical", "placebo", "smote", "smote+classical"], True),
+        (["none", "rand-augment+smote", "trivial-augment+gan", "trivial-augment"], True),
+    ],
+)
+def test_the_names_of_arms_do_not_run_into_each_other(names: list[str], slanted: bool, tmp_path: Path) -> None:
+    svg = plots.arms({name: [80.0, 84.0] for name in names}, "accuracy")
+    assert ("rotate(-20" in svg) is slanted
+    page = tmp_path / "page.html"
+    page.write_text(f"<body>{svg}</body>")
+    assert seen(page, _UPRIGHT, tmp_path) is False

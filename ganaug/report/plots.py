@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def arms(by_trial: Mapping[str, Sequence[float]], metric: str) -> str:
             values = by_trial[name]
             axis.plot([x] * len(values), values, "o", color=REAL, alpha=0.45, markersize=5, markeredgewidth=0)
             axis.plot(x, sum(values) / len(values), "_", color=REAL, markersize=26, markeredgewidth=2.5)
-        crowded = sum(len(name) for name in names) > 60
+        room = 76 / len(names) - 1.5  # characters that two neighbours may have in the mean: 76 are as wide as the plot
+        crowded = any(len(one) + len(other) > 2 * room for one, other in pairwise(names))
         axis.set_xticks(range(len(names)), names, **({"rotation": 20, "ha": "right"} if crowded else {}))
         axis.set_xlim(-0.5, len(names) - 0.5)
         axis.set_ylabel(f"{metric}, %")
