@@ -81,26 +81,13 @@ class Comparison:
     def recall_gain_figures(self, pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, Any]:
         """Each pair's paired difference in the recall of each class, over the trials that test the class."""
         return {
-            f"{name}_vs_{against}": {
-                one: self._figure(
-                    [self._hits(t, name, c) - self._hits(t, against, c) for t in self._testing(c)],
-                    self._groups_of(c),
-                )
-                for c, one in enumerate(names)
-            }
+            f"{name}_vs_{against}": {one: self._recall_gain(name, against, [c]) for c, one in enumerate(names)}
             for name, against in pairs
         }
 
     def mean_recall_gain_figures(self, pairs: Sequence[tuple[str, str]], labels: Sequence[int]) -> dict[str, Any]:
         """Each pair's paired difference in the mean recall of these classes, over the trials that test any of them."""
-        testing = self._testing(labels)
-        return {
-            f"{name}_vs_{against}": self._figure(
-                [self._mean_recall(t, name, labels) - self._mean_recall(t, against, labels) for t in testing],
-                self._groups_of(labels),
-            )
-            for name, against in pairs
-        }
+        return {f"{name}_vs_{against}": self._recall_gain(name, against, labels) for name, against in pairs}
 
     def recall_figures(self, names: Sequence[str]) -> dict[str, Any]:
         """Each arm's recall of each class in percent, with an interval, over the trials that test the class."""
@@ -108,16 +95,23 @@ class Comparison:
         for arm in self.trials[0].predicted:
             found[arm] = {}
             for c, one in enumerate(names):
-                hits = [self._hits(trial, arm, c) for trial in self._testing(c)]
-                estimate = self._estimate(hits, self._groups_of(c))
+                hits = [self._hits(trial, arm, c) for trial in self._testing([c])]
+                estimate = self._estimate(hits, self._groups_of([c]))
                 tests_an_image = len(hits) if self.shared_test else self.tests_an_image
                 images = max(1, round(sum(len(values) for values in hits) / max(1.0, tests_an_image)))
                 low, high = stats.interval_of_share(estimate, images, self.confidence)
                 found[arm][one] = {"mean": estimate.mean if hits else None, "ci_low": low, "ci_high": high}
         return found
 
-    def _groups_of(self, labels: int | Sequence[int]) -> NDArray[np.int64] | None:
-        """Of the test images of one class or several, in the first trial."""
+    def _recall_gain(self, name: str, against: str, labels: Sequence[int]) -> dict[str, Any]:
+        differences = [
+            self._mean_recall(trial, name, labels) - self._mean_recall(trial, against, labels)
+            for trial in self._testing(labels)
+        ]
+        return self._figure(differences, self._groups_of(labels))
+
+    def _groups_of(self, labels: Sequence[int]) -> NDArray[np.int64] | None:
+        """Of the test images of these classes, in the first trial."""
         first = self.trials[0]
         return None if first.groups is None else first.groups[np.isin(first.labels, labels)]
 
@@ -126,7 +120,7 @@ class Comparison:
         score = METRICS[metric]
         return [100 * over_repeats(score, one.predicted[arm], one.labels, self.classes) for one in self.trials]
 
-    def _testing(self, labels: int | Sequence[int]) -> list[Tested]:
+    def _testing(self, labels: Sequence[int]) -> list[Tested]:
         return [trial for trial in self.trials if bool(np.isin(trial.labels, labels).any())]
 
     def _hits(self, trial: Tested, arm: str, label: int) -> NDArray[np.float64]:
