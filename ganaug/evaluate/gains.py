@@ -95,12 +95,12 @@ class Comparison:
         for arm in self.trials[0].predicted:
             found[arm] = {}
             for c, one in enumerate(names):
-                hits = [self._hits(trial, arm, c) for trial in self._testing([c])]
-                estimate = self._estimate(hits, self._groups_of([c]))
-                tests_an_image = len(hits) if self.shared_test else self.tests_an_image
-                images = max(1, round(sum(len(values) for values in hits) / max(1.0, tests_an_image)))
+                recalls = [self._mean_recall(trial, arm, [c]) for trial in self._testing([c])]
+                estimate = self._estimate(recalls, self._groups_of([c]))
+                tests_an_image = len(recalls) if self.shared_test else self.tests_an_image
+                images = max(1, round(sum(len(values) for values in recalls) / max(1.0, tests_an_image)))
                 low, high = stats.interval_of_share(estimate, images, self.confidence)
-                found[arm][one] = {"mean": estimate.mean if hits else None, "ci_low": low, "ci_high": high}
+                found[arm][one] = {"mean": estimate.mean if recalls else None, "ci_low": low, "ci_high": high}
         return found
 
     def _recall_gain(self, name: str, against: str, labels: Sequence[int]) -> dict[str, Any]:
@@ -122,10 +122,6 @@ class Comparison:
 
     def _testing(self, labels: Sequence[int]) -> list[Tested]:
         return [trial for trial in self.trials if bool(np.isin(trial.labels, labels).any())]
-
-    def _hits(self, trial: Tested, arm: str, label: int) -> NDArray[np.float64]:
-        of_class = np.atleast_2d(trial.predicted[arm])[:, trial.labels == label]
-        return np.asarray(100.0 * (of_class == label).mean(axis=0))
 
     def _mean_recall(self, trial: Tested, arm: str, labels: Sequence[int]) -> NDArray[np.float64]:
         """One number a test image of these classes, whose mean is their mean recall in percent."""
