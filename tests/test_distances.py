@@ -1,4 +1,4 @@
-"""KID, FID and the inception score against known answers and torchmetrics."""
+"""KID, FID and the inception score against known answers, torchmetrics and torch-fidelity."""
 
 from __future__ import annotations
 
@@ -98,6 +98,15 @@ def test_inception_score_from_none_to_all_classes() -> None:
     assert inception_score(np.full((30, 5), 0.2)) == pytest.approx(1)
     assert inception_score(np.eye(5)[np.arange(30) % 5]) == pytest.approx(5)
     assert inception_score(np.eye(5)[np.zeros(30, int)]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("count", "classes"), [(500, 10), (7, 3)])
+def test_inception_score_is_that_of_torch_fidelity_in_one_part(count: int, classes: int) -> None:
+    from torch_fidelity.metric_isc import isc_features_to_metric
+
+    logits = torch.from_numpy(3 * features(count, classes, 1)).double()
+    expected = isc_features_to_metric(logits, splits=1)["inception_score_mean"]
+    assert inception_score(logits.softmax(dim=1).numpy()) == pytest.approx(expected, rel=1e-4)
 
 
 @given(seed=st.integers(0, 1000), classes=st.integers(2, 6))

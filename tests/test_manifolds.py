@@ -1,9 +1,10 @@
-"""Precision, recall, density and coverage against scikit-learn's neighbours and known answers."""
+"""Precision, recall, density and coverage against scikit-learn's neighbours, torch-fidelity and known answers."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
@@ -41,6 +42,19 @@ def test_it_is_what_scikit_learns_neighbours_give(memory: int, monkeypatch: pyte
     assert found.neighbours == 5
     expected = by_neighbours(real, made, 5)
     assert (found.precision, found.recall, found.density, found.coverage) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("count", "shift", "neighbours"), [(400, 0.7, 5), (60, 1.5, 5), (4, 0.5, 3)])
+def test_precision_and_recall_are_those_of_torch_fidelity(count: int, shift: float, neighbours: int) -> None:
+    from torch_fidelity.metric_prc import prc_features_to_metric
+
+    real, made = points(count, 2), points(count, 3, shift)
+    found = manifold(real, made)
+    assert found is not None
+    tensors = (torch.from_numpy(one).double() for one in (made, real))
+    expected = prc_features_to_metric(*tensors, prc_neighborhood=neighbours, verbose=False)
+    assert found.precision == pytest.approx(expected["precision"], abs=1e-4)
+    assert found.recall == pytest.approx(expected["recall"], abs=1e-4)
 
 
 def test_the_real_images_themselves_have_all_of_it() -> None:
