@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-from ganaug.evaluate.curves import worth_figures
 from ganaug.evaluate.gains import Comparison, CurvePoint, Tested
-from ganaug.evaluate.gate import GateRule, judge
+from ganaug.evaluate.learning_curves import worth_figures
+from ganaug.evaluate.rules import GateRule, judge
 from ganaug.evaluate.stats import Estimate, corrected_resampled, two_way
 from ganaug.report.verdict import markdown_table
 

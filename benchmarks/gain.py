@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganaug import config, pipeline, store
+from ganaug import config, store
 from ganaug.errors import UserError
 from ganaug.report import verdict
 from ganaug.report.verdict import METRIC_NAMES, interval, markdown_table
+from ganaug.stages import pipeline
 from ganaug.stages.project import Project
 
 ROOT = Path(__file__).parents[1]

@@ -172,7 +172,7 @@ def of_points(spec: GanSpec, steps: int) -> GanSpec:
 def train(row: Row, seed: int) -> Result:
     import torch
 
-    from ganaug.gan.train import train_gan
+    from ganaug.gan.loop import train_gan
 
     cpu = torch.device("cpu")
     device.prepare(cpu)

@@ -100,7 +100,7 @@ def accuracy(
     """``part``: train images and labels, test images and labels."""
     import torch
 
-    from ganaug.classify.train import predict, train_classifier
+    from ganaug.classify.fitting import predict, train_classifier
 
     images, labels, test_images, test_labels = part
     cpu = torch.device("cpu")

@@ -31,17 +31,17 @@ from numpy.typing import NDArray
 from ganaug import config, device, seeds, store
 from ganaug.classify.arms import arm, batches, gain_pairs
 from ganaug.classify.features import look
-from ganaug.classify.train import predict, train_classifier
+from ganaug.classify.fitting import predict, train_classifier
 from ganaug.config import Settings
 from ganaug.data.prepared import Part, Prepared
 from ganaug.data.subsets import Subsets
 from ganaug.evaluate.gains import Comparison, Tested
 from ganaug.gan import presets
-from ganaug.gan.training import Training
-from ganaug.progress import Progress
-from ganaug.report.images import grid
+from ganaug.gan.steps import Training
+from ganaug.report.grids import grid
 from ganaug.report.verdict import interval, markdown_table
 from ganaug.stages import classify, prepare, synth, train
+from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project, prepared_now
 
 ROOT = Path(__file__).parents[1]

@@ -44,8 +44,8 @@ def init(
 
     Example: ganaug init lesions --images photos/
     """
-    from ganaug import init as command
-    from ganaug.progress import Progress
+    from ganaug.stages.progress import Progress
+    from ganaug.start import init as command
 
     columns = command.Columns(file, label, split, group)
     command.init(folder, images, dataset, nested, columns, minutes, Progress(Path()))
@@ -57,8 +57,8 @@ def prepare() -> None:
 
     Example: ganaug prepare
     """
-    from ganaug.progress import Progress
     from ganaug.stages import prepare as stage
+    from ganaug.stages.progress import Progress
     from ganaug.stages.project import Project
 
     project = Project.here()
@@ -71,8 +71,8 @@ def train(split: Split = None) -> None:
 
     Example: ganaug train --split release
     """
-    from ganaug.progress import Progress
     from ganaug.stages import train as stage
+    from ganaug.stages.progress import Progress
     from ganaug.stages.project import Project
 
     project = Project.here()
@@ -107,14 +107,14 @@ def synth(
     if all_splits or split is not None:
         if classes or overwrite or balance != "equal" or output_format != "png" or out != Path("synthetic"):
             raise typer.BadParameter("--all and --split write data/synth/ for the arms; leave the other options out")
-        from ganaug.progress import Progress
         from ganaug.stages import synth as stage
+        from ganaug.stages.progress import Progress
         from ganaug.stages.project import Project
 
         project = Project.here()
         stage.synth_all(project, split, Progress(project.work.root / "progress"))
     else:
-        from ganaug import export
+        from ganaug.synth import export
 
         print(export.export(model, out, classes, n, balance, seed, output_format, overwrite))
 
@@ -125,8 +125,8 @@ def classify(split: Split = None) -> None:
 
     Example: ganaug classify
     """
-    from ganaug.progress import Progress
     from ganaug.stages import classify as stage
+    from ganaug.stages.progress import Progress
     from ganaug.stages.project import Project
 
     project = Project.here()
@@ -152,7 +152,7 @@ def report() -> None:
 
     Example: ganaug report
     """
-    from ganaug import reporting
+    from ganaug.stages import report as reporting
     from ganaug.stages.project import Project
 
     print(reporting.report(Project.here()))
@@ -164,7 +164,7 @@ def verdict() -> None:
 
     Example: ganaug verdict
     """
-    from ganaug import reporting
+    from ganaug.stages import report as reporting
     from ganaug.stages.project import Project
 
     reporting.show_verdict(Project.here())
@@ -182,7 +182,7 @@ def gate(
 
     Example: ganaug gate --markdown --baseline main/summary.json
     """
-    from ganaug import reporting
+    from ganaug.stages import report as reporting
     from ganaug.stages.project import Project
 
     passed = reporting.gate(Project.here(), markdown, baseline)

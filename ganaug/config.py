@@ -19,12 +19,12 @@ from ganaug.data.spec import DataSpec
 from ganaug.data.subsets import Subsets
 from ganaug.device import DeviceName
 from ganaug.errors import UserError
-from ganaug.evaluate.gate import GateRule
+from ganaug.evaluate.rules import GateRule
 from ganaug.gan import combinations, presets
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.unlabelled import Pseudo
 from ganaug.settings import Spec
-from ganaug.synth import SynthSpec
+from ganaug.synth.sampler import SynthSpec
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from PIL import Image
 
 from ganaug import config
 from ganaug.data.prepared import Prepared, read_prepared
-from ganaug.progress import Progress
 from ganaug.stages import prepare as stage
+from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 
 

@@ -17,7 +17,7 @@ from scipy import stats as scipy_stats
 
 from ganaug.errors import UserError
 from ganaug.evaluate.baseline import Fall, Figure, Run, compare, notes, read, refuse_unlike
-from ganaug.evaluate.gate import GateRule
+from ganaug.evaluate.rules import GateRule
 
 A, B = GateRule("a"), GateRule("b", above=-1.0)
 

@@ -17,8 +17,7 @@ from expect import refused
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ganaug import config, estimate
-from ganaug.choose import FEWEST_STEPS, MOST_STEPS, Chosen, choose, with_steps
+from ganaug import config
 from ganaug.data.cross_validation import CrossValidation
 from ganaug.data.folder import Folder
 from ganaug.data.gather import Gathered
@@ -28,7 +27,9 @@ from ganaug.data.pictures import SIZES, Shape
 from ganaug.data.spec import DataSpec
 from ganaug.data.survey import Survey
 from ganaug.errors import UserError
-from ganaug.estimate import Pace
+from ganaug.start import estimate
+from ganaug.start.choose import FEWEST_STEPS, MOST_STEPS, Chosen, choose, with_steps
+from ganaug.start.estimate import Pace
 
 SOURCE = {"kind": "folder", "path": "photos"}
 EITHER_WAY = Mirrored(0.5, 0.9, 0.9)

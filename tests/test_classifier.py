@@ -11,9 +11,9 @@ import torch
 from sklearn import metrics as reference
 
 from ganaug.classify.arms import Batch, ClassifySpec, Mix, arm, batches
+from ganaug.classify.fitting import _loss, predict, train_classifier
 from ganaug.classify.networks import SmallCNN
 from ganaug.classify.spec import ClassifierSpec
-from ganaug.classify.train import _loss, predict, train_classifier
 from ganaug.evaluate.scores import scores
 
 CPU = torch.device("cpu")

@@ -14,13 +14,13 @@ from expect import refused
 from ganaug import config, store
 from ganaug.gan.augment import DiffAugment
 from ganaug.gan.latents import Codes
+from ganaug.gan.loop import train_gan
 from ganaug.gan.nets.codes import CodeBook
 from ganaug.gan.presets import PRESETS
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.train import train_gan
-from ganaug.gan.training import Training
+from ganaug.gan.steps import Training
 from ganaug.gan.transfer import read_start
-from ganaug.synth import load_sampler, save_generator
+from ganaug.synth.sampler import load_sampler, save_generator
 
 CPU = torch.device("cpu")
 LABELS = np.array([2, 0, 2, 0, 0, 2, 2], np.int64)  # three of class 0, none of 1, four of 2

@@ -213,7 +213,7 @@ def test_a_training_refuses_what_does_not_go_together() -> None:
     import numpy as np
     import torch
 
-    from ganaug.gan.training import Training
+    from ganaug.gan.steps import Training
 
     spec = unchecked(gan(objective={"kind": "hinge"}, regularisers=kinds("label-smoothing")))
     with pytest.raises(UserError, match=r"gan\.regularisers: label-smoothing goes with"):

@@ -20,7 +20,7 @@ from ganaug.data.holdout import Holdout
 from ganaug.data.sources import Digits, Idx, Torchvision
 from ganaug.data.spec import DataSpec
 from ganaug.data.subsets import Subsets
-from ganaug.evaluate.gate import GateRule
+from ganaug.evaluate.rules import GateRule
 from ganaug.gan.objectives import Hinge, NonSaturating, Relativistic
 
 
@@ -309,7 +309,7 @@ def test_plain_values_are_what_yaml_and_json_hold() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("module", ["ganaug.config", "ganaug.cli", "ganaug.reporting"])
+@pytest.mark.parametrize("module", ["ganaug.config", "ganaug.cli", "ganaug.stages.report"])
 def test_settings_and_command_line_import_no_torch(module: str) -> None:
     code = (
         f"import sys, {module}; sys.exit(any(name.split('.')[0] in ('torch', 'torchvision') for name in sys.modules))"

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganaug.evaluate import fidelity as module
-from ganaug.evaluate.fidelity import Sample, fidelity
-from ganaug.report import fidelity as words
+from ganaug.evaluate import image_metrics as module
+from ganaug.evaluate.image_metrics import Sample, fidelity
+from ganaug.report import fidelity_tables as words
 
 NAMES = ["cat", "dog", "yak"]
 

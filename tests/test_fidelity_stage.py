@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from expect import refused
 
-from ganaug import config, reporting, store
+from ganaug import config, store
 from ganaug.data.prepared import read_prepared
-from ganaug.pipeline import run
-from ganaug.progress import Progress
 from ganaug.stages import classify
+from ganaug.stages import report as reporting
 from ganaug.stages.fidelity import NEAREST
+from ganaug.stages.pipeline import run
+from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.stages.synth import read_synthetic
 
@@ -89,7 +90,7 @@ def test_gan_train_is_the_accuracy_of_a_classifier_of_generated_images_alone(don
 
     from ganaug import seeds
     from ganaug.classify.arms import arm, batches
-    from ganaug.classify.train import predict, train_classifier
+    from ganaug.classify.fitting import predict, train_classifier
 
     prepared, spec = read_prepared(done.prepared), done.settings.classifier
     test, seed = prepared.part(prepared.split("1").test), seeds.derive(0, "classify", "1")

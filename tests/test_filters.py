@@ -15,23 +15,23 @@ from expect import refused
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganaug import config, pipeline, store
+from ganaug import config, store
 from ganaug.classify.policies import Nothing
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.config import check
-from ganaug.export import export
-from ganaug.filters.judges import Critique, Distance, Jury, Known, Realism, empty
-from ganaug.filters.screen import CANDIDATES, Screen
-from ganaug.filters.spec import Agreement, Copies, Critic, Filter, Support
 from ganaug.gan.architectures import Dcgan
 from ganaug.gan.build import build_discriminator, build_generator
 from ganaug.gan.regularisers import MinibatchDiscrimination
 from ganaug.gan.spec import GanSpec
 from ganaug.pixels import to_float
-from ganaug.progress import Progress
-from ganaug.stages import synth, train
+from ganaug.stages import pipeline, synth, train
+from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
-from ganaug.synth import CHUNK, Sampler, SynthSpec, load_sampler, save_generator
+from ganaug.synth.export import export
+from ganaug.synth.filters import Agreement, Copies, Critic, Filter, Support
+from ganaug.synth.judges import Critique, Distance, Jury, Known, Realism, empty
+from ganaug.synth.sampler import CHUNK, Sampler, SynthSpec, load_sampler, save_generator
+from ganaug.synth.screen import CANDIDATES, Screen
 
 CPU = torch.device("cpu")
 GAN = GanSpec(z_dim=4, generator_width=4, discriminator_width=4)
@@ -98,7 +98,7 @@ def test_a_jury_says_how_likely_the_class_is() -> None:
 
 
 def test_the_members_of_a_jury_each_see_one_fold(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ganaug.filters import judges
+    from ganaug.synth.sampler import judges
 
     seen: list[np.ndarray] = []
     learned = judges._learned
@@ -366,7 +366,7 @@ def test_the_whole_pipeline_with_filters(tmp_path: Path, monkeypatch: pytest.Mon
     def no_training(*_: Any, **__: Any) -> None:
         raise AssertionError("a GAN was trained")
 
-    monkeypatch.setattr("ganaug.gan.train.train_gan", no_training)
+    monkeypatch.setattr("ganaug.gan.loop.train_gan", no_training)
     progress = Progress(made.work.root / "progress")
     for changed in (project(tmp_path / "p", filters=filters[1:]), project(tmp_path / "p")):
         with refused("was made with other settings of gan or of synth's filters"):

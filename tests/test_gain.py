@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from benchmark import load
 
-from ganaug.progress import Progress
 from ganaug.stages import prepare
+from ganaug.stages.progress import Progress
 
 gain = load("gain")
 SMALL: dict[str, Any] = {

@@ -8,7 +8,7 @@ import pytest
 from expect import refused
 from scipy.stats import t
 
-from ganaug.evaluate.gate import GateRule, judge
+from ganaug.evaluate.rules import GateRule, judge
 
 
 def figure(mean: float, standard_error: float | None, freedom: float | None = 9.0) -> dict[str, Any]:

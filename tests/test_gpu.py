@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from ganaug import device
+from ganaug.gan.loop import train_gan
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.train import train_gan
-from ganaug.gan.training import Training
+from ganaug.gan.steps import Training
 
 pytestmark = [
     pytest.mark.gpu,

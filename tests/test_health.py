@@ -15,10 +15,10 @@ from expect import refused
 from ganaug.gan import health
 from ganaug.gan.augment import DiffAugment
 from ganaug.gan.health import Measured, alarms, diversity, measure, real_spread
+from ganaug.gan.loop import HISTORY, Row, train_gan
 from ganaug.gan.nets.parts import Generator
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.train import HISTORY, Row, train_gan
-from ganaug.gan.training import Training
+from ganaug.gan.steps import Training
 
 CPU = torch.device("cpu")
 PLAIN = DiffAugment(shift=0.0)

@@ -22,18 +22,19 @@ from hypothesis import strategies as st
 from PIL import Image
 from ruamel.yaml import YAML
 
-from ganaug import config, estimate, store
-from ganaug import init as module
+from ganaug import config, store
 from ganaug.data.folder import Folder
 from ganaug.data.prepared import Prepared, read_prepared
 from ganaug.data.table import Table
 from ganaug.errors import UserError
-from ganaug.estimate import Pace
-from ganaug.init import Columns
-from ganaug.progress import Progress
-from ganaug.project import dvc_yaml
 from ganaug.stages import prepare as stage
+from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
+from ganaug.start import estimate
+from ganaug.start import init as module
+from ganaug.start.dvc import dvc_yaml
+from ganaug.start.estimate import Pace
+from ganaug.start.init import Columns
 
 REPOSITORY = Path(__file__).parents[1]
 FILES = {"params.yaml", "dvc.yaml", ".gitignore", "README.md"}
@@ -372,7 +373,13 @@ def test_the_readme_names_the_images_and_the_commands() -> None:
     text = Path("project/README.md").read_text(encoding="utf-8")
     assert text.startswith("# my photos\n")
     assert "`../my photos`" in text
-    for command in ("dvc repro", "ganaug verdict", "ganaug synth --class", "ganaug gate", "python -m ganaug.project ."):
+    for command in (
+        "dvc repro",
+        "ganaug verdict",
+        "ganaug synth --class",
+        "ganaug gate",
+        "python -m ganaug.project .",
+    ):
         assert command in text
 
 

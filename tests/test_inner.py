@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganaug.data.inner import inner_fold
+from ganaug.data.held_out import inner_fold
 from ganaug.data.prepared import Prepared
 
 SHARES = st.floats(0.01, 0.5)

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from ganaug.machine import machine
+from ganaug.stages.machine import machine
 
 
 def test_it_says_what_a_reader_needs() -> None:
@@ -18,5 +18,5 @@ def test_it_says_what_a_reader_needs() -> None:
 
 
 def test_it_imports_none_of_the_packages_that_it_names() -> None:
-    code = "import sys; from ganaug.machine import machine; machine(); print('torch' in sys.modules)"
+    code = "import sys; from ganaug.stages.machine import machine; machine(); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from ganaug.data.cross_validation import CrossValidation
 from ganaug.data.holdout import Holdout
-from ganaug.data.nested import nested_parts
 from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE, Items, Split
 from ganaug.data.subsets import Subsets
+from ganaug.data.train_sizes import nested_parts
 
 Protocol = Subsets | CrossValidation | Holdout
 SUBSETS = Subsets(trials=4, train_per_class=4, test_per_class=3, tuning_test_per_class=2, tuning_per_class=8)

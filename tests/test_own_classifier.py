@@ -19,8 +19,8 @@ from test_classifier import CPU, state, stripes, trained
 from torch import nn
 
 from ganaug.classify import networks
+from ganaug.classify.fitting import predict
 from ganaug.classify.spec import ClassifierSpec
-from ganaug.classify.train import predict
 from ganaug.config import check, plain
 
 HEAD = "import torch\nfrom torch import nn\n"

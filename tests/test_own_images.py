@@ -13,10 +13,10 @@ from PIL import Image
 
 from ganaug import config, store
 from ganaug.data.prepared import read_prepared
-from ganaug.pipeline import run
-from ganaug.progress import Progress
 from ganaug.report import verdict
 from ganaug.stages import classify, prepare, synth, train
+from ganaug.stages.pipeline import run
+from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.stages.synth import synthetic_counts
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from test_pipeline import project
 
-from ganaug.pipeline import run
 from ganaug.report import plots
+from ganaug.stages.pipeline import run
 from ganaug.stages.project import Project
 
 CHROMIUM = next(

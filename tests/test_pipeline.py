@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from expect import refused
 
-from ganaug import config, reporting, store
+from ganaug import config, store
 from ganaug.data.prepared import read_prepared
 from ganaug.errors import UserError
 from ganaug.gan.presets import PRESETS
-from ganaug.pipeline import run
-from ganaug.progress import Progress
 from ganaug.stages import classify, prepare, synth, train
+from ganaug.stages import report as reporting
+from ganaug.stages.pipeline import run
+from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
-from ganaug.synth import load_sampler
+from ganaug.synth.sampler import load_sampler
 
 SMALL: dict[str, Any] = {
     "protocol": {"kind": "subsets", "trials": 2, "test_per_class": 20},

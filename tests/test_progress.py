@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ganaug.progress import Progress
+from ganaug.stages.progress import Progress
 
 
 def test_plain_lines_count_what_is_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from dvc.utils.serialize import parse_yaml
 from ruamel.yaml import YAML
 
 from ganaug import config
-from ganaug.project import dvc_yaml
+from ganaug.start.dvc import dvc_yaml
 
 REPOSITORY = Path(__file__).parents[1]
 PROJECTS = [REPOSITORY, *sorted(path.parent for path in REPOSITORY.glob("examples/*/params.yaml"))]

@@ -27,7 +27,7 @@ from ganaug.gan.regularisers import (
     SpectralNorm,
 )
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.training import Training
+from ganaug.gan.steps import Training
 
 SHAPE = (2, 3, 3)  # channels, height, width
 PIXELS = math.prod(SHAPE)

@@ -28,14 +28,14 @@ from ganaug import config
 from ganaug.gan import resume
 from ganaug.gan.architectures import Mlp
 from ganaug.gan.augment import Ada
+from ganaug.gan.loop import Trained, train_gan
 from ganaug.gan.nets.parts import Generator
 from ganaug.gan.regularisers import LeCam
 from ganaug.gan.resume import Keeper
 from ganaug.gan.spec import GanSpec, Ramp
-from ganaug.gan.train import Trained, train_gan
-from ganaug.gan.training import Training
-from ganaug.progress import Progress
+from ganaug.gan.steps import Training
 from ganaug.stages import prepare, train
+from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 
 STEPS = 120

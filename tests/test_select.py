@@ -15,13 +15,13 @@ from photos import photos
 from torch import Tensor
 
 from ganaug import config, store
-from ganaug.data.inner import inner_fold
+from ganaug.data.held_out import inner_fold
 from ganaug.data.prepared import Prepared, read_prepared
+from ganaug.gan.loop import Trained, pictures, train_gan
 from ganaug.gan.nets.parts import Generator
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.train import Trained, pictures, train_gan
-from ganaug.progress import Progress
 from ganaug.stages import prepare, train
+from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 
 SPEC = GanSpec(
@@ -185,7 +185,7 @@ def test_the_judge_sees_the_inner_fold_and_generated_images_only(
     ready: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import ganaug.classify.arms as arms
-    import ganaug.classify.train as classifying
+    import ganaug.classify.fitting as classifying
 
     tested: list[np.ndarray] = []
     learned: list[Any] = []

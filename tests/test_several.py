@@ -14,15 +14,15 @@ from test_select import ready as ready
 from test_select import trained as train_select
 from torch import Tensor
 
-from ganaug import export, store
+from ganaug import store
 from ganaug.gan.latents import Codes, Latents, Normal
+from ganaug.gan.loop import Trained, pictures
 from ganaug.gan.nets.several import Several, members_of
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.train import Trained, pictures
-from ganaug.gan.training import Training
+from ganaug.gan.steps import Training
 from ganaug.gan.transfer import read_start
 from ganaug.stages.project import Project
-from ganaug.synth import Sampler, load_sampler, save_generator
+from ganaug.synth.sampler import Sampler, export, load_sampler, save_generator
 
 SEVERAL = replace(SPEC, select="several", held_out=0.0)
 
@@ -189,8 +189,8 @@ def test_pictures_are_of_all_members(generator: Several) -> None:
 @pytest.mark.slow
 def test_a_project_uses_what_it_gives_out(ready: Project, tmp_path: Path) -> None:
     """The stages and ``ganaug synth`` make the same images from the same file."""
-    from ganaug.progress import Progress
     from ganaug.stages import synth
+    from ganaug.stages.progress import Progress
 
     made = project(ready.root, select="several", held_out=0.0)
     made = replace(made, settings=replace(made.settings, data=ready.settings.data))

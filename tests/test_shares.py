@@ -17,9 +17,9 @@ from ganaug import config
 from ganaug.classify.arms import arm
 from ganaug.classify.shares import REPEATS, SHARES, best_share
 from ganaug.data.prepared import read_prepared
-from ganaug.pipeline import run
 from ganaug.stages import classify
 from ganaug.stages.held import kept_and_held
+from ganaug.stages.pipeline import run
 
 
 def answers(*shares: list[int]) -> np.ndarray:

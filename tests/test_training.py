@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ganaug import config
 from ganaug.gan.nets.parts import UNKNOWN, set_label_strength
 from ganaug.gan.presets import PRESETS
-from ganaug.gan.training import Training
+from ganaug.gan.steps import Training
 
 CPU = torch.device("cpu")
 SMALL = {

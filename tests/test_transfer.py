@@ -21,16 +21,16 @@ from ganaug import cli, config, store
 from ganaug.data.prepared import read_prepared
 from ganaug.gan.architectures import Architecture, Compact, Conditioning, Dcgan, Mlp, R3gan, Resnet
 from ganaug.gan.augment import DiffAugment
+from ganaug.gan.loop import Trained, train_gan
 from ganaug.gan.nets.parts import Generator, set_label_strength
 from ganaug.gan.regularisers import MinibatchDiscrimination, SpectralNorm
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.train import Trained, train_gan
-from ganaug.gan.training import Training
+from ganaug.gan.steps import Training
 from ganaug.gan.transfer import read_start
-from ganaug.progress import Progress
 from ganaug.stages import prepare, train
+from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
-from ganaug.synth import save_generator
+from ganaug.synth.sampler import save_generator
 
 CPU = torch.device("cpu")
 ARCHITECTURES: list[Architecture] = [

@@ -11,13 +11,13 @@ import pytest
 from expect import refused
 from photos import noise, photos, save
 
-from ganaug import config, device, pipeline, store
+from ganaug import config, device, store
 from ganaug.data.prepared import read_prepared
-from ganaug.progress import Progress
-from ganaug.project import dvc_yaml
-from ganaug.stages import labels, prepare, train
+from ganaug.stages import labels, pipeline, prepare, train
 from ganaug.stages.held import kept_and_held
+from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
+from ganaug.start.dvc import dvc_yaml
 
 
 def more(folder: Path, count: int = 9) -> Path:
@@ -192,7 +192,7 @@ def test_a_label_is_the_class_that_the_gan_learns_it_as(root: Path, monkeypatch:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ganaug.classify.fillers.sure_of", sure_of)
-    monkeypatch.setattr("ganaug.gan.train.train_gan", train_gan)
+    monkeypatch.setattr("ganaug.gan.loop.train_gan", train_gan)
     made = learning(root)
     with pytest.raises(KeyboardInterrupt):
         learned(made)

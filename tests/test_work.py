@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ganaug import work as work_module
-from ganaug.work import Work
+from ganaug.stages import work as work_module
+from ganaug.stages.work import Work
 
 
 class Stop(Exception):

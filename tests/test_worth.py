@@ -10,10 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganaug.evaluate import gains, worth
-from ganaug.evaluate.curves import curve_figures, worth_figures
+from ganaug.evaluate import equivalent_labels as worth
+from ganaug.evaluate import gains
+from ganaug.evaluate.equivalent_labels import (
+    Curve,
+    MoreImages,
+    fold_means,
+    monotone,
+    more_images,
+    shared_means,
+    spread_like,
+)
 from ganaug.evaluate.gains import Comparison, CurvePoint
-from ganaug.evaluate.worth import Curve, MoreImages, fold_means, monotone, more_images, shared_means, spread_like
+from ganaug.evaluate.learning_curves import curve_figures, worth_figures
 
 UP = Curve((5.0, 10.0, 20.0), own=0)
 DOWN = Curve((5.0, 10.0, 20.0), own=2)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator
 
-from ganaug.classify import own
+from ganaug.classify import user_model
 from ganaug.settings import Spec
 
 if TYPE_CHECKING:
@@ -59,15 +59,15 @@ class ClassifierSpec(Spec):
 
     def code_path(self) -> Path | None:
         """The source file of the user's module, relative where it is in the project; None for a built-in model."""
-        return own.locate(self.model) if self.is_own else None
+        return user_model.locate(self.model) if self.is_own else None
 
     def code_digest(self) -> str | None:
         """The SHA-256 of that file. Nothing of it is executed; modules that it imports are not counted in."""
-        return own.digest(self.model) if self.is_own else None
+        return user_model.digest(self.model) if self.is_own else None
 
     def build(self, channels: int, classes: int, image_size: int) -> nn.Module:
         if self.is_own:
-            return own.build(self.model, channels, classes, image_size)
+            return user_model.build(self.model, channels, classes, image_size)
         from ganaug.classify import networks
 
         if self.model == "small-cnn":

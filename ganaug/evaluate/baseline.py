@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from ganaug.errors import UserError
-from ganaug.evaluate.gate import LEVEL, GateRule, metric_of
+from ganaug.evaluate.rules import LEVEL, GateRule, metric_of
 from ganaug.evaluate.stats import Estimate, change, holm
 
 _MEND = "name the reports/summary.json of an earlier run of this project, or leave --baseline out"

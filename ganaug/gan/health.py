@@ -20,7 +20,7 @@ from ganaug import seeds
 from ganaug.pixels import to_float
 
 if TYPE_CHECKING:
-    from ganaug.gan.training import Training
+    from ganaug.gan.steps import Training
 
 Row = Mapping[str, float | None]
 

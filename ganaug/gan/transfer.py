@@ -18,7 +18,7 @@ from ganaug import store
 from ganaug.errors import UserError
 from ganaug.gan.build import CODES, build_discriminator, build_generator
 from ganaug.gan.nets.several import members_of
-from ganaug.gan.training import Training
+from ganaug.gan.steps import Training
 
 _MEND = "name a generator.safetensors or checkpoint.safetensors that ganaug wrote, or leave gan.init_from out"
 SCREEN = "filter."  # the names of the tensors that are a generator's filters', which are not taken over

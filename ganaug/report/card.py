@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ganaug.report import fidelity, verdict
+from ganaug.report import fidelity_tables, verdict
 
 
 def render(summary: Mapping[str, Any]) -> str:
@@ -30,12 +30,14 @@ def render(summary: Mapping[str, Any]) -> str:
         alarms=sorted({kind for kinds in summary["alarms"].values() for kind in kinds}),
         fidelity=found
         and {
-            "sentence": fidelity.sentence(found),
-            "rows": verdict.markdown_table(("", "generated", "real", "what it says"), fidelity.overall_rows(found)),
-            "encoder": fidelity.encoder_words(found["encoder"]),
+            "sentence": fidelity_tables.sentence(found),
+            "rows": verdict.markdown_table(
+                ("", "generated", "real", "what it says"), fidelity_tables.overall_rows(found)
+            ),
+            "encoder": fidelity_tables.encoder_words(found["encoder"]),
             "warnings": found["warnings"],
-            "memorisation": fidelity.memorisation_sentence(found),
-            "nearness": fidelity.nearness_sentence(found),
+            "memorisation": fidelity_tables.memorisation_sentence(found),
+            "nearness": fidelity_tables.nearness_sentence(found),
             "note": found["memorisation_note"],
         },
     )

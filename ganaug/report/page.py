@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ganaug import store
-from ganaug.report import fidelity, plots, verdict
+from ganaug.report import fidelity_tables, plots, verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -201,16 +201,16 @@ def _curve_plot(summary: Mapping[str, Any], metric: str, metric_name: str) -> st
 
 def _fidelity(found: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], neighbours: Neighbours) -> dict[str, Any]:
     """What the page says of the generated images themselves."""
-    header, rows = fidelity.class_rows(trials)
+    header, rows = fidelity_tables.class_rows(trials)
     return {
-        "sentence": fidelity.sentence(found),
-        "overall": fidelity.overall_rows(found),
+        "sentence": fidelity_tables.sentence(found),
+        "overall": fidelity_tables.overall_rows(found),
         "class_header": header,
         "class_rows": rows,
         "warnings": found["warnings"],
-        "encoder": fidelity.encoder_words(found["encoder"]),
-        "memorisation": fidelity.memorisation_sentence(found),
-        "nearness": fidelity.nearness_sentence(found),
+        "encoder": fidelity_tables.encoder_words(found["encoder"]),
+        "memorisation": fidelity_tables.memorisation_sentence(found),
+        "nearness": fidelity_tables.nearness_sentence(found),
         "note": found["memorisation_note"],
         "pairs": [(_data_uri(pair.sheet), pair) for pair in neighbours.nearest],
         "copies": found["near_copies"],

@@ -32,7 +32,7 @@ def fit(
 ) -> nn.Module:
     """The project's classifier, trained as the arm says on real images (``pool``) and its filler's."""
     from ganaug.classify.arms import batches
-    from ganaug.classify.train import train_classifier
+    from ganaug.classify.fitting import train_classifier
 
     classes, spec = len(prepared.classes), project.settings.classifier
     channels, size, _ = prepared.image_shape
@@ -45,7 +45,7 @@ def teachers(project: Project, prepared: Prepared, base: str, pool: Pool, seed: 
 
     @cache
     def teach(number: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-        from ganaug.classify.train import probabilities
+        from ganaug.classify.fitting import probabilities
 
         chosen = arm(base, project.settings.classify)
         teacher = fit(project, prepared, chosen, pool, None, seeds.derive(seed, "teacher", number), where)

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 from ganaug import config, seeds, store
 from ganaug.classify.arms import Arm, arm
 from ganaug.config import Settings
-from ganaug.data.nested import nested_parts
 from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
+from ganaug.data.train_sizes import nested_parts
 from ganaug.errors import UserError
 from ganaug.stages.classifiers import fit, teachers
 from ganaug.stages.fidelity import JUDGE, keep_judge, measure_fidelity
 from ganaug.stages.held import kept_and_held
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
 from ganaug.stages.synth import read_synthetic, synthetic_counts, synthetic_on
-from ganaug.work import Work
+from ganaug.stages.work import Work
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ganaug.classify.fillers import Pool
     from ganaug.classify.targets import Filling
-    from ganaug.progress import Progress
+    from ganaug.stages.progress import Progress
 
 
 _FILLER = "filler.json"
@@ -149,7 +149,7 @@ def _done(work: Work, key: str) -> bool:
 
 def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str, str, float]:
     from ganaug import device
-    from ganaug.classify.train import predict
+    from ganaug.classify.fitting import predict
 
     where = device.resolve(project.settings.device)
     device.prepare(where)
@@ -208,8 +208,8 @@ class _Bench:
         """The arm with the share that does best on images of the train part which its GAN has not learned from."""
         import numpy as np
 
+        from ganaug.classify.fitting import predict
         from ganaug.classify.shares import REPEATS, SHARES, best_share
-        from ganaug.classify.train import predict
 
         kept, held = kept_and_held(self.project, self.prepared, self.trial)
         judge, found = self.prepared.part(held), []

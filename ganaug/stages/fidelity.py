@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ganaug.evaluate.memorisation import Memorisation
-    from ganaug.progress import Progress
+    from ganaug.stages.progress import Progress
 
 NEAREST = ("class", "index", "train_row", "distance", "relative", "near_copy")  # the columns of <trial>.nearest.csv
 # The arm whose classifier judges the generated images and, as encoder ``own``, lends its features. It is trained on
@@ -140,7 +140,7 @@ def _compare(
 ) -> tuple[dict[str, Any], list[Sequence[Any]]]:
     """The figures of a trial, and the rows of nearest.csv."""
     from ganaug.classify.features import look
-    from ganaug.evaluate.fidelity import Sample, fidelity
+    from ganaug.evaluate.image_metrics import Sample, fidelity
     from ganaug.evaluate.memorisation import NOTE, Kind, memorisation
 
     split, seed = prepared.split(trial), _seed(project, trial)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ganaug import seeds
-from ganaug.data.inner import inner_fold
+from ganaug.data.held_out import inner_fold
 from ganaug.data.prepared import Prepared
 from ganaug.stages.project import Project
 

@@ -13,7 +13,7 @@ from ganaug.data.unlabelled import gather_unlabelled
 from ganaug.stages.project import Project, prepared_with, processes
 
 if TYPE_CHECKING:
-    from ganaug.progress import Progress
+    from ganaug.stages.progress import Progress
 
 
 def prepare(project: Project, progress: Progress) -> str:

@@ -11,7 +11,7 @@ from ganaug import config
 from ganaug.config import Settings
 from ganaug.data.prepared import Prepared, read_prepared
 from ganaug.errors import UserError
-from ganaug.work import Work
+from ganaug.stages.work import Work
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from ganaug import config, store
 from ganaug.data.prepared import Prepared
 from ganaug.errors import UserError
+from ganaug.stages.filters import screen_key
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
-from ganaug.stages.screen import screen_key
 from ganaug.stages.train import UNLABELLED, train_key
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ganaug.progress import Progress
+    from ganaug.stages.progress import Progress
 
 
 def synth_all(project: Project, only: str | None, progress: Progress) -> None:
@@ -37,7 +37,7 @@ def _synth_split(project: Project, name: str) -> str:
     import numpy as np
 
     from ganaug import device
-    from ganaug.synth import load_sampler
+    from ganaug.synth.sampler import load_sampler
 
     where = device.resolve(project.settings.device)
     device.prepare(where)

@@ -14,23 +14,23 @@ from ganaug.config import Settings
 from ganaug.data.prepared import Part, Prepared
 from ganaug.errors import UserError
 from ganaug.gan.unlabelled import Joint
-from ganaug.machine import machine
 from ganaug.stages.classifiers import fit
+from ganaug.stages.filters import screen
 from ganaug.stages.held import gan_seed, kept_and_held
 from ganaug.stages.labels import labelled_by_teachers, labels_key, rows_without_labels
+from ganaug.stages.machine import machine
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
-from ganaug.stages.screen import screen
-from ganaug.work import RECIPES, Work
+from ganaug.stages.work import RECIPES, Work
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
+    from ganaug.gan.loop import Trained
     from ganaug.gan.nets.parts import Generator
     from ganaug.gan.resume import Keeper
-    from ganaug.gan.train import Trained
-    from ganaug.progress import Progress
+    from ganaug.stages.progress import Progress
 
 UNLABELLED = "unlabelled"  # the one class of a generator that learned without labels
 _WATCHED = 500  # real images, about, that a training's discriminator is watched with
@@ -102,7 +102,7 @@ def generated_classes(settings: Settings, prepared: Prepared) -> list[str]:
 
 def _train_split(project: Project, name: str, key: str, report: Callable[[int], None], parent: int) -> str:
     from ganaug import device
-    from ganaug.gan.train import train_gan
+    from ganaug.gan.loop import train_gan
     from ganaug.gan.transfer import read_start
 
     where = device.resolve(project.settings.device)
@@ -212,9 +212,9 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
 
     from ganaug import device
     from ganaug.gan import health
-    from ganaug.gan.train import HISTORY, pictures
-    from ganaug.report.images import grid
-    from ganaug.synth import Sampler, save_generator
+    from ganaug.gan.loop import HISTORY, pictures
+    from ganaug.report.grids import grid
+    from ganaug.synth.sampler import Sampler, save_generator
 
     classes = description["classes"]
     save_generator(folder / "generator.safetensors", trained.generator, description)
@@ -270,8 +270,8 @@ def _judge(
     import numpy as np
     from sklearn.metrics import recall_score
 
-    from ganaug.classify.train import predict
-    from ganaug.gan.train import pictures
+    from ganaug.classify.fitting import predict
+    from ganaug.gan.loop import pictures
 
     classes = len(prepared.classes)
     nothing = arm("none", project.settings.classify)

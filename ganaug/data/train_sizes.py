@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ganaug import seeds
-from ganaug.data.inner import inner_fold
+from ganaug.data.held_out import inner_fold
 from ganaug.data.prepared import Prepared
 
 if TYPE_CHECKING:

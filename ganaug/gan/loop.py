@@ -19,7 +19,7 @@ from ganaug.gan.nets.parts import Generator
 from ganaug.gan.nets.several import Several
 from ganaug.gan.resume import Keeper
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.training import MEASURES, Training
+from ganaug.gan.steps import MEASURES, Training
 from ganaug.gan.transfer import Start
 from ganaug.pixels import to_pixels
 

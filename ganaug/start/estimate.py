@@ -71,8 +71,8 @@ def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.in
 
     from ganaug import device
     from ganaug.classify.arms import batches
-    from ganaug.classify.train import train_classifier
-    from ganaug.gan.training import Training
+    from ganaug.classify.fitting import train_classifier
+    from ganaug.gan.steps import Training
 
     where = device.resolve(settings.device)
     device.prepare(where)

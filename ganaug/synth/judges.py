@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from ganaug import seeds
 from ganaug.classify.arms import ALL_REAL, Arm, batches
+from ganaug.classify.fitting import train_classifier
 from ganaug.classify.networks import SmallCNN
 from ganaug.classify.policies import PolicySpec
 from ganaug.classify.spec import ClassifierSpec
-from ganaug.classify.train import train_classifier
 from ganaug.errors import UserError
 from ganaug.gan.build import build_discriminator
 from ganaug.gan.nets.parts import Discriminator

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ganaug import reporting
-from ganaug.progress import Progress
 from ganaug.stages import classify, prepare, synth, train
+from ganaug.stages import report as reporting
+from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 
 

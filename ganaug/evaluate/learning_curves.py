@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganaug.evaluate import worth
+from ganaug.evaluate import equivalent_labels
 from ganaug.evaluate.contributions import METRICS, over_repeats
+from ganaug.evaluate.equivalent_labels import Curve, MoreImages
 from ganaug.evaluate.gains import POINT, Comparison, CurvePoint, Tested, mean_and_sd
-from ganaug.evaluate.worth import Curve, MoreImages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,17 +60,17 @@ def _worth(comparison: Comparison, name: str, base: str, metric: str, gain: Mapp
     confidence = comparison.confidence
     if drawn is not None:
         of_gain = drawn[:, -1] - drawn[:, curve.own]
-        wider = worth.spread_like(of_gain, gain["ci_low"], gain["ci_high"], confidence)
+        wider = equivalent_labels.spread_like(of_gain, gain["ci_low"], gain["ci_high"], confidence)
         drawn = means + wider * (drawn - means)
     gains = None if drawn is None else drawn[:, -1] - drawn[:, curve.own]
     heights = None if drawn is None else drawn[:, :-1]
     a_point = None if drawn is None else np.full(len(drawn), POINT)
     return {
         "metric": metric,
-        **_told(worth.more_images(curve, means[:-1], gain["mean"], heights, gains, confidence), curve),
+        **_told(equivalent_labels.more_images(curve, means[:-1], gain["mean"], heights, gains, confidence), curve),
         "extrapolated": not curve.is_measured(gain["mean"]),
         "one_point": {
-            **_told(worth.more_images(curve, means[:-1], POINT, heights, a_point, confidence), curve),
+            **_told(equivalent_labels.more_images(curve, means[:-1], POINT, heights, a_point, confidence), curve),
             "extrapolated": not curve.is_measured(POINT),
         },
         "unit": "labelled images a class",
@@ -88,7 +88,7 @@ def _method(comparison: Comparison, curve: Curve) -> str:
     drawn = "trials and of test images" if comparison.shared_test else "trials with their test images"
     return (
         f"learning curve of the arm without GAN images, measured at {measured} real images a class (mean over trials, "
-        f"isotonic, linear in the logarithm of the images{upward}{downward}); interval from {worth.DRAWS} bootstrap "
+        f"isotonic, linear in the logarithm of the images{upward}{downward}); interval from {equivalent_labels.DRAWS} bootstrap "
         f"draws of {drawn}, spread as widely as the gain's own interval"
     )
 
@@ -99,8 +99,10 @@ def _drawn_means(comparison: Comparison, scores: Sequence[Scores]) -> NDArray[np
         return None
     if comparison.shared_test:
         stacked = np.stack([np.stack(one) for one in scores])
-        return worth.shared_means(stacked, comparison.trials[0].groups, comparison.seed)
-    return worth.fold_means(np.array([[values.mean() for values in one] for one in scores]), comparison.seed)
+        return equivalent_labels.shared_means(stacked, comparison.trials[0].groups, comparison.seed)
+    return equivalent_labels.fold_means(
+        np.array([[values.mean() for values in one] for one in scores]), comparison.seed
+    )
 
 
 def _images(comparison: Comparison, arm: str) -> dict[float, float]:

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ganaug.filters.judges import Judge, Known, empty
-from ganaug.filters.spec import Filter
 from ganaug.gan.spec import GanSpec
 from ganaug.pixels import to_float
+from ganaug.synth.filters import Filter
+from ganaug.synth.judges import Judge, Known, empty
 
 CANDIDATES = 500  # images a class that thresholds are fitted on
 

@@ -10,7 +10,7 @@ from ganaug import config
 from ganaug.classify.arms import ClassifySpec
 from ganaug.config import Settings
 from ganaug.data.survey import Survey
-from ganaug.estimate import Pace
+from ganaug.start.estimate import Pace
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,16 +17,16 @@ from annotated_types import Ge
 from ganaug import device as devices
 from ganaug import seeds, store
 from ganaug.errors import UserError
-from ganaug.filters.spec import Copies, Filter
 from ganaug.settings import Spec
+from ganaug.synth.filters import Copies, Filter
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
-    from ganaug.filters.screen import Screen
     from ganaug.gan.nets.parts import Generator
+    from ganaug.synth.screen import Screen
 
 CHUNK = 100
 _PATIENCE = 10_000  # candidates in a row that no filter lets through: then there is no hope
@@ -149,10 +149,10 @@ def load_sampler(path: Path) -> Sampler:
     """Read a file that ``save_generator`` wrote. No code of the file is run."""
     from pydantic import TypeAdapter, ValidationError
 
-    from ganaug.filters.screen import Screen
     from ganaug.gan.build import restore_generator
     from ganaug.gan.spec import GanSpec
     from ganaug.gan.transfer import SCREEN
+    from ganaug.synth.screen import Screen
 
     mend = 'run "dvc repro" to train one, or name another file with --model'
     tensors, description = store.read_tensors(path, mend)

@@ -15,7 +15,7 @@ from ganaug.stages.labels import rows_without_labels
 from ganaug.stages.project import Project, in_parallel, prepared_now
 
 if TYPE_CHECKING:
-    from ganaug.progress import Progress
+    from ganaug.stages.progress import Progress
 
 
 def screen(project: Project, prepared: Prepared, trained: Mapping[str, str], progress: Progress) -> dict[str, Path]:
@@ -63,10 +63,10 @@ def _seed(project: Project, name: str) -> int:
 
 def _screen_split(project: Project, name: str, trained: str, key: str) -> tuple[str, list[float]]:
     from ganaug import device
-    from ganaug.filters.judges import Known
-    from ganaug.filters.screen import Screen
     from ganaug.gan.build import build_discriminator
-    from ganaug.synth import load_sampler, save_generator
+    from ganaug.synth.judges import Known
+    from ganaug.synth.sampler import load_sampler, save_generator
+    from ganaug.synth.screen import Screen
 
     where = device.resolve(project.settings.device)
     device.prepare(where)

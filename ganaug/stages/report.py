@@ -13,14 +13,14 @@ from ganaug.classify.arms import ARMS, gain_pairs
 from ganaug.data.prepared import Prepared
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
-from ganaug.evaluate.gate import Judged, judge
+from ganaug.evaluate.rules import Judged, judge
 from ganaug.stages.classify import arms_of, classify_key, repeat_name, runs_of
 from ganaug.stages.fidelity import fidelity_key, read_fidelity, read_nearest
 from ganaug.stages.labels import rows_without_labels
 from ganaug.stages.project import Project, prepared_now
 from ganaug.stages.synth import read_acceptance, read_synthetic
 from ganaug.stages.train import gan_settings, generated_classes, train_key
-from ganaug.work import RECIPES
+from ganaug.stages.work import RECIPES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,9 +37,9 @@ History = list[dict[str, float | None]]  # rows of history.csv
 
 def report(project: Project) -> str:
     """Write summary, metrics, page, model card and the tables of plots. Returns the verdict and where the page is."""
-    from ganaug.evaluate.curves import curve_figures, worth_figures
     from ganaug.evaluate.gains import Comparison
-    from ganaug.report import card, fidelity, page, verdict
+    from ganaug.evaluate.learning_curves import curve_figures, worth_figures
+    from ganaug.report import card, fidelity_tables, page, verdict
 
     settings, prepared = project.settings, prepared_now(project)
     protocol = settings.protocol
@@ -92,7 +92,7 @@ def report(project: Project) -> str:
         },
         "gate": [_as_json(judged) for judged in judge(settings.gate, gains, metric)],
         "acceptance": _acceptance(project, prepared),
-        "fidelity": fidelity.summarise(faithful),
+        "fidelity": fidelity_tables.summarise(faithful),
         "alarms": {split: [alarm["kind"] for alarm in found["alarms"]] for split, found in health.items()},
         "settings": _measured_settings(project),
     }
@@ -362,7 +362,7 @@ def _neighbours(project: Project, prepared: Prepared, pairs: int = 12, columns: 
     """The generated images nearest to training images, of all trials, and the first ones of the first trial."""
     import numpy as np
 
-    from ganaug.report.images import grid
+    from ganaug.report.grids import grid
     from ganaug.report.page import Neighbours, Pair
 
     classes = generated_classes(project.settings, prepared)
@@ -403,7 +403,7 @@ def _examples(
     """Real images that the released generator learned from, and its first images, of every class."""
     import numpy as np
 
-    from ganaug.report.images import grid
+    from ganaug.report.grids import grid
 
     rows = np.array(prepared.split(RELEASE).train)
     synthetic, drawn = read_synthetic(project, prepared, RELEASE)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganaug import config, store
-from ganaug.choose import choose, with_steps
 from ganaug.config import Settings
 from ganaug.data.folder import Folder
 from ganaug.data.labelled import one_line
@@ -26,11 +25,12 @@ from ganaug.data.sources import Idx
 from ganaug.data.survey import Survey, survey
 from ganaug.data.table import ENDINGS, Table
 from ganaug.errors import UserError
-from ganaug.project import dvc_yaml, template
+from ganaug.start.choose import choose, with_steps
+from ganaug.start.dvc import dvc_yaml, template
 
 if TYPE_CHECKING:
-    from ganaug.estimate import Pace
-    from ganaug.progress import Progress
+    from ganaug.stages.progress import Progress
+    from ganaug.start.estimate import Pace
 
 LARGEST = {"cpu": 64, "mps": 128, "cuda": 128}  # pixels a side that a GAN is trained on without being asked to
 
@@ -99,7 +99,8 @@ def _own(
     """For a set of images, which is looked at first."""
     import joblib
 
-    from ganaug import device, estimate
+    from ganaug import device
+    from ganaug.start import estimate
 
     source = _source(images, nested, columns)
     _check_apart(source, folder)
@@ -282,7 +283,7 @@ def _dataset(name: str, images: Path | None, folder: Path) -> _Plan:
 
 def _dataset_time(settings: Settings, images: Path | None) -> str:
     """How long the example takes here, or what is still missing for it."""
-    from ganaug import estimate
+    from ganaug.start import estimate
 
     source = settings.data.source
     try:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ganaug.filters.judges import Judge, Known
+    from ganaug.synth.judges import Judge, Known
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Agreement(_ByRank):
     policy: PolicySpec = field(default_factory=TrivialAugment)
 
     def fit(self, known: Known) -> Judge:
-        from ganaug.filters.judges import Jury
+        from ganaug.synth.judges import Jury
 
         return Jury.fit(known, self.policy, self.folds, self.repeats)
 
@@ -81,7 +81,7 @@ class Support(_ByRank):
     policy: PolicySpec = field(default_factory=TrivialAugment)  # that the classifier learns under
 
     def fit(self, known: Known) -> Judge:
-        from ganaug.filters.judges import Realism
+        from ganaug.synth.judges import Realism
 
         return Realism.fit(known, self.policy, self.neighbours)
 
@@ -93,7 +93,7 @@ class Critic(_ByRank):
     kind: Literal["critic"] = "critic"
 
     def fit(self, known: Known) -> Judge:
-        from ganaug.filters.judges import Critique
+        from ganaug.synth.judges import Critique
 
         return Critique.fit(known)
 
@@ -110,7 +110,7 @@ class Copies(FilterSpec):
     percentile: Annotated[float, Ge(0), Le(50)] = 1.0
 
     def fit(self, known: Known) -> Judge:
-        from ganaug.filters.judges import Distance
+        from ganaug.synth.judges import Distance
 
         return Distance.fit(known, self.percentile)
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from ganaug import store
 from ganaug.errors import UserError
-from ganaug.synth import Balance, SynthSpec
+from ganaug.synth.sampler import Balance, SynthSpec
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ganaug.synth import Sampler
+    from ganaug.synth.sampler import Sampler
 
     _Chunks = Iterator[tuple[int, NDArray[np.uint8], NDArray[np.int64]]]  # label, images, their numbers
 
@@ -51,7 +51,7 @@ def export(
     _check_out(out, overwrite)
 
     from ganaug import device
-    from ganaug.synth import load_sampler
+    from ganaug.synth.sampler import load_sampler
 
     sampler = load_sampler(model)
     asked, notes = _asked(classes, sampler.classes)
