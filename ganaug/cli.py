@@ -10,7 +10,7 @@ import typer
 
 app = typer.Typer(
     name="ganaug",
-    help="Would GAN images make your classifier better? Measured, with an interval and a test behind the number.",
+    help="Would GAN images make your classifier better? Measured, with a confidence interval and a test behind the number.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -24,7 +24,7 @@ Split = Annotated[str | None, typer.Option("--split", help="Only this split: a t
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project's folder; made if it is not there.")],
     images: Annotated[
-        Path | None, typer.Option("--images", help="A folder (one folder a class), a CSV or Parquet table, or an NPZ.")
+        Path | None, typer.Option("--images", help="A folder (one folder per class), a CSV or Parquet table, or an NPZ.")
     ] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="A worked example: digits or fashion-mnist.")] = None,
     minutes: Annotated[float, typer.Option("--minutes", help="How long a run may take on this machine.")] = 20,
@@ -100,7 +100,7 @@ def synth(
     seed: Annotated[int, typer.Option("--seed", help="Seed of the latents.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace images that an earlier call wrote.")] = False,
 ) -> None:
-    """Make images of a class with the released generator. Image i is the same for any --n.
+    """Generate images of a class with the released generator. Image i is the same for any --n.
 
     Example: ganaug synth --class 3 --n 5000, or: ganaug synth --class melanoma=300 --class nevus=50
     """
@@ -152,10 +152,10 @@ def report() -> None:
 
     Example: ganaug report
     """
-    from ganaug.stages import report as reporting
+    from ganaug.stages import report as stage
     from ganaug.stages.project import Project
 
-    print(reporting.report(Project.here()))
+    print(stage.report(Project.here()))
 
 
 @app.command()
@@ -164,10 +164,10 @@ def verdict() -> None:
 
     Example: ganaug verdict
     """
-    from ganaug.stages import report as reporting
+    from ganaug.stages import gate as stage
     from ganaug.stages.project import Project
 
-    reporting.show_verdict(Project.here())
+    stage.show_verdict(Project.here())
 
 
 @app.command()
@@ -182,10 +182,10 @@ def gate(
 
     Example: ganaug gate --markdown --baseline main/summary.json
     """
-    from ganaug.stages import report as reporting
+    from ganaug.stages import gate as stage
     from ganaug.stages.project import Project
 
-    passed = reporting.gate(Project.here(), markdown, baseline)
+    passed = stage.gate(Project.here(), markdown, baseline)
     raise typer.Exit(0 if passed else 1)
 
 
@@ -203,11 +203,11 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
     ] = False,
 ) -> None:
-    """Would GAN images make your classifier better? Measured, with an interval and a test behind the number."""
+    """Would GAN images make your classifier better? Measured, with a confidence interval and a test behind the number."""
 
 
 def main() -> None:
-    """Entry point: mistakes that a user can mend are one line on stderr, exit code 2."""
+    """Entry point: errors the user can fix are one line on stderr, exit code 2."""
     from ganaug.errors import UserError
 
     try:

@@ -13,31 +13,32 @@ from pydantic import TypeAdapter, ValidationError
 
 from ganaug.classify.arms import ARMS, ClassifySpec, gain_pairs
 from ganaug.classify.encoders import EncoderSpec, Own
+from ganaug.classify.fillers import FILLERS
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.data.protocols import ProtocolSpec
 from ganaug.data.spec import DataSpec
 from ganaug.data.subsets import Subsets
+from ganaug import removed_settings
 from ganaug.device import DeviceName
 from ganaug.errors import UserError
 from ganaug.evaluate.rules import GateRule
 from ganaug.gan import combinations, presets
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.unlabelled import Pseudo
 from ganaug.settings import Spec
-from ganaug.synth.sampler import SynthSpec
+from ganaug.synth.spec import SynthSpec
 
 
 @dataclass(frozen=True)
 class FidelitySpec(Spec):
-    """How the generated images are looked at, beside what they do for the classifier."""
+    """How the generated images themselves are measured, apart from what they do for the classifier."""
 
-    enabled: bool = True  # one more training of the classifier a trial, two without the arm ``classical``
+    enabled: bool = True  # one more training of the classifier per trial, two without the arm ``classical``
     encoder: EncoderSpec = field(default_factory=Own)  # in whose features images are compared
 
 
 @dataclass(frozen=True)
 class ReportSpec(Spec):
-    """What the verdict speaks of."""
+    """What the verdict is about."""
 
     # auto: accuracy, or balanced accuracy where some class has twice as many images to train on as another
     primary_metric: Literal["auto", "accuracy", "balanced_accuracy", "macro_f1"] = "auto"
@@ -46,7 +47,7 @@ class ReportSpec(Spec):
 
 @dataclass(frozen=True)
 class Settings(Spec):
-    """All of params.yaml. Every key may be left out; ``jobs`` 0 means one a core (one a device on GPUs)."""
+    """All of params.yaml. Every key may be left out; ``jobs`` 0 means one per core (on GPUs, one per device)."""
 
     data: DataSpec = field(default_factory=DataSpec)
     protocol: ProtocolSpec = field(default_factory=Subsets)
@@ -69,11 +70,11 @@ class Settings(Spec):
     @property
     def gan_has_teachers(self) -> bool:
         """Whether classifiers label images for the GAN."""
-        return self.has_unlabelled and isinstance(self.gan.unlabelled, Pseudo) and self.gan.conditioning != "none"
+        return self.has_unlabelled and self.gan.unlabelled and self.gan.conditioning != "none"
 
 
 def load(path: Path) -> Settings:
-    """Read and check ``path``; a mistake is one line that names the key."""
+    """The settings in the file ``path``. Raises UserError if it is missing, no YAML or has a mistake, naming the key."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -89,12 +90,17 @@ def load(path: Path) -> Settings:
 
 
 def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
-    """Settings from plain values. By way of JSON, whose strict reading takes lists for tuples and text for paths."""
+    """Settings from plain values. By way of JSON, whose strict reading takes lists for tuples and text for paths.
+
+    Raises UserError, which starts with the file's ``name``, at a mistake.
+    """
     try:
+        removed_settings.check(raw)
         whole = {**raw, "gan": presets.expand(raw["gan"])} if isinstance(raw.get("gan"), dict) else raw
         text = json.dumps(whole, allow_nan=False)
         settings: Settings = _adapter(Settings).validate_json(text, strict=True)
         combinations.check(settings.gan)
+        _check_together(settings)
     except ValidationError as error:
         raise UserError(f"{name}: {_explain(error, raw)}") from None
     except UserError as error:
@@ -103,64 +109,35 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
         raise UserError(
             f"{name}: values must be numbers, text, lists and keys, but {error}; correct the file"
         ) from None
-    if settings.gan.conditioning == "none" and any(ARMS[one][0] == "gan" for one in settings.classify.arms):
+    return settings
+
+
+def _check_together(settings: Settings) -> None:
+    """What groups of settings need of each other: each member says what it needs."""
+    arms = {name: FILLERS[filler] for name in settings.classify.arms if (filler := ARMS[name][0])}
+    if settings.gan.conditioning == "none":
+        for filler in (one for one in arms.values() if one.per_class):
+            raise UserError(
+                f"classify.arms: {filler.name} needs images of a class, but gan.conditioning is none; remove its arms, "
+                "or condition the GAN"
+            )
+        for one in (one for one in settings.synth.filters if one.per_class):
+            raise UserError(
+                f"synth.filters: {one.kind} needs images of a class, but gan.conditioning is none; remove it, or "
+                "condition the GAN"
+            )
+    for filler in (one for one in arms.values() if one.unlabelled and not settings.has_unlabelled):
         raise UserError(
-            f"{name}: classify.arms: gan needs images of a class, but gan.conditioning is none; remove the arms of GAN "
-            "images, or condition the GAN"
-        )
-    by_class = [one for one in settings.classify.arms if ARMS[one][0] in ("placebo", "smote")]
-    if settings.gan.conditioning == "none" and by_class:
-        raise UserError(
-            f"{name}: classify.arms: {by_class[0]} makes as many images of a class as the GAN, but gan.conditioning is "
-            "none; remove it, or condition the GAN"
-        )
-    if not settings.has_unlabelled and any(ARMS[one][0] == "pseudo" for one in settings.classify.arms):
-        raise UserError(
-            f"{name}: classify.arms: pseudo needs images without labels, but there are none; set data.unlabelled or, "
+            f"classify.arms: {filler.name} needs images without labels, but there are none; set data.unlabelled or, "
             "under subsets, protocol.unlabelled_per_class, or remove it"
-        )
-    mixes = (settings.classify.mix, settings.classify.mix_with_classical, *settings.classify.mixes.values())
-    if settings.classify.chooses_share:
-        _check_auto(settings, name)
-    if settings.classifier.norm == "group" and any(mix.statistics == "separate" for mix in mixes):
-        raise UserError(
-            f"{name}: classify: statistics separate needs batch normalisation, but classifier.norm is group; leave one "
-            "of the two out"
-        )
-    blind = [one.kind for one in settings.synth.filters if one.kind in ("agreement", "support")]
-    if settings.gan.conditioning == "none" and blind:
-        raise UserError(
-            f"{name}: synth.filters: {blind[0]} needs images of a class, but gan.conditioning is none; remove it, or "
-            "condition the GAN"
         )
     gains = [f"{first}_vs_{second}" for first, second in gain_pairs(settings.classify.arms)]
     for position, rule in enumerate(settings.gate):
         if rule.gain not in gains:
             raise UserError(
-                f"{name}: gate[{position}].gain: must be a gain of the arms that run ({', '.join(gains) or 'none'}), "
-                f'got "{rule.gain}"; correct it, or add its arms to classify.arms'
+                f"gate[{position}].gain: must be a gain of the arms that run ({', '.join(gains) or 'none'}), got "
+                f'"{rule.gain}"; correct it, or add its arms to classify.arms'
             )
-    return settings
-
-
-def _check_auto(settings: Settings, name: str) -> None:
-    """What the choice of a share needs."""
-    start = f"{name}: classify: share auto"
-    if not settings.gan.held_out:
-        raise UserError(
-            f"{start} chooses by images that the GAN has not seen, but gan.held_out is 0; set it, for example to 0.2, "
-            "or give share a number"
-        )
-    if settings.gan.select == "gan-train":
-        raise UserError(
-            f"{start} chooses by images that the GAN has not seen, but gan.select gan-train chose the GAN by them; set "
-            "that to last, or give share a number"
-        )
-    if settings.synth.balance == "fill":
-        raise UserError(
-            f"{start} chooses how many images are added, but synth.balance fill has said it; set that to equal, or "
-            "leave share out"
-        )
 
 
 def plain(spec: Spec | tuple[Any, ...]) -> Any:
@@ -178,7 +155,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _explain(error: ValidationError, raw: dict[str, Any]) -> str:
-    """The first mistake in one line: key, rule, value and mend."""
+    """The first mistake in one line: key, rule, value and fix."""
     mistakes = error.errors(include_url=False)
     first = mistakes[0]
     more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""

@@ -16,7 +16,7 @@ DeviceName = Literal["auto", "cuda", "mps", "cpu"]
 
 
 def resolve(name: DeviceName) -> torch.device:
-    """The device asked for; ``auto`` takes CUDA, then MPS, then the CPU. One asked for and missing is an error."""
+    """The device asked for; ``auto`` takes CUDA, then MPS, then the CPU. Raises UserError if it is missing here."""
     import torch
 
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}

@@ -1,5 +1,5 @@
-"""Mistakes that the person at the keyboard can mend."""
+"""Errors the user can fix."""
 
 
 class UserError(Exception):
-    """Bad input or usage, told in one line: the rule, the value received and the mend. Exit code 2, no traceback."""
+    """Bad input or usage, in one line: the rule, the value received and the fix. Exit code 2, no traceback."""

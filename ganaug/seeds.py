@@ -22,6 +22,7 @@ def derive(seed: int, *purpose: str | int) -> int:
 
 
 def numpy_rng(seed: int, *purpose: str | int) -> np.random.Generator:
+    """NumPy's generator of random numbers for one purpose."""
     return np.random.default_rng(derive(seed, *purpose))
 
 

@@ -12,17 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ganaug.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
-    from numpy.typing import NDArray
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` (file or folder) that takes its place when the block ends well."""
+    """A temporary path next to ``path`` (file or folder) that takes its place when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
     try:
@@ -63,6 +64,7 @@ def digest(*parts: bytes | str | NDArray[Any]) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
+    """In UTF-8."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
 
@@ -72,17 +74,18 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, mend: str) -> Any:
-    """``mend`` tells the user what makes the file, for when it is missing or broken."""
+def read_json(path: Path, hint: str) -> Any:
+    """``hint`` says what makes the file. Raises UserError if it is missing or broken."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path}: the file must exist, but is missing; {mend}") from None
+        raise UserError(f"{path}: the file must exist, but is missing; {hint}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: must be JSON, but {error}; {mend}") from None
+        raise UserError(f"{path}: must be JSON, but {error}; {hint}") from None
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """In UTF-8, a line per row."""
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
@@ -90,7 +93,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file that a stage wrote."""
+    """The rows of a CSV file that a stage wrote. Raises UserError if it cannot be read."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
@@ -98,29 +101,20 @@ def read_table(path: Path) -> list[dict[str, str]]:
         raise UserError(f'{path}: must be a table that a stage wrote, but {error}; run "dvc repro"') from None
 
 
-def copy_folder(source: Path, target: Path, without: Sequence[str] = ()) -> None:
-    """``target`` becomes a copy of ``source``, but for the file names in ``without``."""
-    with replacing(target) as part:
-        shutil.copytree(source, part, ignore=shutil.ignore_patterns(*without))
-
-
 def write_array(path: Path, array: NDArray[Any]) -> None:
-    import numpy as np
-
+    """As an NPY file."""
     with replacing(path) as part, part.open("wb") as file:
         np.save(file, array)
 
 
-def read_array(path: Path, mend: str) -> NDArray[Any]:
-    """Memory-mapped: only the rows that are used are read."""
-    import numpy as np
-
+def read_array(path: Path, hint: str) -> NDArray[Any]:
+    """Memory-mapped: only the rows that are used are read. Raises UserError, with ``hint``, if it is missing or broken."""
     try:
         return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
     except FileNotFoundError:
-        raise UserError(f"{path}: the file must exist, but is missing; {mend}") from None
+        raise UserError(f"{path}: the file must exist, but is missing; {hint}") from None
     except (ValueError, EOFError) as error:
-        raise UserError(f"{path}: must be a NumPy array, but {error}; {mend}") from None
+        raise UserError(f"{path}: must be a NumPy array, but {error}; {hint}") from None
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
@@ -130,6 +124,7 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
 
 
 def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
+    """``pixels`` (H, W, 1 or 3) as a PNG file."""
     import io
 
     from PIL import Image
@@ -143,6 +138,7 @@ _DESCRIPTION = "ganaug"  # one key only: safetensors writes several in random or
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any]) -> None:
+    """As a safetensors file that carries its ``description``."""
     from safetensors.torch import save
 
     data = save({name: tensor.contiguous() for name, tensor in tensors.items()}, {_DESCRIPTION: canonical(description)})
@@ -150,20 +146,23 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], description: 
         part.write_bytes(data)
 
 
-def read_tensors(path: Path, mend: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The tensors and their description. No code of the file is run."""
+def read_tensors(path: Path, hint: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The tensors and their description. No code of the file is run.
+
+    Raises UserError, with ``hint``, if it is missing, broken or not ganaug's.
+    """
     from safetensors import SafetensorError, safe_open
 
     if path.is_dir():
-        raise UserError(f"{path}: must be a file, but is a folder; {mend}")
+        raise UserError(f"{path}: must be a file, but is a folder; {hint}")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         return tensors, json.loads(metadata[_DESCRIPTION])
     except FileNotFoundError:
-        raise UserError(f"{path}: the file must exist, but is missing; {mend}") from None
+        raise UserError(f"{path}: the file must exist, but is missing; {hint}") from None
     except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise UserError(
-            f"{path}: must be a generator that ganaug wrote, but cannot be read ({error}); {mend}"
+            f"{path}: must be a generator that ganaug wrote, but cannot be read ({error}); {hint}"
         ) from None

@@ -1,4 +1,4 @@
-"""Classifiers of a project: one that learns as an arm says, and teachers, which label images for others."""
+"""Classifiers of a split: one that learns as an arm says, and teachers, which label images for others."""
 
 from __future__ import annotations
 
@@ -6,49 +6,45 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ganaug import seeds
 from ganaug.classify.arms import Arm, arm
-from ganaug.data.prepared import Prepared
-from ganaug.stages.project import Project
+from ganaug.stages.split import SplitOf
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
-    from numpy.typing import NDArray
     from torch import nn
 
-    from ganaug.classify.fillers import Pool, Teach
-    from ganaug.classify.targets import Filling
+    from ganaug.classify.pools import Pool, Teach
 
 
-def fit(
-    project: Project,
-    prepared: Prepared,
-    chosen: Arm,
-    pool: Pool,
-    filling: Filling | None,
-    seed: int,
-    where: torch.device,
-) -> nn.Module:
-    """The project's classifier, trained as the arm says on real images (``pool``) and its filler's."""
+def fit(split: SplitOf, chosen: Arm, real: Pool, filling: Pool | None, seed: int, where: torch.device) -> nn.Module:
+    """The project's classifier, trained on ``where`` as the arm ``chosen`` says: on ``real`` images and on its filler's,
+    ``filling``. ``seed`` gives its initial weights and its batches; of ``split`` only shape, classes and settings count.
+    """
     from ganaug.classify.arms import batches
     from ganaug.classify.fitting import train_classifier
 
-    classes, spec = len(prepared.classes), project.settings.classifier
-    channels, size, _ = prepared.image_shape
-    draw = batches(chosen, pool, filling, classes, spec.batch_size, spec.steps, seed)
-    return train_classifier(draw, spec, channels, classes, size, seed, where, chosen.mix)
+    classes, spec = len(split.prepared.classes), split.settings.classifier
+    channels, size, _ = split.prepared.image_shape
+    draw = batches(chosen, real, filling, classes, spec.batch_size, seed)
+    return train_classifier(draw, spec, channels, classes, size, seed, where)
 
 
-def teachers(project: Project, prepared: Prepared, base: str, pool: Pool, seed: int, where: torch.device) -> Teach:
-    """Teachers by number, each trained when it is first asked for, as the arm ``base`` on real images."""
+def teachers(split: SplitOf, base: str, real: Pool, seed: int, where: torch.device) -> Teach:
+    """Teachers by number, each trained when it is first asked for, as the arm ``base`` on the images of ``real``.
+
+    ``seed`` is the root of their seeds, ``where`` the device; of ``split`` only shape, classes and settings count.
+    """
 
     @cache
     def teach(number: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
         from ganaug.classify.fitting import probabilities
 
-        chosen = arm(base, project.settings.classify)
-        teacher = fit(project, prepared, chosen, pool, None, seeds.derive(seed, "teacher", number), where)
+        chosen = arm(base, split.settings.classify)
+        teacher = fit(split, chosen, real, None, seeds.derive(seed, "teacher", number), where)
         return lambda images: probabilities(teacher, images, where)
 
     return teach

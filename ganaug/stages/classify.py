@@ -1,260 +1,117 @@
 """Stage ``classify``: the classifier under every arm of every trial, tested on the trial's test part.
 
 The arms that GAN images are added to are trained at other numbers of real images too: their learning curve.
-At its end the generated images are looked at (see fidelity.py): that takes the same parts and the same classifier.
+At its end the generated images are measured (see fidelity.py): that takes the same parts and the same classifier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ganaug import config, seeds, store
-from ganaug.classify.arms import Arm, arm
-from ganaug.config import Settings
-from ganaug.data.prepared import Prepared
+import numpy as np
+
+from ganaug import store
 from ganaug.data.splits import RELEASE
-from ganaug.data.train_sizes import nested_parts
 from ganaug.errors import UserError
 from ganaug.stages.classifiers import fit, teachers
 from ganaug.stages.fidelity import JUDGE, keep_judge, measure_fidelity
-from ganaug.stages.held import kept_and_held
-from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
-from ganaug.stages.synth import read_synthetic, synthetic_counts, synthetic_on
-from ganaug.stages.work import Work
+from ganaug.stages.project import Project
+from ganaug.stages.runs import Run, runs_of
+from ganaug.stages.split import SplitOf, open_splits
+from ganaug.stages.synth import synthetic_pool
+from ganaug.stages.tasks import Task, Worker, finish, keep_only
 
 if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    from ganaug.classify.fillers import Pool
-    from ganaug.classify.targets import Filling
     from ganaug.stages.progress import Progress
 
-
-_FILLER = "filler.json"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training of the classifier in a trial: an arm, or a point of an arm's learning curve."""
-
-    arm: Arm
-    rows: list[int]  # real images that it learns from
-    multiple: float = 1.0  # of the trial's own; other than 1 for a point of the curve
-    repeat: int = 0
-
-    @property
-    def title(self) -> str:
-        """``classical``, or ``classical@1.5`` for the arm at half as many images again: all its repeats."""
-        return self.arm.name if self.multiple == 1 else f"{self.arm.name}@{self.multiple:.3g}"
-
-    @property
-    def name(self) -> str:
-        """The title, with ``#2`` for the second repeat and so on."""
-        return repeat_name(self.title, self.repeat)
-
-
-def repeat_name(title: str, repeat: int) -> str:
-    return title if repeat == 0 else f"{title}#{repeat + 1}"
+_FILLER, _PREDICTIONS = "filler.json", "predictions.npy"
 
 
 def classify(project: Project, only: str | None, progress: Progress) -> None:
-    """Train the classifier under every arm of every trial, and test it on the trial's test part."""
-    prepared = prepared_now(project)
-    trials = [name for name in split_names(project, prepared, only) if name != RELEASE]
+    """Train the classifier under every arm of every trial, or of the trial ``only``, and test it on the trial's test
+    part. Raises UserError if ``only`` is the release, which has none."""
+    trials = [split for split in open_splits(project, only) if split.name != RELEASE]
     if not trials:
         raise UserError(f'split "{RELEASE}": classify needs a trial, which has a test part; name a trial, such as 0')
-    runs = {trial: runs_of(project, prepared, trial) for trial in trials}
-    keys = {trial: {run.name: classify_key(project, prepared, trial, run) for run in runs[trial]} for trial in trials}
-    missing = [
-        (trial, run) for trial in trials for run in runs[trial] if not _done(project.work, keys[trial][run.name])
-    ]
-    tasks = [(_classify_run, (project, trial, run, keys[trial][run.name])) for trial, run in missing]
-    with progress.stage("classify", {f"{trial} {run.name}": trial for trial, run in missing}, 1):
-        for trial, name, right in in_parallel(project, tasks):
-            progress.finished(f"{trial} {name}", f"{right:.1%} of the test images right")
-    if only is None:
-        store.remove(project.trials)
+    runs = {trial.name: runs_of(trial) for trial in trials}
+    tasks = [classify_task(run) for trial in trials for run in runs[trial.name]]
+    finish(project, "classify", tasks, progress)
     for trial in trials:
-        _write_trial(project, prepared, trial, runs[trial], keys[trial])
-    judges = {trial: project.work.place("classify", keys[trial][JUDGE]) for trial in trials if JUDGE in keys[trial]}
-    measure_fidelity(project, prepared, trials, judges, only is None, progress)
+        _write_trial(trial, runs[trial.name])
+    if only is None:
+        keep_only(project.trials, [f"{trial.name}{end}" for trial in trials for end in (".json", ".predictions.csv")])
+    judges = {run.trial.name: _folder(run) for trial in trials for run in runs[trial.name] if run.name == JUDGE}
+    measure_fidelity(trials, judges, only is None, progress)
 
 
-def runs_of(project: Project, prepared: Prepared, trial: str) -> list[Run]:
-    """The arms of a trial and the points of their learning curves; then all again, as often as they repeat."""
-    protocol, spec = project.settings.protocol, project.settings.classify
-    own = prepared.split(trial).train
-    arms = {one.name: Run(one, own) for one in arms_of(project.settings)}
-    runs = list(arms.values())
-    if spec.curve_arms:
-        parts = nested_parts(prepared, trial, protocol.trial_names(), spec.curve, protocol.seed)
-        runs += [Run(arms[name].arm, rows, multiple) for name in spec.curve_arms for multiple, rows in parts.items()]
-    return [replace(run, repeat=repeat) for repeat in range(spec.repeats) for run in runs]
+def classify_task(run: Run) -> Task:
+    """The training and the test of one run."""
+    title = f"{run.trial.name} {run.name}"
+    labels = run.trial.prepared.labels[run.trial.rows.test]
+
+    def line(folder: Path) -> str:
+        return f"{(store.read_array(folder / _PREDICTIONS, '') == labels).mean():.1%} of the test images right"
+
+    return Task("classify", run.key, title, partial(_train_and_test, run), line)
 
 
-def arms_of(settings: Settings) -> list[Arm]:
-    """The arms that ``classify.arms`` lists, taken apart."""
-    return [arm(name, settings.classify, settings.synth.balance == "fill") for name in settings.classify.arms]
-
-
-def classify_key(project: Project, prepared: Prepared, trial: str, run: Run) -> str:
-    settings, split, chosen = project.settings, prepared.split(trial), run.arm
-    filling: Any = None  # what the filler's images depend on, beside the train part
-    if chosen.filler == "gan":
-        filling = synthetic_on(project, prepared, trial)
-    elif chosen.filler in ("placebo", "smote"):
-        filling = synthetic_counts(project, prepared, trial)
-    elif chosen.filler == "pseudo":
-        filling = {
-            "unlabelled": prepared.unlabelled_digest(split),
-            "pseudo": config.plain(chosen.pseudo),
-            "base": chosen.base,
-        }
-    return project.work.key(
-        "classify",
-        {
-            "classifier": config.plain(settings.classifier),
-            "code": settings.classifier.code_digest(),
-            "arm": {
-                "filler": chosen.filler,
-                "policy": config.plain(chosen.policy),
-                "mix": config.plain(chosen.mix),
-            },
-            "train": prepared.digest(run.rows),
-            "test": prepared.digest(split.test),
-            "filling": filling,
-            **({"chosen_by": _chosen_by(project, prepared, trial)} if chosen.mix.share == "auto" else {}),
-            "seed": _seed(project, trial, run.repeat),
-        },
-    )
-
-
-def _seed(project: Project, trial: str, repeat: int) -> int:
-    purpose = ("classify", trial, repeat) if repeat else ("classify", trial)
-    return seeds.derive(project.settings.protocol.seed, *purpose)
-
-
-def _chosen_by(project: Project, prepared: Prepared, trial: str) -> str:
-    """The images that a share is chosen by."""
-    return prepared.digest(kept_and_held(project, prepared, trial)[1])
-
-
-def _done(work: Work, key: str) -> bool:
-    return work.place("classify", key).is_dir()
-
-
-def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str, str, float]:
-    from ganaug import device
+def _train_and_test(run: Run, folder: Path, worker: Worker) -> None:
+    from ganaug.classify.fillers import Stock
     from ganaug.classify.fitting import predict
 
-    where = device.resolve(project.settings.device)
-    device.prepare(where)
-    prepared = prepared_now(project)
-    test = prepared.part(prepared.split(trial).test)
-    bench = _Bench(project, prepared, trial, where)
-
-    def make(folder: Path) -> None:
-        chosen = run.arm
-        about: dict[str, Any] = {}
-        if chosen.mix.share == "auto":
-            chosen, about = bench.with_best_share(chosen)
-        model, images = bench.train(chosen, run.rows, _seed(project, trial, run.repeat))
-        if run.arm.filler:
-            store.write_json(folder / _FILLER, {"images": images, **about})
-        store.write_array(folder / "predictions.npy", predict(model, test.images, where))
-        if run.name == JUDGE:
-            keep_judge(model, folder)
-
-    place = project.work.once("classify", key, make)
-    predicted = store.read_array(place / "predictions.npy", "")
-    return trial, run.name, float((predicted == test.labels).mean())
+    split, chosen = run.trial, run.arm
+    part = split.prepared.part(run.rows)
+    real = part.images, part.labels
+    filling = None
+    if chosen.filler:
+        stock = Stock(
+            real,
+            list(split.synthetic_counts.values()),
+            run.seed,
+            teachers(split, chosen.base, real, run.seed, worker.device),
+            lambda: synthetic_pool(split),
+            lambda: split.prepared.images_of(split.unlabelled),
+        )
+        filling = chosen.filler.pool(stock, chosen.pseudo)
+        store.write_json(folder / _FILLER, {"images": len(filling[1])})
+    model = fit(split, chosen, real, filling, run.seed, worker.device)
+    store.write_array(folder / _PREDICTIONS, predict(model, split.prepared.part(split.rows.test).images, worker.device))
+    if run.name == JUDGE:
+        keep_judge(model, folder)
 
 
-class _Bench:
-    """Where the arms of one trial are trained."""
-
-    def __init__(self, project: Project, prepared: Prepared, trial: str, where: torch.device) -> None:
-        self.project, self.prepared, self.trial, self.where = project, prepared, trial, where
-
-    def train(self, chosen: Arm, rows: Sequence[int], seed: int) -> tuple[nn.Module, int]:
-        """A classifier that learned as the arm says from these real images, and how many images its filler had."""
-        pool, filling = self._pools(chosen, rows, seed)
-        return self._fit(chosen, pool, filling, seed), 0 if filling is None else len(filling[1])
-
-    def _pools(self, chosen: Arm, rows: Sequence[int], seed: int) -> tuple[Pool, Filling | None]:
-        """The real images of an arm, and its filler's with what they are taught as."""
-        from ganaug.classify.fillers import Stock, filling
-
-        project, prepared, part = self.project, self.prepared, self.prepared.part(rows)
-        pool = part.images, part.labels
-
-        # Pseudo-labels and taught targets have the same teachers.
-        teach = teachers(project, prepared, chosen.base, pool, seed, self.where)
-        synthetic = read_synthetic(project, prepared, self.trial) if chosen.filler == "gan" else None
-        unlabelled = prepared.unlabelled_rows(prepared.split(self.trial)) if chosen.filler == "pseudo" else None
-        counts = list(synthetic_counts(project, prepared, self.trial).values()) if chosen.filler else []
-        others = prepared.images_of(unlabelled) if unlabelled is not None else None
-        made = filling(chosen, Stock(pool, counts, seed, synthetic, others, teach))
-        return pool, chosen.mix.targets.of(made, teach) if made is not None else None
-
-    def _fit(self, chosen: Arm, pool: Pool, filling: Filling | None, seed: int) -> nn.Module:
-        return fit(self.project, self.prepared, chosen, pool, filling, seed, self.where)
-
-    def with_best_share(self, chosen: Arm) -> tuple[Arm, dict[str, Any]]:
-        """The arm with the share that does best on images of the train part which its GAN has not learned from."""
-        import numpy as np
-
-        from ganaug.classify.fitting import predict
-        from ganaug.classify.shares import REPEATS, SHARES, best_share
-
-        kept, held = kept_and_held(self.project, self.prepared, self.trial)
-        judge, found = self.prepared.part(held), []
-        for repeat in range(REPEATS):
-            # From the first repeat's seed: all repeats of an arm choose alike.
-            seed = seeds.derive(_seed(self.project, self.trial, 0), "share", repeat)
-            pool, filling = self._pools(chosen, kept, seed)
-            models = (self._fit(chosen.with_share(share), pool, filling if share else None, seed) for share in SHARES)
-            found.append([predict(model, judge.images, self.where) == judge.labels for model in models])
-        share, scores = best_share(np.array(found), judge.labels)
-        return chosen.with_share(share), {"share": share, "scores": scores}
+def _folder(run: Run) -> Path:
+    return run.trial.project.work.place("classify", run.key)
 
 
-def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequence[Run], keys: dict[str, str]) -> None:
+def _write_trial(trial: SplitOf, runs: Sequence[Run]) -> None:
     from ganaug.evaluate.scores import mean_scores, scores
 
-    rows = prepared.split(trial).test
-    labels = prepared.labels[rows]
-    places = {run.name: project.work.place("classify", keys[run.name]) for run in runs}
-    predicted = {name: store.read_array(place / "predictions.npy", "") for name, place in places.items()}
+    rows, classes = trial.rows.test, trial.prepared.classes
+    labels = trial.prepared.labels[rows]
+    predicted = {run.name: np.asarray(store.read_array(_folder(run) / _PREDICTIONS, "")) for run in runs}
     first = [run for run in runs if run.repeat == 0]
-    fillers = {run.name: store.read_json(places[run.name] / _FILLER, "") for run in first if run.arm.filler}
     found = {
-        run.title: mean_scores(
-            [scores(predicted[one.name], labels, prepared.classes) for one in runs if one.title == run.title]
-        )
+        run.title: mean_scores([scores(predicted[one.name], labels, classes) for one in runs if one.title == run.title])
         for run in first
     }
     store.write_csv(
-        project.trials / f"{trial}.predictions.csv",
+        trial.project.trials / f"{trial.name}.predictions.csv",
         ["row", "label", *predicted],
         zip(rows, labels.tolist(), *(column.tolist() for column in predicted.values()), strict=True),
     )
     store.write_json(
-        project.trials / f"{trial}.json",
+        trial.project.trials / f"{trial.name}.json",
         {
-            "trial": trial,
-            "train_images": len(prepared.split(trial).train),
+            "trial": trial.name,
+            "train_images": len(trial.rows.train),
             "test_images": len(rows),
             "arms": {run.title: found[run.title] for run in first if run.multiple == 1},
-            "filler_images": {name: one["images"] for name, one in fillers.items()},
-            "shares": {
-                name: {"chosen": one["share"], "balanced_accuracy": one["scores"]}
-                for name, one in fillers.items()
-                if "share" in one
+            "filler_images": {
+                run.name: store.read_json(_folder(run) / _FILLER, "")["images"] for run in first if run.arm.filler
             },
             "curve": {
                 run.title: {
@@ -266,6 +123,6 @@ def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequenc
                 for run in first
                 if run.multiple != 1
             },
-            "keys": keys,
+            "keys": {run.name: run.key for run in runs},
         },
     )

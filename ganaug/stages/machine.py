@@ -25,9 +25,9 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str | None:
-    """Its model's name: Linux keeps it in a file, others tell it to Python."""
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text().splitlines() if told.is_file() else []
+    """The name of its model: Linux keeps it in a file, other systems give it to Python."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return next(iter(names), None) or platform.processor() or platform.machine() or None
 

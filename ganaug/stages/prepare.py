@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ganaug import store
 from ganaug.data.gather import gather
 from ganaug.data.prepared import write_prepared
 from ganaug.data.splits import RELEASE
 from ganaug.data.subsets import Subsets
 from ganaug.data.unlabelled import gather_unlabelled
-from ganaug.stages.project import Project, prepared_with, processes
+from ganaug.stages.project import Project, prepared_with
+from ganaug.stages.tasks import processes
 
 if TYPE_CHECKING:
     from ganaug.stages.progress import Progress
@@ -18,21 +21,19 @@ if TYPE_CHECKING:
 
 def prepare(project: Project, progress: Progress) -> str:
     """Read the source, bring the images to one shape, deal the splits. Returns lines that say what was found."""
-    import numpy as np
-
     spec, protocol = project.settings.data, project.settings.protocol
     with store.replacing(project.prepared) as folder, progress.counting("prepare") as on_done:
         folder.mkdir()
         data = gather(spec, folder / "images.npy", processes(project.settings), on_done)
         splits = protocol.splits(data.items())
-        beside = []
+        others = []
         if spec.unlabelled:
             jobs, known = processes(project.settings), data.pixels
-            beside = gather_unlabelled(spec.unlabelled, data.shape, folder, jobs, known, spec.on_broken)
+            others = gather_unlabelled(spec.unlabelled, data.shape, folder, jobs, known, spec.on_broken)
         write_prepared(folder, prepared_with(project), data, splits)
     found, size, channels = data.found, data.shape.size, data.shape.channels
     counts = np.bincount(found.labels, minlength=len(found.classes))
-    notes = [*found.notes, *beside]
+    notes = [*found.notes, *others]
     used = {row for split in splits.values() for row in (*split.train, *split.test)}
     if not isinstance(protocol, Subsets) and len(used) < len(found.files):
         notes.append(

@@ -24,7 +24,7 @@ class Progress:
 
     @contextmanager
     def stage(self, name: str, tasks: Mapping[str, str], steps: int) -> Iterator[None]:
-        """Around the work on ``tasks`` (key -> title), each of so many steps."""
+        """Around the work on ``tasks`` (key -> title), each of so many ``steps``; ``name`` is the stage's."""
         self._done, self._total = 0, len(tasks)
         if not tasks:
             print(f"{name}: nothing to do, all of it was done before", flush=True)
@@ -53,6 +53,7 @@ class Progress:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
     def finished(self, title: str, line: str) -> None:
+        """Print the ``line`` of a finished task, with how many are done."""
         self._done += 1
         print(f"[{self._done}/{self._total}] {title}: {line}", flush=True)
 

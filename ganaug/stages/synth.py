@@ -2,110 +2,113 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganaug import config, store
-from ganaug.data.prepared import Prepared
+import numpy as np
+from numpy.typing import NDArray
+
+from ganaug import store
 from ganaug.errors import UserError
-from ganaug.stages.filters import screen_key
-from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
-from ganaug.stages.train import UNLABELLED, train_key
+from ganaug.stages.project import Project
+from ganaug.stages.split import SplitOf, open_splits
+from ganaug.stages.tasks import Task, Worker, finish, publish
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ganaug.stages.progress import Progress
+
+_KEY, _MANIFEST = "key.json", "manifest.csv"
+_HINT = 'run "ganaug synth --all" (or "dvc repro")'
 
 
 def synth_all(project: Project, only: str | None, progress: Progress) -> None:
-    """Images of every class from the generator of every split, for the arms."""
-    prepared = prepared_now(project)
-    names = split_names(project, prepared, only)
-    tasks = [(_synth_split, (project, name)) for name in names]
-    with progress.stage("synth", {name: name for name in names}, 1):
-        for done in in_parallel(project, tasks):
-            counts = synthetic_counts(project, prepared, done).values()
-            each = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
-            progress.finished(done, f"{each} images of each of {len(counts)} classes")
-    for folder in project.synth.iterdir():  # of an earlier protocol
-        if only is None and folder.name not in names:
-            store.remove(folder)
+    """Images of every class from the generator of every split, or of the split ``only``."""
+    splits = open_splits(project, only)
+    tasks = {split.name: synth_task(split) for split in splits}
+    finish(project, "synth", list(tasks.values()), progress)
+    folders = {name: [task.folder(project.work)] for name, task in tasks.items()}
+    publish(project.work, project.synth, folders, whole=only is None)
 
 
-def _synth_split(project: Project, name: str) -> str:
-    import numpy as np
+def synth_task(split: SplitOf) -> Task:
+    """The images of a split."""
+    counts = split.synthetic_counts.values()
+    number = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    line = f"{number} images of each of {len(counts)} classes"
+    return Task("synth", split.synth_key, split.name, partial(_make, split), lambda folder: line)
 
-    from ganaug import device
+
+def _make(split: SplitOf, folder: Path, worker: Worker) -> None:
     from ganaug.synth.sampler import load_sampler
 
-    where = device.resolve(project.settings.device)
-    device.prepare(where)
-    sampler = load_sampler(project.generator(name))
-    prepared = prepared_now(project)
-    trained = train_key(project, prepared, name)
+    path = split.project.generator(split.name)
+    sampler = load_sampler(path)
     screening = sampler.description.get("screening") or {}
-    of_screen = screen_key(project, prepared, name, trained)
-    if (sampler.description.get("key"), screening.get("key")) != (trained, of_screen):
+    if (sampler.description.get("key"), screening.get("key")) != (split.train_key, split.filters_key):
         raise UserError(
-            f"{project.generator(name)}: was made with other settings of gan or of synth's filters, or on other "
-            'images, than there are now; run "dvc repro"'
+            f"{path}: was made with other settings of gan or of synth's filters, or from other images, than there are "
+            'now; run "dvc repro"'
         )
-    seed, shape = project.settings.synth.seed, sampler.image_shape
-    counts = synthetic_counts(project, prepared, name)
-    with store.replacing(project.synth / name) as folder:
-        rows: list[list[Any]] = []
-        for label, class_name in enumerate(sampler.classes):
-            none = np.empty((0, shape[1], shape[2], shape[0]), np.uint8)
-            chunks = list(sampler.images(label, counts[class_name], seed, where))
-            store.write_array(folder / f"{label}.npy", np.concatenate([none, *(images for images, _ in chunks)]))
-            accepted = sampler.accepted[label]
-            rows += [
-                [f"{label}.npy", class_name, seed, number, accepted]
-                for _, numbers in chunks
-                for number in numbers.tolist()
-            ]
-        store.write_csv(folder / "manifest.csv", ["file", "class", "seed", "index", "accepted"], rows)
-    return name
+    seed, (channels, height, width) = split.settings.synth.seed, sampler.image_shape
+    rows: list[list[Any]] = []
+    for label, (name, count) in enumerate(split.synthetic_counts.items()):
+        images, start = np.empty((count, height, width, channels), np.uint8), 0
+        for chunk, numbers in sampler.images(label, count, seed, worker.device):
+            images[start : start + len(chunk)] = chunk
+            start += len(chunk)
+            rows += [[f"{label}.npy", name, seed, number, sampler.accepted[label]] for number in numbers.tolist()]
+        store.write_array(folder / f"{label}.npy", images)
+    store.write_csv(folder / _MANIFEST, ["file", "class", "seed", "index", "accepted"], rows)
+    store.write_json(folder / _KEY, {"key": split.synth_key})
 
 
-def synthetic_counts(project: Project, prepared: Prepared, name: str) -> dict[str, int]:
-    """{class: n}: how many synthetic images each class of a split gets."""
-    train = prepared.counts(prepared.split(name).train)
-    if project.settings.gan.conditioning == "none":
-        train = {UNLABELLED: sum(train.values())}
-    counts = project.settings.synth.counts(train)
-    if not any(counts.values()):
-        raise UserError(
-            f"synth.balance: fill tops classes up to the largest, but all classes of split {name} have as many images; "
-            "set it to equal"
-        )
-    return counts
-
-
-def synthetic_on(project: Project, prepared: Prepared, name: str) -> dict[str, Any]:
-    """What work on a split's synthetic images depends on, for its key."""
-    return {
-        "images": store.digest(*read_synthetic(project, prepared, name)),
-        # The images alone would do, if nobody ever skipped a stage after changing settings.
-        "gan": train_key(project, prepared, name),
-        "synth": config.plain(project.settings.synth),
-    }
-
-
-def read_acceptance(project: Project, name: str) -> dict[str, float]:
+def read_acceptance(split: SplitOf) -> dict[str, float]:
     """{class: the share of its candidates that the filters let through}, of the classes that got images."""
-    return {row["class"]: float(row["accepted"]) for row in store.read_table(project.synth / name / "manifest.csv")}
+    table = store.read_table(split.project.synth / split.name / _MANIFEST)
+    return {row["class"]: float(row["accepted"]) for row in table}
 
 
-def read_synthetic(project: Project, prepared: Prepared, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """(images (N, H, W, C), labels (N,)) that ``synth_all`` wrote for a split."""
-    import numpy as np
+def read_synthetic(split: SplitOf) -> list[NDArray[np.uint8]]:
+    """[label]: the images (N, H, W, C) that ``synth_all`` wrote for a split, memory-mapped.
 
-    mend = 'run "ganaug synth --all" (or "dvc repro")'
-    counts = synthetic_counts(project, prepared, name)
-    arrays = [store.read_array(project.synth / name / f"{label}.npy", mend) for label in range(len(counts))]
-    if [len(array) for array in arrays] != list(counts.values()):
-        raise UserError(f"{project.synth / name}: holds other numbers of images than params.yaml asks for; {mend}")
-    labels = [np.full(len(array), label, np.int64) for label, array in enumerate(arrays)]
-    return np.concatenate(arrays), np.concatenate(labels)
+    Raises UserError if they are missing or of other settings.
+    """
+    folder = split.project.synth / split.name
+    if store.read_json(folder / _KEY, _HINT)["key"] != split.synth_key:
+        raise UserError(f"{folder}: was made with other settings or from other generators than there are now; {_HINT}")
+    return [store.read_array(folder / f"{label}.npy", _HINT) for label in range(len(split.synthetic_counts))]
+
+
+class Stacked:
+    """Arrays that differ in length only, as one whose rows are read when they are asked for: (N, H, W, C)."""
+
+    def __init__(self, arrays: Sequence[NDArray[np.uint8]]) -> None:
+        self.arrays = arrays
+        self._ends = np.cumsum([len(array) for array in arrays])
+        self.shape = (int(self._ends[-1]), *arrays[0].shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.uint8]:
+        index = np.arange(len(self))[rows]
+        which = np.searchsorted(self._ends, index, side="right")
+        found = np.empty((len(index), *self.shape[1:]), np.uint8)
+        for number in np.unique(which):
+            here = which == number
+            array = self.arrays[number]
+            found[here] = array[index[here] - (self._ends[number] - len(array))]
+        return found
+
+    def flat(self) -> Stacked:
+        """The same, each row as one vector: (N, F)."""
+        return Stacked([array.reshape(len(array), math.prod(array.shape[1:])) for array in self.arrays])
+
+
+def synthetic_pool(split: SplitOf) -> tuple[Stacked, NDArray[np.int64]]:
+    """All synthetic images of a split, (N, H, W, C), and their labels (N,)."""
+    arrays = read_synthetic(split)
+    return Stacked(arrays), np.repeat(np.arange(len(arrays)), [len(array) for array in arrays])

@@ -7,7 +7,7 @@ stage goes on with the next split, an added trial is computed alone, and a chang
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from ganaug import store
 
 # Raised when a release changes what a stage computes from the same settings and data: older work is not reused then.
-RECIPES = {"train": 3, "labels": 1, "screen": 1, "synth": 1, "classify": 1, "fidelity": 1, "report": 5}
+RECIPES = {"train": 4, "labels": 1, "filters": 2, "synth": 2, "classify": 2, "fidelity": 2, "report": 6}
 
 
 class Work:
@@ -27,18 +27,21 @@ class Work:
         self.root = root
 
     def key(self, stage: str, depends_on: Any) -> str:
+        """What stands for work of ``stage`` (one of RECIPES): a hash of all that it ``depends_on``, plain JSON values."""
         return store.digest(store.canonical({"stage": stage, "recipe": RECIPES[stage], "on": depends_on}))[:32]
 
     def place(self, stage: str, key: str) -> Path:
+        """The folder where finished work lies, whether it is there or not."""
         return self.root / stage / key
 
     def once(
-        self, stage: str, key: str, make: Callable[[Path], dict[str, Any] | None], title: str | None = None
+        self, stage: str, key: str, make: Callable[[Path], Mapping[str, Any] | None], title: str | None = None
     ) -> Path:
-        """The folder that ``make`` filled, now or in an earlier run; what ``make`` returns is kept as its timing.
+        """The folder of work of ``stage`` under ``key`` that ``make`` filled, now or in an earlier run; what ``make``
+        returns is kept as its timing.
 
-        A lock keeps two runs from the same work, also where the first one's parent was killed and it lives on: the
-        second says so, waits, then finds the work done. ``title`` names the work to a user.
+        A lock keeps two runs from the same work, also if the first one's parent was killed and it lives on: the second
+        says so, waits, then finds the work done. ``title`` names the work to a user.
         """
         place = self.place(stage, key)
         if place.is_dir():
@@ -57,7 +60,7 @@ class Work:
 
     @contextmanager
     def alone(self, name: str, waits: str | None = None) -> Iterator[None]:
-        """While no other run is in here; ``waits`` is said where one is. A run that is killed lets go by itself."""
+        """Hold the lock called ``name``; ``waits`` is printed if another run holds it. A run that is killed lets go."""
         from filelock import FileLock, Timeout
 
         path = self.root / f"{name}.lock"
@@ -75,5 +78,6 @@ class Work:
             lock.release()
 
     def timing(self, stage: str, key: str) -> dict[str, Any] | None:
+        """What was measured when the work was made; None if it is not there."""
         path = self.place(stage, key) / self.TIMING
         return store.read_json(path, "") if path.is_file() else None

@@ -1,0 +1,147 @@
+"""The verdict and the gate: what the last report says, and whether it passes the rules of params.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganaug import config, store
+from ganaug.errors import UserError
+from ganaug.evaluate.rules import judge
+from ganaug.stages.project import Project
+from ganaug.stages.split import gan_settings
+from ganaug.stages.work import RECIPES
+
+if TYPE_CHECKING:
+    from ganaug.evaluate.baseline import Fall
+
+_RUN = 'run "dvc repro"'
+
+
+def show_verdict(project: Project) -> None:
+    """The last report's arms and gains as a small table, and where the page is."""
+    from ganaug.report import verdict
+
+    summary = _read_summary(project)
+    print(
+        verdict.text_table((f"arm ({summary['dataset']['primary_metric']}, %)", "mean ± sd"), verdict.arm_rows(summary))
+    )
+    print()
+    print(verdict.text_table(("gain (points)", "mean", "interval", "p", ""), verdict.gain_rows(summary)))
+    print()
+    if verdict.rare_classes(summary):
+        print(verdict.text_table(*verdict.rare_rows(summary)))
+        print()
+    for sentence in verdict.sentences(summary):
+        print(sentence)
+    print(f"report: {(project.reports / 'report.html').resolve()}")
+
+
+def gate(project: Project, markdown: bool, baseline: Path | None = None) -> bool:
+    """Print each rule with its figure; True if all pass, and none of their gains fell against the ``baseline``.
+
+    Raises UserError if the summary is of other settings, recipes or tuning draws, or if there are no rules.
+    """
+    from ganaug.report import verdict
+
+    summary = _read_summary(project)
+    _check_current(project, summary)
+    if summary["dataset"]["draws"] == "tuning":
+        raise UserError('protocol.draws: must be report for the gate, got tuning; set it and run "dvc repro"')
+    if not project.settings.gate:
+        raise UserError("params.yaml: gate must list at least one rule, got none; add {gain: gan_vs_none, above: 0.0}")
+    judged = judge(project.settings.gate, summary["gains"], summary["dataset"]["primary_metric"])
+    against = _against(project, summary, baseline) if baseline else None
+    header = ("gain", "metric", "points", "interval", "must be above", "p (Holm)", "")
+    rows = [
+        (
+            one.rule.gain,
+            one.metric,
+            f"{one.mean:+.2f}",
+            verdict.interval(summary["gains"][one.rule.gain][one.metric]),
+            f"{one.rule.above:g}",
+            verdict.p_value(one.p_holm),
+            "pass" if one.passed else "FAIL",
+        )
+        for one in judged
+    ]
+    passed = all(one.passed for one in judged) and not (against and any(fall.fell for fall in against.falls))
+    table = verdict.markdown_table if markdown else verdict.text_table
+    if markdown:
+        print(f"### ganaug gate: {'pass' if passed else 'fail'}\n")
+    print(table(header, rows))
+    if against:
+        print(f"\nAgainst {against.name}:" + "\n" * markdown)
+        print(table(*_fall_rows(against.falls)))
+        for note in against.notes:
+            print(f"\nNote: {note}." if markdown else f"note: {note}")
+    if markdown:
+        print("\n" + "\n".join(verdict.sentences(summary)))
+    else:
+        print(f"gate: {'pass' if passed else 'fail'}")
+    return passed
+
+
+@dataclass(frozen=True)
+class _Against:
+    """An earlier run compared with this one."""
+
+    name: str
+    falls: list[Fall]
+    notes: list[str]
+
+
+def _against(project: Project, summary: dict[str, Any], path: Path) -> _Against:
+    from ganaug.evaluate import baseline
+
+    name = str(path)
+    now = baseline.read(summary, str(project.reports / "summary.json"))
+    before = baseline.read(store.read_json(path, "name the summary.json of an earlier run"), name)
+    baseline.refuse_unlike(now, before, name)
+    return _Against(name, baseline.compare(project.settings.gate, now, before), baseline.notes(now, before))
+
+
+def _fall_rows(falls: list[Fall]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    from ganaug.report import verdict
+
+    return ("gain", "metric", "before", "now", "change", "p of a fall (Holm)", ""), [
+        (
+            fall.gain,
+            fall.metric,
+            "none" if fall.before is None else f"{fall.before:+.2f}",
+            f"{fall.now:+.2f}",
+            "unknown" if fall.before is None else f"{fall.now - fall.before:+.2f}",
+            verdict.p_value(fall.p_holm),
+            "FELL" if fall.fell else "no fall shown" if fall.p_holm is not None else "not compared",
+        )
+        for fall in falls
+    ]
+
+
+def _read_summary(project: Project) -> dict[str, Any]:
+    summary: dict[str, Any] = store.read_json(project.reports / "summary.json", _RUN)
+    if not isinstance(summary, dict) or summary.get("schema") != 1:
+        raise UserError(f"{project.reports / 'summary.json'}: must be a summary of schema 1; {_RUN}")
+    if "recall_gains" not in summary:
+        raise UserError(f"{project.reports / 'summary.json'}: was made by an earlier ganaug; {_RUN}")
+    return summary
+
+
+def measured_settings(project: Project) -> dict[str, Any]:
+    """The settings that figures depend on."""
+    everything: dict[str, Any] = {**config.plain(project.settings), "gan": gan_settings(project.settings)}
+    return {key: value for key, value in everything.items() if key not in ("gate", "device", "jobs")}
+
+
+def _check_current(project: Project, summary: dict[str, Any]) -> None:
+    """Nothing old is judged as new: neither figures of other settings nor those of an earlier recipe."""
+    path = project.reports / "summary.json"
+    if summary["recipes"] != RECIPES:  # first: a setting that is new with a recipe is no change that DVC would see
+        raise UserError(
+            f'{path}: was made by ganaug {summary["ganaug"]}, which computed it otherwise; run "dvc repro -f"'
+        )
+    now = measured_settings(project)
+    changed = [key for key in now if summary["settings"].get(key) != now[key]]
+    if changed:
+        raise UserError(f"{path}: was made with other settings of {', '.join(changed)} than params.yaml has; {_RUN}")

@@ -1,0 +1,62 @@
+"""The image sheets of the report: what a generator made next to what it learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganaug.report.grids import grid
+from ganaug.stages.fidelity import read_nearest
+from ganaug.stages.split import SplitOf
+from ganaug.stages.synth import read_synthetic
+
+if TYPE_CHECKING:
+    from ganaug.report.page import Neighbours
+
+
+def neighbours(trials: Sequence[SplitOf], pairs: int = 12, columns: int = 10) -> Neighbours:
+    """The ``pairs`` of generated and training images that are nearest, of all trials, and per class the first
+    ``columns`` images of the first trial."""
+    from ganaug.report.page import Neighbours, Pair
+
+    tables = {trial.name: read_nearest(trial) for trial in trials}
+    images = {trial.name: read_synthetic(trial) for trial in trials}
+    first, prepared = trials[0], trials[0].prepared
+
+    def couple(trial: str, rows: list[dict[str, str]]) -> NDArray[np.uint8]:
+        """Generated images above the training images next to them."""
+        made = [images[trial][first.classes.index(row["class"])][int(row["index"])] for row in rows]
+        return grid([np.stack(made), prepared.images_of([int(row["train_row"]) for row in rows])], scale_to=48)
+
+    def nearness(found: tuple[str, dict[str, str]]) -> tuple[bool, float]:
+        return found[1]["near_copy"] != "1", float(found[1]["relative"] or "inf")
+
+    everything = sorted(((trial, row) for trial, table in tables.items() for row in table), key=nearness)
+    by_class = {name: [row for row in tables[first.name] if row["class"] == name][:columns] for name in first.classes}
+    return Neighbours(
+        nearest=[Pair(couple(trial, [row]), *_caption(trial, row)) for trial, row in everything[:pairs]],
+        first=[(name, couple(first.name, rows)) for name, rows in by_class.items() if rows],
+        trial=first.name,
+    )
+
+
+def _caption(trial: str, row: dict[str, str]) -> tuple[str, str, bool]:
+    """Of a row of nearest.csv: which image, how near, whether it is a near-copy."""
+    near = f"{float(row['distance']):.1f} levels"
+    if row["relative"]:
+        near += f", {float(row['relative']):.2f} of usual"
+    return f"class {row['class']}, trial {trial}", near, row["near_copy"] == "1"
+
+
+def examples(release: SplitOf, count: int = 10) -> list[tuple[str, NDArray[np.uint8], NDArray[np.uint8] | None]]:
+    """Per class its name, ``count`` real images that the released generator learned from, and its first ones."""
+    rows = np.array(release.rows.train)
+    labels = release.prepared.labels[rows] if release.is_conditional else np.zeros(len(rows), np.int64)
+    found = []
+    for label, (name, made) in enumerate(zip(release.classes, read_synthetic(release), strict=True)):
+        real = release.prepared.part(rows[labels == label][:count].tolist()).images
+        found.append((name, grid([real]), grid([made[:count]]) if len(made) else None))
+    return found

@@ -1,0 +1,147 @@
+"""Work as tasks, and the one function that makes what is missing of it: on workers and devices, with a bar and lines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganaug import store
+from ganaug.config import Settings
+from ganaug.errors import UserError
+from ganaug.stages.project import Project
+from ganaug.stages.work import Work
+
+if TYPE_CHECKING:
+    import torch
+
+    from ganaug.stages.progress import Progress
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Where a task is made."""
+
+    device: torch.device
+    report: Callable[[int], None]  # call it with the steps done so far
+    parent: int | None  # the process that started this one and waits for it; None: nobody to watch
+
+
+@dataclass(frozen=True)
+class Task:
+    """A piece of work: what it is called, what stands for it, how it is made."""
+
+    stage: str  # one of work.RECIPES
+    key: str
+    title: str
+    make: Callable[[Path, Worker], Mapping[str, Any] | None]  # fills the folder; returns measurements to keep with it
+    line: Callable[[Path], str]  # the finished folder -> what to say of it
+    steps: int = 1
+    after: Callable[[Worker], None] | None = None  # called where it was made, when the folder is in its place
+
+    def folder(self, work: Work) -> Path:
+        """Where the finished work lies."""
+        return work.place(self.stage, self.key)
+
+
+def finish(project: Project, name: str, tasks: Sequence[Task], progress: Progress) -> None:
+    """Make those of ``tasks`` that are not finished yet, side by side, and say a line of each; ``name`` heads the bar.
+
+    Work that another run of ``project`` is at is waited for.
+    """
+    work = project.work
+    missing = {task.key: task for task in tasks if not task.folder(work).is_dir()}  # of equal keys one
+    todo = [
+        (_make, (project, task.stage, task.key, task.title, task.make, task.after, progress.reporter(task.key)))
+        for task in missing.values()
+    ]
+    steps = max((task.steps for task in tasks), default=1)
+    with progress.stage(name, {task.key: task.title for task in missing.values()}, steps):
+        for key in in_parallel(project.settings, todo):
+            task = missing[key]
+            progress.finished(task.title, task.line(task.folder(work)))
+
+
+def publish(work: Work, target: Path, folders: Mapping[str, Sequence[Path]], whole: bool) -> None:
+    """Copy finished work to ``target/<name>``; of folders of one name, later ones add to and replace earlier ones' files.
+
+    ``whole``: these are all; what else lies in ``target``, as of an earlier protocol, is removed.
+    """
+    with work.alone(target.name):  # a run that waited for another one's work ends when that does
+        for name, places in folders.items():
+            with store.replacing(target / name) as folder:
+                for place in places:
+                    shutil.copytree(place, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(Work.TIMING))
+        keep_only(target, folders if whole else None)
+
+
+def keep_only(folder: Path, names: Iterable[str] | None) -> None:
+    """Remove whatever else lies in ``folder`` than these ``names``; None: nothing."""
+    kept = set(names) if names is not None else None
+    for entry in list(folder.iterdir()) if kept is not None and folder.is_dir() else ():
+        if entry.name not in kept:
+            store.remove(entry)
+
+
+def _make(
+    project: Project,
+    stage: str,
+    key: str,
+    title: str,
+    make: Callable[[Path, Worker], Mapping[str, Any] | None],
+    after: Callable[[Worker], None] | None,
+    report: Callable[[int], None],
+    parent: int | None,
+) -> str:
+    from ganaug import device
+
+    where = device.resolve(project.settings.device)
+    device.prepare(where)
+    worker = Worker(where, report, parent)
+    project.work.once(stage, key, lambda folder: make(folder, worker), title)
+    if after:
+        after(worker)
+    return key
+
+
+def in_parallel(settings: Settings, tasks: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]]) -> Iterable[Any]:
+    """Results as they come, from ``jobs`` processes of one thread each.
+
+    Each function is also given, as its last argument, the process that it works for if that is on this machine: joblib
+    can be told to use workers of a cluster, whose parent is another process. Raises UserError if a worker is killed.
+    """
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+    from joblib.parallel import get_active_backend
+
+    jobs = min(len(tasks), _jobs(settings)) if tasks else 1
+    backend, _ = get_active_backend()
+    parent = os.getpid() if type(backend).__name__ in ("LokyBackend", "SequentialBackend") else None
+    try:
+        yield from joblib.Parallel(jobs, return_as="generator_unordered", batch_size=1)(
+            joblib.delayed(function)(*arguments, parent) for function, arguments in tasks
+        )
+    except TerminatedWorkerError:
+        raise UserError(
+            "jobs: a worker process was killed, as the system does when memory runs out; lower jobs, and run it again: "
+            "it goes on where it was"
+        ) from None
+
+
+def _jobs(settings: Settings) -> int:
+    """``jobs``, or one per core, or one on a GPU."""
+    if settings.jobs:
+        return settings.jobs
+    from ganaug import device
+
+    return processes(settings) if device.resolve(settings.device).type == "cpu" else 1
+
+
+def processes(settings: Settings) -> int:
+    """``jobs``, or one per core (the cores that this process may use)."""
+    import joblib
+
+    return settings.jobs or joblib.cpu_count()
