@@ -22,7 +22,6 @@ from ganaug.errors import UserError
 from ganaug.evaluate.rules import GateRule
 from ganaug.gan import combinations, presets
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.unlabelled import Pseudo
 from ganaug.settings import Spec
 from ganaug.synth.sampler import SynthSpec
 
@@ -69,7 +68,7 @@ class Settings(Spec):
     @property
     def gan_has_teachers(self) -> bool:
         """Whether classifiers label images for the GAN."""
-        return self.has_unlabelled and isinstance(self.gan.unlabelled, Pseudo) and self.gan.conditioning != "none"
+        return self.has_unlabelled and self.gan.unlabelled and self.gan.conditioning != "none"
 
 
 def load(path: Path) -> Settings:

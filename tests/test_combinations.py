@@ -196,12 +196,6 @@ def test_selecting_needs_images_that_the_gan_has_not_seen() -> None:
     accepted(gan(select="last", held_out=0.0))
 
 
-def test_every_checkpoint_that_is_kept_has_learned_its_labels() -> None:
-    refused(gan(select="several", ramp={"end": 0.6}), "ramp", "got end: 0.6")
-    accepted(gan(select="several", ramp={"end": 0.5}))
-    accepted(gan(select="last", ramp={"end": 0.6}))
-
-
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_goes_together(name: str) -> None:
     accepted_spec = settle({"preset": name})

@@ -8,7 +8,6 @@ from typing import Any
 from ganaug.gan.latents import Codes
 from ganaug.gan.nets.codes import CodeBook
 from ganaug.gan.nets.parts import Discriminator, Generator, normalise_spectrally
-from ganaug.gan.nets.several import Several, members_of
 from ganaug.gan.regularisers import MinibatchDiscrimination, SpectralNorm
 from ganaug.gan.spec import GanSpec
 
@@ -28,9 +27,7 @@ def build_generator(spec: GanSpec, classes: int, image_shape: Shape, images: int
 
 
 def restore_generator(spec: GanSpec, classes: int, image_shape: Shape, tensors: Mapping[str, Any]) -> Generator:
-    """A generator with the weights of its ``state_dict``, or several where they are of several; in evaluation mode."""
-    if members := members_of(tensors):
-        return Several([restore_generator(spec, classes, image_shape, member) for member in members]).eval()
+    """A generator with the weights of its ``state_dict``, in evaluation mode."""
     codes = tensors.get(f"{CODES}rows")
     generator = build_generator(spec, classes, image_shape, 1 if codes is None else len(codes))
     generator.load_state_dict(tensors)

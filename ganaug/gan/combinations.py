@@ -87,12 +87,6 @@ def check(spec: GanSpec) -> None:
         )
     if spec.select == "gan-train" and spec.conditioning == "none":
         _refuse("select", "gan-train needs images of a class, but gan.conditioning is none; set it to last")
-    if spec.select == "several" and spec.ramp and spec.ramp.end > 0.5:
-        _refuse(
-            "ramp",
-            f"must end by the half, from which select: several keeps checkpoints, got end: {spec.ramp.end:g}; set it "
-            "to 0.5, or gan.select to last",
-        )
 
 
 def _refuse(key: str, reason: str) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ganaug import config, seeds, store
 from ganaug.data.prepared import Prepared
-from ganaug.gan.unlabelled import Ignored
 from ganaug.stages.classifiers import teachers
 from ganaug.stages.held import gan_seed, kept_and_held
 from ganaug.stages.project import Project
@@ -22,7 +21,7 @@ _ROWS, _LABELS = "rows.npy", "labels.npy"
 
 def rows_without_labels(project: Project, prepared: Prepared, name: str) -> list[int]:
     """The images without labels that a split's GAN learns from, or is told about by teachers."""
-    if isinstance(project.settings.gan.unlabelled, Ignored):
+    if not project.settings.gan.unlabelled:
         return []
     return prepared.unlabelled_rows(prepared.split(name))
 

@@ -13,7 +13,6 @@ from ganaug.classify.arms import arm
 from ganaug.config import Settings
 from ganaug.data.prepared import Part, Prepared
 from ganaug.errors import UserError
-from ganaug.gan.unlabelled import Joint
 from ganaug.stages.classifiers import fit
 from ganaug.stages.filters import screen
 from ganaug.stages.held import gan_seed, kept_and_held
@@ -149,7 +148,7 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
 
     def make(folder: Path) -> dict[str, Any]:
         judge = _judge(project, prepared, (held_part.images, held_part.labels), seed, where) if held else None
-        images, labels, others = _learned(project, prepared, name, part, where)
+        images, labels = _learned(project, prepared, name, part, where)
         with keeper.watching():
             trained = train_gan(
                 images,
@@ -163,7 +162,6 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
                 judge=judge if gan.select == "gan-train" else None,
                 start=start,
                 keeper=keeper,
-                unlabelled=others,
             )
         by_teachers = labels_key(project, prepared, name) is not None
         told = {"pseudo_labelled": len(images) - len(part.images)} if by_teachers else {}
@@ -182,18 +180,16 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
 
 def _learned(
     project: Project, prepared: Prepared, name: str, part: Part, where: torch.device
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8] | None]:
-    """The images (N, H, W, C) and labels (N,) that a split's GAN learns from, and images beside them without labels."""
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The images (N, H, W, C) and labels (N,) that a split's GAN learns from."""
     import numpy as np
 
     if labels_key(project, prepared, name) is not None:
         more, theirs = labelled_by_teachers(project, prepared, name, where)
     else:
-        others = prepared.images_of(rows_without_labels(project, prepared, name))
-        if isinstance(project.settings.gan.unlabelled, Joint):
-            return part.images, part.labels, others
-        more, theirs = others, np.zeros(len(others), np.int64)  # of a GAN that learns no labels, or none
-    return np.concatenate([part.images, more]), np.concatenate([part.labels, theirs]), None
+        more = prepared.images_of(rows_without_labels(project, prepared, name))
+        theirs = np.zeros(len(more), np.int64)  # of a GAN that learns no labels, or none
+    return np.concatenate([part.images, more]), np.concatenate([part.labels, theirs])
 
 
 def _check_unseen(saw: set[str], pixels: Sequence[str], what: str, name: str) -> None:
@@ -232,8 +228,6 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     compares = trained.boundary is None
     alarms = health.alarms(trained.history, measured, trained.diverged_at, trained.step, compares)
     found = {"step": trained.step, "scores": trained.scores, **health.as_json(measured, alarms)}
-    if trained.steps:
-        found["steps"] = trained.steps
     store.write_json(folder / "health.json", found)
 
 

@@ -30,28 +30,17 @@ def widths(width: int, levels: int, most: int = 4) -> list[int]:
     return [width * min(2**level, most) for level in range(levels)]
 
 
-UNKNOWN = -1  # the label of a real image that has none
-
-
 class Labelled(nn.Module):
     """A part that labels enter. ``strength`` 0: as if every image were of all classes at once; 1: of its own.
 
     The ramp from 0 to 1 is Transitional-cGAN's (Shahbazi 2022): conditioning collapses small sets, so it comes later.
-    Where ``partly`` is set, the label UNKNOWN is of all classes at once, whatever the strength.
     """
 
     strength: float = 1.0
-    partly: bool = False
 
-    def ramped(self, labels: Tensor, rows: Tensor, everyone: Tensor) -> Tensor:
+    def ramped(self, rows: Tensor, everyone: Tensor) -> Tensor:
         """``rows`` (N, F), one for each image's label (N,); ``everyone`` (F,), the mean over classes."""
-        if self.partly:
-            rows = torch.where((labels == UNKNOWN)[:, None], everyone, rows)
         return rows if self.strength >= 1 else torch.lerp(everyone.expand_as(rows), rows, self.strength)
-
-    def known(self, labels: Tensor) -> Tensor:
-        """Labels that can be looked up, (N,)."""
-        return labels.clamp(min=0) if self.partly else labels
 
 
 def set_label_strength(net: nn.Module, strength: float) -> None:
@@ -59,13 +48,6 @@ def set_label_strength(net: nn.Module, strength: float) -> None:
     for module in net.modules():
         if isinstance(module, Labelled):
             module.strength = strength
-
-
-def expect_unknown(net: nn.Module) -> None:
-    """Labels that are given to the net may be UNKNOWN from now on."""
-    for module in net.modules():
-        if isinstance(module, Labelled):
-            module.partly = True
 
 
 class ClassTable(Labelled):
@@ -76,7 +58,7 @@ class ClassTable(Labelled):
         self.rows = nn.Embedding(classes, features)
 
     def forward(self, labels: Tensor) -> Tensor:
-        return self.ramped(labels, self.rows(self.known(labels)), self.rows.weight.mean(dim=0))
+        return self.ramped(self.rows(labels), self.rows.weight.mean(dim=0))
 
 
 class OneHot(Labelled):
@@ -87,8 +69,8 @@ class OneHot(Labelled):
         self.classes = classes
 
     def forward(self, labels: Tensor) -> Tensor:
-        rows = F.one_hot(self.known(labels), self.classes).float()
-        return self.ramped(labels, rows, rows.new_full((self.classes,), 1 / self.classes))
+        rows = F.one_hot(labels, self.classes).float()
+        return self.ramped(rows, rows.new_full((self.classes,), 1 / self.classes))
 
 
 class ClassLogits(Labelled):
