@@ -16,7 +16,7 @@ from ganaug.gan import health
 from ganaug.gan.augment import DiffAugment
 from ganaug.gan.health import Measured, alarms, diversity, measure, real_spread
 from ganaug.gan.loop import HISTORY, Row, train_gan
-from ganaug.gan.nets.parts import Generator
+from ganaug.gan.nets.generator import Generator
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
 

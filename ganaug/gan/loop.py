@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ganaug import device as devices
 from ganaug.errors import UserError
 from ganaug.gan import health
-from ganaug.gan.nets.parts import Generator
+from ganaug.gan.nets.generator import Generator
 from ganaug.gan.resume import Keeper
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import MEASURES, Training

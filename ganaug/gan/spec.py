@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from ganaug.gan.architectures import Architecture, Compact, Conditioning
+from ganaug.gan.architectures import Architecture, Compact
 from ganaug.gan.augment import Ada, DiffAugment
+from ganaug.gan.conditioning import Conditioning
 from ganaug.gan.latents import Latents, Normal
 from ganaug.gan.objectives import NonSaturating, Objective
 from ganaug.gan.regularisers import R1, Regulariser

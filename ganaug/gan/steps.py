@@ -20,7 +20,8 @@ from ganaug import seeds
 from ganaug.gan import combinations
 from ganaug.gan.build import build_discriminator, build_generator
 from ganaug.gan.latents import Codes
-from ganaug.gan.nets.parts import Generator, set_label_strength
+from ganaug.gan.nets.conditioning import set_label_strength
+from ganaug.gan.nets.generator import Generator
 from ganaug.gan.regularisers import Judged, LabelSmoothing, LeCam
 from ganaug.gan.spec import GanSpec
 from ganaug.pixels import to_float, to_pixels
@@ -173,7 +174,7 @@ class Training:
     def step_discriminator(self, number: int, batch: Batch, fake: Tensor) -> None:
         real, fake = self.distort(torch.cat([batch.real, fake.detach()])).chunk(2)
         due = [one for one in self.regularisers if one.is_due(number)]
-        has_slopes = any(one.slopes for one in due)
+        has_slopes = any(one.gradient_norm is not None for one in due)
         if has_slopes:  # a double backward: in float32
             real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
         with self.autocast(not has_slopes):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ganaug.gan.loop import Trained
-    from ganaug.gan.nets.parts import Generator
+    from ganaug.gan.nets.generator import Generator
     from ganaug.gan.resume import Keeper
     from ganaug.stages.progress import Progress
 
