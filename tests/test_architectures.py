@@ -16,17 +16,11 @@ from torch.nn import functional as F
 
 from ganaug import config
 from ganaug.gan.build import build_discriminator, build_generator
+from ganaug.gan.nets.conditioning import ClassTable, Norm, OneHot, set_label_strength
+from ganaug.gan.nets.discriminator import Discriminator
+from ganaug.gan.nets.generator import Generator
+from ganaug.gan.nets.levels import sides, widths
 from ganaug.gan.nets.mlp import MlpBody, MlpGenerator
-from ganaug.gan.nets.parts import (
-    ClassTable,
-    Discriminator,
-    Generator,
-    Norm,
-    OneHot,
-    set_label_strength,
-    sides,
-    widths,
-)
 from ganaug.gan.nets.r3gan import _Block as R3ganBlock
 from ganaug.gan.spec import GanSpec
 

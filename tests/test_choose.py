@@ -302,7 +302,7 @@ def test_teachers_are_reckoned_with() -> None:
     pace = Pace("cpu", 1, 0.0, {"none": 1.0, "pseudo": 1.0})
     raw: dict[str, Any] = {
         "protocol": {"kind": "subsets", "trials": 2, "unlabelled_per_class": 1},
-        "gan": {"unlabelled": {"kind": "joint"}},
+        "gan": {"unlabelled": False},
         "classifier": {"steps": 10},
         "classify": {"arms": ["none", "pseudo"], "curve": [], "pseudo": {"teachers": 3}},
         "fidelity": {"enabled": False},
@@ -312,7 +312,7 @@ def test_teachers_are_reckoned_with() -> None:
     assert pace.run_seconds(config.check(raw)) == pytest.approx(
         fixed + 2 * 10 * (1 + 1 + 3) + 3 * 10 * 3
     )  # and release
-    raw["gan"] = {"unlabelled": {"kind": "ignored"}}
+    raw["gan"] = {"unlabelled": False}
     raw["classify"]["mixes"] = {"pseudo": {"targets": {"kind": "taught", "teachers": 5}}}
     assert pace.run_seconds(config.check(raw)) == pytest.approx(fixed + 2 * 10 * (1 + 1 + 5))
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ganaug.gan.build import build_discriminator
-from ganaug.gan.nets.parts import MinibatchFeatures
+from ganaug.gan.nets.discriminator import MinibatchFeatures
 from ganaug.gan.objectives import LeastSquares, NonSaturating
 from ganaug.gan.regularisers import (
     R1,
@@ -203,7 +203,7 @@ def test_slopes_by_the_weights_are_those_of_torch_func(kind: str) -> None:
 
 def test_only_the_gradient_penalties_take_slopes() -> None:
     kinds = [R1, R2, OneCentred, LeCam, SpectralNorm, MinibatchDiscrimination, LabelSmoothing]
-    assert [kind.kind for kind in kinds if kind.slopes] == ["r1", "r2", "one-centred"]
+    assert [kind.kind for kind in kinds if kind.gradient_norm is not None] == ["r1", "r2", "one-centred"]
     critic, _ = linear(2.0)
     for kind in (SpectralNorm, MinibatchDiscrimination, LabelSmoothing):
         assert value(kind().penalty(judged(critic))) == 0

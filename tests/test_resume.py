@@ -29,7 +29,7 @@ from ganaug.gan import resume
 from ganaug.gan.architectures import Mlp
 from ganaug.gan.augment import Ada
 from ganaug.gan.loop import Trained, train_gan
-from ganaug.gan.nets.parts import Generator
+from ganaug.gan.nets.generator import Generator
 from ganaug.gan.regularisers import LeCam
 from ganaug.gan.resume import Keeper
 from ganaug.gan.spec import GanSpec, Ramp

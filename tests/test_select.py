@@ -18,7 +18,7 @@ from ganaug import config, store
 from ganaug.data.held_out import inner_fold
 from ganaug.data.prepared import Prepared, read_prepared
 from ganaug.gan.loop import Trained, pictures, train_gan
-from ganaug.gan.nets.parts import Generator
+from ganaug.gan.nets.generator import Generator
 from ganaug.gan.spec import GanSpec
 from ganaug.stages import prepare, train
 from ganaug.stages.progress import Progress

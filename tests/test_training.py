@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganaug import config
-from ganaug.gan.nets.parts import UNKNOWN, set_label_strength
 from ganaug.gan.presets import PRESETS
 from ganaug.gan.steps import Training
 
@@ -40,13 +39,6 @@ def training(size: int = 8, seed: int = 0, labels: np.ndarray | None = None, **c
         raw["classify"] = {"arms": ["classical"]}
     images, own = data(size)
     return Training(images, own if labels is None else labels, 3, config.check(raw).gan, seed, CPU)
-
-
-def with_unlabelled(share: float = 0.5, **changes: Any) -> Training:
-    """Black images with labels beside white ones without."""
-    spec = config.check({"gan": {**SMALL, "unlabelled": {"kind": "joint", "share": share}, **changes}}).gan
-    black, white = np.zeros((15, 8, 8, 1), np.uint8), np.full((9, 8, 8, 1), 255, np.uint8)
-    return Training(black, np.arange(15, dtype=np.int64) % 3, 3, spec, 0, CPU, white)
 
 
 def weights(one: Training) -> dict[str, Tensor]:
@@ -361,72 +353,3 @@ def test_the_average_has_its_half_life_in_images(half_life: int) -> None:
     expected = 1 - 0.5 ** (6 / half_life) if half_life else 1.0
     for parameter in one.average.parameters():
         torch.testing.assert_close(parameter, torch.full_like(parameter, expected))
-
-
-# ------------------------------------------------------------------------------------------- images without labels
-
-
-@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
-def test_a_batch_holds_its_share_of_images_without_labels(share: float) -> None:
-    batch = with_unlabelled(share, batch_size=20).draw()
-    white = batch.real.flatten(1).mean(dim=1) > 0
-    assert int(white.sum()) == round(20 * share)
-    assert torch.equal(batch.real_labels == UNKNOWN, white)
-    assert batch.labels.min() >= 0  # of fakes
-    assert torch.equal(batch.labels[~white], batch.real_labels[~white])
-
-
-@pytest.mark.parametrize(("size", "share", "want"), [(4, 0.9, 3), (2, 0.75, 1), (4, 0.1, 1)])
-def test_a_small_batch_holds_some_of_either(size: int, share: float, want: int) -> None:
-    batch = with_unlabelled(share, batch_size=size).draw()
-    assert int((batch.real_labels == UNKNOWN).sum()) == want
-
-
-@pytest.mark.parametrize("conditioning", ["projection", "concat"])
-def test_an_unknown_label_is_of_all_classes_at_once(conditioning: str) -> None:
-    """As with no strength of the labels at all."""
-    one = with_unlabelled(conditioning=conditioning, regularisers=[])
-    images = torch.randn(6, 1, 8, 8)
-    with torch.no_grad():
-        unknown = one.discriminator(images, torch.full((6,), UNKNOWN))[0]
-        known = one.discriminator(images, torch.arange(6) % 3)[0]
-        set_label_strength(one.discriminator, 0.0)
-        assert torch.allclose(one.discriminator(images, torch.arange(6) % 3)[0], unknown, atol=1e-6)
-    assert not torch.allclose(known, unknown, atol=1e-6)
-
-
-def test_an_auxiliary_classifier_learns_from_known_labels_only() -> None:
-    one = with_unlabelled(conditioning="auxiliary", regularisers=[])
-    said = torch.randn(4, 3)
-    labels = torch.tensor([2, UNKNOWN, 0, UNKNOWN])
-    want = F.cross_entropy(said[[0, 2]], torch.tensor([2, 0]))
-    assert one._class_loss(said, labels).item() == pytest.approx(want.item(), rel=1e-6)
-    assert one._class_loss(said, torch.full((4,), UNKNOWN)).item() == 0
-
-
-@pytest.mark.parametrize("conditioning", ["projection", "concat", "auxiliary", "none"])
-@pytest.mark.parametrize("preset", ["default", "lsgan", "wgan-gp", "r3gan"])
-def test_images_without_labels_are_learned_from(preset: str, conditioning: str) -> None:
-    raw: dict[str, Any] = {"gan": {**SMALL, "preset": preset, "conditioning": conditioning}}
-    raw["gan"]["unlabelled"] = {"kind": "joint"}
-    raw["classify"] = {"arms": ["classical"]}
-    spec = config.check(raw).gan
-    images, labels = data(8)
-
-    def after(unlabelled: np.ndarray | None) -> dict[str, Tensor]:
-        return weights(steps(Training(images, labels, 3, spec, 0, CPU, unlabelled), 1, 2))
-
-    without = after(None)
-    assert equal(without, after(images[:0]))
-    one = after(255 - images)
-    assert not equal(without, one)
-    assert all(bool(value.isfinite().all()) for value in one.values())
-    assert not equal(one, after(images))
-
-
-@pytest.mark.parametrize("kind", ["pseudo", "ignored"])
-def test_without_joint_training_images_without_labels_play_no_part_in_a_step(kind: str) -> None:
-    images, labels = data(8)
-    spec = config.check({"gan": {**SMALL, "unlabelled": {"kind": kind}}}).gan
-    one, other = (Training(images, labels, 3, spec, 0, CPU, more) for more in (None, images))
-    assert equal(weights(steps(one, 1, 3)), weights(steps(other, 1, 3)))

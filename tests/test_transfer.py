@@ -19,10 +19,12 @@ from torch import Tensor
 
 from ganaug import cli, config, store
 from ganaug.data.prepared import read_prepared
-from ganaug.gan.architectures import Architecture, Compact, Conditioning, Dcgan, Mlp, R3gan, Resnet
+from ganaug.gan.architectures import Architecture, Compact, Dcgan, Mlp, R3gan, Resnet
 from ganaug.gan.augment import DiffAugment
+from ganaug.gan.conditioning import Conditioning
 from ganaug.gan.loop import Trained, train_gan
-from ganaug.gan.nets.parts import Generator, set_label_strength
+from ganaug.gan.nets.conditioning import set_label_strength
+from ganaug.gan.nets.generator import Generator
 from ganaug.gan.regularisers import MinibatchDiscrimination, SpectralNorm
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training

@@ -188,7 +188,7 @@ def test_a_label_is_the_class_that_the_gan_learns_it_as(root: Path, monkeypatch:
         return np.array([3, 1]), np.array([1, 0])
 
     def train_gan(images: np.ndarray, classes: np.ndarray, *rest: Any, **named: Any) -> Any:
-        given.update(images=images, labels=classes, unlabelled=named["unlabelled"])
+        given.update(images=images, labels=classes)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ganaug.classify.fillers.sure_of", sure_of)
@@ -200,27 +200,26 @@ def test_a_label_is_the_class_that_the_gan_learns_it_as(root: Path, monkeypatch:
     part, without = found.part(found.split("0").train), found.unlabelled_rows(found.split("0"))
     assert (given["images"] == np.concatenate([part.images, found.images_of([without[3], without[1]])])).all()
     assert given["labels"].tolist() == [*part.labels.tolist(), 1, 0]
-    assert given["unlabelled"] is None
 
 
-def test_ways_to_use_them(root: Path) -> None:
-    """All differ; those that are ignored are as if they were not there, and not among what it learned from."""
+def test_unlabelled_images_can_be_left_out(root: Path) -> None:
+    """Then they are as if they were not there, and not among what the GAN learned from."""
     found = {}
-    for kind in ("pseudo", "joint", "ignored"):
-        made = learning(root, unlabelled={"kind": kind})
-        found[kind], description = learned(made)
+    for used in (True, False):
+        made = learning(root, unlabelled=used)
+        found[used], description = learned(made)
         beside = read_prepared(made.prepared).beside
         assert beside is not None
-        assert bool(set(beside.pixels) & set(description["train_images_sha256"])) == (kind != "ignored")
-        assert description.get("pseudo_labelled") == (20 if kind == "pseudo" else None)
-    assert found["pseudo"] != found["joint"] != found["ignored"] != found["pseudo"]
+        assert bool(set(beside.pixels) & set(description["train_images_sha256"])) == used
+        assert description.get("pseudo_labelled") == (20 if used else None)
+    assert found[True] != found[False]
     made = project(root)
     prepared(made)
-    assert learned(made)[0] == found["ignored"]
+    assert learned(made)[0] == found[False]
 
 
 def test_ignored_images_are_told_of_where_an_arm_learns_from_them(root: Path) -> None:
-    raw = config.plain(learning(root, unlabelled={"kind": "ignored"}).settings)
+    raw = config.plain(learning(root, unlabelled=False).settings)
     for arms, count in ((["none", "gan"], 0), (["none", "pseudo"], 20)):
         raw["classify"]["arms"] = arms
         made = Project(root, config.check(raw))
@@ -236,7 +235,7 @@ def test_a_gan_without_labels_needs_no_teachers(root: Path) -> None:
     weights, description = learned(made)
     assert set(beside) <= set(description["train_images_sha256"])
     assert "pseudo_labelled" not in description
-    assert weights != learned(learning(root, conditioning="none", unlabelled={"kind": "ignored"}))[0]
+    assert weights != learned(learning(root, conditioning="none", unlabelled=False))[0]
     assert not (made.work.root / "labels").exists()
 
 
@@ -254,7 +253,7 @@ def test_what_teachers_depend_on_the_gan_depends_on(root: Path) -> None:
     assert key(made, "classify", classical={"kind": "cutmix"}) != usual
     assert key(made, "classify", pseudo={"teachers": 2}) != usual
     assert key(made, "classify", arms=["none", "gan"]) == usual
-    alone = learning(root, unlabelled={"kind": "ignored"})
+    alone = learning(root, unlabelled=False)
     assert key(alone, "classifier", steps=5) == key(alone, "synth")
 
 

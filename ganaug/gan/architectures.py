@@ -1,57 +1,58 @@
 """Architectures: the two networks of a GAN, from one description of the images. The networks themselves are in nets/.
 
 All take squares of 8 to 128 pixels, gray or RGB. A width is the number of channels at the full image size (of units, in
-``mlp``); what the networks do with it at smaller sizes is theirs.
+``mlp``); each network decides what it has at smaller sizes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Lt
 from pydantic import Field
 
+from ganaug.gan.conditioning import Conditioning
 from ganaug.settings import Spec
 
 if TYPE_CHECKING:
-    from ganaug.gan.nets.parts import Body, Generator
+    from ganaug.gan.nets.discriminator import Body
+    from ganaug.gan.nets.generator import Generator
 
-# How labels enter (see nets/parts.py): not at all; joined to both inputs (CGAN); by class-conditional norms and a
-# projection discriminator; joined to the latent, with a discriminator that also says the class (ACGAN).
-Conditioning = Literal["none", "concat", "projection", "auxiliary"]
+    # (z_dim, classes, channels, image_size, width, conditioning) -> G
+    MakeGenerator = Callable[[int, int, int, int, int, Conditioning], Generator]
+    # (channels, label_inputs, image_size, width) -> D's body; label_inputs: how many numbers of a label enter it, or 0
+    MakeBody = Callable[[int, int, int, int], Body]
 
 
 @dataclass(frozen=True)
 class ArchitectureSpec(Spec):
-    """What every architecture has. ``label_inputs``: the numbers that a label enters D's body with, or 0."""
+    """What every architecture has. A member adds ``kind`` and its networks."""
 
-    def generator(
-        self, z_dim: int, classes: int, channels: int, image_size: int, width: int, conditioning: Conditioning
-    ) -> Generator:
-        raise NotImplementedError
+    zero_weights: ClassVar[bool] = False  # some of D's weights start at 0, so that they have no norm to be divided by
 
-    def body(self, channels: int, label_inputs: int, image_size: int, width: int) -> Body:
+    @property
+    def mixes_batch(self) -> str | None:
+        """What makes D's logits depend on the whole batch, and what to do against it; None: nothing does."""
+        return None
+
+    def networks(self) -> tuple[MakeGenerator, MakeBody]:
+        """The constructors of its generator and of its discriminator's body."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compact(ArchitectureSpec):
-    """Few layers for few pixels: the fastest step on a CPU. Conditional batch normalisation, dense end of D."""
+    """Few layers for few pixels: the fastest step on a CPU. Conditional batch normalisation, D ends in dense layers."""
 
     kind: Literal["compact"] = "compact"
 
-    def generator(
-        self, z_dim: int, classes: int, channels: int, image_size: int, width: int, conditioning: Conditioning
-    ) -> Generator:
-        from ganaug.gan.nets.compact import CompactGenerator
+    def networks(self) -> tuple[MakeGenerator, MakeBody]:
+        from ganaug.gan.nets.compact import CompactBody, CompactGenerator
 
-        return CompactGenerator(z_dim, classes, channels, image_size, width, conditioning)
-
-    def body(self, channels: int, label_inputs: int, image_size: int, width: int) -> Body:
-        from ganaug.gan.nets.compact import CompactBody
-
-        return CompactBody(channels, label_inputs, image_size, width)
+        return CompactGenerator, CompactBody
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,29 +63,16 @@ class Mlp(ArchitectureSpec):
     layers: Annotated[int, Ge(1)] = 2  # hidden, of each network
     pieces: Annotated[int, Ge(1)] = 5  # of a maxout unit of D; 1: LeakyReLU
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.5  # in D
-    label_share: Annotated[float, Ge(0), Lt(1)] = (
-        0.0  # of G's first layer for the label alone, in D the rest (CGAN: 5/6); 0: joined
-    )
+    # Of G's first layer for the label alone, in D the rest (CGAN: 5/6); 0: the label is joined to the input.
+    label_share: Annotated[float, Ge(0), Lt(1)] = 0.0
 
-    def generator(
-        self, z_dim: int, classes: int, channels: int, image_size: int, width: int, conditioning: Conditioning
-    ) -> Generator:
-        from ganaug.gan.nets.mlp import MlpGenerator
+    def networks(self) -> tuple[MakeGenerator, MakeBody]:
+        from ganaug.gan.nets.mlp import MlpBody, MlpGenerator
 
-        return MlpGenerator(z_dim, classes, channels, image_size, width, conditioning, self.layers, self.label_share)
-
-    def body(self, channels: int, label_inputs: int, image_size: int, width: int) -> Body:
-        from ganaug.gan.nets.mlp import MlpBody
-
-        return MlpBody(
-            channels,
-            label_inputs,
-            image_size,
-            width,
-            self.layers,
-            self.pieces,
-            self.dropout,
-            1 - self.label_share if self.label_share else 0.0,
+        rest = 1 - self.label_share if self.label_share else 0.0
+        return (
+            partial(MlpGenerator, layers=self.layers, label_share=self.label_share),
+            partial(MlpBody, layers=self.layers, pieces=self.pieces, dropout=self.dropout, label_share=rest),
         )
 
 
@@ -93,19 +81,17 @@ class Dcgan(ArchitectureSpec):
     """Radford 2016: strided convolutions and batch normalisation in both networks, as published."""
 
     kind: Literal["dcgan"] = "dcgan"
-    batch_norm: bool = True  # in D; its logits then depend on the batch, which a gradient penalty forbids
+    batch_norm: bool = True  # in D; its logits then depend on the batch, which gradient penalties forbid
 
-    def generator(
-        self, z_dim: int, classes: int, channels: int, image_size: int, width: int, conditioning: Conditioning
-    ) -> Generator:
-        from ganaug.gan.nets.dcgan import DcganGenerator
+    @property
+    def mixes_batch(self) -> str | None:
+        mixed = "batch normalisation in dcgan's D mixes them, got batch_norm: true; set it to false"
+        return mixed if self.batch_norm else None
 
-        return DcganGenerator(z_dim, classes, channels, image_size, width, conditioning)
+    def networks(self) -> tuple[MakeGenerator, MakeBody]:
+        from ganaug.gan.nets.dcgan import DcganBody, DcganGenerator
 
-    def body(self, channels: int, label_inputs: int, image_size: int, width: int) -> Body:
-        from ganaug.gan.nets.dcgan import DcganBody
-
-        return DcganBody(channels, label_inputs, image_size, width, self.batch_norm)
+        return DcganGenerator, partial(DcganBody, batch_norm=self.batch_norm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,17 +100,10 @@ class Resnet(ArchitectureSpec):
 
     kind: Literal["resnet"] = "resnet"
 
-    def generator(
-        self, z_dim: int, classes: int, channels: int, image_size: int, width: int, conditioning: Conditioning
-    ) -> Generator:
-        from ganaug.gan.nets.resnet import ResnetGenerator
+    def networks(self) -> tuple[MakeGenerator, MakeBody]:
+        from ganaug.gan.nets.resnet import ResnetBody, ResnetGenerator
 
-        return ResnetGenerator(z_dim, classes, channels, image_size, width, conditioning)
-
-    def body(self, channels: int, label_inputs: int, image_size: int, width: int) -> Body:
-        from ganaug.gan.nets.resnet import ResnetBody
-
-        return ResnetBody(channels, label_inputs, image_size, width)
+        return ResnetGenerator, ResnetBody
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,18 +111,12 @@ class R3gan(ArchitectureSpec):
     """Grouped inverted bottlenecks without normalisation (Huang 2024)."""
 
     kind: Literal["r3gan"] = "r3gan"
+    zero_weights: ClassVar[bool] = True
 
-    def generator(
-        self, z_dim: int, classes: int, channels: int, image_size: int, width: int, conditioning: Conditioning
-    ) -> Generator:
-        from ganaug.gan.nets.r3gan import R3ganGenerator
+    def networks(self) -> tuple[MakeGenerator, MakeBody]:
+        from ganaug.gan.nets.r3gan import R3ganBody, R3ganGenerator
 
-        return R3ganGenerator(z_dim, classes, channels, image_size, width, conditioning)
-
-    def body(self, channels: int, label_inputs: int, image_size: int, width: int) -> Body:
-        from ganaug.gan.nets.r3gan import R3ganBody
-
-        return R3ganBody(channels, label_inputs, image_size, width)
+        return R3ganGenerator, R3ganBody
 
 
 Architecture = Annotated[Compact | Mlp | Dcgan | Resnet | R3gan, Field(discriminator="kind")]

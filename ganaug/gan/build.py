@@ -7,30 +7,34 @@ from typing import Any
 
 from ganaug.gan.latents import Codes
 from ganaug.gan.nets.codes import CodeBook
-from ganaug.gan.nets.parts import Discriminator, Generator, normalise_spectrally
-from ganaug.gan.nets.several import Several, members_of
+from ganaug.gan.nets.discriminator import Discriminator, normalise_spectrally
+from ganaug.gan.nets.generator import Generator
 from ganaug.gan.regularisers import MinibatchDiscrimination, SpectralNorm
 from ganaug.gan.spec import GanSpec
 
-CODES = "codes."  # the names of a generator's tensors that are of single training images
+CODES = "codes."  # the prefix of a generator's tensors that belong to single training images
 Shape = tuple[int, int, int]  # (channels, height, width), square
 
 
 def build_generator(spec: GanSpec, classes: int, image_shape: Shape, images: int = 1) -> Generator:
-    """``images``: how many it learns from, which is how many codes it has where its latents have any."""
+    """An untrained generator.
+
+    ``spec``, the settings; ``classes``, how many; ``image_shape`` (channels, height, width); ``images``, how many it
+    learns from, which is how many codes it has where its latents have any.
+    """
     channels, size, _ = image_shape
-    generator = spec.architecture.generator(
-        spec.z_dim, classes, channels, size, spec.generator_width, spec.conditioning
-    )
+    make, _ = spec.architecture.networks()
+    generator = make(spec.z_dim, classes, channels, size, spec.generator_width, spec.conditioning)
     if isinstance(spec.latents, Codes):
         generator.codes = CodeBook(images, classes, spec.z_dim, spec.latents.blend, spec.latents.noise)
     return generator
 
 
 def restore_generator(spec: GanSpec, classes: int, image_shape: Shape, tensors: Mapping[str, Any]) -> Generator:
-    """A generator with the weights of its ``state_dict``, or several where they are of several; in evaluation mode."""
-    if members := members_of(tensors):
-        return Several([restore_generator(spec, classes, image_shape, member) for member in members]).eval()
+    """A generator in evaluation mode with the weights of its ``state_dict``, ``tensors``.
+
+    ``spec``, ``classes`` and ``image_shape`` are those it was built with.
+    """
     codes = tensors.get(f"{CODES}rows")
     generator = build_generator(spec, classes, image_shape, 1 if codes is None else len(codes))
     generator.load_state_dict(tensors)
@@ -38,9 +42,11 @@ def restore_generator(spec: GanSpec, classes: int, image_shape: Shape, tensors: 
 
 
 def build_discriminator(spec: GanSpec, classes: int, image_shape: Shape) -> Discriminator:
+    """An untrained discriminator, spectrally normalised if ``spec`` says so."""
     channels, size, _ = image_shape
     label_inputs = classes if spec.conditioning == "concat" else 0
-    body = spec.architecture.body(channels, label_inputs, size, spec.discriminator_width)
+    _, make = spec.architecture.networks()
+    body = make(channels, label_inputs, size, spec.discriminator_width)
     nearness = next(
         ((one.kernels, one.dims) for one in spec.regularisers if isinstance(one, MinibatchDiscrimination)), None
     )

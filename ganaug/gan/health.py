@@ -27,7 +27,7 @@ Row = Mapping[str, float | None]
 _LAST = 0.2  # of the history's rows: what the training ended with
 _WON = 0.95  # D's accuracy, on real and on fake images, from which it has won
 _FOOLED = 0.05  # ... and below which G has
-_COLLAPSED, _COLLAPSED_BINS = 0.4, 0.8  # unseen real images fill half of so few bins in another proportion
+_COLLAPSED = 0.4  # of the real images' variety
 _MOST_REAL = 500  # images of a class that distances are taken of
 _COPIES = 0.1
 _OVERFITTING = 0.7
@@ -76,11 +76,7 @@ class Measured:
     """What the finished generator's images say. None where there are too few real images to tell."""
 
     diversity: float | None  # as above, of the averaged weights
-    different_bins: float | None  # share of the bins of real images that generated ones fill in another proportion
-    bins: int
     copies: float | None  # share of images nearer to a train image than 99 % of these are to one another
-    support: float | None  # of a class: how many different images the generator seems to have (birthday paradox)
-    train_per_class: float
 
 
 def measure(made: NDArray[np.uint8], real: NDArray[np.uint8], labels: NDArray[np.int64], spread: Tensor) -> Measured:
@@ -91,22 +87,14 @@ def measure(made: NDArray[np.uint8], real: NDArray[np.uint8], labels: NDArray[np
     nearest_real = np.concatenate([_nearest_others(one) for one in reals if len(one) > 1] or [np.empty(0)])
     apart = nearest_real[nearest_real > 0]  # an image that is there twice says nothing of how near others may be
     near = float(np.quantile(apart, 0.01)) if len(apart) else None
-    # As many of each class as there are real ones, in proportion: else the classes alone would make the bins differ.
-    most = max(len(one) for one in reals)
-    alike = [one[: round(len(one) * len(other) / most)] for one, other in zip(flat, reals, strict=True)]
-    differing, bins = _different_bins(np.concatenate(alike), np.concatenate(reals))
     images = torch.from_numpy(flat)[:, :, :, None, None]
     return Measured(
         diversity=diversity(images, spread),
-        different_bins=differing,
-        bins=bins,
         copies=float(
             np.mean([_nearest(one, other) < near for one, other in zip(flat, reals, strict=True) if len(other)])
         )
         if near is not None
         else None,
-        support=_support(flat, near),
-        train_per_class=len(real) / classes,
     )
 
 
@@ -126,38 +114,6 @@ def _nearest_others(images: NDArray[np.float32]) -> NDArray[np.float64]:
     distances = squareform(pdist(images))
     np.fill_diagonal(distances, np.inf)
     return np.asarray(distances.min(axis=1))
-
-
-def _different_bins(made: NDArray[np.float32], real: NDArray[np.float32]) -> tuple[float | None, int]:
-    """Number of statistically different bins (Richardson and Weiss 2018): real images clustered, then both counted.
-
-    A bin differs where the two proportions do by a two-sided z-test at 5 %. (Share of such bins, number of bins).
-    """
-    from sklearn.cluster import KMeans
-
-    bins = min(100, len(real) // 10)  # the test needs some images in each
-    if bins < 2:
-        return None, 0
-    means = KMeans(bins, n_init=1, random_state=0).fit(real)
-    p, q = (np.bincount(means.predict(some), minlength=bins) / len(some) for some in (real, made))
-    joint = (p * len(real) + q * len(made)) / (len(real) + len(made))
-    error = np.sqrt(joint * (1 - joint) * (1 / len(real) + 1 / len(made)))
-    return float((np.abs(p - q) > 1.96 * error).mean()), bins
-
-
-def _support(made: NDArray[np.float32], near: float | None) -> float | None:
-    """From the pairs of one class that are the same to the eye: n draws of s images give n(n-1)/2s (Arora 2018).
-
-    The same to the eye: nearer than half of what hardly any two train images are. None without such a pair: too many to
-    tell from n.
-    """
-    from scipy.spatial.distance import pdist
-
-    if near is None:
-        return None
-    count = made.shape[1]
-    pairs = np.mean([(pdist(one) < near / 2).sum() for one in made])
-    return float(count * (count - 1) / 2 / pairs) if pairs > 0 else None
 
 
 def alarms(
@@ -218,20 +174,11 @@ def alarms(
 
 def _seen(measured: Measured) -> list[Alarm]:
     found: list[Alarm] = []
-    reasons = []
     if measured.diversity is not None and measured.diversity < _COLLAPSED:
-        reasons.append(f"images of a class differ {measured.diversity:.2f} times as much as real ones do")
-    if measured.different_bins is not None and measured.different_bins > _COLLAPSED_BINS:
-        reasons.append(
-            f"{measured.different_bins:.0%} of {measured.bins} kinds of real images come in another proportion"
-        )
-    if measured.support is not None and measured.support < measured.train_per_class:
-        reasons.append(f"it seems to have only {measured.support:.0f} different images a class")
-    if reasons:
         found.append(
             Alarm(
                 "mode collapse",
-                "; ".join(reasons),
+                f"images of a class differ {measured.diversity:.2f} times as much as real ones do",
                 "lower both rates, raise gan.batch_size, or set gan.ramp",
             )
         )

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from ganaug import device as devices
 from ganaug.errors import UserError
 from ganaug.gan import health
-from ganaug.gan.nets.parts import Generator
-from ganaug.gan.nets.several import Several
+from ganaug.gan.nets.generator import Generator
 from ganaug.gan.resume import Keeper
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import MEASURES, Training
@@ -25,7 +24,7 @@ from ganaug.pixels import to_pixels
 
 # A row of history.csv: None where there is nothing to measure it with.
 HISTORY = ("step", *MEASURES, "d_gap_held_out", "d_gap_fake", "diversity", "augment_probability")
-_CANDIDATES = 6  # checkpoints that gan.select compares or keeps, over the last half of the steps
+_CANDIDATES = 6  # checkpoints that gan.select compares, over the last half of the steps
 _DIVERSITY_IMAGES = 160  # of all classes together, a row
 
 Row = dict[str, float | None]
@@ -43,8 +42,7 @@ class Trained:
     speed: list[tuple[int, float]] = field(default_factory=list)  # (step, images of the train part per second)
     progress: list[NDArray[np.uint8]] = field(default_factory=list)  # the same latents as training goes on
     scores: list[tuple[int, float]] = field(default_factory=list)  # (step, the judge's score) of each candidate
-    step: int = 0  # of the weights that were kept, the last of them where several are
-    steps: list[int] = field(default_factory=list)  # of each checkpoint where the generator is of several
+    step: int = 0  # of the weights that were kept
     diverged_at: int | None = None  # the step by which losses or weights were no longer finite
     seconds: float = 0.0  # of training, over all runs that it took
     boundary: float | None = 0.0  # of D's logits, between fake and real; None: only comparisons mean something
@@ -65,19 +63,17 @@ def train_gan(
     judge: Judge | None = None,
     start: Start | None = None,
     keeper: Keeper | None = None,
-    unlabelled: NDArray[np.uint8] | None = None,
 ) -> Trained:
     """Train on ``images`` (N, H, W, C) with ``labels`` (N,) in 0..classes-1. The same arguments give the same bytes.
 
     ``held_out``: real images that only measure how far D overfits. ``judge`` compares checkpoints where ``spec.select``
     asks for it. ``start``: the weights to begin with. ``keeper`` saves the state now and then, and brings it back.
-    ``unlabelled``: further real images (M, H, W, C) to learn from.
     """
-    run = _Run(Training(images, labels, classes, spec, seed, device, unlabelled), held_out, judge)
+    run = _Run(Training(images, labels, classes, spec, seed, device), held_out, judge)
     if start is not None:
         start.give(run.training)
     log_every, snapshot_every = max(1, spec.steps // log_rows), max(1, spec.steps // snapshots)
-    candidates = _candidates(spec) if spec.select == "several" or (spec.select == "gan-train" and judge) else set()
+    candidates = _candidates(spec) if spec.select == "gan-train" and judge else set()
     run.step = run.go_on_from(keeper.load()) if keeper else 0
     while run.step < spec.steps and run.out.diverged_at is None:
         run.step += 1
@@ -114,7 +110,6 @@ class _Run:
         self.step = 0
         self.good: dict[str, Any] | None = None  # the training's state at the last row that was finite
         self.best: dict[str, Any] | None = None  # the averaged weights of the best candidate
-        self.several: list[tuple[int, dict[str, Any]]] = []  # (step, ...) of all that are kept beside each other
         self.out = Trained(training.average, {}, boundary=training.spec.objective.boundary, real_spread=self.spread)
         self.since, self.since_step = time.perf_counter(), 0
 
@@ -154,16 +149,9 @@ class _Run:
             )
         self.out.diverged_at, self.step = self.step, self.good["step"]
         self.training.set_state(self.good["training"])
-        sound = [(step, average) for step, average in self.several if step <= self.step]
-        if sound and sound[-1][0] < self.step:
-            sound.append((self.step, self.good["training"]["average"]))
-        self.several = sound
 
     def consider(self) -> None:
-        """A candidate: kept beside the others, or where it is the best so far."""
-        if self.training.spec.select == "several":
-            self.several.append((self.step, self.training.state()["average"]))
-            return
+        """A candidate: kept where it is the best so far."""
         assert self.judge is not None
         score = self.judge(self._settled())
         if not self.out.scores or score > max(one for _, one in self.out.scores):
@@ -181,11 +169,7 @@ class _Run:
         }
         if self.best is None:
             out.step = self.step
-        if self.several:
-            out.steps = [step for step, _ in self.several]
-            out.generator = Several([self._settled(average) for _, average in self.several])
-        else:
-            out.generator = self._settled(self.best)
+        out.generator = self._settled(self.best)
         return out
 
     def _settled(self, average: dict[str, Any] | None = None) -> Generator:
@@ -201,7 +185,6 @@ class _Run:
             "training": self.training.state(),
             "good": self.good,
             "best": self.best,
-            "several": [list(pair) for pair in self.several],
             "history": out.history,
             "speed": [list(pair) for pair in out.speed],
             "progress": [torch.from_numpy(image) for image in out.progress],
@@ -217,7 +200,6 @@ class _Run:
             return 0
         self.training.set_state(state["training"])
         self.good, self.best, out = state["good"], state["best"], self.out
-        self.several = [(step, average) for step, average in state.get("several", [])]  # older states have none
         out.history, out.step, out.diverged_at = state["history"], state["best_step"], state["diverged_at"]
         out.speed = [(step, rate) for step, rate in state["speed"]]
         out.scores = [(step, score) for step, score in state["scores"]]

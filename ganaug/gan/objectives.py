@@ -1,41 +1,38 @@
 """Objectives: what the discriminator and the generator minimise, given the discriminator's logits.
 
 A logit is higher where the discriminator says "real"; of a Wasserstein critic it is a score without a zero. Losses are
-means over the batch, as scalars. What restrains the discriminator beside its objective is in regularisers.py.
+means over the batch, as scalars. What else restrains the discriminator is in regularisers.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
 from annotated_types import Ge, Gt
 from pydantic import Field
 
+from ganaug.gan.facts import ObjectiveFacts
 from ganaug.gan.regularisers import R1, R2, OneCentred, Regulariser
-from ganaug.settings import Spec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True)
-class ObjectiveSpec(Spec):
+class ObjectiveSpec(ObjectiveFacts):
     """What every objective has. A member adds ``kind`` and the two losses."""
-
-    pairs: ClassVar[bool] = False  # the generator's loss needs the real logits too
-    smooths: ClassVar[bool] = False  # it has a target for real images, which ``real_label`` may soften
-    boundary: ClassVar[float | None] = 0.0  # a logit above it says "real"; None: only comparisons mean something
-    clip: ClassVar[float | None] = None  # the discriminator's weights stay within +-clip
 
     def built_in(self) -> tuple[Regulariser, ...]:
         """The regularisers that are part of the objective as published."""
         return ()
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """A scalar, of the logits (N,) of real and of generated images."""
         raise NotImplementedError
 
     def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """A scalar, of the same; ``real`` matters only where the objective ``pairs``."""
         raise NotImplementedError
 
 
@@ -50,7 +47,7 @@ def _cross_entropy(logits: Tensor, target: float) -> Tensor:
 class Minimax(ObjectiveSpec):
     """The zero-sum game as written (Goodfellow 2014, eq. 1): G minimises log(1 - D(G(z))).
 
-    Its slope vanishes where D is sure of the fakes: kept to show it, not to use it.
+    Its gradient vanishes where D is sure of the fakes: here to show that, not to be used.
     """
 
     kind: Literal["minimax"] = "minimax"
@@ -114,10 +111,11 @@ class Wasserstein(_Critic):
 
 @dataclass(frozen=True, kw_only=True)
 class WassersteinGP(_Critic):
-    """WGAN-GP (Gulrajani 2017, eq. 3): a penalty holds the critic's slope near 1 between real and fake images."""
+    """WGAN-GP (Gulrajani 2017, eq. 3): a penalty holds the critic's gradient norm near 1 between real and fake."""
 
     kind: Literal["wasserstein-gp"] = "wasserstein-gp"
     penalty: Annotated[float, Gt(0)] = 10.0
+    gradient_norm: ClassVar[float | None] = OneCentred.gradient_norm
 
     def built_in(self) -> tuple[Regulariser, ...]:
         return (OneCentred(weight=self.penalty),)
@@ -149,6 +147,7 @@ class Relativistic(ObjectiveSpec):
     gamma: Annotated[float, Ge(0)] = 0.05
     pairs: ClassVar[bool] = True
     boundary: ClassVar[float | None] = None
+    gradient_norm: ClassVar[float | None] = R1.gradient_norm  # also where ``gamma`` is 0, which is its own setting
 
     def built_in(self) -> tuple[Regulariser, ...]:
         return (R1(gamma=self.gamma), R2(gamma=self.gamma)) if self.gamma else ()
@@ -168,3 +167,4 @@ Objective = Annotated[
     Minimax | NonSaturating | LeastSquares | Wasserstein | WassersteinGP | Hinge | Relativistic,
     Field(discriminator="kind"),
 ]
+OBJECTIVES: tuple[Objective, ...] = tuple(member() for member in get_args(get_args(Objective)[0]))  # with defaults

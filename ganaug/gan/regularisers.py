@@ -1,7 +1,7 @@
-"""Regularisers: what restrains the discriminator beside its objective. Which go together is said in combinations.py.
+"""Regularisers: what restrains the discriminator in addition to its objective.
 
-Three kinds: ``penalises`` (a term of the discriminator's loss), ``shapes`` (a change of the network), and the softened
-target of label smoothing.
+Most are a term of its loss, some change the network, and label smoothing softens a target. Each says which objectives
+it does not go with; rules that involve other settings too are in combinations.py.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from annotated_types import Ge, Gt, Lt
 from pydantic import Field
 
+from ganaug.gan.facts import ObjectiveFacts
 from ganaug.settings import Spec
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Judged:
-    """One discriminator step: images (N, C, H, W) that require a gradient where a penalty takes slopes, logits (N,)."""
+    """One discriminator step: images (N, C, H, W) that require gradients where a penalty takes any, logits (N,)."""
 
     real: Tensor
     fake: Tensor
@@ -35,22 +36,34 @@ class Judged:
     step: int  # 1..steps
 
 
-def _squared_slopes(logits: Tensor, images: Tensor) -> Tensor:
+def _squared_gradients(logits: Tensor, images: Tensor) -> Tensor:
     """|d logit / d image|^2 of each image, (N,); itself differentiable."""
     import torch
 
-    (slopes,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return slopes.square().flatten(1).sum(dim=1)
+    (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradients.square().flatten(1).sum(dim=1)
 
 
 @dataclass(frozen=True)
 class RegulariserSpec(Spec):
-    """What every regulariser has."""
+    """What every regulariser has. A member adds ``kind`` and what it does."""
 
-    slopes: ClassVar[bool] = False  # takes the slope of each image's logit: float32, and no look at other images
+    # Where it holds the norm of D's gradient at each image: takes float32 and logits that depend on that image alone.
+    gradient_norm: ClassVar[float | None] = None
+    looks_at_batch: ClassVar[bool] = False  # makes D's logits depend on the other images of the batch
+    rescales: ClassVar[bool] = False  # divides D's weights by their norm
     every: ClassVar[int] = 1  # steps from one penalty to the next, each so many times as large
 
+    def refuses(self, objective: ObjectiveFacts) -> str | None:
+        """Why it does not go with the objective; None where it does."""
+        if self.gradient_norm is None or objective.gradient_norm is None:
+            return None
+        if self.gradient_norm == objective.gradient_norm:
+            return "which has such a penalty built in"
+        return f"whose own penalty holds gradient norms at {objective.gradient_norm:g}, not {self.gradient_norm:g}"
+
     def is_due(self, step: int) -> bool:
+        """Whether the penalty is part of the loss of this step, 1..steps."""
         return step % self.every == 0
 
     def penalty(self, judged: Judged) -> Tensor:
@@ -65,10 +78,10 @@ class R1(RegulariserSpec):
     kind: Literal["r1"] = "r1"
     gamma: Annotated[float, Gt(0)] = 0.05
     every: Annotated[int, Ge(1)] = 1  # type: ignore[misc]  # steps; lazily (Karras 2020, appendix B): a setting here
-    slopes: ClassVar[bool] = True
+    gradient_norm: ClassVar[float | None] = 0.0
 
     def penalty(self, judged: Judged) -> Tensor:
-        return self.every * self.gamma / 2 * _squared_slopes(judged.real_logits, judged.real).mean()
+        return self.every * self.gamma / 2 * _squared_gradients(judged.real_logits, judged.real).mean()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +91,10 @@ class R2(RegulariserSpec):
     kind: Literal["r2"] = "r2"
     gamma: Annotated[float, Gt(0)] = 0.05
     every: Annotated[int, Ge(1)] = 1  # type: ignore[misc]
-    slopes: ClassVar[bool] = True
+    gradient_norm: ClassVar[float | None] = 0.0
 
     def penalty(self, judged: Judged) -> Tensor:
-        return self.every * self.gamma / 2 * _squared_slopes(judged.fake_logits, judged.fake).mean()
+        return self.every * self.gamma / 2 * _squared_gradients(judged.fake_logits, judged.fake).mean()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +103,10 @@ class OneCentred(RegulariserSpec):
 
     kind: Literal["one-centred"] = "one-centred"
     weight: Annotated[float, Gt(0)] = 10.0
-    slopes: ClassVar[bool] = True
+    gradient_norm: ClassVar[float | None] = 1.0
+
+    def refuses(self, objective: ObjectiveFacts) -> str | None:
+        return super().refuses(objective) if objective.clip is None else "which clips weights to the same end"
 
     def penalty(self, judged: Judged) -> Tensor:
         import torch
@@ -98,8 +114,8 @@ class OneCentred(RegulariserSpec):
         real, fake = judged.real.detach(), judged.fake.detach()
         place = torch.rand((len(real), 1, 1, 1), generator=judged.rng, device=real.device, dtype=real.dtype)
         between = torch.lerp(fake, real, place).requires_grad_()
-        squared = _squared_slopes(judged.discriminate(between), between)
-        # The root's own slope is infinite at 0.
+        squared = _squared_gradients(judged.discriminate(between), between)
+        # The root's own gradient is infinite at 0.
         return self.weight * ((squared + 1e-12).sqrt() - 1).square().mean()
 
 
@@ -111,6 +127,9 @@ class LeCam(RegulariserSpec):
     weight: Annotated[float, Gt(0)] = 0.3
     decay: Annotated[float, Ge(0), Lt(1)] = 0.99  # of the averages, a step
     from_step: Annotated[int, Ge(1)] = 1000  # before it the averages only gather
+
+    def refuses(self, objective: ObjectiveFacts) -> str | None:
+        return "which compares logits, so that they have no level of their own" if objective.pairs else None
 
     def penalty(self, judged: Judged) -> Tensor:
         if judged.step < self.from_step:
@@ -125,6 +144,10 @@ class SpectralNorm(RegulariserSpec):
     """Every weight of D divided by its largest singular value (Miyato 2018): D is 1-Lipschitz, layer by layer."""
 
     kind: Literal["spectral-norm"] = "spectral-norm"
+    rescales: ClassVar[bool] = True
+
+    def refuses(self, objective: ObjectiveFacts) -> str | None:
+        return "which clips the weights that this would rescale" if objective.clip is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +157,11 @@ class MinibatchDiscrimination(RegulariserSpec):
     kind: Literal["minibatch-discrimination"] = "minibatch-discrimination"
     kernels: Annotated[int, Ge(1)] = 50
     dims: Annotated[int, Ge(1)] = 5  # of each kernel
+    looks_at_batch: ClassVar[bool] = True
+
+    def refuses(self, objective: ObjectiveFacts) -> str | None:
+        needs = "whose own penalty needs logits that depend on one image alone"
+        return None if objective.gradient_norm is None else needs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +170,9 @@ class LabelSmoothing(RegulariserSpec):
 
     kind: Literal["label-smoothing"] = "label-smoothing"
     real_label: Annotated[float, Gt(0.5), Lt(1)] = 0.9
+
+    def refuses(self, objective: ObjectiveFacts) -> str | None:
+        return None if objective.smooths else "which has no target for real images that could be softened"
 
 
 Regulariser = Annotated[

@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from ganaug.gan.architectures import Architecture, Compact, Conditioning
+from ganaug.gan.architectures import Architecture, Compact
 from ganaug.gan.augment import Ada, DiffAugment
+from ganaug.gan.conditioning import Conditioning
 from ganaug.gan.latents import Latents, Normal
 from ganaug.gan.objectives import NonSaturating, Objective
 from ganaug.gan.regularisers import R1, Regulariser
-from ganaug.gan.unlabelled import Pseudo, UnlabelledUse
 from ganaug.settings import Spec
 
 
@@ -55,7 +55,7 @@ class GanSpec(Spec):
     ada: Ada | None = None  # augment with a probability that follows D's overfitting; left out: always
     vary: DiffAugment = field(default_factory=lambda: DiffAugment(shift=0.0))  # real images only: G learns it
     ramp: Ramp | None = None  # left out: conditional from the first step
-    unlabelled: UnlabelledUse = field(default_factory=Pseudo)  # how images without labels are used, where there are any
+    unlabelled: bool = True  # learn from images without labels, where there are any, as of the class classifiers say
     optimizer: Literal["adam", "rmsprop"] = "adam"
     generator_lr: Annotated[float, Gt(0)] = 3e-4
     discriminator_lr: Annotated[float, Gt(0)] = 3e-4
@@ -66,8 +66,7 @@ class GanSpec(Spec):
     precision: Literal["auto", "float32"] = "auto"  # auto: bfloat16 where the device computes it natively
     init_from: Path | None = None  # a generator or checkpoint of ganaug to start from
     held_out: Annotated[float, Ge(0), Le(0.5)] = 0.0  # of each class of the train part: kept from the GAN, to judge it
-    # The checkpoint to keep; gan-train: whose images teach best; several: up to six of the last half, which take turns.
-    select: Literal["last", "gan-train", "several"] = "last"
+    select: Literal["last", "gan-train"] = "last"  # the checkpoint to keep; gan-train: the one whose images teach best
     save_seconds: Annotated[float, Gt(0)] = 30.0  # between two saved states of a training
 
     def lasting(self) -> GanSpec:

@@ -20,10 +20,10 @@ from ganaug import seeds
 from ganaug.gan import combinations
 from ganaug.gan.build import build_discriminator, build_generator
 from ganaug.gan.latents import Codes
-from ganaug.gan.nets.parts import UNKNOWN, Generator, expect_unknown, set_label_strength
+from ganaug.gan.nets.conditioning import set_label_strength
+from ganaug.gan.nets.generator import Generator
 from ganaug.gan.regularisers import Judged, LabelSmoothing, LeCam
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.unlabelled import Joint
 from ganaug.pixels import to_float, to_pixels
 
 # Means over the steps since the last row of the history; losses and logits have no unit.
@@ -47,14 +47,12 @@ _D_LOSS, _G_LOSS, _PENALTY, _RIGHT_REAL, _RIGHT_FAKE, _REAL, _FAKE, _D_GRADIENT,
 @dataclass
 class Batch:
     real: Tensor  # (N, C, H, W) in [-1, 1]
-    real_labels: Tensor  # (N,); UNKNOWN where a real image has none
-    labels: Tensor  # (N,), of the fakes beside them: the same, where all are known
+    labels: Tensor  # (N,), of the real images and of the fakes
     latents: Tensor  # (N, z_dim)
 
 
 class Training:
-    """``images`` (N, H, W, C) uint8 and ``labels`` (N,) in 0..classes-1 are all that it ever learns from, but for
-    ``unlabelled`` images (M, H, W, C) under ``spec.unlabelled`` joint: real ones of all classes at once to D."""
+    """``images`` (N, H, W, C) uint8 and ``labels`` (N,) in 0..classes-1 are all that it ever learns from."""
 
     def __init__(
         self,
@@ -64,12 +62,10 @@ class Training:
         spec: GanSpec,
         seed: int,
         device: torch.device,
-        unlabelled: NDArray[np.uint8] | None = None,
     ) -> None:
         combinations.check(spec)
         self.spec, self.seed, self.device, self.classes = spec, seed, device, classes
         self.images, self.labels = self.on_device(images, labels)
-        self.unlabelled = self._unlabelled(unlabelled)
         shape = (images.shape[3], images.shape[1], images.shape[2])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.derive(seed, "weights"))
@@ -78,8 +74,6 @@ class Training:
         self.generator = devices.place(generator, device).train()
         self.code_rows = self.generator.codes.assign(self.labels) if self.generator.codes else None  # of each image
         self.discriminator = devices.place(discriminator, device).train()
-        if self.unlabelled is not None:
-            expect_unknown(self.discriminator)
         self.has_dropout = any(isinstance(module, nn.Dropout) and module.p for module in self.discriminator.modules())
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.rng = torch.Generator(device).manual_seed(seeds.derive(seed, "training"))
@@ -112,11 +106,6 @@ class Training:
             pixels.to(self.device, memory_format=torch.channels_last),
             torch.from_numpy(known.astype(np.int64)).to(self.device),
         )
-
-    def _unlabelled(self, images: NDArray[np.uint8] | None) -> Tensor | None:
-        if images is None or not len(images) or not isinstance(self.spec.unlabelled, Joint):
-            return None
-        return self.on_device(images, np.full(len(images), UNKNOWN, np.int64))[0]
 
     def _optimizer(self, groups: list[tuple[list[nn.Parameter], float]]) -> torch.optim.Optimizer:
         """``groups``: parameters and their rate."""
@@ -173,16 +162,7 @@ class Training:
         size = self.spec.batch_size
         rows = torch.randint(len(self.images), (size,), generator=self.rng, device=self.device)
         latents = torch.randn((size, self.spec.z_dim), generator=self.rng, device=self.device)
-        pixels, labels = self.images[rows], self.labels[rows]
-        known = labels
-        if self.unlabelled is not None and isinstance(self.spec.unlabelled, Joint):
-            # At least one of either kind: without a labelled image, no class has a meaning.
-            count = min(size - 1, max(1, round(size * self.spec.unlabelled.share)))
-            more = torch.randint(len(self.unlabelled), (count,), generator=self.rng, device=self.device)
-            pixels = torch.cat([self.unlabelled[more], pixels[count:]])
-            unknown = torch.full((count,), 0 if self.spec.conditioning == "none" else UNKNOWN, device=self.device)
-            known = torch.cat([unknown, labels[count:]])
-        return Batch(self.spec.vary(to_float(pixels), self.rng), known, labels, latents)
+        return Batch(self.spec.vary(to_float(self.images[rows]), self.rng), self.labels[rows], latents)
 
     def generate(self, batch: Batch) -> Tensor:
         with self.autocast():
@@ -194,22 +174,22 @@ class Training:
     def step_discriminator(self, number: int, batch: Batch, fake: Tensor) -> None:
         real, fake = self.distort(torch.cat([batch.real, fake.detach()])).chunk(2)
         due = [one for one in self.regularisers if one.is_due(number)]
-        has_slopes = any(one.slopes for one in due)
+        has_slopes = any(one.gradient_norm is not None for one in due)
         if has_slopes:  # a double backward: in float32
             real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
         with self.autocast(not has_slopes):
             if has_slopes or self.discriminator.mixes_batch:
-                real_logits, real_classes = self.discriminator(real, batch.real_labels)
+                real_logits, real_classes = self.discriminator(real, batch.labels)
                 fake_logits, fake_classes = self.discriminator(fake, batch.labels)
             else:
-                both = torch.cat([batch.real_labels, batch.labels])
+                both = torch.cat([batch.labels, batch.labels])
                 logits, classes = self.discriminator(torch.cat([real, fake]), both)
                 real_logits, fake_logits = logits.chunk(2)
                 real_classes, fake_classes = classes.chunk(2) if classes is not None else (None, None)
         real_logits, fake_logits = real_logits.float(), fake_logits.float()
         loss = self.spec.objective.discriminator_loss(real_logits, fake_logits, **self.loss_options)
-        for said, labels in ((real_classes, batch.real_labels), (fake_classes, batch.labels)):
-            loss = loss + self._class_loss(said, labels)
+        for said in (real_classes, fake_classes):
+            loss = loss + self._class_loss(said, batch.labels)
         judged = Judged(
             real,
             fake,
@@ -239,9 +219,8 @@ class Training:
         """ACGAN's cross-entropy (Odena 2017, eq. 3); nothing where D does not say the class."""
         if said is None:
             return torch.zeros((), device=self.device)
-        losses = F.cross_entropy(said.float(), labels, ignore_index=UNKNOWN, reduction="sum")
-        known = len(labels) if self.unlabelled is None else (labels != UNKNOWN).sum().clamp(min=1)
-        return self.discriminator.class_strength * losses / known
+        losses = F.cross_entropy(said.float(), labels, reduction="sum")
+        return self.discriminator.class_strength * losses / len(labels)
 
     @torch.no_grad()
     def _measure_discriminator(
@@ -292,7 +271,7 @@ class Training:
         if not self.spec.objective.pairs:
             return batch.latents.new_zeros(())
         with torch.no_grad():
-            logits: Tensor = self.discriminator(self.distort(batch.real), batch.real_labels)[0]
+            logits: Tensor = self.discriminator(self.distort(batch.real), batch.labels)[0]
             return logits.float()
 
     @torch.no_grad()

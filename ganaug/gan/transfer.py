@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from ganaug import store
 from ganaug.errors import UserError
 from ganaug.gan.build import CODES, build_discriminator, build_generator
-from ganaug.gan.nets.several import members_of
 from ganaug.gan.steps import Training
 
 _MEND = "name a generator.safetensors or checkpoint.safetensors that ganaug wrote, or leave gan.init_from out"
@@ -95,8 +94,7 @@ def read_start(path: Path, classes: Sequence[str]) -> Start:
     if not {"classes", "image_shape", "gan", "train_images_sha256"} <= set(description):
         raise UserError(f"gan.init_from: {path} must say what it is of, but does not; {_MEND}")
     own = {name: tensor for name, tensor in tensors.items() if not name.startswith(SCREEN)}
-    members = members_of(own)  # of several checkpoints the last
-    return Start(path, members[-1] if members else own, description, classes)
+    return Start(path, own, description, classes)
 
 
 def _without_codes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

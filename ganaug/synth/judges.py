@@ -22,7 +22,7 @@ from ganaug.classify.policies import PolicySpec
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.errors import UserError
 from ganaug.gan.build import build_discriminator
-from ganaug.gan.nets.parts import Discriminator
+from ganaug.gan.nets.discriminator import Discriminator
 from ganaug.gan.spec import GanSpec
 from ganaug.pixels import to_float
 

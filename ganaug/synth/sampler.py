@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from ganaug.gan.nets.parts import Generator
+    from ganaug.gan.nets.generator import Generator
     from ganaug.synth.screen import Screen
 
 CHUNK = 100

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganaug.gan.architectures import Conditioning
-from ganaug.gan.nets.parts import Body, Generator, Latent, Norm, sides, widths, with_label_maps
+from ganaug.gan.conditioning import Conditioning
+from ganaug.gan.nets.conditioning import Latent, Norm
+from ganaug.gan.nets.discriminator import Body, with_label_maps
+from ganaug.gan.nets.generator import Generator
+from ganaug.gan.nets.levels import sides, widths
 
 
 class CompactGenerator(Generator):

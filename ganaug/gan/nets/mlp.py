@@ -7,8 +7,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ganaug.gan.architectures import Conditioning
-from ganaug.gan.nets.parts import Body, Generator, Latent
+from ganaug.gan.conditioning import Conditioning
+from ganaug.gan.nets.conditioning import Latent
+from ganaug.gan.nets.discriminator import Body
+from ganaug.gan.nets.generator import Generator
 
 
 class _Joined(nn.Module):

@@ -14,8 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganaug.gan.architectures import Conditioning
-from ganaug.gan.nets.parts import Body, Generator, Latent, sides, widths, with_label_maps
+from ganaug.gan.conditioning import Conditioning
+from ganaug.gan.nets.conditioning import Latent
+from ganaug.gan.nets.discriminator import Body, with_label_maps
+from ganaug.gan.nets.generator import Generator
+from ganaug.gan.nets.levels import sides, widths
 
 _EXPANSION = 2  # of channels inside a block
 _GROUP = 16  # channels of a group, or all where there are fewer
