@@ -117,7 +117,7 @@ class Comparison:
 
     def scores(self, arm: str, metric: str) -> list[NDArray[np.float64]]:
         """One number a test image of each trial, whose mean is the metric in percent."""
-        score = METRICS[metric]
+        score = METRICS[metric].contributions
         return [100 * over_repeats(score, one.predicted[arm], one.labels, self.classes) for one in self.trials]
 
     def _testing(self, labels: Sequence[int]) -> list[Tested]:

@@ -122,7 +122,7 @@ def _scores(comparison: Comparison, arm: str, multiple: float, metric: str) -> S
     if multiple == 1:
         return comparison.scores(arm, metric)
     points = zip(comparison.trials, _points(comparison, arm, multiple), strict=True)
-    score = METRICS[metric]
+    score = METRICS[metric].contributions
     return [100 * over_repeats(score, point.predicted, one.labels, comparison.classes) for one, point in points]
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from ganaug.errors import UserError
+from ganaug.evaluate.contributions import metric_or
 from ganaug.evaluate.stats import Estimate, holm
 from ganaug.settings import Spec
 
@@ -22,7 +23,7 @@ class GateRule(Spec):
 
     gain: str
     above: float = 0.0  # percentage points
-    metric: Literal["primary", "accuracy", "balanced_accuracy", "macro_f1"] = "primary"
+    metric: Annotated[str, metric_or("primary")] = "primary"
 
 
 @dataclass(frozen=True)
