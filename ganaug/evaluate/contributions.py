@@ -1,7 +1,7 @@
 """The metrics of a classifier, each as a mean over test images, so that one statistic serves them all.
 
-Each function takes predictions (N,) and labels (N,), both in 0..classes-1, and returns one number per image, (N,). Their
-mean is the metric in [0, 1]; their spread is its sampling error over test images.
+Each function takes predictions (N,) and labels (N,), both in 0..classes-1, and returns one number per image, (N,).
+Their mean is the metric in [0, 1]; their spread is its sampling error over test images.
 """
 
 from __future__ import annotations

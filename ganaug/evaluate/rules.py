@@ -1,4 +1,4 @@
-"""The gate: rules that gains must pass, for CI."""
+"""The rules of the gate, which gains must pass in CI."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class GateRule(Spec):
 
 @dataclass(frozen=True)
 class Judged:
+    """A rule, the metric and the gain in percentage points that it was judged by, and whether it passed."""
+
     rule: GateRule
     metric: str
     mean: float
@@ -36,7 +38,10 @@ class Judged:
 
 
 def judge(rules: Sequence[GateRule], gains: Mapping[str, Mapping[str, Any]], primary_metric: str) -> list[Judged]:
-    """Each rule against ``gains`` of a summary. One trial gives no p-value, so nothing passes on it."""
+    """Each rule against the ``gains`` of a summary. One trial gives no p-value, so nothing passes on it.
+
+    Raises UserError if a rule names an unknown gain.
+    """
     chosen = []
     for rule in rules:
         metric = metric_of(rule, primary_metric)
@@ -54,6 +59,7 @@ def judge(rules: Sequence[GateRule], gains: Mapping[str, Mapping[str, Any]], pri
 
 
 def metric_of(rule: GateRule, primary_metric: str) -> str:
+    """The metric that the rule is about."""
     return primary_metric if rule.metric == "primary" else rule.metric
 
 
