@@ -1,4 +1,7 @@
-"""Confidence intervals and tests for gains. Pure: arrays in, numbers out."""
+"""Confidence intervals and tests for gains. Pure: arrays in, numbers out.
+
+Distributions are scipy.special's: importing scipy.stats takes longer than all of ``ganaug gate``.
+"""
 
 from __future__ import annotations
 
@@ -32,22 +35,22 @@ class Estimate:
 
     def interval(self, confidence: float) -> tuple[float | None, float | None]:
         """Two-sided interval; ``confidence`` in (0, 1)."""
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
         if self.standard_error is None or self.degrees_of_freedom is None:
             return None, None
-        half = float(t.ppf((1 + confidence) / 2, self.degrees_of_freedom)) * self.standard_error
+        half = float(stdtrit(self.degrees_of_freedom, (1 + confidence) / 2)) * self.standard_error
         return self.mean - half, self.mean + half
 
     def p_above(self, bound: float) -> float | None:
         """One-sided p-value of "the true mean is at most ``bound``"."""
-        from scipy.stats import t
+        from scipy.special import stdtr
 
         if self.standard_error is None or self.degrees_of_freedom is None:
             return None
         if self.standard_error == 0:  # every trial and every image agree
             return 0.0 if self.mean > bound else 1.0
-        return float(t.sf((self.mean - bound) / self.standard_error, self.degrees_of_freedom))
+        return float(stdtr(self.degrees_of_freedom, -(self.mean - bound) / self.standard_error))
 
     def p_below(self, bound: float) -> float | None:
         """One-sided p-value of "the true mean is at least ``bound``"."""
@@ -89,18 +92,18 @@ def interval_of_share(estimate: Estimate, images: int, confidence: float) -> tup
     Clopper and Pearson's (1934) for the number of independent images that would have the standard error of
     ``estimate`` (Korn and Graubard 1998, Survey Methodology 24, 193-201), at most ``images``.
     """
-    from scipy.stats import beta, t
+    from scipy.special import betaincinv, stdtrit
 
     if estimate.standard_error is None or estimate.degrees_of_freedom is None:
         return None, None
     share, tail = min(1.0, max(0.0, estimate.mean / 100)), (1 - confidence) / 2
     variance, count = (estimate.standard_error / 100) ** 2, float(images)
     if variance > 0 and images > 1:
-        wider = float(t.ppf(1 - tail, images - 1) / t.ppf(1 - tail, estimate.degrees_of_freedom))
+        wider = float(stdtrit(images - 1, 1 - tail) / stdtrit(estimate.degrees_of_freedom, 1 - tail))
         count = min(count, share * (1 - share) / variance * wider**2)
     hits = count * share
-    low = 100 * float(beta.ppf(tail, hits, count - hits + 1)) if share > 0 else 0.0
-    high = 100 * float(beta.ppf(1 - tail, hits + 1, count - hits)) if share < 1 else 100.0
+    low = 100 * float(betaincinv(hits, count - hits + 1, tail)) if share > 0 else 0.0
+    high = 100 * float(betaincinv(hits + 1, count - hits, 1 - tail)) if share < 1 else 100.0
     return low, high
 
 
