@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Lt
 from pydantic import TypeAdapter, ValidationError
@@ -21,6 +21,7 @@ from ganaug.data.subsets import Subsets
 from ganaug import removed_settings
 from ganaug.device import DeviceName
 from ganaug.errors import UserError
+from ganaug.evaluate.contributions import metric_or
 from ganaug.evaluate.rules import GateRule
 from ganaug.gan import combinations, presets
 from ganaug.gan.spec import GanSpec
@@ -41,7 +42,7 @@ class ReportSpec(Spec):
     """What the verdict is about."""
 
     # auto: accuracy, or balanced accuracy where some class has twice as many images to train on as another
-    primary_metric: Literal["auto", "accuracy", "balanced_accuracy", "macro_f1"] = "auto"
+    primary_metric: Annotated[str, metric_or("auto")] = "auto"
     confidence: Annotated[float, Gt(0), Lt(1)] = 0.95
 
 

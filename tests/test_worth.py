@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.isotonic import isotonic_regression
 
 from ganaug.evaluate import equivalent_labels as worth
 from ganaug.evaluate import gains
@@ -86,22 +88,15 @@ def test_a_curve_that_falls_is_noise() -> None:
     assert read(UP, 5.0, np.array([[80.0, 86.0, 84.0]])) == pytest.approx(5.0)
 
 
-def naive_isotonic(row: np.ndarray) -> list[float]:
-    """The max-min formula (Robertson, Wright and Dykstra 1988, theorem 1.4.4)."""
-    size = range(len(row))
-    return [
-        max(min(row[first : last + 1].mean() for last in size if last >= at) for first in size if first <= at)
-        for at in size
-    ]
-
-
 curves = st.lists(st.floats(0, 100, allow_nan=False), min_size=3, max_size=3).map(lambda row: np.array([row]))
 curve_places = st.sampled_from([UP, DOWN, Curve((5.0, 10.0, 20.0), own=1)])
 
 
-@given(curves)
-def test_monotone_is_isotonic_regression(scores: np.ndarray) -> None:
-    assert monotone(scores)[0] == pytest.approx(naive_isotonic(scores[0]), abs=1e-9)
+@given(hnp.arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(1, 6)), elements=st.floats(0, 100)))
+def test_monotone_is_scikit_learns_isotonic_regression(scores: np.ndarray) -> None:
+    expected = np.stack([isotonic_regression(row) for row in scores])
+    assert monotone(scores) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    assert (np.diff(monotone(scores)) >= 0).all()
 
 
 @given(curve_places, curves, st.floats(-20, 20), st.floats(0, 20))

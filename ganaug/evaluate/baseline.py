@@ -1,4 +1,4 @@
-"""Against an earlier run: has a gain that the gate asks for fallen?"""
+"""Comparison with an earlier run: has a gain that the gate asks for fallen?"""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ganaug.errors import UserError
 from ganaug.evaluate.rules import LEVEL, GateRule, metric_of
 from ganaug.evaluate.stats import Estimate, change, holm
 
-_MEND = "name the reports/summary.json of an earlier run of this project, or leave --baseline out"
+_HINT = "name the reports/summary.json of an earlier run of this project, or leave --baseline out"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Of one gain in one metric, in percentage points; None where a single trial leaves the spread unknown."""
+    """One gain in one metric, in percentage points; None where a single trial leaves the spread unknown."""
 
     mean: FiniteFloat
     standard_error: FiniteFloat | None
@@ -25,12 +25,13 @@ class Figure:
 
     @property
     def estimate(self) -> Estimate:
+        """The figure as the tests take it."""
         return Estimate(self.mean, self.standard_error, self.degrees_of_freedom)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What was measured on."""
+    """What a run measured on."""
 
     name: str
     classes: list[str]
@@ -44,7 +45,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Run:
-    """What a comparison needs of a summary.json; its other keys are passed over."""
+    """What a comparison needs of a summary.json; other keys are ignored."""
 
     schema: Literal[1]
     dataset: Dataset
@@ -55,33 +56,33 @@ class Run:
 
 @dataclass(frozen=True)
 class Fall:
-    """A gain then and now. It fell where less now is more than chance: one-sided, Holm-corrected, at 5 %."""
+    """A gain then and now. It fell if it is significantly smaller now: one-sided, Holm-corrected, at 5 %."""
 
     gain: str
     metric: str
     before: float | None  # percentage points; None: the earlier run had no such gain
     now: float
-    p_holm: float | None  # None: no such gain then, or a run of one trial: nothing can be said
+    p_holm: float | None  # None: no such gain then, or a run of one trial
     fell: bool
 
 
 def read(summary: Any, name: str) -> Run:
-    """From the JSON of a summary; a file of another kind is told in one line."""
+    """From the JSON of a summary; ``name``: its file, for errors. Raises UserError if it is no summary of schema 1."""
     schema = summary.get("schema") if isinstance(summary, dict) else None
     if schema != 1:
-        raise UserError(f"{name}: must be a summary of schema 1, got {schema!r}; {_MEND}")
+        raise UserError(f"{name}: must be a summary of schema 1, got {schema!r}; {_HINT}")
     try:
         return TypeAdapter(Run).validate_python(summary)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
-        raise UserError(f"{name}: {key} must be that of a summary, but: {first['msg']}; {_MEND}") from None
+        raise UserError(f"{name}: {key} must be that of a summary, but: {first['msg']}; {_HINT}") from None
 
 
 def compare(rules: Sequence[GateRule], now: Run, before: Run) -> list[Fall]:
-    """The gains that the rules name, each once; the family for Holm's correction is those that both runs have.
+    """The gains that the rules name, each once; Holm's family is those that both runs have.
 
-    Welch's test takes the two runs for independent. They share test images, so it is cautious (``stats.change``).
+    Welch's test treats the runs as independent. They share test images, so it is conservative (``stats.change``).
     """
     found: list[tuple[str, str, Estimate | None, Estimate]] = []
     for gain, metric in dict.fromkeys((rule.gain, metric_of(rule, now.dataset.primary_metric)) for rule in rules):
@@ -97,25 +98,25 @@ def compare(rules: Sequence[GateRule], now: Run, before: Run) -> list[Fall]:
 
 
 def refuse_unlike(now: Run, before: Run, name: str) -> None:
-    """Gains on other data or by another protocol are other gains."""
+    """Gains on other data or by another protocol are not comparable. Raises UserError if the runs differ in these."""
     same = {"data set": "name", "classes": "classes", "protocol": "protocol", "draws": "draws"}
     for what, key in same.items():
         one, other = getattr(now.dataset, key), getattr(before.dataset, key)
         if one != other:
-            raise UserError(f"{name}: must be of the {what} {_short(one)}, got {_short(other)}; {_MEND}")
+            raise UserError(f"{name}: must be of the {what} {_short(one)}, got {_short(other)}; {_HINT}")
 
 
 def notes(now: Run, before: Run) -> list[str]:
-    """What differs and may be compared, a line each: the reader is to know of it."""
+    """Differences that leave the runs comparable but that the reader should know of, one line each."""
     compared = {"trials": "trials", "train images": "train_images", "test images": "test_images"}
-    told = [
+    lines = [
         f"{what} of the earlier run: {_short(getattr(before.dataset, key))}; now: {_short(getattr(now.dataset, key))}"
         for what, key in compared.items()
         if getattr(before.dataset, key) != getattr(now.dataset, key)
     ]
     if before.recipes != now.recipes:
-        told.append(f"the earlier run was computed otherwise, by ganaug {before.ganaug}")
-    return told
+        lines.append(f"the earlier run was computed differently, by ganaug {before.ganaug}")
+    return lines
 
 
 def _short(value: object, most: int = 80) -> str:

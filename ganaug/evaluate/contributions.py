@@ -1,21 +1,24 @@
-"""Metrics as means over test images, so that one statistic serves them all.
+"""The metrics of a classifier, each as a mean over test images, so that one statistic serves them all.
 
-Each function takes predictions and labels and returns one number an image, (N,), whose mean is the metric and whose
-spread is the metric's sampling error over test images.
+Each function takes predictions (N,) and labels (N,), both in 0..classes-1, and returns one number per image, (N,).
+Their mean is the metric in [0, 1]; their spread is its sampling error over test images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator
 
 Classes = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 
 def accuracy(predicted: Classes, labels: Classes, classes: int) -> Values:
+    """1 where an image's class is predicted right, else 0."""
     return np.asarray(predicted == labels, np.float64)
 
 
@@ -46,9 +49,40 @@ def macro_f1(predicted: Classes, labels: Classes, classes: int) -> Values:
     return np.asarray(f1.mean() + influence.mean(axis=1), np.float64)
 
 
-def over_repeats(metric: Callable[..., Values], predicted: Classes, labels: Classes, classes: int) -> Values:
-    """``predicted``: (N,), or (repeats, N) of classifiers whose initial weights differ: then their mean, (N,)."""
-    return np.asarray(np.mean([metric(one, labels, classes) for one in np.atleast_2d(predicted)], axis=0), np.float64)
+@dataclass(frozen=True)
+class Metric:
+    """A metric; its key in ``METRICS`` is its name in settings and JSON files."""
+
+    words: str  # what the verdict calls it
+    contributions: Callable[[Classes, Classes, int], Values]
+    is_mean_of_classes: bool  # rare classes weigh as much as the others
 
 
-METRICS = {"accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "macro_f1": macro_f1}
+METRICS = {
+    "accuracy": Metric("accuracy", accuracy, is_mean_of_classes=False),
+    "balanced_accuracy": Metric("balanced accuracy", balanced_accuracy, is_mean_of_classes=True),
+    "macro_f1": Metric("macro-F1", macro_f1, is_mean_of_classes=True),
+}
+
+
+def metric_or(other: str) -> AfterValidator:
+    """For a setting of type ``Annotated[str, metric_or("auto")]``: the name of a metric, or this word."""
+    names = [other, *METRICS]
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}")
+        return name
+
+    return AfterValidator(check)
+
+
+def over_repeats(
+    contributions: Callable[[Classes, Classes, int], Values], predicted: Classes, labels: Classes, classes: int
+) -> Values:
+    """The mean contributions (N,) of classifiers that differ in their initial weights.
+
+    ``contributions``: a metric's; ``predicted`` (N,), or (repeats, N); ``labels`` (N,) in 0..``classes``-1.
+    """
+    each = [contributions(one, labels, classes) for one in np.atleast_2d(predicted)]
+    return np.asarray(np.mean(each, axis=0), np.float64)

@@ -1,18 +1,14 @@
-"""How far generated images are from real ones as distributions of features: KID, FID and the inception score.
+"""Distances between the distributions of generated and real features: KID and FID; and the inception score.
 
-Pure: features in, numbers out. None of them is comparable with a figure of another encoder.
+Pure: features in, numbers out. None is comparable between encoders.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Features = NDArray[np.floating]  # (N, F)
+Features = NDArray[np.floating]  # (N, F)
 
 SUBSETS, LARGEST_SUBSET = 50, 1000  # Binkowski 2018 draws 100 subsets of 1,000 images
 
@@ -22,10 +18,10 @@ def kid(
 ) -> tuple[float | None, float | None]:
     """Kernel inception distance: (mean, standard deviation) over subsets of half the images, 1,000 at most.
 
-    The squared maximum mean discrepancy under the kernel (x.y / F + 1)^3 (Binkowski 2018, eq. 4), without bias at any
-    size: zero on the average where both are draws of one distribution, so it may be negative. Image i of ``real`` and
-    of ``made``, (N, F), are of class ``labels[i]``; classes of one image are left out, since its kernel with another
-    of its class is unknown.
+    The squared maximum mean discrepancy under the kernel (x.y / F + 1)^3 (Binkowski 2018, eq. 4), unbiased at any size:
+    its mean is zero where both are samples of one distribution, so it may be negative. ``real`` and ``made`` (N, F):
+    row i of both is of class ``labels[i]``. ``rng`` draws the subsets. Classes with one image are left out: there is no
+    other image of the class to pair it with.
     """
     kept = np.flatnonzero(np.bincount(labels)[labels] > 1)
     real, made, labels = real[kept], made[kept], labels[kept]
@@ -48,16 +44,16 @@ def kid(
 def _kernel(first: Features, second: Features) -> NDArray[np.float64]:
     """The cubic kernel of every pair, (N, N)."""
     near = first.astype(np.float64) @ second.T.astype(np.float64) / first.shape[1] + 1
-    return np.asarray(near * near * near)  # NumPy's ** 3 takes longer than the product
+    return np.asarray(near * near * near)  # faster than NumPy's ** 3
 
 
 def _mmd(
     real: NDArray[np.float64], made: NDArray[np.float64], across: NDArray[np.float64], labels: NDArray[np.int64]
 ) -> float:
-    """From the kernels of n and n images of these classes, an image with itself left out.
+    """From the kernels of n and n images of these classes, without the pairs of an image with itself.
 
-    Since both sets have each class equally often, so must the pairs: of n_c images of a class only n_c - 1 can stand
-    beside one, and each counts n_c / (n_c - 1) times. Without that, two halves of one set get less than zero.
+    Both sets have each class equally often, so the pairs must too: an image of a class has n_c - 1 partners, and each
+    pair counts n_c / (n_c - 1) times. Without that, two halves of one set come out below zero.
     """
     counts = np.bincount(labels)
     weight = np.where(labels[:, None] == labels, (counts / np.maximum(counts - 1, 1))[labels], 1.0)
@@ -66,11 +62,11 @@ def _mmd(
 
 
 def fid(real: Features, made: Features) -> float | None:
-    """Frechet distance of two Gaussians of the features' means and covariances (Heusel 2017). Both (N, F), any N.
+    """Frechet distance of two Gaussians with the features' means and covariances (Heusel 2017). Both (N, F), any N.
 
     |m - n|^2 + Tr(A + B - 2 (A B)^(1/2)). With A = X'X and B = Y'Y the last trace is the sum of the singular values of
-    X Y', whose side is the number of images or of features, whichever is less: no covariance of many features is built.
-    They are taken as roots of eigenvalues, three times as fast and good to 1e-8 of the largest.
+    X Y', whose side is the smaller of the numbers of images and of features: no large covariance matrix is built. They
+    are computed as roots of eigenvalues, three times as fast and accurate to 1e-8 of the largest.
     """
     from scipy.linalg import eigvalsh
 
@@ -97,8 +93,8 @@ def _reduced(x: NDArray[np.float64]) -> NDArray[np.float64]:
 def inception_score(probabilities: NDArray[np.floating]) -> float:
     """exp of the mean KL divergence of p(class | image) from p(class) (Salimans 2016): 1 to the number of classes.
 
-    ``probabilities`` (N, classes) of generated images. High where each image is of one class and all classes occur; it
-    knows nothing of real images.
+    ``probabilities`` (N, classes) of generated images. High where each image is clearly of one class and all classes
+    occur. Real images play no part.
     """
     from scipy.special import rel_entr
 

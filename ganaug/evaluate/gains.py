@@ -1,69 +1,65 @@
-"""From the predictions of every trial to arms and gains, as summary.json has them. Figures are in percent."""
+"""From the predictions of every trial to arms and gains, in the form of summary.json. Figures are in percent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ganaug.evaluate import stats
 from ganaug.evaluate.contributions import METRICS, balanced_accuracy, over_repeats
 from ganaug.evaluate.stats import Estimate
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-
-POINT = 1.0  # percentage points: the true gain that a figure's power is the chance to see
+POINT = 1.0  # percentage points: the true gain that a figure's power is the probability of detecting
 
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """An arm that learned from another number of real images than the trial's own."""
+    """An arm that learned from a number of real images other than the trial's own."""
 
     arm: str
-    multiple: float  # of the trial's own number
+    multiple: float  # of the trial's own number of images
     train_images: int
     predicted: NDArray[np.int64]  # (test images,), or (repeats, test images)
 
 
 @dataclass(frozen=True)
 class Tested:
-    """What the arms of one trial said of its test part."""
+    """What the arms of one trial predicted for its test part."""
 
     labels: NDArray[np.int64]  # (test images,)
     predicted: Mapping[str, NDArray[np.int64]]  # arm -> (test images,), or (repeats, test images)
     train_images: int
-    groups: NDArray[np.int64] | None = None  # (test images,), a number for each group, where there are groups
+    groups: NDArray[np.int64] | None = None  # (test images,), each image's group, where there are groups
     curve: Sequence[CurvePoint] = ()
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The trials of one protocol. ``shared_test``: all have one test part, else they are folds of one set."""
+    """The trials of one protocol. ``shared_test``: they share one test part, else they are folds of one set."""
 
     trials: Sequence[Tested]
     classes: int
     shared_test: bool
     confidence: float = 0.95
-    tests_an_image: float = 1.0  # how often each image is tested: once a repeat in cross-validation
+    tests_an_image: float = 1.0  # how often each image is tested: once per repeat of cross-validation
     seed: int = 0  # of the bootstrap
 
     @property
     def method(self) -> str:
+        """How intervals and tests are computed, in words."""
         grouped = "; the test images of one group count as one" if self.trials[0].groups is not None else ""
         return stats.TWO_WAY + grouped if self.shared_test else stats.RESAMPLED
 
     def arm_figures(self) -> dict[str, Any]:
         """Mean and standard deviation over trials of every metric (sd is None for a single trial)."""
-        figures: dict[str, Any] = {}
-        for name in self.trials[0].predicted:
-            figures[name] = {}
-            for metric in METRICS:
-                figures[name][metric] = mean_and_sd(self.scores(name, metric))
-        return figures
+        return {
+            name: {metric: mean_and_sd(self.scores(name, metric)) for metric in METRICS}
+            for name in self.trials[0].predicted
+        }
 
     def gain_figures(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """Each pair's paired difference, with an interval and a p-value, for every metric."""
@@ -79,7 +75,7 @@ class Comparison:
         }
 
     def recall_gain_figures(self, pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, Any]:
-        """Each pair's paired difference in the recall of each class, over the trials that test the class."""
+        """Each pair's paired difference in the recall of each class, over the trials that test it."""
         return {
             f"{name}_vs_{against}": {one: self._recall_gain(name, against, [c]) for c, one in enumerate(names)}
             for name, against in pairs
@@ -90,7 +86,7 @@ class Comparison:
         return {f"{name}_vs_{against}": self._recall_gain(name, against, labels) for name, against in pairs}
 
     def recall_figures(self, names: Sequence[str]) -> dict[str, Any]:
-        """Each arm's recall of each class in percent, with an interval, over the trials that test the class."""
+        """Each arm's recall per class in percent, with an interval, over the trials that test the class."""
         found: dict[str, Any] = {}
         for arm in self.trials[0].predicted:
             found[arm] = {}
@@ -116,21 +112,21 @@ class Comparison:
         return None if first.groups is None else first.groups[np.isin(first.labels, labels)]
 
     def scores(self, arm: str, metric: str) -> list[NDArray[np.float64]]:
-        """One number a test image of each trial, whose mean is the metric in percent."""
-        score = METRICS[metric]
+        """One number per test image of each trial, whose mean is the metric in percent."""
+        score = METRICS[metric].contributions
         return [100 * over_repeats(score, one.predicted[arm], one.labels, self.classes) for one in self.trials]
 
     def _testing(self, labels: Sequence[int]) -> list[Tested]:
         return [trial for trial in self.trials if bool(np.isin(trial.labels, labels).any())]
 
     def _mean_recall(self, trial: Tested, arm: str, labels: Sequence[int]) -> NDArray[np.float64]:
-        """One number a test image of these classes, whose mean is their mean recall in percent."""
+        """One number per test image of these classes, whose mean is their mean recall in percent."""
         of_them = np.isin(trial.labels, labels)
         predicted = trial.predicted[arm][..., of_them]
         return 100 * over_repeats(balanced_accuracy, predicted, trial.labels[of_them], self.classes)
 
     def _figure(self, differences: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None) -> dict[str, Any]:
-        """``differences``: one value a test image, of each trial; ``groups``: of the first trial's test images."""
+        """``differences``: one value per test image of each trial; ``groups``: of the first trial's test images."""
         by_trial = np.array([values.mean() for values in differences])
         estimate = self._estimate(differences, groups)
         low, high = estimate.interval(self.confidence)
@@ -158,6 +154,6 @@ class Comparison:
 
 
 def mean_and_sd(scores: Sequence[NDArray[np.float64]]) -> dict[str, float | None]:
-    """Over trials; no standard deviation of a single one."""
+    """Over trials; the standard deviation of a single one is None."""
     by_trial = np.array([values.mean() for values in scores])
     return {"mean": float(by_trial.mean()), "sd": float(by_trial.std(ddof=1)) if len(by_trial) > 1 else None}

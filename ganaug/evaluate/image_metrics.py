@@ -1,4 +1,4 @@
-"""How faithful generated images are, overall and by class, beside real images that no training saw.
+"""Metrics of the generated images, overall and per class, against real images that no training saw.
 
 Pure: features and predictions in, a dictionary of figures out. GAN-train and GAN-test are Shmelkov 2018's: the first
 falls where variety or quality is missing, the second where images are not of their class.
@@ -8,56 +8,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ganaug import seeds
 from ganaug.evaluate.distances import fid, inception_score, kid
 from ganaug.evaluate.manifolds import manifold
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-MOST = 2000  # images of a kind, in all, that pairs are taken of
-_FEW = 20  # images of a class below which its figures are rough
-_FID_IMAGES = 10_000  # from which on its bias is small (Heusel 2017)
+MOST = 2000  # images of each kind that pairs are taken of
+_FEW = 20  # with fewer images of a class its figures are rough
+_FID_IMAGES = 10_000  # with as many its bias is small (Heusel 2017)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Images of one kind, as encoder and classifier see them."""
+    """Images of one kind, real or generated, as encoder and classifier see them."""
 
     features: NDArray[np.floating]  # (N, F)
     labels: NDArray[np.int64]  # (N,)
-    predicted: NDArray[np.int64] | None = (
-        None  # (N,), by a classifier that learned from the other kind; None: no labels
-    )
+    predicted: NDArray[np.int64] | None = None  # (N,), by a classifier trained on the other kind; None: no labels
 
 
 def fidelity(
     real: Sample, made: Sample, probabilities: NDArray[np.floating], classes: Sequence[str], seed: int
 ) -> dict[str, Any]:
-    """``overall``, ``reference``, ``classes`` and ``warnings`` of a trial's JSON file; None where nothing can be said.
+    """``overall``, ``reference``, ``classes`` and ``warnings`` of a trial's JSON file; None where a figure is unknown.
 
-    ``probabilities`` (N, judge's classes): the judge's, of the generated images. A single class is the one of a
-    generator that knows no labels: it has no figures of its own. Distances are taken of equally many real and generated
-    images of every class, features in units of the real ones' standard deviation. The reference is what one half of the
-    real images gets in the place of generated ones beside the other half.
+    Distances compare equally many images of ``real`` and ``made`` of every class, drawn by ``seed``, with features in
+    units of the real ones' standard deviation. ``probabilities`` (N, judge's classes): the judge's, for ``made``. A
+    single name in ``classes`` is that of a generator without labels: it has no figures per class. The reference is one
+    half of the real images in the place of generated ones, compared with the other half.
     """
     scale = float(real.features.std()) or 1.0
     real_rows, made_rows = _matched(real.labels, made.labels, len(classes), seed)
-    every = np.concatenate
+    some_real, some_made = np.concatenate(real_rows), np.concatenate(made_rows)
     overall = {
         "gan_train": _share_right(real, np.isin(real.labels, made.labels)),
         "gan_test": _share_right(made, np.ones(len(made.labels), bool)),
-        **_figures(
-            real.features[every(real_rows)],
-            made.features[every(made_rows)],
-            real.labels[every(real_rows)],
-            scale,
-            seed,
-        ),
+        **_figures(real.features[some_real], made.features[some_made], real.labels[some_real], scale, seed),
         "inception_score": inception_score(probabilities),
     }
     by_class = {}
@@ -87,7 +77,7 @@ def _figures(
     seed: int,
     with_fid: bool = True,
 ) -> dict[str, Any]:
-    """Of as many real as generated images, (N, F) each, of the same classes ``labels`` (N,)."""
+    """Of equally many real and generated images, (N, F) each, with the same ``labels`` (N,)."""
     real, made = real / scale, made / scale
     mean, spread = kid(real, made, labels, seeds.numpy_rng(seed, "kid"))
     balls = manifold(real, made)
@@ -105,17 +95,17 @@ def _figures(
 
 
 def _real_halves(real: Sample, scale: float, classes: int, seed: int) -> dict[str, Any]:
-    """The figures of real images beside real ones: what the best of generators could hope for."""
+    """The figures of real images against real ones: what a perfect generator would get."""
     rng = seeds.numpy_rng(seed, "halves")
     mixed = [rng.permutation(np.flatnonzero(real.labels == label)) for label in range(classes)]
     a, b = (np.concatenate([one[half : len(one) // 2 * 2 : 2] for one in mixed]) for half in (0, 1))
     some = slice(None, None, -(-len(a) // MOST) or 1)  # of every class
-    # Without FID, which fewer images make larger.
+    # Without FID, which grows with fewer images.
     return _figures(real.features[a[some]], real.features[b[some]], real.labels[a[some]], scale, seed, with_fid=False)
 
 
 def _share_right(sample: Sample, which: NDArray[np.bool_]) -> float | None:
-    """Percent of some images whose class was told right."""
+    """Percent of these images whose class was predicted right."""
     if sample.predicted is None or not which.any():
         return None
     return 100 * float((sample.predicted[which] == sample.labels[which]).mean())
@@ -124,7 +114,7 @@ def _share_right(sample: Sample, which: NDArray[np.bool_]) -> float | None:
 def _matched(
     real: NDArray[np.int64], made: NDArray[np.int64], classes: int, seed: int
 ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
-    """Rows of each class, as many real as generated: else the proportions of the classes would count as a fault."""
+    """Rows of each class, as many real as generated: else imbalanced classes would count as a fault."""
     kinds = [[np.flatnonzero(labels == label) for label in range(classes)] for labels in (real, made)]
     counts = np.array([min(map(len, pair)) for pair in zip(*kinds, strict=True)])
     if counts.sum() > MOST:
@@ -137,28 +127,28 @@ def _matched(
 
 
 def _warnings(overall: dict[str, Any], by_class: dict[str, Any], dimensions: int, judged: int) -> list[str]:
-    """What a reader must know before believing a figure."""
+    """What a reader must know before relying on a figure."""
     images = overall["images"]
-    told = [
+    warnings = [
         f"inception score: by the trial's own classifier, so at most {judged}, the number of its classes, and not "
-        "comparable with published ones; it knows nothing of real images"
+        "comparable with published ones; real images play no part in it"
     ]
     if images <= dimensions:
-        told.append(
+        warnings.append(
             f"FID: the covariance of {dimensions:,} features needs more than {dimensions:,} images of each kind, and "
             f"there are {images:,}: trust KID instead"
         )
     if images < _FID_IMAGES:
-        told.append(
-            f"FID: is biased upwards with few images ({images:,} of each kind; of a class, fewer): compare it only "
+        warnings.append(
+            f"FID: is biased upwards with few images ({images:,} of each kind; fewer per class): compare it only "
             "with figures of as many"
         )
     none = [name for name, one in by_class.items() if not one["synthetic"] or not one["held_out"]]
     few = [name for name, one in by_class.items() if name not in none and one["images"] < _FEW]
     if none:
-        told.append(f"classes without generated or without held-out images are left out: {', '.join(none)}")
+        warnings.append(f"classes without generated or without held-out images are left out: {', '.join(none)}")
     if few:
-        told.append(f"fewer than {_FEW} images of each kind, so that the figures are rough: {', '.join(few)}")
+        warnings.append(f"fewer than {_FEW} images of each kind, so that the figures are rough: {', '.join(few)}")
     if overall["gan_train"] is None and not by_class:
-        told.append("GAN-train, GAN-test: the generator knows no classes, so a classifier has nothing to learn of it")
-    return told
+        warnings.append("GAN-train, GAN-test: the generator has no classes, so a classifier can learn none from it")
+    return warnings

@@ -1,28 +1,33 @@
-"""From predictions at several numbers of labels to learning curves, and to what a gain is worth on them.
+"""From predictions at several numbers of labels to learning curves, and to gains in equivalent labels.
 
-As summary.json has both. Scores are in percent.
+Both in the form of summary.json. Scores are in percent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ganaug.evaluate import equivalent_labels
 from ganaug.evaluate.contributions import METRICS, over_repeats
-from ganaug.evaluate.equivalent_labels import Curve, MoreImages
+from ganaug.evaluate.equivalent_labels import (
+    DRAWS,
+    Curve,
+    MoreImages,
+    fold_means,
+    more_images,
+    shared_means,
+    spread_like,
+)
 from ganaug.evaluate.gains import POINT, Comparison, CurvePoint, Tested, mean_and_sd
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Scores = list[NDArray[np.float64]]  # of each trial, one number a test image
+Scores = list[NDArray[np.float64]]  # of each trial, one number per test image
 
 
 def curve_figures(comparison: Comparison, arms: Sequence[str]) -> dict[str, Any]:
-    """Each arm's learning curve: mean and standard deviation over trials of every metric, by images a class."""
+    """Each arm's learning curve: mean and standard deviation over trials of every metric, by images per class."""
     return {
         arm: [
             {
@@ -38,9 +43,10 @@ def curve_figures(comparison: Comparison, arms: Sequence[str]) -> dict[str, Any]
 def worth_figures(
     comparison: Comparison, pairs: Sequence[tuple[str, str]], metric: str, gains: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Each pair's gain in real images a class that its second arm would need more for it; what one point would need.
+    """Each pair's gain in equivalent labels: real images per class that its second arm would need; and for one point.
 
-    ``gains`` are those of ``comparison``.
+    ``comparison``: the trials; ``pairs``: (arm, base); ``metric``: the key of the metric of the curves; ``gains``: what
+    ``comparison.gain_figures`` gives for the pairs.
     """
     return {
         f"{name}_vs_{base}": _worth(comparison, name, base, metric, gains[f"{name}_vs_{base}"][metric])
@@ -60,17 +66,17 @@ def _worth(comparison: Comparison, name: str, base: str, metric: str, gain: Mapp
     confidence = comparison.confidence
     if drawn is not None:
         of_gain = drawn[:, -1] - drawn[:, curve.own]
-        wider = equivalent_labels.spread_like(of_gain, gain["ci_low"], gain["ci_high"], confidence)
+        wider = spread_like(of_gain, gain["ci_low"], gain["ci_high"], confidence)
         drawn = means + wider * (drawn - means)
     gains = None if drawn is None else drawn[:, -1] - drawn[:, curve.own]
     heights = None if drawn is None else drawn[:, :-1]
     a_point = None if drawn is None else np.full(len(drawn), POINT)
     return {
         "metric": metric,
-        **_told(equivalent_labels.more_images(curve, means[:-1], gain["mean"], heights, gains, confidence), curve),
+        **_ends(more_images(curve, means[:-1], gain["mean"], heights, gains, confidence), curve),
         "extrapolated": not curve.is_measured(gain["mean"]),
         "one_point": {
-            **_told(equivalent_labels.more_images(curve, means[:-1], POINT, heights, a_point, confidence), curve),
+            **_ends(more_images(curve, means[:-1], POINT, heights, a_point, confidence), curve),
             "extrapolated": not curve.is_measured(POINT),
         },
         "unit": "labelled images a class",
@@ -88,27 +94,25 @@ def _method(comparison: Comparison, curve: Curve) -> str:
     drawn = "trials and of test images" if comparison.shared_test else "trials with their test images"
     return (
         f"learning curve of the arm without GAN images, measured at {measured} real images a class (mean over trials, "
-        f"isotonic, linear in the logarithm of the images{upward}{downward}); interval from {equivalent_labels.DRAWS} bootstrap "
-        f"draws of {drawn}, spread as widely as the gain's own interval"
+        f"isotonic, linear in the logarithm of the images{upward}{downward}); interval from {DRAWS} bootstrap draws of "
+        f"{drawn}, spread as widely as the gain's own interval"
     )
 
 
 def _drawn_means(comparison: Comparison, scores: Sequence[Scores]) -> NDArray[np.float64] | None:
-    """Bootstrap means (draws, K) of K scores; None of a single trial, whose spread is unknown."""
+    """Bootstrap means (draws, K) of K scores; None for a single trial, whose spread is unknown."""
     if len(comparison.trials) < 2:
         return None
     if comparison.shared_test:
         stacked = np.stack([np.stack(one) for one in scores])
-        return equivalent_labels.shared_means(stacked, comparison.trials[0].groups, comparison.seed)
-    return equivalent_labels.fold_means(
-        np.array([[values.mean() for values in one] for one in scores]), comparison.seed
-    )
+        return shared_means(stacked, comparison.trials[0].groups, comparison.seed)
+    return fold_means(np.array([[values.mean() for values in one] for one in scores]), comparison.seed)
 
 
 def _images(comparison: Comparison, arm: str) -> dict[float, float]:
-    """{multiple: mean real images a class} of an arm's points, its own (1.0) among them, rising.
+    """{multiple: mean real images per class} of an arm's points, its own (1.0) among them, rising.
 
-    Points that every trial has: in parts of few images a size may fall together with another.
+    Only points that every trial has: in small train parts two sizes may coincide.
     """
     counts = {1.0: [trial.train_images for trial in comparison.trials]}
     for multiple in {point.multiple for trial in comparison.trials for point in trial.curve if point.arm == arm}:
@@ -122,12 +126,12 @@ def _scores(comparison: Comparison, arm: str, multiple: float, metric: str) -> S
     if multiple == 1:
         return comparison.scores(arm, metric)
     points = zip(comparison.trials, _points(comparison, arm, multiple), strict=True)
-    score = METRICS[metric]
+    score = METRICS[metric].contributions
     return [100 * over_repeats(score, point.predicted, one.labels, comparison.classes) for one, point in points]
 
 
 def _points(comparison: Comparison, arm: str, multiple: float) -> list[CurvePoint]:
-    """One of each trial that has it."""
+    """That point of each trial that has it."""
 
     def of(trial: Tested) -> list[CurvePoint]:
         return [point for point in trial.curve if (point.arm, point.multiple) == (arm, multiple)]
@@ -135,8 +139,8 @@ def _points(comparison: Comparison, arm: str, multiple: float) -> list[CurvePoin
     return [point for trial in comparison.trials for point in of(trial)]
 
 
-def _told(found: MoreImages, curve: Curve) -> dict[str, Any]:
-    """A number of images, or ``at_least`` or ``at_most`` the end of what the curve can speak of."""
+def _ends(found: MoreImages, curve: Curve) -> dict[str, Any]:
+    """A number of images, or ``at_least`` or ``at_most`` the end of what the curve covers."""
     low, high = (end - curve.images[curve.own] for end in curve.reach)
 
     def end(value: float | None) -> dict[str, float] | None:

@@ -1,20 +1,17 @@
-"""Whether generated images lie where real ones do, and everywhere there: precision, recall, density, coverage.
+"""Whether generated images lie where real ones do, and everywhere they do: precision, recall, density, coverage.
 
-A manifold is the union of balls around its images, each as large as the distance to the k-th nearest other one. Pure:
-features in, numbers out; memory does not grow with the square of the number of images.
+A manifold is the union of balls around its images; a ball's radius is the distance to the k-th nearest other image.
+Pure: features in, numbers out. Memory does not grow with the square of the number of images.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Features = NDArray[np.floating]  # (N, F)
+Features = NDArray[np.floating]  # (N, F)
 
 NEIGHBOURS = 5  # k, as in Naeem 2020
 _WORKING_MEMORY = 64  # MiB, of distances at a time
@@ -32,7 +29,7 @@ class Manifold:
 
 
 def manifold(real: Features, made: Features) -> Manifold | None:
-    """Of as many real as generated images, (N, F) each; k is 5, or fewer where there are fewer. None for one image."""
+    """``real`` and ``made`` (N, F), equally many; k is 5, or N - 1 where that is less. None for one image."""
     from sklearn.metrics import pairwise_distances_chunked
 
     count = len(real)

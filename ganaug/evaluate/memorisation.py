@@ -1,21 +1,19 @@
-"""Whether a generator repeats its training images: how near its images are to them, beside real images it never saw.
+"""Whether a generator repeats its training images: how near its images are to them, compared with unseen real images.
 
-Pure: distances in, numbers out. What is near differs from class to class, so each distance is taken relative to the
-median distance at which unseen real images of its class lie from the training images.
+Pure: distances in, numbers out. What is near differs between classes, so each distance is divided by the median
+distance of unseen real images of its class to the training images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ganaug import seeds
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 EXPECTED = 0.01  # the share of unseen real images that count as near-copies, by definition
 _ROWS, _VALUES = 2048, 4_000_000  # of images at a time: distances of 32 MB between values of 32 MB
@@ -37,7 +35,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Nearest:
-    """The training image that is nearest to each of N images."""
+    """The training image nearest to each of N images."""
 
     row: NDArray[np.int64]  # (N,), of the training images
     distance: NDArray[np.float64]  # (N,), root mean square difference in the unit of the vectors
@@ -45,7 +43,7 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Memorisation:
-    """``figures``: ``overall`` and ``classes``, as a trial's JSON file has them; the rest: of each generated image."""
+    """``figures``: ``overall`` and ``classes`` of a trial's JSON file; the rest is per generated image."""
 
     figures: dict[str, Any]
     nearest: Nearest
@@ -61,11 +59,12 @@ def memorisation(
     seed: int,
     unlabelled: NDArray[Any] | None = None,
 ) -> Memorisation:
-    """How near generated images are to the training images (of whatever class), beside held-out real ones.
+    """How near the images of ``made`` are to the training images (of any class), compared with ``held_out`` real ones.
 
-    ``unlabelled`` (M, F): training images without labels. In ``nearest`` they follow on those of ``train``.
-    A near-copy is nearer to a training image, relative to its class, than 99 % of the held-out images are, or equal to
-    it. A single class is the one of a generator that knows no labels: it has no figures of its own.
+    ``train`` and ``unlabelled`` (M, F): the training images with and without labels; the rows of ``nearest`` count
+    through both. A near-copy is nearer to a training image, relative to its class, than 99 % of the held-out images
+    are, or equal to it. A single name in ``classes`` is that of a generator without labels: it has no figures per
+    class. ``seed``: of the draws of held-out images.
     """
     learned = train.vectors if unlabelled is None else np.concatenate([train.vectors, unlabelled])
     near_made, near_held_out = (nearest(kind.vectors, learned) for kind in (made, held_out))
@@ -89,7 +88,7 @@ def memorisation(
 
 
 def nearest(images: NDArray[Any], others: NDArray[Any]) -> Nearest:
-    """Of each of (N, F) images the nearest of (M, F) others. Exact where values are whole numbers, as pixels are."""
+    """The nearest of ``others`` (M, F) to each of ``images`` (N, F). Exact for whole numbers such as pixels."""
     from sklearn.metrics import euclidean_distances
 
     rows = np.zeros(len(images), np.int64)
@@ -107,12 +106,11 @@ def nearest(images: NDArray[Any], others: NDArray[Any]) -> Nearest:
 
 
 def drawn_to_train(train: Kind, held_out: Kind, made: Kind, rng: np.random.Generator) -> float | None:
-    """Share of generated images that are nearer to the labelled training images than to as many unseen ones of the same
-    classes.
+    """The share of images of ``made`` nearer to those of ``train`` than to as many of ``held_out`` of the same classes.
 
-    One half: they know the classes, not the images. 1: they know the training images alone. That smooth images are
-    nearer to everything plays no part, since both distances are of one image. The mean over disjoint draws of the
-    held-out images; None where a class has fewer of those than training images (as in cross-validation).
+    0.5: the generator knows the classes, not the images. 1: it knows the training images alone. That smooth images are
+    nearer to everything plays no part, since both distances are of one image. The mean over disjoint draws by ``rng``
+    of held-out images; None where a class has fewer of those than training images (as in cross-validation).
     """
     sizes = np.bincount(train.labels)
     spare = np.bincount(held_out.labels, minlength=len(sizes))[: len(sizes)]
@@ -129,15 +127,15 @@ def drawn_to_train(train: Kind, held_out: Kind, made: Kind, rng: np.random.Gener
 
 
 def _median(values: NDArray[np.float64]) -> float:
-    """NaN where there is none to compare with, or where it is zero."""
+    """NaN where there are no values, or the median is zero."""
     return (float(np.median(values)) if len(values) else 0.0) or np.nan
 
 
 def _figures(
     made: NDArray[np.float64], held_out: NDArray[np.float64], is_copy: NDArray[np.bool_]
 ) -> dict[str, float | int | None]:
-    """From the relative distances of generated and held-out images. The test is Mann and Whitney's, as in Meehan 2020:
-    are generated images nearer? It takes each image for a draw of its own."""
+    """From the relative distances of generated and held-out images. The test "generated images are nearer" is Mann and
+    Whitney's, as in Meehan 2020; it treats images as independent."""
     from scipy.stats import mannwhitneyu
 
     a, b = made[np.isfinite(made)], held_out[np.isfinite(held_out)]

@@ -1,12 +1,13 @@
-"""The gate: rules that gains must pass, for CI."""
+"""The rules of the gate, which gains must pass in CI."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from ganaug.errors import UserError
+from ganaug.evaluate.contributions import metric_or
 from ganaug.evaluate.stats import Estimate, holm
 from ganaug.settings import Spec
 
@@ -22,11 +23,13 @@ class GateRule(Spec):
 
     gain: str
     above: float = 0.0  # percentage points
-    metric: Literal["primary", "accuracy", "balanced_accuracy", "macro_f1"] = "primary"
+    metric: Annotated[str, metric_or("primary")] = "primary"
 
 
 @dataclass(frozen=True)
 class Judged:
+    """A rule, the metric and the gain in percentage points that it was judged by, and whether it passed."""
+
     rule: GateRule
     metric: str
     mean: float
@@ -35,7 +38,10 @@ class Judged:
 
 
 def judge(rules: Sequence[GateRule], gains: Mapping[str, Mapping[str, Any]], primary_metric: str) -> list[Judged]:
-    """Each rule against ``gains`` of a summary. One trial gives no p-value, so nothing passes on it."""
+    """Each rule against the ``gains`` of a summary. One trial gives no p-value, so nothing passes on it.
+
+    Raises UserError if a rule names an unknown gain.
+    """
     chosen = []
     for rule in rules:
         metric = metric_of(rule, primary_metric)
@@ -53,6 +59,7 @@ def judge(rules: Sequence[GateRule], gains: Mapping[str, Mapping[str, Any]], pri
 
 
 def metric_of(rule: GateRule, primary_metric: str) -> str:
+    """The metric that the rule is about."""
     return primary_metric if rule.metric == "primary" else rule.metric
 
 

@@ -1,17 +1,16 @@
-"""Intervals and tests for gains. Pure: arrays in, numbers out."""
+"""Confidence intervals and tests for gains. Pure: arrays in, numbers out.
+
+Distributions are scipy.special's: importing scipy.stats takes longer than all of ``ganaug gate``.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 TWO_WAY = (
     "paired difference over trials and shared test images, two crossed random effects, Cochran's weighted quantile of t"
@@ -35,23 +34,23 @@ class Estimate:
     degrees_of_freedom: float | None
 
     def interval(self, confidence: float) -> tuple[float | None, float | None]:
-        """Two-sided interval."""
-        from scipy.stats import t
+        """Two-sided interval; ``confidence`` in (0, 1)."""
+        from scipy.special import stdtrit
 
         if self.standard_error is None or self.degrees_of_freedom is None:
             return None, None
-        half = float(t.ppf((1 + confidence) / 2, self.degrees_of_freedom)) * self.standard_error
+        half = float(stdtrit(self.degrees_of_freedom, (1 + confidence) / 2)) * self.standard_error
         return self.mean - half, self.mean + half
 
     def p_above(self, bound: float) -> float | None:
         """One-sided p-value of "the true mean is at most ``bound``"."""
-        from scipy.stats import t
+        from scipy.special import stdtr
 
         if self.standard_error is None or self.degrees_of_freedom is None:
             return None
         if self.standard_error == 0:  # every trial and every image agree
             return 0.0 if self.mean > bound else 1.0
-        return float(t.sf((self.mean - bound) / self.standard_error, self.degrees_of_freedom))
+        return float(stdtr(self.degrees_of_freedom, -(self.mean - bound) / self.standard_error))
 
     def p_below(self, bound: float) -> float | None:
         """One-sided p-value of "the true mean is at least ``bound``"."""
@@ -65,7 +64,7 @@ class Estimate:
         return 1.0 if self.standard_error == 0 and self.mean == 0 else min(1.0, 2 * min(above, 1 - above))
 
     def power(self, truth: float, level: float = 0.05) -> float | None:
-        """The chance, in [0, 1], that the two-sided test of "the true mean is 0" at ``level`` sees a mean of ``truth``.
+        """The probability that the two-sided test of "the true mean is 0" at ``level`` detects a mean of ``truth``.
 
         |t| exceeds its critical value, where t follows the noncentral t distribution with noncentrality
         truth / standard error (Cohen 1988, Statistical Power Analysis, ch. 2; Johnson, Kotz and Balakrishnan 1995,
@@ -80,31 +79,31 @@ class Estimate:
             return 1.0 if truth else 0.0
         freedom, critical = self.degrees_of_freedom, float(stdtrit(self.degrees_of_freedom, 1 - level / 2))
         away = abs(truth) / self.standard_error
-        # By the lower tail: scipy.stats.nct and ncf give no number, or a wrong one, at some ordinary places; this gives
-        # none far out: beyond 5 t is negative with a chance of less than 1e-6, beyond 50 it misses little besides.
+        # By the lower tail: scipy.stats.nct and ncf give NaN, or a wrong number, for some ordinary values. This gives
+        # NaN far out only: beyond 5 t is negative with probability below 1e-6, beyond 50 almost nothing is missed.
         missed = float(np.nan_to_num(nctdtr(freedom, min(away, 1e6), critical), nan=0.0))
         wrong_side = 1.0 - float(nctdtr(freedom, -away, critical)) if away < 5 else 0.0
         return min(1.0, max(0.0, 1.0 - missed + wrong_side))
 
 
 def interval_of_share(estimate: Estimate, images: int, confidence: float) -> tuple[float | None, float | None]:
-    """Two-sided interval of a share in percent, which stays within 0 and 100 and has a width also there.
+    """Two-sided interval of a share in percent: it stays within 0 and 100, and has a width at the ends too.
 
-    Clopper and Pearson's (1934) for as many independent images as would have the estimate's standard error (Korn and
-    Graubard 1998, Survey Methodology 24, 193-201), at most the ``images`` that there are.
+    Clopper and Pearson's (1934) for the number of independent images that would have the standard error of
+    ``estimate`` (Korn and Graubard 1998, Survey Methodology 24, 193-201), at most ``images``.
     """
-    from scipy.stats import beta, t
+    from scipy.special import betaincinv, stdtrit
 
     if estimate.standard_error is None or estimate.degrees_of_freedom is None:
         return None, None
     share, tail = min(1.0, max(0.0, estimate.mean / 100)), (1 - confidence) / 2
     variance, count = (estimate.standard_error / 100) ** 2, float(images)
     if variance > 0 and images > 1:
-        wider = float(t.ppf(1 - tail, images - 1) / t.ppf(1 - tail, estimate.degrees_of_freedom))
+        wider = float(stdtrit(images - 1, 1 - tail) / stdtrit(estimate.degrees_of_freedom, 1 - tail))
         count = min(count, share * (1 - share) / variance * wider**2)
     hits = count * share
-    low = 100 * float(beta.ppf(tail, hits, count - hits + 1)) if share > 0 else 0.0
-    high = 100 * float(beta.ppf(1 - tail, hits + 1, count - hits)) if share < 1 else 100.0
+    low = 100 * float(betaincinv(hits, count - hits + 1, tail)) if share > 0 else 0.0
+    high = 100 * float(betaincinv(hits + 1, count - hits, 1 - tail)) if share < 1 else 100.0
     return low, high
 
 
@@ -112,14 +111,14 @@ def two_way(differences: NDArray[np.float64]) -> Estimate:
     """The mean of ``differences`` (trials, test images) where both trials and test images are samples.
 
     Model: d[t, i] = mean + trial t + image i + rest. The variance of the mean is then estimated by
-    (MS_trials + MS_images - MS_rest) / (T I) (for crossed samples Clark 1973). A paired t over trials leaves the images
-    out and is too sure: more trials do not make a test set larger. It is never narrower than the paired t's standard
-    error.
+    (MS_trials + MS_images - MS_rest) / (T I) (for crossed samples Clark 1973). A paired t over trials ignores the
+    images and is anti-conservative: more trials do not make a test set larger. The standard error is never smaller
+    than the paired t's.
 
     The degrees of freedom are those whose quantile of t is Cochran's (1964; Cochran and Cox 1957, sec. 4.14): the
-    quantiles of trials and of images, each weighted by its part of the variance. Satterthwaite's are too many where the
-    trials are few and weigh most, since a small MS_trials, got by chance, then counts as knowledge: with 2 or 3 trials
-    a test at 5 % passed a gain of nothing in 8 or 6 % of runs (docs/calibration.md).
+    quantiles of trials and of images, each weighted by its part of the variance. Satterthwaite's are too many where
+    trials are few and dominate, since an MS_trials that is small by chance then counts as certainty: with 2 or 3 trials
+    a test at 5 % passed a gain of zero in 8 or 6 % of runs (docs/calibration.md).
     """
     trials, images = differences.shape
     mean = float(differences.mean())
@@ -130,7 +129,7 @@ def two_way(differences: NDArray[np.float64]) -> Estimate:
     ms_trials = images * float(((by_trial - mean) ** 2).sum()) / (trials - 1)
     ms_images = trials * float(((by_image - mean) ** 2).sum()) / (images - 1)
     ms_rest = float((rest**2).sum()) / ((trials - 1) * (images - 1))
-    # Below MS_rest no image is harder than chance makes it: the paired t over trials.
+    # Below MS_rest images differ no more than by chance: the paired t over trials.
     total = ms_trials + max(0.0, ms_images - ms_rest)
     weight = ms_trials / total if total > 0 else 1.0
     return Estimate(mean, math.sqrt(total / (trials * images)), _cochran(weight, trials - 1, images - 1))
@@ -147,9 +146,9 @@ def _cochran(weight: float, first: float, second: float) -> float:
 
 
 def by_group(differences: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(trials, images) -> (trials, groups) of the same mean: the images of one group are one sample, not many.
+    """(trials, images) -> (trials, groups) with the same mean: the images of one group are one sample, not many.
 
-    A group's value is its images' sum, scaled so that a group counts by its size.
+    ``groups`` (images,): each image's group. A group's value is its images' sum, scaled so that it counts by its size.
     """
     _, group = np.unique(groups, return_inverse=True)
     count = int(group.max()) + 1
@@ -160,11 +159,12 @@ def by_group(differences: NDArray[np.float64], groups: NDArray[np.int64]) -> NDA
 def corrected_resampled(
     differences: Sequence[NDArray[np.float64]], test_over_train: float, tests_an_image: float = 1.0
 ) -> Estimate:
-    """The mean over trials, each of which draws its parts from one set anew and has differences (its test images,).
+    """The mean over trials whose train and test parts are drawn from one set again each time.
 
-    Nadeau and Bengio (2003), eq. 9: the variance of the mean is (1/T + n_test/n_train) times the sample variance. The
-    plain 1/T takes overlapping train parts for independent ones and is far too sure (Dietterich 1998). For the folds of
-    repeated cross-validation: Bouckaert and Frank (2004).
+    ``differences``: each trial's, (its test images,); ``test_over_train``: n_test/n_train; ``tests_an_image``: how
+    often each image is tested. Nadeau and Bengio (2003), eq. 9: the variance of the mean is (1/T + n_test/n_train)
+    times the sample variance. The plain 1/T treats overlapping train parts as independent and is strongly
+    anti-conservative (Dietterich 1998). For the folds of repeated cross-validation: Bouckaert and Frank (2004).
     """
     trials = len(differences)
     by_trial = np.array([values.mean() for values in differences])
@@ -172,17 +172,17 @@ def corrected_resampled(
     if trials < 2:
         return Estimate(mean, None, None)
     variance = (1 / trials + test_over_train) * float(by_trial.var(ddof=1))
-    # Small test parts may agree by chance: the images' own sampling error is the least that there can be.
+    # Small test parts may agree by chance: the images' own sampling error is a lower bound.
     of_images = np.concatenate(differences)
     floor = float(of_images.var()) / (len(of_images) / tests_an_image)  # repeats test the same images again
     return Estimate(mean, math.sqrt(max(variance, floor)), float(trials - 1))
 
 
 def change(before: Estimate, after: Estimate) -> Estimate:
-    """How much larger the mean of ``after`` is, two runs taken for independent (Welch 1947).
+    """How much larger the mean of ``after`` is, the two runs treated as independent (Welch 1947).
 
-    Runs that share test images, or trials, are alike by chance too: a difference then varies less than this says, so
-    that a test on it is cautious.
+    Runs that share test images or trials are positively correlated: their difference varies less than this says, so a
+    test on it is conservative.
     """
     mean = after.mean - before.mean
     errors = [(one.standard_error, one.degrees_of_freedom) for one in (before, after)]
@@ -196,7 +196,7 @@ def change(before: Estimate, after: Estimate) -> Estimate:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment (1979): adjusted p-values, in the order given, monotone and at most 1."""
+    """Holm's step-down adjustment (1979): adjusted p-values in the order given, at most 1."""
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted = [0.0] * len(p_values)
     highest = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ganaug.evaluate.contributions import METRICS
 from ganaug.report import fidelity_tables, verdict
 
 
@@ -25,7 +26,7 @@ def render(summary: Mapping[str, Any]) -> str:
         shape="x".join(str(side) for side in (*dataset["image_shape"][1:], dataset["image_shape"][0])),
         sentences=verdict.sentences(summary),
         gains=verdict.markdown_table(("gain", "points", "interval", "p", ""), verdict.gain_rows(summary)),
-        metric=verdict.METRIC_NAMES[dataset["primary_metric"]],
+        metric=METRICS[dataset["primary_metric"]].words,
         confidence=f"{100 * settings['report']['confidence']:g}",
         alarms=sorted({kind for kinds in summary["alarms"].values() for kind in kinds}),
         fidelity=found

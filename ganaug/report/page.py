@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ganaug import store
+from ganaug.evaluate.contributions import METRICS
 from ganaug.report import fidelity_tables, plots, verdict
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def render(
         lstrip_blocks=True,
     )
     metric = summary["dataset"]["primary_metric"]
-    metric_name = verdict.METRIC_NAMES[metric]
+    metric_name = METRICS[metric].words
     classes = summary["dataset"]["classes"]
     arms = list(summary["arms"])
     gains = {name: figures[metric] for name, figures in summary["gains"].items()}

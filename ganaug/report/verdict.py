@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-METRIC_NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
+from ganaug.evaluate.contributions import METRICS
+
 # The gains that the verdict speaks of, and what it calls them.
 _SPOKEN = {
     "gan+classical_vs_classical": "on top of classical augmentation",
@@ -57,10 +58,10 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
     """The verdict: what GAN images do on top of classical augmentation, and on their own."""
     dataset = summary["dataset"]
     metrics = [dataset["primary_metric"]]
-    if rare_classes(summary):  # the rare classes weigh as much as the others in both
-        metrics += [metric for metric in ("balanced_accuracy", "macro_f1") if metric not in metrics]
+    if rare_classes(summary):
+        metrics += [name for name, metric in METRICS.items() if metric.is_mean_of_classes and name not in metrics]
     told = [
-        _sentence(summary["gains"][gain][metric], where, METRIC_NAMES[metric], _worth(summary, gain, metric))
+        _sentence(summary["gains"][gain][metric], where, METRICS[metric].words, _worth(summary, gain, metric))
         for metric in metrics
         for gain, where in spoken(summary).items()
     ]
