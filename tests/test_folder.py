@@ -60,8 +60,8 @@ def test_hidden_files_and_other_files_are_left_out_with_a_note(tmp_path: Path) -
     found = Folder(tmp_path).load()
     assert found.files == ["cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png"]
     assert found.notes == [
-        "Images beside the class folders were left out: 1",
-        "Left out as hidden, as links to folders or as no images: 5, such as cat/.thumbnails",
+        "Images next to the class folders were left out: 1",
+        "Left out (hidden, links to folders, or not images): 5, such as cat/.thumbnails",
     ]
 
 
@@ -160,4 +160,4 @@ def test_hidden_folders_and_links_to_folders_are_left_out_with_a_note(tmp_path: 
     photos(tmp_path / "photos" / "dog", ".thumbs")
     found = Folder(tmp_path / "photos").load()
     assert len(found.files) == 8
-    assert found.notes == ["Left out as hidden, as links to folders or as no images: 2, such as cat/link"]
+    assert found.notes == ["Left out (hidden, links to folders, or not images): 2, such as cat/link"]

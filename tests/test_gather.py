@@ -76,7 +76,7 @@ def test_files_of_any_name_are_written_and_read_back(tmp_path: Path) -> None:
     for name in ("two\r\nlines.png", "one\r.png", "né 雪.png"):
         (source / "a" / name).write_bytes((source / "a" / "0.png").read_bytes())
     (source / "b" / "broken\n.png").write_bytes(b"broken")
-    with refused("1 of 12 are not", "b/broken\\n.png: it is no image"):
+    with refused("1 of 12 are not", "b/broken\\n.png: it is not an image"):
         prepare(tmp_path, folder(source))
     prepared, said = prepare(tmp_path, folder(source), on_broken="skip")
     assert len(prepared.images) == 11
@@ -145,7 +145,7 @@ def with_broken(path: Path) -> Path:
 
 
 def test_broken_pictures_are_refused_by_name(tmp_path: Path) -> None:
-    with refused("2 of 11 are not", "a/1.png: image file is truncated", "b/x.jpg: it is no image", "on_broken: skip"):
+    with refused("2 of 11 are not", "a/1.png: image file is truncated", "b/x.jpg: it is not an image", "on_broken: skip"):
         prepare(tmp_path, folder(with_broken(tmp_path / "photos")))
 
 
@@ -326,7 +326,7 @@ BAD: list[tuple[Callable[[Path], dict[str, Any]], list[str]]] = [
     (nested, ["data.source.nested: true"]),
     (label_missing, ['column "label"', "data row 2"]),
     (climbing_class, ["climb out of a folder"]),
-    (no_archive, ["no zip file"]),
+    (no_archive, ["not a zip file"]),
     (no_images, ["at least 2 classes", "got none"]),
 ]
 

@@ -319,7 +319,7 @@ def test_what_was_found_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0] == "photos: 20 images in 2 classes"
     assert lines[1] == "classes: cat 5, dog 15"
     assert lines[2] == "images: 12x12 pixels (19 of them; 1 other sizes), gray"
-    assert "broken: dog/broken.png (it is no image that Pillow can read)" in lines
+    assert "broken: dog/broken.png (it is not an image that Pillow can read)" in lines
     assert "exact duplicates: 1 set, such as cat/0.png = dog/copy.bmp" in lines
     assert "the same image under two labels: 1 set, such as cat/0.png = dog/copy.bmp" in lines
     assert "near-duplicates: 1 set, such as dog/1.png = dog/brighter.png" in lines

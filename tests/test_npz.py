@@ -134,7 +134,12 @@ def npy(array: np.ndarray) -> bytes:
 
 @pytest.mark.parametrize(
     ("data", "part"),
-    [(b"", "no zip file"), (b"text", "no zip file"), (npy(images()), "no zip file"), (b"PK\x03\x04", "no zip file")],
+    [
+        (b"", "not a zip file"),
+        (b"text", "not a zip file"),
+        (npy(images()), "not a zip file"),
+        (b"PK\x03\x04", "not a zip file"),
+    ],
     ids=["zero bytes", "text", "one array", "a zip file's first bytes"],
 )
 def test_what_is_no_archive(tmp_path: Path, data: bytes, part: str) -> None:

@@ -291,7 +291,7 @@ BROKEN: dict[str, tuple[bytes | None, str]] = {
     "truncated.jpg": (save_bytes("jpg")[:-200], "truncated"),
     "truncated.bmp": (save_bytes("bmp")[:-200], "truncated"),
     "header.png": (cut_png()[:20], "Truncated"),
-    "text.png": (b"not a picture", "no image that Pillow can read"),
+    "text.png": (b"not a picture", "not an image that Pillow can read"),
     "empty.png": (b"", "zero bytes"),
     "missing.png": (None, "not there"),
     "bomb.png": (huge_png(100_000), "too large"),

@@ -16,11 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from photos import photos
 
+from ganaug.data.digits import Digits
 from ganaug.data.folder import Folder
+from ganaug.data.idx import Idx, read_idx
 from ganaug.data.labelled import Labelled
 from ganaug.data.npz import Npz
-from ganaug.data.sources import Digits, Idx, SourceSpec, Torchvision, read_idx
+from ganaug.data.sources import SourceSpec
 from ganaug.data.table import Table
+from ganaug.data.torchvision import Torchvision
 from ganaug.errors import UserError
 
 NAMES = {

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from ganaug.data.digits import Digits
 from ganaug.data.folder import Folder
 from ganaug.data.mirror import Mirrored, compare_mirrored
 from ganaug.data.npz import Npz
-from ganaug.data.sources import Digits
 from ganaug.data.survey import Survey, near_pairs, survey
 
 

@@ -273,7 +273,7 @@ def test_file_names_are_told_as_they_are_below_the_folder(root: Path) -> None:
     folder = more(root / "more")
     (folder / "notes.txt").write_text("not an image")
     told = prepared(project(root, unlabelled=str(folder)))
-    assert f"1 of {folder} are hidden, links to folders or no images: left out, as notes.txt is" in told
+    assert f"1 of {folder} are hidden, links to folders or not images: left out, such as notes.txt" in told
     table = store.read_table(root / "data" / "prepared" / "unlabelled.csv")
     assert [row["file"] for row in table] == [*(f"{number}.png" for number in range(8)), "below/last.png"]
     shutil.copy(folder / "0.png", folder / "caf\udce9.png")

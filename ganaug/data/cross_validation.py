@@ -1,50 +1,41 @@
-"""Protocol ``cv``: repeated stratified k-fold on a user's own set."""
+"""Protocol ``cv``: repeated stratified k-fold on a user's own images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 from annotated_types import Ge
+from numpy.typing import NDArray
 
 from ganaug import seeds
+from ganaug.data.protocol import Protocol
 from ganaug.data.splits import RELEASE, Items, Split
 from ganaug.errors import UserError
-from ganaug.settings import Spec
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-_TRIES = 50  # deals that may fail before giving up: leave a fold empty, or too few images of a class to train on
-_LEAST = 2  # images of a class to train on
+_TRIES = 50  # deals that may fail (a fold is empty, or too few images of a class are left) before it gives up
+_LEAST = 2  # images per class to train on
 
 
 @dataclass(frozen=True)
-class CrossValidation(Spec):
-    """Every image is tested on once a repeat, by networks trained on the other folds; ``release`` holds all images.
+class CrossValidation(Protocol):
+    """Every image is tested once per repeat, by networks trained on the other folds; ``release`` holds all images.
 
-    Folds have the same share of each class as far as its images can be parted: images of one group, and images of the
-    same pixels, stay together. Trial t is fold t mod ``folds`` of repeat t div ``folds``. A class needs as many parts
-    as there are folds.
+    Folds have the same share of each class, as far as possible: images of one group, and images of the same pixels,
+    stay together. Trial t is fold t mod ``folds`` of repeat t div ``folds``. A class needs as many groups, or different
+    images, as there are folds.
     """
 
     kind: Literal["cv"] = "cv"
     folds: Annotated[int, Ge(2)] = 5
     repeats: Annotated[int, Ge(1)] = 2
     seed: int = 0
-    draws: ClassVar[str] = "report"
     shared_test: ClassVar[bool] = False  # the train parts of the trials overlap, and their test parts differ
 
     @property
     def trials(self) -> int:
         return self.folds * self.repeats
-
-    def trial_names(self) -> list[str]:
-        return [str(trial) for trial in range(self.trials)]
-
-    def names(self) -> list[str]:
-        return [RELEASE, *self.trial_names()]
 
     def describe(self) -> str:
         times = "once" if self.repeats == 1 else f"{self.repeats} times over"
@@ -55,8 +46,6 @@ class CrossValidation(Spec):
         )
 
     def splits(self, items: Items) -> dict[str, Split]:
-        import numpy as np
-
         if items.official_test.any():
             raise UserError(
                 f"protocol.kind: cv would train on the {int(items.official_test.sum())} images that the source sets "
@@ -74,9 +63,7 @@ class CrossValidation(Spec):
         return splits
 
     def _deals(self, items: Items) -> list[NDArray[np.int64]] | None:
-        """For each repeat the fold that tests each image, (N,); None where the classes do not allow that."""
-        import numpy as np
-
+        """For each repeat the fold that tests each image, (N,); None if the classes do not allow it."""
         if min(items.parts().values()) < self.folds:
             return None
         bound = items.bound()
@@ -86,17 +73,15 @@ class CrossValidation(Spec):
         for repeat in range(self.repeats):
             for attempt in range(_TRIES):
                 deal = _deal(part_counts, self.folds, seeds.numpy_rng(self.seed, "folds", repeat, attempt))[bound]
-                if self._will_do(deal, items):
+                if self._is_usable(deal, items):
                     deals.append(deal)
                     break
             else:
                 return None
         return deals
 
-    def _will_do(self, deal: NDArray[np.int64], items: Items) -> bool:
-        """No fold is empty, and without it there are still enough images of every class."""
-        import numpy as np
-
+    def _is_usable(self, deal: NDArray[np.int64], items: Items) -> bool:
+        """Whether no fold is empty and the others hold enough images of every class."""
         return all(
             (deal == fold).any()
             and np.bincount(items.labels[deal != fold], minlength=len(items.classes)).min() >= _LEAST
@@ -104,9 +89,7 @@ class CrossValidation(Spec):
         )
 
     def _refusal(self, items: Items) -> str:
-        """What is wrong, and the number of folds nearest to the one asked for that would do, or else what would."""
-        import numpy as np
-
+        """What is wrong, and the fix: the nearest number of folds that works, if there is one."""
         parts, images = items.parts(), np.bincount(items.labels)
         name = min(parts, key=lambda name: (parts[name], images[items.classes.index(name)]))
         unit = "separate groups" if items.groups else "different images"
@@ -117,19 +100,17 @@ class CrossValidation(Spec):
         )
         nearest = sorted(range(2, parts[name] + 1), key=lambda folds: abs(folds - self.folds))
         fitting = next((folds for folds in nearest if replace(self, folds=folds)._deals(items) is not None), None)
-        mend = f"set protocol.folds to {fitting}" if fitting else f"add {unit} of the class, or remove it"
-        return f'protocol.folds: class "{name}" has {parts[name]} {unit}, {wrong}; {mend}'
+        hint = f"set protocol.folds to {fitting}" if fitting else f"add {unit} of the class, or remove it"
+        return f'protocol.folds: class "{name}" has {parts[name]} {unit}, {wrong}; {hint}'
 
 
 def _deal(part_counts: NDArray[np.float64], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Images of each class in each part, (P, classes) -> the fold of each part, (P,).
 
-    Each part goes where least is of the classes that it holds, the large parts first. Scikit-learn's
-    StratifiedGroupKFold deals alike, but shuffles groups of the same counts only: where groups differ in size, its
-    repeats are one and the same deal.
+    Large parts go first; each goes to the fold that has least of the part's classes. Scikit-learn's
+    StratifiedGroupKFold does the same, but shuffles only groups of equal counts: where groups differ in size, all its
+    repeats are the same deal.
     """
-    import numpy as np
-
     sizes = part_counts.sum(axis=1)
     shares = part_counts / part_counts.sum(axis=0)
     dealt = np.zeros((folds, shares.shape[1]))  # share of each class in each fold

@@ -1,4 +1,4 @@
-"""Images in folders: one folder a class."""
+"""Images in folders: one folder per class."""
 
 from __future__ import annotations
 
@@ -8,28 +8,24 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from ganaug.data.labelled import Labelled, label_rows, one_line, sort_classes
+from ganaug.data.source import PathSource
 from ganaug.errors import UserError
-from ganaug.settings import Spec
 
 
 @dataclass(frozen=True)
-class Folder(Spec):
-    """``path/<class>/...``: every image below a class's folder, however deep, in any format that Pillow reads."""
+class Folder(PathSource):
+    """``path/<class>/...``: every image below a class's folder, at any depth, in any format that Pillow reads."""
 
-    path: Path
     kind: Literal["folder"] = "folder"
-    nested: bool = False  # true: the first level is the class, though no image lies directly in a class's folder
+    nested: bool = False  # true: the first level is the class, although all images lie deeper
 
     def title(self) -> str:
         return self.path.resolve().name
 
-    def watched(self) -> list[Path]:
-        return [self.path]
-
     def load(self) -> Labelled:
-        import numpy as np
-
         if not self.path.is_dir():
             raise UserError(
                 f"data.source.path: must be a folder with a folder of images for each class, got {self.path}, which "
@@ -55,10 +51,10 @@ class Folder(Spec):
         names = [name for name, images in held.items() for _ in images]
         classes, labels = label_rows(names)
         assert classes == sort_classes(set(held))
-        notes = [f"Images beside the class folders were left out: {outside}"] * bool(outside)
+        notes = [f"Images next to the class folders were left out: {outside}"] * bool(outside)
         if others:
             example = one_line(others[0].relative_to(self.path).as_posix())
-            notes.append(f"Left out as hidden, as links to folders or as no images: {len(others)}, such as {example}")
+            notes.append(f"Left out (hidden, links to folders, or not images): {len(others)}, such as {example}")
         files = [one_line(path.relative_to(self.path).as_posix()) for path in paths]
         return Labelled(classes, paths, labels, files, np.zeros(len(paths), bool), notes=notes)
 
@@ -76,7 +72,10 @@ class Folder(Spec):
 
 
 def check_file_names(folder: Path, paths: list[Path]) -> None:
-    """On disk a name is any bytes; DVC stops at those that are not UTF-8, without saying which."""
+    """A name on disk can be any bytes; DVC stops at those that are not UTF-8, without saying which.
+
+    Raises UserError if one is not UTF-8.
+    """
     for path in paths:
         name = path.relative_to(folder).as_posix()
         try:
@@ -86,7 +85,7 @@ def check_file_names(folder: Path, paths: list[Path]) -> None:
 
 
 def images_below(folder: Path, others: list[Path]) -> list[Path]:
-    """The images in a folder and in those below it, sorted; what is none of them is added to ``others``."""
+    """The images in a folder and below it, sorted; everything else is appended to ``others``."""
     found: list[Path] = []
     for place, folders, files in os.walk(folder, onerror=_stop):
         left_out = [name for name in folders if name.startswith(".") or Path(place, name).is_symlink()]
@@ -102,12 +101,12 @@ def images_below(folder: Path, others: list[Path]) -> list[Path]:
 
 
 def _stop(error: OSError) -> None:
-    """A folder that cannot be listed must not be left out unsaid."""
+    """A folder that cannot be listed is never skipped silently."""
     raise error
 
 
 def is_image(path: Path) -> bool:
-    """By its name: one of the endings that Pillow reads, and no hidden file."""
+    """By its name: it has an ending that Pillow reads and is not hidden."""
     return path.suffix.lower() in _endings() and not path.name.startswith(".")
 
 

@@ -1,48 +1,47 @@
-"""From a source to images of one shape on disk, with what there is to say about them."""
+"""From a source to images of one shape on disk."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ganaug import store
 from ganaug.data import pictures
 from ganaug.data.labelled import Labelled, check_class_names, check_counts
 from ganaug.data.pictures import Look, Shape
-from ganaug.data.sources import SourceSpec
+from ganaug.data.source import Source
 from ganaug.data.spec import DataSpec
 from ganaug.data.splits import Items
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """``found`` without the broken images; its rows are those of the array at ``path``."""
+    """A source's images, all of one shape, without the broken ones."""
 
-    found: Labelled
+    found: Labelled  # its rows are those of the array at ``path``
     shape: Shape
     path: Path  # uint8, (N, size, size, channels)
     pixels: list[str]  # SHA-256 of each image's pixels
-    looks: list[Look]  # what the images were before
+    looks: list[Look]  # the headers of the images
     broken: list[tuple[str, str]]  # (file, reason)
 
     def images(self) -> NDArray[np.uint8]:
-        """Memory-mapped."""
+        """(N, H, W, C) uint8, memory-mapped."""
         return store.read_array(self.path, "")
 
     def items(self) -> Items:
+        """What a protocol deals."""
         found = self.found
         return Items(found.labels, self.pixels, found.official_test, found.classes, found.groups)
 
 
 @dataclass(frozen=True)
 class Looked:
-    """A source of which the headers have been read; ``readable`` has those of at least one image."""
+    """A source whose image headers have been read."""
 
     found: Labelled
     looks: list[Look]
@@ -50,13 +49,14 @@ class Looked:
 
     @property
     def readable(self) -> list[Look]:
+        """The headers that could be read; at least one."""
         return [look for look in self.looks if look.broken is None]
 
 
-def look(source: SourceSpec, jobs: int) -> Looked:
-    """Labels and headers, checked; nothing is decoded yet."""
+def look(source: Source, jobs: int) -> Looked:
+    """Labels and headers, checked; nothing is decoded yet. Raises UserError if classes or counts are not usable."""
     found = source.load()
-    where = str(getattr(source, "path", "data.source"))
+    where = source.where()
     check_class_names(found.classes, where)
     check_counts(found.labels, found.classes, where)
     looked = Looked(found, pictures.look_at(found.images, jobs), where)
@@ -73,9 +73,10 @@ def gather(
     on_done: Callable[[int, int], None] = lambda done, total: None,
     looked: Looked | None = None,
 ) -> Gathered:
-    """Bring every image of the source to one shape and write them to ``path``. Nothing broken gets in unsaid.
+    """Convert every image of the source to one shape. Unreadable images are never skipped silently.
 
-    ``looked``: the source, where it has been looked at already.
+    ``spec`` has the source and the shape; ``path`` of the array to write; ``jobs`` processes; ``on_done`` gets the
+    images done and in all; ``looked`` is the source if its headers have been read already.
     """
     looked = looked or look(spec.source, jobs)
     found, looks, where = looked.found, looked.looks, looked.where
@@ -110,9 +111,7 @@ def _rows(found: Labelled, kept: list[int]) -> Labelled:
 
 
 def keep_rows(path: Path, rows: list[int], chunk: int = 4096) -> None:
-    """The array at ``path`` becomes its ``rows``, copied piece by piece."""
-    import numpy as np
-
+    """Replace the array at ``path`` by its ``rows``, copied ``chunk`` rows at a time."""
     whole = np.load(path, mmap_mode="r")
     with store.replacing(path) as part:
         out = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=(len(rows), *whole.shape[1:]))

@@ -1,4 +1,4 @@
-"""An inner fold: images of a train part that are held out of a training, to judge it by."""
+"""An inner fold: images of a train part that are held out of a training, to evaluate it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from ganaug.data.splits import Items
 
 
 def inner_fold(prepared: Prepared, rows: Sequence[int], share: float, seed: int) -> tuple[list[int], list[int]]:
-    """(rows kept, rows held out), sorted: about ``share`` of each class is held out, and one image where it has two.
+    """(rows kept, rows held out), sorted: about ``share`` (0..1) of each class in ``rows`` of ``prepared`` is held out.
 
-    What must stay together (a group, equal pixels) does; a class never loses its last image.
+    Of two images of a class one is held out; a class never loses its last image. Images of a group or of equal pixels
+    stay together. ``seed`` decides which.
     """
     if not share:
         return sorted(rows), []

@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 from annotated_types import Ge
+from numpy.typing import NDArray
 
 from ganaug.data.labelled import one_line
+from ganaug.data.protocol import Protocol
 from ganaug.data.splits import RELEASE, Items, Split
 from ganaug.errors import UserError
-from ganaug.settings import Spec
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Holdout(Spec):
-    """Every trial trains on all images outside the official test part, anew: other weights, other order.
+class Holdout(Protocol):
+    """Every trial trains again on all images outside the official test part: other initial weights, another order.
 
-    So its verdict speaks of this one train set. ``release`` has the same images. A train image with the pixels of a
-    test image is left out, and with it all of its group.
+    So the verdict is about this one train set. ``release`` has the same images. A train image with the pixels of a test
+    image is left out, with all of its group.
     """
 
     kind: Literal["holdout"] = "holdout"
     trials: Annotated[int, Ge(1)] = 5
     seed: int = 0
-    draws: ClassVar[str] = "report"
     shared_test: ClassVar[bool] = True
-
-    def trial_names(self) -> list[str]:
-        return [str(trial) for trial in range(self.trials)]
-
-    def names(self) -> list[str]:
-        return [RELEASE, *self.trial_names()]
 
     def describe(self) -> str:
         return (
-            f"the source's own test part; {self.trials} trials train anew on all other images, with other initial "
-            "weights and another order. The verdict speaks of this one train set, not of others like it"
+            f"the source's own test part; {self.trials} trials train again on all other images, with other initial "
+            "weights and another order. The verdict is about this one train set, not about others like it"
         )
 
     def splits(self, items: Items) -> dict[str, Split]:
-        import numpy as np
-
         test = np.flatnonzero(items.official_test)
         if not len(test):
             raise UserError(
@@ -62,9 +51,8 @@ class Holdout(Spec):
         if items.groups is None:
             return
         tested = {group for group, test in zip(items.groups, items.official_test, strict=True) if test}
-        both = sorted(
-            {group for group, test in zip(items.groups, items.official_test, strict=True) if not test} & tested
-        )
+        learned = {group for group, test in zip(items.groups, items.official_test, strict=True) if not test}
+        both = sorted(learned & tested)
         if both:
             raise UserError(
                 f'data.source: a group must be on one side of the split, but "{one_line(both[0], 40)}" has images in '
@@ -72,8 +60,6 @@ class Holdout(Spec):
             )
 
     def _check_counts(self, items: Items, rows: NDArray[np.int64], least: int, part: str) -> None:
-        import numpy as np
-
         counts = np.bincount(items.labels[rows], minlength=len(items.classes))
         if counts.min() < least:
             raise UserError(

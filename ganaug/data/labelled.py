@@ -1,4 +1,4 @@
-"""What a source gives: every image with its label, as pixels or as a file to read, and who may not be parted."""
+"""What a source gives: every image with its label, as pixels or as a file, and which images must stay together."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ganaug.errors import UserError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
 LONGEST_NAME = 100  # characters of a class name: it becomes a folder's name, a table's cell, a plot's label
 _BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # controls, line ends, stray bytes
@@ -30,32 +28,48 @@ class Labelled:
     files: list[str]  # a name for each image: where it came from
     official_test: NDArray[np.bool_]  # (N,)
     groups: list[str] | None = None  # images of one group (a patient, a site) never fall on both sides of a split
-    notes: list[str] = field(default_factory=list)  # what the user should know of the reading
+    notes: list[str] = field(default_factory=list)  # what the user should know about the reading
 
 
 def one_line(text: str, most: int | None = None) -> str:
-    """``text`` as one line of a message or a table: what would break it is escaped, what is longer is cut."""
+    """``text`` on one line, for a message or a table: line breaks are escaped, at most ``most`` characters kept."""
     shown = _BREAKS.sub(lambda found: ascii(found[0])[1:-1], text[:most])
     return shown if most is None or len(text) <= most else f"{shown}..."
 
 
 def sort_classes(names: set[str]) -> list[str]:
-    """Class names in their order: as numbers where all of them are, else as text."""
+    """Class names sorted as numbers if all of them are numbers, else as text."""
     numbers = all(name.isdecimal() and name.isascii() and len(name) <= LONGEST_NAME for name in names)
     return sorted(names, key=lambda name: (int(name), name)) if numbers else sorted(names)
 
 
 def label_rows(names: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
     """(classes, labels) from the class name of each image."""
-    import numpy as np
-
     classes = sort_classes(set(names))
     row = {name: label for label, name in enumerate(classes)}
     return classes, np.array([row[name] for name in names], np.int64)
 
 
+def rows_by_value(values: NDArray[Any], names: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
+    """(classes, labels) from label ``values`` (N,). Without ``names`` in the order of the values, they are the names.
+
+    Raises UserError if there are not as many names as different values.
+    """
+    different, labels = np.unique(values, return_inverse=True)
+    classes = list(names) or [str(value) for value in different.tolist()]
+    if len(classes) != len(different) or len(set(classes)) != len(classes):
+        raise UserError(
+            f"data.source.classes: must name each of the {len(different)} label values, got {len(set(classes))} "
+            "different names; add or remove names, or leave the key out"
+        )
+    return classes, labels.astype(np.int64)
+
+
 def check_class_names(classes: Sequence[str], where: str) -> None:
-    """Names must be told apart by people and file systems, and must do as a folder's name."""
+    """People and file systems must be able to distinguish the names, and each must do as a folder's name.
+
+    Raises UserError if they cannot.
+    """
     for name in classes:
         shown = one_line(name, 40)
         if len(name) > LONGEST_NAME:
@@ -81,9 +95,7 @@ def check_class_names(classes: Sequence[str], where: str) -> None:
 
 
 def check_counts(labels: NDArray[np.int64], classes: Sequence[str], where: str) -> None:
-    """Two classes or more, each of two images or more: one to learn from, one to test on."""
-    import numpy as np
-
+    """Raises UserError if there are fewer than two classes, or one has fewer than two images (one to test on)."""
     if len(classes) < 2:
         found = f'only "{classes[0]}"' if classes else "none"
         raise UserError(f"{where}: must have at least 2 classes, got {found}; add images of another class")

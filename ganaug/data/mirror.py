@@ -1,23 +1,21 @@
-"""May images be mirrored? Asked of the images: wrong for text, digits, and shoes that all face one way."""
+"""May images be mirrored? The images decide: it is wrong for text, digits, and shoes that all face one way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
-_TOLD_APART = 0.6  # share of images told from their mirror images, one half by chance, above which flips are refused
-_LOST = 0.05  # of the share whose nearest neighbour has their label, when they are mirrored
+_TOLD_APART = 0.6  # flips are refused above this share of images told from their mirror images; chance is 0.5
+_LOST = 0.05  # the most that mirroring may cost of the share of images whose nearest neighbour has their label
 
 
 @dataclass(frozen=True)
 class Mirrored:
-    """``told_apart``: how often a linear classifier knows an unseen image from its mirror image; one half is chance.
+    """``told_apart``: how often a linear classifier tells an unseen image from its mirror image; chance is 0.5.
 
-    ``neighbours`` and ``neighbours_mirrored``: how often the nearest other image has the label, of the images as they
+    ``neighbours`` and ``neighbours_mirrored``: how often the nearest other image has the same label, for images as they
     are and mirrored: a mirrored b is a d.
     """
 
@@ -27,22 +25,23 @@ class Mirrored:
 
     @property
     def flips(self) -> bool:
+        """Whether images may be mirrored."""
         return self.told_apart <= _TOLD_APART and self.neighbours_mirrored >= self.neighbours - _LOST
 
     def reason(self) -> str:
+        """Why they may or may not be, for params.yaml."""
         if self.told_apart > _TOLD_APART:
             return f"a linear classifier tells images from their mirror images, {self.told_apart:.0%} right"
         if not self.flips:
             return (
-                f"mirrored images lie nearer to other classes: label of the nearest image right for "
+                f"mirrored images lie nearer to other classes: the nearest image has the right label for "
                 f"{self.neighbours_mirrored:.0%}, unmirrored {self.neighbours:.0%}"
             )
         return f"mirror images cannot be told from images, {self.told_apart:.0%} right"
 
 
 def compare_mirrored(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Mirrored:
-    """Images (N, H, W, C). Both halves of a pair are always on one side of the classifier's split."""
-    import numpy as np
+    """Images (N, H, W, C) uint8. An image and its mirror image are always on one side of the classifier's split."""
     from sklearn.decomposition import PCA
     from sklearn.linear_model import RidgeClassifier
     from sklearn.model_selection import GroupKFold, cross_val_predict

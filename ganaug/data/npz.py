@@ -1,69 +1,49 @@
-"""Images in a NumPy archive: the layout that MedMNIST's files have."""
+"""Images in a NumPy archive, in the layout of MedMNIST's files."""
 
 from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from ganaug.data.labelled import Labelled, one_line
+import numpy as np
+from numpy.typing import NDArray
+
+from ganaug.data.labelled import Labelled, one_line, rows_by_value
+from ganaug.data.source import PathSource
 from ganaug.errors import UserError
-from ganaug.settings import Spec
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _PARTS = ("train", "val", "test")
 _ARRAYS = tuple(f"{part}{kind}" for part in ("train_", "val_", "test_", "") for kind in ("images", "labels"))
 
 
 @dataclass(frozen=True)
-class Npz(Spec):
+class Npz(PathSource):
     """``train_images`` (N, H, W) or (N, H, W, C) and ``train_labels`` (N,) or (N, 1); ``val_...`` and ``test_...`` too.
 
     Images are uint8 in 0..255. ``val`` joins the train part; ``test`` is the official test part. An archive with
     ``images`` and ``labels`` alone, such as ``ganaug synth --format npz`` writes, has no test part.
     """
 
-    path: Path
     kind: Literal["npz"] = "npz"
     classes: tuple[str, ...] = ()  # names in the order of the label values; left out: the values themselves
 
-    def title(self) -> str:
-        return self.path.stem
-
-    def watched(self) -> list[Path]:
-        return [self.path]
-
     def load(self) -> Labelled:
-        import numpy as np
-
         parts = self._parts()
         shapes = {images.shape[1:] for _, images, _ in parts}
         if len(shapes) > 1:
             raise UserError(f"{self.path}: all images must have one shape, got {sorted(shapes)}; use one data set")
-        labels = np.concatenate([labels for *_, labels in parts])
-        values = np.unique(labels)
-        names = list(self.classes) or [str(value) for value in values.tolist()]
-        if len(names) != len(values) or len(set(names)) != len(names):
-            raise UserError(
-                f"data.source.classes: must name each of the {len(values)} label values, got {len(set(names))} "
-                "different names; add or remove names, or leave the key out"
-            )
+        classes, labels = rows_by_value(np.concatenate([labels for *_, labels in parts]), self.classes)
         return Labelled(
-            classes=names,
+            classes=classes,
             images=parts[0][1] if len(parts) == 1 else np.concatenate([images for _, images, _ in parts]),
-            labels=np.searchsorted(values, labels).astype(np.int64),
+            labels=labels,
             files=[f"{part or 'images'}[{row}]" for part, images, _ in parts for row in range(len(images))],
             official_test=np.concatenate([np.full(len(images), part == "test") for part, images, _ in parts]),
         )
 
     def _parts(self) -> list[tuple[str, NDArray[np.uint8], NDArray[Any]]]:
         """(part, images (N, H, W, C), labels (N,)) of every part that the archive holds."""
-        import numpy as np
-
         if not self.path.is_file():
             raise UserError(
                 f"data.source.path: must be an NPZ archive, got {self.path}, which "
@@ -72,7 +52,7 @@ class Npz(Spec):
         try:
             with self.path.open("rb") as file:
                 if not zipfile.is_zipfile(file):
-                    raise ValueError("it is no zip file")
+                    raise ValueError("it is not a zip file")
                 file.seek(0)
                 with np.load(file) as archive:  # pickled objects are refused: reading runs no code
                     held = archive.files
@@ -94,8 +74,6 @@ class Npz(Spec):
         return [(part, self._images(arrays[i], i), self._labels(arrays, i, j)) for part, (i, j) in found.items()]
 
     def _images(self, images: NDArray[Any], name: str) -> NDArray[np.uint8]:
-        import numpy as np
-
         if images.dtype != np.uint8:
             raise UserError(f"{self.path}: {name} must be uint8 in 0..255, got {images.dtype}; convert the array")
         shaped = images[..., np.newaxis] if images.ndim == 3 else images
@@ -106,8 +84,6 @@ class Npz(Spec):
         return shaped
 
     def _labels(self, arrays: dict[str, NDArray[Any]], images: str, name: str) -> NDArray[Any]:
-        import numpy as np
-
         labels = arrays[name].reshape(-1) if arrays[name].ndim == 2 and arrays[name].shape[1] == 1 else arrays[name]
         if labels.ndim != 1 or len(labels) != len(arrays[images]) or labels.dtype.kind not in "iubUS":
             raise UserError(
@@ -116,4 +92,4 @@ class Npz(Spec):
             )
         if labels.dtype.kind == "S":
             return np.char.decode(labels, "utf-8", errors="backslashreplace")
-        return labels if labels.dtype.kind in "bU" else labels.astype(np.int64)  # one type for the labels of all parts
+        return labels if labels.dtype.kind in "bU" else labels.astype(np.int64)  # one type for all parts' labels

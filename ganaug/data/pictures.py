@@ -1,6 +1,6 @@
 """From pictures of any size and format to pixels of one shape, written straight to disk.
 
-Several processes decode images into one memory-mapped array, so that memory stays bounded whatever their number.
+Several processes decode images into one memory-mapped array, so memory stays bounded for any number of images.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ganaug import store
 from ganaug.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from PIL import Image
 
-    Pictures = NDArray[np.uint8] | list[Path]
-
+Pictures = NDArray[np.uint8] | list[Path]
 Aspect = Literal["pad", "crop", "squeeze"]
 SIZES = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128)  # they halve down to 4 to 7 pixels
-CHUNK = 64  # images a task
+CHUNK = 64  # images per task
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Look:
-    """What a picture's header says, upright; ``broken`` says why it cannot be read."""
+    """A picture's header, as if upright; ``broken`` is the reason if it cannot be read."""
 
     width: int = 0
     height: int = 0
@@ -50,6 +50,8 @@ class Look:
 
 @dataclass(frozen=True)
 class Broken:
+    """A picture that cannot be decoded."""
+
     row: int
     reason: str
 
@@ -86,15 +88,13 @@ def _look(path: Path) -> Look:
 
 
 def nearest_size(looks: Sequence[Look]) -> int:
-    """The sensible size that is nearest, as a ratio, to the median side of the pictures."""
-    import numpy as np
-
+    """The one of ``SIZES`` nearest, as a ratio, to the median side of the pictures."""
     median = float(np.median([(one.width * one.height) ** 0.5 for one in looks if one.broken is None]))
     return min(SIZES, key=lambda size: max(size / median, median / size))
 
 
 def count_sizes(looks: Sequence[Look]) -> dict[tuple[int, int], int]:
-    """{(width, height): pictures}, the commonest first."""
+    """{(width, height): pictures}, the most common first."""
     return dict(Counter((one.width, one.height) for one in looks).most_common())
 
 
@@ -104,12 +104,11 @@ def count_sizes(looks: Sequence[Look]) -> dict[tuple[int, int], int]:
 def render(
     pictures: Pictures, shape: Shape, path: Path, jobs: int, on_done: Callable[[int], None] = lambda count: None
 ) -> tuple[list[str], list[Broken]]:
-    """Write ``path``, an array (N, size, size, channels) of uint8. Returns the SHA-256 of each image's pixels.
+    """Decode ``pictures`` into an array (N, size, size, channels) of uint8. Returns their SHA-256 and the broken ones.
 
-    Rows of broken pictures stay black, with an empty hash.
+    ``shape`` of every image; ``path`` of the array; ``jobs`` processes; ``on_done`` gets the images done. Rows of
+    broken pictures stay black, with an empty hash.
     """
-    import numpy as np
-
     full = (len(pictures), shape.size, shape.size, shape.channels)
     np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=full).flush()
     starts = range(0, len(pictures), CHUNK)
@@ -124,8 +123,6 @@ def render(
 
 
 def _render_chunk(pictures: Pictures, start: int, shape: Shape, path: Path) -> tuple[list[str], list[Broken]]:
-    import numpy as np
-
     out = np.load(path, mmap_mode="r+")
     hashes: list[str] = []
     broken: list[Broken] = []
@@ -144,7 +141,7 @@ def _render_chunk(pictures: Pictures, start: int, shape: Shape, path: Path) -> t
 
 
 def read_picture(path: Path, shape: Shape) -> NDArray[np.uint8]:
-    """The picture upright, in 8 bits, on the background: (size, size, channels). Raises whatever its decoder does."""
+    """The picture upright, in 8 bits, on the background: (size, size, channels). Raises whatever its decoder raises."""
     from PIL import ImageOps
 
     with _opened(path) as image:
@@ -154,8 +151,7 @@ def read_picture(path: Path, shape: Shape) -> NDArray[np.uint8]:
 
 
 def fit_pixels(pixels: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:
-    """One image (H, W, C) in the shape asked for; as it is, where it has that shape."""
-    import numpy as np
+    """One image (H, W, C) uint8 in the shape asked for; unchanged if it has that shape."""
     from PIL import Image
 
     if pixels.shape == (shape.size, shape.size, shape.channels):
@@ -164,7 +160,6 @@ def fit_pixels(pixels: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:
 
 
 def _fit(image: Image.Image, shape: Shape) -> NDArray[np.uint8]:
-    import numpy as np
     from PIL import Image, ImageOps
 
     image = _eight_bits(image)
@@ -192,8 +187,7 @@ def _gray(colour: tuple[int, int, int]) -> int:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit gray (0..65535) -> 8 bits; all other modes as they are."""
-    import numpy as np
+    """16-bit gray (0..65535) -> 8 bits; all other modes unchanged."""
     from PIL import Image
 
     if image.mode == "F":
@@ -220,7 +214,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 @contextmanager
 def _only_bombs_matter() -> Iterator[None]:
-    """Pillow warns of much that is harmless, and only warns of what is half a bomb: an error here."""
+    """Pillow warns about much that is harmless, and only warns about half a decompression bomb: an error here."""
     from PIL import Image
 
     with warnings.catch_warnings():
@@ -233,7 +227,7 @@ def _reason(error: Exception, path: Path | None) -> str:
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return "it is no image that Pillow can read"
+        return "it is not an image that Pillow can read"
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return "it is too large: a decompression bomb, or over 89 million pixels"
     if isinstance(error, FileNotFoundError):
@@ -254,7 +248,10 @@ def parse_background(colour: str) -> tuple[int, int, int]:
 
 
 def refuse_broken(broken: Sequence[tuple[str, str]], total: int, key: str = "data.source") -> None:
-    """``broken``: (file, reason) pairs; ``key`` names the files in params.yaml."""
+    """``broken``: (file, reason) pairs of ``total`` files; ``key`` is where params.yaml names them.
+
+    Raises UserError if there are any.
+    """
     if broken:
         shown = "; ".join(f"{file}: {reason}" for file, reason in broken[:5])
         more = f"; and {len(broken) - 5} more" if len(broken) > 5 else ""
@@ -265,7 +262,7 @@ def refuse_broken(broken: Sequence[tuple[str, str]], total: int, key: str = "dat
 
 
 def _parallel(jobs: int, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> Any:
-    """Results in the order of the tasks. A few tasks are done here: starting processes takes longer."""
+    """Results in the order of the tasks. A few tasks run here: starting processes would take longer."""
     if jobs == 1 or len(tasks) < 8:
         return (function(*task) for task in tasks)
     return _in_processes(jobs, function, tasks)
@@ -278,5 +275,5 @@ def _in_processes(jobs: int, function: Callable[..., Any], tasks: Sequence[tuple
     yield from joblib.Parallel(jobs, return_as="generator", pre_dispatch="4*n_jobs")(
         joblib.delayed(function)(*task) for task in tasks
     )
-    # joblib would keep these small workers for the next user, and take torch, imported there, for a memory leak.
+    # joblib would reuse these small workers later, and take torch, once imported there, for a memory leak.
     get_reusable_executor().shutdown()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ganaug import store
 from ganaug.data.gather import Gathered
@@ -12,18 +17,12 @@ from ganaug.data.splits import Split
 from ganaug.data.unlabelled import Unlabelled, read_unlabelled
 from ganaug.errors import UserError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-_MEND = 'run "ganaug prepare" (or "dvc repro")'
+_HINT = 'run "ganaug prepare" (or "dvc repro")'
 
 
 @dataclass(frozen=True)
 class Part:
-    """Images that one side of a split holds."""
+    """The images of one side of a split."""
 
     images: NDArray[np.uint8]  # (N, H, W, C)
     labels: NDArray[np.int64]  # (N,), rows of the classes
@@ -32,7 +31,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What ``prepare`` wrote, read back. Images are read from disk when a part is asked for."""
+    """What ``prepare`` wrote, read back. Images are read from disk when a part is asked for, each split once."""
 
     folder: Path
     images: NDArray[np.uint8]  # (N, H, W, C), memory-mapped
@@ -40,8 +39,9 @@ class Prepared:
     pixels: list[str]
     classes: list[str]
     made_with: dict[str, Any]  # the settings that it depends on
-    groups: list[str] | None = None  # of each image, where the source has groups
+    groups: list[str] | None = None  # of each image, if the source has groups
     beside: Unlabelled | None = None  # images without labels from a folder of their own
+    _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False, compare=False)  # those read so far
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -50,33 +50,37 @@ class Prepared:
         return channels, height, width
 
     def split(self, name: str) -> Split:
+        """The rows of a split. Raises UserError if there is none of that name."""
+        if name not in self._splits:
+            self._splits[name] = self._read_split(name)
+        return self._splits[name]
+
+    def _read_split(self, name: str) -> Split:
         known = sorted(path.stem for path in (self.folder / "splits").glob("*.json"))
         if name not in known:
-            raise UserError(f'split "{name}": must be one of {", ".join(known)}; name one of them, or {_MEND}')
-        rows = store.read_json(self.folder / "splits" / f"{name}.json", _MEND)
+            raise UserError(f'split "{name}": must be one of {", ".join(known)}; name one of them, or {_HINT}')
+        rows = store.read_json(self.folder / "splits" / f"{name}.json", _HINT)
         return Split(rows["train"], rows["test"], rows.get("spare", []), rows.get("unlabelled", []))
 
     def digest(self, rows: Sequence[int]) -> str:
-        """Of the images and labels of some rows, in order; from the images' own hashes, so nothing is read."""
+        """Hash of the images and labels of some rows, in order; from the images' hashes, so no image is read."""
         return store.digest(*(self.pixels[row] for row in rows), self.labels[list(rows)])
 
     def unlabelled_rows(self, split: Split) -> list[int]:
-        """The rows that a split may learn from without labels. Those of ``beside`` follow on the labelled ones."""
+        """The rows that a split may learn from without labels. Those of ``beside`` follow the labelled ones."""
         return [*split.unlabelled, *range(len(self.images), len(self.images) + len(self._beside.pixels))]
 
     def unlabelled_digest(self, split: Split) -> str:
-        """Of the images of those rows, in order."""
+        """Hash of the images of those rows, in order."""
         return store.digest(*self.hashes(self.unlabelled_rows(split)))
 
     def hashes(self, rows: Sequence[int]) -> list[str]:
-        """Of rows with labels and without; nothing is read."""
+        """The SHA-256 of each image, for rows with and without labels; no image is read."""
         count = len(self.pixels)
         return [self.pixels[row] if row < count else self._beside.pixels[row - count] for row in rows]
 
     def images_of(self, rows: Sequence[int]) -> NDArray[np.uint8]:
-        """The images of rows with labels and without, (N, H, W, C)."""
-        import numpy as np
-
+        """The images of rows with and without labels, (N, H, W, C)."""
         index, count = np.asarray(rows, np.int64), len(self.images)
         found = np.empty((len(index), *self.images.shape[1:]), np.uint8)
         found[index < count] = self.images[index[index < count]]
@@ -89,20 +93,20 @@ class Prepared:
 
     def counts(self, rows: Sequence[int]) -> dict[str, int]:
         """{class: images} of some rows."""
-        import numpy as np
-
         counts = np.bincount(self.labels[np.asarray(rows, np.int64)], minlength=len(self.classes))
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
     def part(self, rows: Sequence[int]) -> Part:
-        import numpy as np
-
+        """The images and labels of some rows."""
         index = np.asarray(rows, np.int64)
         return Part(np.ascontiguousarray(self.images[index]), self.labels[index], [self.pixels[row] for row in rows])
 
 
 def write_prepared(folder: Path, made_with: dict[str, Any], data: Gathered, splits: dict[str, Split]) -> None:
-    """Complete ``folder``, in which the images lie already."""
+    """Complete ``folder``, which holds the images already.
+
+    ``made_with``: the settings that ``data`` depends on; ``splits`` by name.
+    """
     found = data.found
     groups = found.groups
     header = ["file", "class", "sha256"] + ["group"] * (groups is not None)
@@ -119,23 +123,20 @@ def write_prepared(folder: Path, made_with: dict[str, Any], data: Gathered, spli
 
 
 def read_prepared(folder: Path) -> Prepared:
-    import csv
-
-    import numpy as np
-
-    classes = store.read_json(folder / "classes.json", _MEND)
-    images = store.read_array(folder / "images.npy", _MEND)
+    """What ``write_prepared`` wrote. Raises UserError if it is missing or damaged."""
+    classes = store.read_json(folder / "classes.json", _HINT)
+    images = store.read_array(folder / "images.npy", _HINT)
     index = {name: label for label, name in enumerate(classes)}
     try:
         with (folder / "items.csv").open(newline="", encoding="utf-8") as file:
             items = [(index[row["class"]], row["sha256"], row.get("group")) for row in csv.DictReader(file)]
     except (OSError, KeyError) as error:
-        raise UserError(f"{folder / 'items.csv'}: must list every image and its class, but {error}; {_MEND}") from None
+        raise UserError(f"{folder / 'items.csv'}: must list every image and its class, but {error}; {_HINT}") from None
     if len(items) != len(images):
-        raise UserError(f"{folder}: must list as many items as images, got {len(items)} and {len(images)}; {_MEND}")
+        raise UserError(f"{folder}: must list as many items as images, got {len(items)} and {len(images)}; {_HINT}")
     labels = np.array([label for label, *_ in items], np.int64)
     groups = [group for *_, group in items if group is not None]
-    made_with = store.read_json(folder / "settings.json", _MEND)
-    beside = read_unlabelled(folder, _MEND)
+    made_with = store.read_json(folder / "settings.json", _HINT)
+    beside = read_unlabelled(folder, _HINT)
     hashes = [pixels for _, pixels, _ in items]
     return Prepared(folder, images, labels, hashes, classes, made_with, groups or None, beside)

@@ -1,4 +1,4 @@
-"""The settings of the labelled images, as ``data:`` in params.yaml has them."""
+"""The settings of the labelled images: ``data:`` in params.yaml."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
+from ganaug.data.digits import Digits
 from ganaug.data.pictures import Aspect, Look, Shape, nearest_size, parse_background
-from ganaug.data.sources import Digits, SourceSpec
+from ganaug.data.sources import SourceSpec
 from ganaug.errors import UserError
 from ganaug.settings import Spec
 
 
 @dataclass(frozen=True)
 class DataSpec(Spec):
-    """Where the images come from, and the shape that they are brought to."""
+    """Where the images come from, and the shape that they are converted to."""
 
     source: SourceSpec = field(default_factory=Digits)
-    image_size: Annotated[int, Ge(8), Le(128)] | None = None  # pixels a side; left out: that of the images
-    channels: Literal["auto", "gray", "rgb"] = "auto"  # auto: gray where every image is
-    aspect: Aspect = "pad"  # keep it with bars or by cutting, or squeeze the image into a square
+    image_size: Annotated[int, Ge(8), Le(128)] | None = None  # pixels per side; left out: the images' own size
+    channels: Literal["auto", "gray", "rgb"] = "auto"  # auto: gray if every image is
+    aspect: Aspect = "pad"  # keep it with bars or by cropping, or squeeze the image into a square
     background: str = "black"  # behind transparent pixels, and of the bars
     on_broken: Literal["refuse", "skip"] = "refuse"
     unlabelled: Path | None = None  # a folder of images to learn from without labels
-    licence: str = "not stated"  # of the images; the model card says it
+    licence: str = "not stated"  # of the images, for the model card
 
     def __post_init__(self) -> None:
         try:
@@ -35,18 +36,21 @@ class DataSpec(Spec):
             raise ValueError('a colour such as black, white or "#ff8000" for background') from None
 
     def watched(self) -> list[Path]:
-        """What the prepared images depend on, on disk."""
+        """The files and folders that the prepared images depend on."""
         return [*self.source.watched(), *([self.unlabelled] if self.unlabelled else [])]
 
     def shape(self, looks: Sequence[Look]) -> Shape:
-        """The shape of the prepared images, given the headers of all that can be read."""
+        """The shape of the prepared images, given the headers of all readable ones.
+
+        Raises UserError if the images differ in size and ``image_size`` is not set.
+        """
         sizes = {(one.width, one.height) for one in looks}
         size = self.image_size or nearest_size(looks)
         if len(sizes) > 1 and self.image_size is None:
             small, large = (f"{w}x{h}" for w, h in (min(sizes), max(sizes)))
             raise UserError(
                 f"data.image_size: must be set where images differ in size, and these have {len(sizes)} sizes, from "
-                f"{small} to {large}; set it, for example to {size}, the sensible size nearest to their median"
+                f"{small} to {large}; set it, for example to {size}, the usual size nearest to their median"
             )
         colour = self.channels == "rgb" or (self.channels == "auto" and any(one.colour for one in looks))
         return Shape(size, 3 if colour else 1, self.aspect, parse_background(self.background))

@@ -1,14 +1,12 @@
-"""What a protocol is given and what it gives: labelled items in, the rows of every split out."""
+"""What a protocol takes and gives: labelled items in, the rows of every split out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 RELEASE = "release"  # the split whose generator users get
 
@@ -19,13 +17,13 @@ class Split:
 
     train: list[int]
     test: list[int]
-    spare: list[int] = field(default_factory=list)  # real images of neither, which a training may be watched with
-    unlabelled: list[int] = field(default_factory=list)  # to learn from like those of ``train``, but for their labels
+    spare: list[int] = field(default_factory=list)  # real images of neither part, to monitor a training with
+    unlabelled: list[int] = field(default_factory=list)  # to learn from without their labels
 
 
 @dataclass(frozen=True)
 class Items:
-    """All that a protocol knows of the images."""
+    """All that a protocol knows about the images."""
 
     labels: NDArray[np.int64]  # (N,), rows of ``classes``
     pixels: Sequence[str]  # a hash of each image's pixels
@@ -34,18 +32,15 @@ class Items:
     groups: Sequence[str] | None = None  # a name for each image, where the source has groups
 
     def parts(self) -> dict[str, int]:
-        """{class: the parts that its images can be parted into}: groups, or different images."""
-        import numpy as np
-
+        """{class: units that its images can be divided into}: groups, or different images."""
         bound = self.bound()
         return {name: len(np.unique(bound[self.labels == label])) for label, name in enumerate(self.classes)}
 
     def bound(self) -> NDArray[np.int64]:
-        """(N,) numbers, equal for images that must stay together: those of one group, and those of the same pixels.
+        """(N,) numbers, equal for images that must stay together: those of one group or of the same pixels.
 
-        Both bind at once: a duplicate in two groups binds the groups.
+        Both rules hold at once: a duplicate in two groups joins the groups.
         """
-        import numpy as np
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 

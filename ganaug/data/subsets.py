@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 from annotated_types import Ge
+from numpy.typing import NDArray
 
 from ganaug import seeds
+from ganaug.data.protocol import Protocol
 from ganaug.data.splits import RELEASE, Items, Split
 from ganaug.errors import UserError
-from ganaug.settings import Spec
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Subsets(Spec):
+class Subsets(Protocol):
     """A benchmark: disjoint, class-stratified draws of ``train_per_class`` images from a pool, one fixed test set.
 
     Each class is shuffled once and dealt in this order: test, tuning test, tuning draws, release, trial 0, trial 1, ...
-    So a further trial leaves every other split as it was, and what tuning may look at is never in a reported trial,
-    whatever ``trials`` and ``train_per_class`` are; with another seed or other sizes of the parts,
-    settings must be tuned anew. Of images with the same pixels only the first is dealt. Images to learn from without
-    their labels are dealt from the end, for reported draws and for tuning draws apart; all trials share them. They are
-    as many of each class, which a heap of one's own seldom is.
+    So one more trial leaves every other split as it was, and what tuning sees is never in a reported trial, whatever
+    ``trials`` and ``train_per_class`` are. With another seed or other sizes of the parts, settings must be tuned again.
+    Of images with the same pixels only the first is dealt. Images to learn from without their labels are dealt from the
+    end, separately for reported and tuning draws; all trials share them. They are balanced, which a user's own seldom
+    are.
 
-    With an ``imbalance`` of r the first class has r times as many train images as the last one, and the others lie on
-    an exponential between them (the long tail of Cui 2019, arXiv 1901.05555); test parts stay even.
+    With an ``imbalance`` of r the first class has r times as many train images as the last, and the others lie on an
+    exponential between them (the long tail of Cui 2019, arXiv 1901.05555); test parts stay balanced.
     """
 
     kind: Literal["subsets"] = "subsets"
@@ -41,18 +38,19 @@ class Subsets(Spec):
     test_per_class: Annotated[int, Ge(1)] = 60  # from the source's own test part, where it has one
     tuning_test_per_class: Annotated[int, Ge(0)] = 30
     tuning_per_class: Annotated[int, Ge(0)] = 25  # the pool of the tuning draws
-    unlabelled_per_class: Annotated[int, Ge(0)] = 0  # further images, whose labels nothing is told
+    unlabelled_per_class: Annotated[int, Ge(0)] = 0  # further images, whose labels nothing learns
     draws: Literal["report", "tuning"] = "report"
     seed: int = 0
-    shared_test: ClassVar[bool] = True  # all trials are tested on the same images
+    shared_test: ClassVar[bool] = True
+    uses_all: ClassVar[bool] = False
 
     def describe(self) -> str:
-        tail = " a class"
+        tail = " per class"
         if self.imbalance > 1:
             tail = f" of the first class, {self.imbalance:g} times as many as of the last (of each at least two)"
         return (
-            f"{self.trials} disjoint, class-stratified draws of {self.train_per_class} images{tail}; a GAN is trained "
-            "anew on each"
+            f"{self.trials} disjoint, class-stratified draws of {self.train_per_class} images{tail}; a GAN is "
+            "trained on each"
         )
 
     def train_counts(self, classes: int) -> list[int]:
@@ -61,9 +59,6 @@ class Subsets(Spec):
         return [max(2, round(self.train_per_class * fall**label)) for label in range(classes)]
 
     def splits(self, items: Items) -> dict[str, Split]:
-        """Deal the rows."""
-        import numpy as np
-
         labels, official_test = items.labels, items.official_test
         if items.groups is not None:
             raise UserError("protocol.kind: subsets cannot keep the source's groups together; use cv, or holdout")
@@ -84,7 +79,7 @@ class Subsets(Spec):
                 short.append((False, 0, len(official), self._too_few_tests(name, len(official))))
                 continue
             hand = _Hand(pool[0 if separate else self.test_per_class :].tolist())
-            told_nothing = {draws: hand.deal_last(self.unlabelled_per_class) for draws in ("report", "tuning")}
+            without_labels = {draws: hand.deal_last(self.unlabelled_per_class) for draws in ("report", "tuning")}
             tuning_test = hand.deal(self.tuning_test_per_class)
             tuning = _Hand(hand.deal(self.tuning_per_class))
             needed = count * (len(train) if self.draws == "report" else 1)
@@ -97,19 +92,13 @@ class Subsets(Spec):
                 train[trial] += (hand if self.draws == "report" else tuning).deal(count)
             test += dealt_test[: self.test_per_class].tolist() if self.draws == "report" else tuning_test
             spare += tuning_test if self.draws == "report" else []
-            unlabelled += told_nothing[self.draws]
+            unlabelled += without_labels[self.draws]
         if short:
-            raise UserError(min(short)[-1])  # of the scarcest class, so that its mend serves all
+            raise UserError(min(short)[-1])  # of the scarcest class, so that its fix serves all
         return {
             name: Split(sorted(rows), [] if name == RELEASE else sorted(test), sorted(spare), sorted(unlabelled))
             for name, rows in train.items()
         }
-
-    def trial_names(self) -> list[str]:
-        return [str(trial) for trial in range(self.trials)]
-
-    def names(self) -> list[str]:
-        return [RELEASE, *self.trial_names()]
 
     def _check_tuning(self) -> None:
         possible = self.tuning_per_class // self.train_per_class
@@ -122,19 +111,19 @@ class Subsets(Spec):
             raise UserError("protocol.tuning_test_per_class: must be at least 1 to use tuning draws, got 0; raise it")
 
     def _too_few_tests(self, name: str, images: int) -> str:
-        mend = f"lower it to {images} or less" if images else "add some, or remove the class"
+        hint = f"lower it to {images} or less" if images else "add some, or remove the class"
         return (
             f'protocol.test_per_class: class "{name}" has {images} different images in the source\'s test part, asked '
-            f"for {self.test_per_class}; {mend}"
+            f"for {self.test_per_class}; {hint}"
         )
 
     def _too_few(self, name: str, images: int, test: int, count: int) -> tuple[int, str]:
-        """How many trials of ``count`` images of the class would fit, and what to tell the user."""
+        """How many trials of ``count`` images of the class would fit, and the message."""
         set_apart = test + self.tuning_test_per_class + self.tuning_per_class + 2 * self.unlabelled_per_class
         trials = self.trials if self.draws == "report" else 0
         needed = set_apart + count * (trials + 1)
         fitting = max(0, (images - set_apart) // count - 1)
-        mend = (
+        hint = (
             f"lower protocol.trials to {fitting}"
             if fitting > 0
             else "add images, or lower protocol.train_per_class, test_per_class, tuning_per_class, "
@@ -144,12 +133,12 @@ class Subsets(Spec):
         return fitting, (
             f'protocol: class "{name}" has {images} different images, but {needed} are asked for ({test} test, '
             f"{self.tuning_test_per_class} tuning test, {self.tuning_per_class} tuning, {unlabelled}{trials} trials "
-            f"and the release of {count}); {mend}"
+            f"and the release of {count}); {hint}"
         )
 
 
 class _Hand:
-    """Rows that are dealt once each, in order; ``short`` once more were asked for than there were."""
+    """Rows that are dealt once each, in order; ``short`` is true once more were asked for than were left."""
 
     def __init__(self, rows: list[int]) -> None:
         self.rows = rows
@@ -168,9 +157,7 @@ class _Hand:
 
 
 def _first_of_each(pixels: Sequence[str], official_test: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """True for one image of each set of exact duplicates; one of the official test part, where there is one."""
-    import numpy as np
-
+    """True for one image of each set of exact duplicates, from the official test part if one is there."""
     first = np.zeros(len(pixels), bool)
     order = np.argsort(~official_test, kind="stable")
     _, index = np.unique(np.asarray(pixels)[order], return_index=True)

@@ -1,11 +1,13 @@
-"""A look at a labelled image set before anything is decided: what is in it, what is wrong with it."""
+"""A first look at a labelled image set: what is in it, and what is wrong with it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ganaug.data import pictures
 from ganaug.data.gather import Gathered, gather, look
@@ -14,13 +16,9 @@ from ganaug.data.pictures import Aspect
 from ganaug.data.sources import SourceSpec
 from ganaug.data.spec import DataSpec
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-NEAR_BITS = 4  # of the 64 of a perceptual hash: at most so many differ between near-duplicates
-NEAR_CORRELATION = 0.98  # of their pixels, at least: the hash alone finds a twin for one in ten digits of 8x8 pixels
-_SAME_RATIO = 1.05  # aspect ratios within this factor count as one
+NEAR_BITS = 4  # of 64: the most in which the perceptual hashes of near-duplicates differ
+NEAR_CORRELATION = 0.98  # least, of their pixels: the hash alone finds a twin for one in ten digits of 8x8 pixels
+_SAME_RATIO = 1.05  # aspect ratios within this factor count as equal
 
 
 @dataclass(frozen=True)
@@ -30,21 +28,23 @@ class Survey:
     data: Gathered
     spec: DataSpec  # source and shape
     counts: dict[str, int]  # {class: images}
-    sizes: dict[tuple[int, int], int]  # {(width, height): images}, the commonest first
+    sizes: dict[tuple[int, int], int]  # {(width, height): images}, the most common first
     duplicates: list[list[str]]  # files of the same pixels
-    conflicts: list[list[str]]  # of those, the ones under two labels or more
-    near: list[tuple[str, str]]  # files that look alike and are not the same
+    conflicts: list[list[str]]  # those of them with more than one label
+    near: list[tuple[str, str]]  # files that look alike and are not duplicates
     mirrored: Mirrored
 
     @property
     def images(self) -> NDArray[np.uint8]:
+        """(N, H, W, 1 or 3), memory-mapped."""
         return self.data.images()[..., : 1 if self.spec.channels == "gray" else 3]
 
 
 def survey(source: SourceSpec, folder: Path, jobs: int, largest: int, on_done: Callable[[int, int], None]) -> Survey:
-    """Read all images of ``source`` into ``folder``, at most ``largest`` pixels a side."""
-    import numpy as np
+    """Read all images of ``source`` into ``folder``, at most ``largest`` pixels per side.
 
+    ``jobs`` processes; ``on_done`` gets the images done and in all.
+    """
     looked = look(source, jobs)
     size = min(largest, pictures.nearest_size(looked.readable))
     aspect = _aspect([one.width / one.height for one in looked.readable])
@@ -74,7 +74,7 @@ def survey(source: SourceSpec, folder: Path, jobs: int, largest: int, on_done: C
 
 
 def _aspect(ratios: Sequence[float]) -> Aspect:
-    """Squeezing deforms all images alike where they have one ratio; bars keep the forms where they differ."""
+    """Squeezing distorts all images equally if they have one ratio; otherwise bars keep the proportions."""
     return "squeeze" if max(ratios) <= _SAME_RATIO * min(ratios) else "pad"
 
 
@@ -91,9 +91,7 @@ def _rows_by_pixels(pixels: Sequence[str]) -> list[list[int]]:
 
 
 def near_pairs(images: NDArray[np.uint8], rows: Sequence[int], most: int = 1000) -> list[tuple[int, int]]:
-    """Pairs of ``rows`` that look alike: perceptual hashes (pHash: signs of the lowest frequencies), then pixels."""
-    import numpy as np
-
+    """At most ``most`` pairs of ``rows`` that look alike, by perceptual hash (pHash: lowest frequencies) and pixels."""
     hashes = _perceptual_hashes(images, rows)
     pairs: list[tuple[int, int]] = []
     for start in range(0, len(hashes), 256):
@@ -109,9 +107,7 @@ def near_pairs(images: NDArray[np.uint8], rows: Sequence[int], most: int = 1000)
 
 
 def _correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """Of the pixels, so that brightness and contrast play no part; 0 for an image of one colour."""
-    import numpy as np
-
+    """Correlation of the pixels, blind to brightness and contrast; 0 for an image of one colour."""
     a, b = (image.astype(np.float64).ravel() - image.mean() for image in (first, second))
     spread = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / spread if spread else 0.0
@@ -120,7 +116,6 @@ def _correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
 def _perceptual_hashes(images: NDArray[np.uint8], rows: Sequence[int]) -> NDArray[np.uint64]:
     """A hash of 64 bits for each of ``rows``."""
     import imagehash
-    import numpy as np
     from PIL import Image
 
     out = np.empty(len(rows), np.uint64)

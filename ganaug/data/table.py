@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from ganaug.data.labelled import Labelled, label_rows, one_line
+from ganaug.data.source import PathSource
 from ganaug.errors import UserError
-from ganaug.settings import Spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,46 +22,39 @@ _TRAIN, _TEST = ("train", "val", "valid", "validation"), ("test",)
 
 
 @dataclass(frozen=True)
-class Table(Spec):
-    """A row for each image. Relative files start from the table's folder; ``split`` and ``group`` are used if there.
+class Table(PathSource):
+    """One row per image. Relative files start from the table's folder; ``split`` and ``group`` are optional columns.
 
-    ``split`` says train, val or test (val joins the train part). Images of one ``group``, such as a patient, never fall
-    on both sides of a split. Any column may bear another name; null leaves ``split`` or ``group`` unused.
+    ``split`` is train, val or test (val joins the train part). Images of one ``group``, such as a patient, never fall
+    on both sides of a split. Any column may have another name; null leaves ``split`` or ``group`` unused.
     """
 
-    path: Path
     kind: Literal["table"] = "table"
     file: str = "file"
     label: str = "label"
     split: str | None = "split"
     group: str | None = "group"
 
-    def title(self) -> str:
-        return self.path.stem
-
     def watched(self) -> list[Path]:
-        """The table and the folders that its files lie in; a file beside the table is watched by itself."""
+        """The table and the folders that its files lie in; a file next to the table is watched itself."""
         names = self._column(self._read(), self.file)
-        self._paths(names)  # a mistake in them is told before anything is made of them
+        self._paths(names)  # an error in them is reported before they are used
         files = [Path(file) for file in names]
         places = {self.path.parent / file.parts[0] if not file.is_absolute() else file.parent for file in files}
         return [self.path, *sorted(places)]
 
     def load(self) -> Labelled:
-        import numpy as np
-
         table = self._read()
         names = self._column(table, self.file)
         classes, labels = label_rows(self._column(table, self.label))
         splits = self._optional(table, self.split, default="split")
+        tests = [self._is_test(row, word) for row, word in enumerate(splits)] if splits else [False] * len(names)
         return Labelled(
             classes=classes,
             images=self._paths(names),
             labels=labels,
             files=[one_line(name) for name in names],
-            official_test=np.array([self._is_test(row, word) for row, word in enumerate(splits or [])], bool)
-            if splits
-            else np.zeros(len(names), bool),
+            official_test=np.array(tests, bool),
             groups=self._optional(table, self.group, default="group"),
         )
 

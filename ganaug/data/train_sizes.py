@@ -1,29 +1,26 @@
-"""Train parts of other sizes, each within the next larger one: where a learning curve is measured."""
+"""Train parts of other sizes, each contained in the next larger one: the points of a learning curve."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ganaug import seeds
 from ganaug.data.held_out import inner_fold
 from ganaug.data.prepared import Prepared
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 
 def nested_parts(
     prepared: Prepared, trial: str, trials: Sequence[str], multiples: Sequence[float], seed: int
 ) -> dict[float, list[int]]:
-    """{multiple: rows} of a trial's train part made larger or smaller, class by class; ``multiples`` rise from above 1.
+    """{multiple: rows} of the train part of ``trial`` made larger or smaller; ``multiples`` rise from above 1.
 
-    Further images are lent by the train parts of the other ``trials``, which can hold no image that anything is tested
-    or tuned on; what is in the test or spare part of any trial is left out here once more, so that cross-validation,
-    whose train parts are one another's test parts, has none to lend. The larger part holds the trial's own. Where a
-    class has too few for a multiple, its reciprocal is taken: a part of the trial's own images, groups and duplicates
-    unparted. A size that would be no other than the one before is left out.
+    Further images come from the train parts of the other ``trials`` of ``prepared``, never from any test or spare part:
+    so cross-validation, whose train parts are one another's test parts, has none. The larger part holds the trial's
+    own. If a class has too few images for a multiple, its reciprocal is used: a part of the trial's own images, groups
+    and duplicates kept together, drawn by ``seed``. A size equal to the one before is left out.
     """
     own = sorted(prepared.split(trial).train)
     lent = _lent(prepared, trial, trials, seed)
@@ -46,9 +43,7 @@ def nested_parts(
 
 
 def _lent(prepared: Prepared, trial: str, trials: Sequence[str], seed: int) -> dict[str, list[int]]:
-    """{class: rows} that the other trials' train parts lend to a trial, in the order in which they are taken."""
-    import numpy as np
-
+    """{class: rows} from the other trials' train parts that a trial may add, in the order in which they are added."""
     splits = {name: prepared.split(name) for name in trials}
     others = {row for name, split in splits.items() if name != trial for row in split.train}
     barred = {row for split in splits.values() for row in (*split.test, *split.spare)}

@@ -1,25 +1,22 @@
-"""Images without labels beside a source: a folder of the user's, brought to the shape of the labelled ones."""
+"""Images without labels: a folder of the user's, converted to the shape of the labelled images."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ganaug import store
 from ganaug.data import pictures
 from ganaug.data.folder import check_file_names, images_below
 from ganaug.data.gather import keep_rows
 from ganaug.data.labelled import one_line
+from ganaug.data.pictures import Shape
 from ganaug.errors import UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from ganaug.data.pictures import Shape
 
 IMAGES, TABLE = "unlabelled.npy", "unlabelled.csv"
 _COLUMNS = ["file", "sha256"]
@@ -27,7 +24,7 @@ _COLUMNS = ["file", "sha256"]
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """What a folder of unlabelled images gave: as ``Prepared`` reads it, rows that follow on the labelled ones."""
+    """The images of a folder without labels. In ``Prepared`` their rows follow the labelled ones."""
 
     images: NDArray[np.uint8]  # (N, H, W, C), memory-mapped
     pixels: list[str]  # SHA-256 of each image's pixels
@@ -36,10 +33,10 @@ class Unlabelled:
 def gather_unlabelled(
     source: Path, shape: Shape, folder: Path, jobs: int, labelled: Collection[str], on_broken: Literal["refuse", "skip"]
 ) -> list[str]:
-    """Write the images below ``source`` into ``folder``. Returns notes of what was left out.
+    """Write the images below ``source``, in ``shape``, into ``folder``, with ``jobs`` processes. Returns notes.
 
-    Images with the pixels of a labelled one (``labelled``: hashes) are left out: it may be one to test on. So are
-    copies of one another.
+    Images with the pixels of a labelled one (``labelled``: hashes) are left out, as it may be a test image; so are
+    copies of one another. ``on_broken``: whether an unreadable image is an error. Raises UserError if there are none.
     """
     if not source.is_dir():
         raise UserError(
@@ -77,13 +74,15 @@ def gather_unlabelled(
         notes.append(f"{len(unreadable)} of {source} cannot be read: left out, {example}")
     if others:
         example = one_line(others[0].relative_to(source).as_posix())
-        notes.append(f"{len(others)} of {source} are hidden, links to folders or no images: left out, as {example} is")
+        notes.append(
+            f"{len(others)} of {source} are hidden, links to folders or not images: left out, such as {example}"
+        )
     return notes
 
 
-def read_unlabelled(folder: Path, mend: str) -> Unlabelled | None:
-    """What ``gather_unlabelled`` wrote; None where there was nothing to write."""
+def read_unlabelled(folder: Path, hint: str) -> Unlabelled | None:
+    """What ``gather_unlabelled`` wrote, or None; ``hint`` for the error message if it is damaged."""
     if not (folder / TABLE).is_file():
         return None
     table = store.read_table(folder / TABLE)
-    return Unlabelled(store.read_array(folder / IMAGES, mend), [row["sha256"] for row in table])
+    return Unlabelled(store.read_array(folder / IMAGES, hint), [row["sha256"] for row in table])

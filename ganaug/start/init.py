@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from ganaug import config, store
 from ganaug.config import Settings
 from ganaug.data.folder import Folder
+from ganaug.data.idx import Idx
 from ganaug.data.labelled import one_line
 from ganaug.data.npz import Npz
-from ganaug.data.sources import Idx
 from ganaug.data.survey import Survey, survey
 from ganaug.data.table import ENDINGS, Table
 from ganaug.errors import UserError
