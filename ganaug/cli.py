@@ -24,7 +24,8 @@ Split = Annotated[str | None, typer.Option("--split", help="Only this split: a t
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project's folder; made if it is not there.")],
     images: Annotated[
-        Path | None, typer.Option("--images", help="A folder (one folder per class), a CSV or Parquet table, or an NPZ.")
+        Path | None,
+        typer.Option("--images", help="A folder (one folder per class), a CSV or Parquet table, or an NPZ."),
     ] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="A worked example: digits or fashion-mnist.")] = None,
     minutes: Annotated[float, typer.Option("--minutes", help="How long a run may take on this machine.")] = 20,

@@ -11,14 +11,13 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Lt
 from pydantic import TypeAdapter, ValidationError
 
-from ganaug.classify.arms import ARMS, ClassifySpec, gain_pairs
+from ganaug import removed_settings
+from ganaug.classify.arms import ClassifySpec, filler_of, gain_pairs
 from ganaug.classify.encoders import EncoderSpec, Own
-from ganaug.classify.fillers import FILLERS
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.data.protocols import ProtocolSpec
 from ganaug.data.spec import DataSpec
 from ganaug.data.subsets import Subsets
-from ganaug import removed_settings
 from ganaug.device import DeviceName
 from ganaug.errors import UserError
 from ganaug.evaluate.contributions import metric_or
@@ -65,8 +64,7 @@ class Settings(Spec):
     @property
     def has_unlabelled(self) -> bool:
         """Whether there are images without labels."""
-        of_pool = isinstance(self.protocol, Subsets) and self.protocol.unlabelled_per_class > 0
-        return self.data.unlabelled is not None or of_pool
+        return self.data.unlabelled is not None or self.protocol.unlabelled_per_class > 0
 
     @property
     def gan_has_teachers(self) -> bool:
@@ -115,9 +113,9 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
 
 def _check_together(settings: Settings) -> None:
     """What groups of settings need of each other: each member says what it needs."""
-    arms = {name: FILLERS[filler] for name in settings.classify.arms if (filler := ARMS[name][0])}
+    fillers = [one for one in map(filler_of, settings.classify.arms) if one]
     if settings.gan.conditioning == "none":
-        for filler in (one for one in arms.values() if one.per_class):
+        for filler in (one for one in fillers if one.per_class):
             raise UserError(
                 f"classify.arms: {filler.name} needs images of a class, but gan.conditioning is none; remove its arms, "
                 "or condition the GAN"
@@ -127,7 +125,7 @@ def _check_together(settings: Settings) -> None:
                 f"synth.filters: {one.kind} needs images of a class, but gan.conditioning is none; remove it, or "
                 "condition the GAN"
             )
-    for filler in (one for one in arms.values() if one.unlabelled and not settings.has_unlabelled):
+    for filler in (one for one in fillers if one.unlabelled and not settings.has_unlabelled):
         raise UserError(
             f"classify.arms: {filler.name} needs images without labels, but there are none; set data.unlabelled or, "
             "under subsets, protocol.unlabelled_per_class, or remove it"

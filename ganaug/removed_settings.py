@@ -44,7 +44,10 @@ def _found(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     filters = _group(raw, "synth").get("filters")
     for number, one in enumerate(filters if isinstance(filters, list) else ()):
         if isinstance(one, dict) and one.get("kind") in _FILTERS:
-            yield f"synth.filters[{number}]", f"kind {one['kind']} {_NOTHING}; write agreement or copies, or leave it out"
+            yield (
+                f"synth.filters[{number}]",
+                f"kind {one['kind']} {_NOTHING}; write agreement or copies, or leave it out",
+            )
 
 
 def _mixes(classify: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -33,7 +33,9 @@ def test_a_removed_setting_is_refused_with_the_reason(raw: dict[str, Any], place
         config.check(raw)
 
 
-@pytest.mark.parametrize("raw", [{"classify": 3}, {"classify": {"mixes": [1]}}, {"synth": {"filters": "copies"}}, {"gan": None}])
+@pytest.mark.parametrize(
+    "raw", [{"classify": 3}, {"classify": {"mixes": [1]}}, {"synth": {"filters": "copies"}}, {"gan": None}]
+)
 def test_what_is_no_group_of_settings_is_left_to_the_check_of_types(raw: dict[str, Any]) -> None:
     with refused("params.yaml:"):
         config.check(raw)

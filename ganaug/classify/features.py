@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ganaug.classify.fitting import chunks
+from ganaug.classify.pools import Images
 from ganaug.errors import UserError
 from ganaug.pixels import to_float
 
@@ -22,22 +24,23 @@ class Seen:
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """(N,)"""
+        """The likeliest class of each image, (N,)."""
         return np.asarray(self.logits.argmax(axis=1))
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
-        """(N, K)"""
+        """Of each class, (N, K)."""
         from scipy.special import softmax
 
         return np.asarray(softmax(self.logits.astype(np.float64), axis=1))
 
 
 @torch.no_grad()
-def look(model: nn.Module, images: NDArray[np.uint8], device: torch.device, chunk: int = 256) -> Seen:
-    """uint8 images (N, H, W, C), N > 0, through a network in eval mode, ``chunk`` at a time.
+def look(model: nn.Module, images: Images, device: torch.device, chunk: int = 256) -> Seen:
+    """uint8 ``images`` (N, H, W, C), N > 0, through the ``model`` in evaluation mode, on ``device``, ``chunk`` at a time.
 
-    The features are what the linear layer that ran last was given, flattened; without such a layer, the logits.
+    The features are the flattened input of the linear layer that ran last; without such a layer, the logits. Raises
+    UserError if they are not finite.
     """
     given: list[Tensor] = []
     hooks = [
@@ -46,9 +49,8 @@ def look(model: nn.Module, images: NDArray[np.uint8], device: torch.device, chun
         if isinstance(layer, nn.Linear)
     ]
     features, logits = [], []
-    pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     try:
-        for part in pixels.split(chunk):
+        for part in chunks(images, chunk):
             given.clear()
             logits.append(model(to_float(part).to(device)).cpu())
             last = given[-1] if given and len(given[-1]) == len(part) else logits[-1]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
-from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,33 +14,22 @@ from torch.nn import functional as F
 
 from ganaug.errors import UserError
 
-Norm = Literal["batch", "group"]
-_GROUPS = 8
-
-
-def normalisation(norm: Norm, channels: int) -> nn.Module:
-    """Of maps (N, channels, H, W): over the batch, or over each image in groups of channels (Wu and He 2018), whose
-    statistics cannot mix real and synthetic images."""
-    return nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(math.gcd(_GROUPS, channels), channels)
-
 
 class SmallCNN(nn.Module):
-    """Images (N, channels, size, size) in [-1, 1] -> logits (N, classes).
+    """Images (N, ``channels``, ``image_size``, ``image_size``) in [-1, 1] -> logits (N, ``classes``).
 
-    Blocks of ``depth`` times convolution, normalisation and ReLU, with 2x2 max pooling between them until the
-    side is under eight; channels double with each block, up to four times ``width``; then one linear layer on the whole
-    map (a mean over it cost 3 to 5 points on the digits, whose strokes have their places).
+    Blocks of ``depth`` times convolution, batch normalisation and ReLU, with 2x2 max pooling between them until the
+    side is under eight; channels double with each block, from ``width`` up to four times that; then one linear layer on
+    the whole map (a mean over it cost 3 to 5 points on the digits, whose strokes have their places).
     """
 
-    def __init__(
-        self, channels: int, classes: int, image_size: int, width: int, depth: int, norm: Norm = "batch"
-    ) -> None:
+    def __init__(self, channels: int, classes: int, image_size: int, width: int, depth: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         side, ins, outs = image_size, channels, width
         while True:
             for _ in range(depth):
-                layers += [nn.Conv2d(ins, outs, 3, padding=1, bias=False), normalisation(norm, outs), nn.ReLU()]
+                layers += [nn.Conv2d(ins, outs, 3, padding=1, bias=False), nn.BatchNorm2d(outs), nn.ReLU()]
                 ins = outs
             if side < 8:
                 break
@@ -55,15 +42,15 @@ class SmallCNN(nn.Module):
         return cast(Tensor, self.head(self.features(images).flatten(1)))
 
 
-def resnet18(channels: int, classes: int, image_size: int, norm: Norm = "batch") -> nn.Module:
-    """torchvision's ResNet-18, untrained, for images (N, channels, size, size).
+def resnet18(channels: int, classes: int, image_size: int) -> nn.Module:
+    """torchvision's ResNet-18, untrained: images (N, ``channels``, ``image_size``, ``image_size``) -> logits of ``classes``.
 
     Under 64 pixels it has the stem that He 2016 (section 4.2) gives the networks for CIFAR-10, a 3x3 convolution of
     stride 1 without pooling: the published one (7x7, stride 2, pooling) leaves 2x2 of an 8x8 image to the first block.
     """
     from torchvision.models import resnet18 as published
 
-    net: nn.Module = published(num_classes=classes, norm_layer=partial(normalisation, norm))
+    net: nn.Module = published(num_classes=classes)
     small = image_size < 64
     if small or channels != 3:
         kernel, stride, padding = (3, 1, 1) if small else (7, 2, 3)
@@ -76,10 +63,10 @@ def resnet18(channels: int, classes: int, image_size: int, norm: Norm = "batch")
 
 
 class Published(nn.Module):
-    """A network with published weights: images (N, 1 or 3, H, W) in [-1, 1] -> its logits.
+    """The network ``net`` with published weights: images (N, 1 or 3, H, W) in [-1, 1] -> its logits.
 
-    It gets what it was trained on: gray images as three equal channels, its mean and deviation, (3,) each, and
-    ``image_size`` pixels a side (bilinear); None: as many as they have.
+    It gets what it was trained on: gray images as three equal channels, its ``mean`` and ``deviation``, (3,) each, and
+    ``image_size`` pixels per side (bilinear); None: as many as they have.
     """
 
     mean: Tensor
@@ -103,8 +90,8 @@ class Published(nn.Module):
 def pretrained_resnet18(classes: int, image_size: int, weights: str) -> Published:
     """torchvision's ResNet-18 with published weights and a new last layer, which is to be trained.
 
-    Images under 64 pixels are enlarged to 64, so that 2x2 are left of them before the mean; more may serve the
-    accuracy, but twice the side is four times the cost.
+    Images under 64 pixels are enlarged to 64, so that 2x2 are left of them before the mean; more may raise the accuracy,
+    but twice the side is four times the cost.
     """
     from torchvision.models import resnet18 as published
 
@@ -131,11 +118,11 @@ def _load(net: nn.Module, weights: Any, name: str) -> None:
     try:
         net.load_state_dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
     except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError, TypeError) as error:
-        told = textwrap.shorten(f"{type(error).__name__}: {error}", 300)
-        mend = f"remove {cached}" if cached.exists() else f"connect to the network, or put {weights.url} at {cached}"
+        reason = textwrap.shorten(f"{type(error).__name__}: {error}", 300)
+        hint = f"remove {cached}" if cached.exists() else f"connect to the network, or put {weights.url} at {cached}"
         raise UserError(
             f"classifier.weights: must be in torch hub's cache or on the network, "
-            f'got "{name}": {told}; {mend}, or leave classifier.weights out'
+            f'got "{name}": {reason}; {hint}, or leave classifier.weights out'
         ) from None
 
 

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from ganaug import config, device, store
 from ganaug.classify.arms import arm
 from ganaug.classify.encoders import Own
+from ganaug.classify.pools import Images
 from ganaug.errors import UserError
+from ganaug.near_copies import Vectors
 from ganaug.stages.classifiers import fit
 from ganaug.stages.split import SplitOf
 from ganaug.stages.synth import synthetic_pool
@@ -48,7 +50,9 @@ def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whol
     folder = project.fidelity
     folder.mkdir(parents=True, exist_ok=True)  # an output that DVC looks for, also where it is empty
     tasks = {
-        trial.name: fidelity_task(trial, judges.get(trial.name)) for trial in trials if project.settings.fidelity.enabled
+        trial.name: fidelity_task(trial, judges.get(trial.name))
+        for trial in trials
+        if project.settings.fidelity.enabled
     }
     if tasks:
         finish(project, "fidelity", list(tasks.values()), progress)
@@ -144,7 +148,8 @@ def _compare(trial: SplitOf, kept: Path | None, where: torch.device) -> tuple[di
     of_test, of_made = look(judge, test.images, where), look(judge, images, where)
     pupil = fit(trial, arm("none", classify), (images, made), None, seed, where) if labelled else None
     seen_rows = [*trial.rows.train, *trial.gan_unlabelled]
-    kinds = {"train": prepared.images_of(seen_rows), "test": test.images, "made": images}
+    real = {"train": prepared.images_of(seen_rows), "test": test.images}
+    kinds: dict[str, Images] = {**real, "made": images}
     if isinstance(trial.settings.fidelity.encoder, Own):
         of_train = look(judge, kinds["train"], where)
         seen = {"train": of_train.features, "test": of_test.features, "made": of_made.features}
@@ -159,7 +164,7 @@ def _compare(trial: SplitOf, kept: Path | None, where: torch.device) -> tuple[di
         seed,
     )
 
-    def remembered(vectors: Mapping[str, NDArray[Any]]) -> Memorisation:
+    def remembered(vectors: Mapping[str, Vectors]) -> Memorisation:
         count = len(learned)  # those with labels come first
         return memorisation(
             Kind(vectors["train"][:count], learned),
@@ -170,8 +175,8 @@ def _compare(trial: SplitOf, kept: Path | None, where: torch.device) -> tuple[di
             vectors["train"][count:],
         )
 
-    real = {name: kinds[name].reshape(len(kinds[name]), -1) for name in ("train", "test")}
-    in_pixels = remembered({**real, "made": images.flat()})
+    flat: dict[str, Vectors] = {name: some.reshape(len(some), -1) for name, some in real.items()}
+    in_pixels = remembered({**flat, "made": images.flat()})
     figures = {
         "encoder": {**config.plain(trial.settings.fidelity.encoder), "features": seen["made"].shape[1]},
         "images": {

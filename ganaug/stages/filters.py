@@ -24,8 +24,8 @@ def filter_tasks(splits: Sequence[SplitOf]) -> dict[str, Task]:
 
 
 def _fit(split: SplitOf, folder: Path, worker: Worker) -> None:
+    from ganaug.synth.filter import Known
     from ganaug.synth.fitted_filters import FittedFilters
-    from ganaug.synth.filters import Known
     from ganaug.synth.sampler import load_sampler, save_generator
 
     sampler = load_sampler(split.project.work.place("train", split.train_key) / "generator.safetensors")

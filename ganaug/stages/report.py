@@ -50,7 +50,9 @@ def report(project: Project) -> str:
     metric = _primary_metric(settings.report.primary_metric, learned)
     gains = comparison.gain_figures(pairs)
     curve_arms = settings.classify.curve_arms
-    on_curves = [(one.name, one.base) for one in arms_of(settings) if one.filler and one.filler.is_gan and one.base in curve_arms]
+    on_curves = [
+        (one.name, one.base) for one in arms_of(settings) if one.filler and one.filler.is_gan and one.base in curve_arms
+    ]
     least, most = min(learned.values()), max(learned.values())
     generators = [*trials, release]
     results.check_generators(generators)
@@ -101,7 +103,14 @@ def report(project: Project) -> str:
     tables.write_plot_tables(project.reports / "plots", summary, found, histories)
     pairs_of_images = sheets.neighbours(trials) if faithful else None
     html = page.render(
-        summary, found, histories, health, sheets.examples(release), faithful, pairs_of_images, _yaml(summary["settings"])
+        summary,
+        found,
+        histories,
+        health,
+        sheets.examples(release),
+        faithful,
+        pairs_of_images,
+        _yaml(summary["settings"]),
     )
     store.write_text(project.reports / "report.html", html)
     store.write_text(project.reports / "MODEL_CARD.md", card.render(summary))
@@ -149,7 +158,9 @@ def _timings(project: Project, generators: Sequence[SplitOf], runs: Mapping[str,
     work, trials = project.work, [split for split in generators if split.name in runs]
     return {
         "train": {split.name: work.timing("train", split.train_key) for split in generators},
-        "classify": {name: {run.name: work.timing("classify", run.key) for run in of_trial} for name, of_trial in runs.items()},
+        "classify": {
+            name: {run.name: work.timing("classify", run.key) for run in of_trial} for name, of_trial in runs.items()
+        },
         "fidelity": {
             trial.name: work.timing("fidelity", fidelity_key(trial))
             for trial in (trials if project.settings.fidelity.enabled else ())

@@ -66,8 +66,7 @@ def acceptance(trials: Sequence[SplitOf], release: SplitOf) -> dict[str, Any]:
         return {}
     shares, of_release = [read_acceptance(trial) for trial in trials], read_acceptance(release)
     return {
-        name: {"trials": [one.get(name) for one in shares], "release": of_release.get(name)}
-        for name in release.classes
+        name: {"trials": [one.get(name) for one in shares], "release": of_release.get(name)} for name in release.classes
     }
 
 
@@ -84,9 +83,7 @@ def histories(splits: Sequence[SplitOf]) -> dict[str, History]:
 
 def health(splits: Sequence[SplitOf]) -> dict[str, dict[str, Any]]:
     """{split: what the training stage found of its generator}."""
-    return {
-        split.name: store.read_json(split.project.models / split.name / "health.json", RUN) for split in splits
-    }
+    return {split.name: store.read_json(split.project.models / split.name / "health.json", RUN) for split in splits}
 
 
 def check_generators(splits: Sequence[SplitOf]) -> None:

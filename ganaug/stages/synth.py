@@ -88,10 +88,10 @@ class Stacked:
     def __init__(self, arrays: Sequence[NDArray[np.uint8]]) -> None:
         self.arrays = arrays
         self._ends = np.cumsum([len(array) for array in arrays])
-        self.shape = (int(self._ends[-1]), *arrays[0].shape[1:])
+        self.shape: tuple[int, ...] = (int(self._ends[-1]), *arrays[0].shape[1:])
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return int(self._ends[-1])
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.uint8]:
         index = np.arange(len(self))[rows]

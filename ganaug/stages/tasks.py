@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,14 +75,14 @@ def publish(work: Work, target: Path, folders: Mapping[str, Sequence[Path]], who
             with store.replacing(target / name) as folder:
                 for place in places:
                     shutil.copytree(place, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(Work.TIMING))
-        keep_only(target, folders if whole else None)
+        if whole:
+            keep_only(target, folders)
 
 
-def keep_only(folder: Path, names: Iterable[str] | None) -> None:
-    """Remove whatever else lies in ``folder`` than these ``names``; None: nothing."""
-    kept = set(names) if names is not None else None
-    for entry in list(folder.iterdir()) if kept is not None and folder.is_dir() else ():
-        if entry.name not in kept:
+def keep_only(folder: Path, names: Collection[str]) -> None:
+    """Remove whatever else lies in ``folder`` than these ``names``."""
+    for entry in list(folder.iterdir()):
+        if entry.name not in names:
             store.remove(entry)
 
 

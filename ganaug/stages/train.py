@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from ganaug.stages.progress import Progress
 
 _WATCHED = 500  # real images, about, that a training's discriminator is watched with
-_LOOKED_AT, _MOST_LOOKED_AT = 100, 5000  # images per class, and in all, that a finished generator's health is measured on
+_LOOKED_AT, _MOST_LOOKED_AT = (
+    100,
+    5000,
+)  # images per class, and in all, that a finished generator's health is measured on
 _JUDGED_BY = 100  # images per class that a checkpoint's classifier learns from
 
 
@@ -146,8 +149,9 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     classes = description["classes"]
     save_generator(folder / "generator.safetensors", trained.generator, description)
     store.write_tensors(folder / "checkpoint.safetensors", trained.checkpoint, description)
-    rows = [["" if row[column] is None else round(row[column], 5) for column in HISTORY] for row in trained.history]
-    store.write_csv(folder / "history.csv", HISTORY, rows)
+    rows = [[row[column] for column in HISTORY] for row in trained.history]
+    rounded = [["" if value is None else round(value, 5) for value in row] for row in rows]
+    store.write_csv(folder / "history.csv", HISTORY, rounded)
     sampler = Sampler(trained.generator, classes, tuple(description["image_shape"]), description)
     samples = [sampler.candidates(label, 12, 0, device.resolve("cpu")) for label in range(len(classes))]
     store.write_png(folder / "samples.png", grid(samples))

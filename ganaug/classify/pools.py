@@ -1,0 +1,26 @@
+"""Pools of images that batches are drawn from, and what labels more of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Images(Protocol):
+    """uint8 images (N, H, W, C): an array, or anything that reads the rows that are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, H, W, C)"""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> NDArray[np.uint8]: ...
+
+
+Pool = tuple[Images, NDArray[np.int64]]  # images and their labels (N,)
+# A teacher's number -> a classifier that it trains: uint8 images (N, H, W, C) -> probabilities (N, classes)
+Teach = Callable[[int], Callable[[NDArray[np.uint8]], NDArray[np.float32]]]
