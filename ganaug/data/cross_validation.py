@@ -10,8 +10,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from ganaug import seeds
-from ganaug.data.protocol import Protocol
-from ganaug.data.splits import RELEASE, Items, Split
+from ganaug.data.splits import RELEASE, Items, Protocol, Split
 from ganaug.errors import UserError
 
 _TRIES = 50  # deals that may fail (a fold is empty, or too few images of a class are left) before it gives up
