@@ -39,7 +39,7 @@ class CrossValidation(Protocol):
     def describe(self) -> str:
         times = "once" if self.repeats == 1 else f"{self.repeats} times over"
         return (
-            f"{self.folds}-fold cross-validation, {times}: every image is tested on once a repeat, by a classifier and "
+            f"{self.folds}-fold cross-validation, {times}: every image is tested once per repeat, by a classifier and "
             "a GAN that never saw it, nor any image of its group or of the same pixels; the released generator has "
             "learned from all images"
         )
