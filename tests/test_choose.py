@@ -18,6 +18,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ganaug import config
+from ganaug.classify.arms import ARMS
 from ganaug.data.cross_validation import CrossValidation
 from ganaug.data.folder import Folder
 from ganaug.data.gather import Gathered
@@ -30,6 +31,8 @@ from ganaug.errors import UserError
 from ganaug.start import estimate
 from ganaug.start.choose import FEWEST_STEPS, MOST_STEPS, Chosen, choose, with_steps
 from ganaug.start.estimate import Pace
+from ganaug.start.files import parsed
+from ganaug.start.params import params_yaml
 
 SOURCE = {"kind": "folder", "path": "photos"}
 EITHER_WAY = Mirrored(0.5, 0.9, 0.9)
@@ -127,7 +130,7 @@ def test_uneven_classes_are_topped_up_and_compared_with_real_images_again() -> N
     assert {"none", "classical", "gan", "gan+classical", "placebo", "placebo+classical", "smote"} == set(
         made.settings.classify.arms
     )
-    assert "what GAN images must beat" in made.why["classify.arms"]
+    assert "which GAN images must beat" in made.why["classify.arms"]
     assert "topped up" in made.why["synth.balance"]
 
 
@@ -137,7 +140,7 @@ def test_classes_of_about_one_size_get_as_many_of_each() -> None:
     assert made.settings.report.primary_metric == "accuracy"
     assert made.settings.classify.arms == ("none", "classical", "gan", "gan+classical", "placebo")
     assert "the control" in made.why["classify.arms"]
-    assert "as many of each" in made.why["synth.balance"]
+    assert "as many images of each" in made.why["synth.balance"]
 
 
 @pytest.mark.parametrize(("train", "test", "balance"), [([9, 9], [20, 2], "equal"), ([4, 12], [20, 12], "fill")])
@@ -195,12 +198,14 @@ def test_it_is_said_that_a_cpu_makes_images_smaller() -> None:
 def test_whatever_is_chosen_is_a_project_that_runs(
     counts: list[int], size: int, gray: bool, aspect: str, device: str, has_test: bool, told: float
 ) -> None:
-    """Settings that are accepted, splits that can be dealt, and synthetic images to make in each of them."""
+    """Settings that are accepted and written as chosen, splits that can be dealt, synthetic images to make in each."""
     survey = seen(
         counts, counts[::-1] if has_test else (), size=size, gray=gray, aspect=aspect, mirrored=Mirrored(told, 0.5, 0.5)
     )
-    made = with_steps(choose(survey, SOURCE, device, 2), PACE, 5).settings
+    chosen = with_steps(choose(survey, SOURCE, device, 2), PACE, 5)
+    made = chosen.settings
     assert config.check(config.plain(made)) == made
+    assert config.check(parsed(params_yaml(chosen, "photos"))) == made
     items = survey.data.items()
     splits = made.protocol.splits(items)
     assert set(splits) == set(made.protocol.names())
@@ -229,7 +234,6 @@ def test_with_groups_the_most_folds_that_can_be_dealt(rows: list[tuple[int, int]
 
 # ------------------------------------------------------------------------------------------------------------- time
 
-ARMS = ("none", "classical", "gan", "gan+classical", "placebo")
 PACE = Pace("cpu", jobs=2, gan_step=0.05, classifier_steps=dict.fromkeys(ARMS, 0.01))
 ALONE = replace(PACE, jobs=1)
 
@@ -272,7 +276,7 @@ def test_steps_are_what_the_minutes_leave_by_hand() -> None:
     assert made.settings.classifier.steps == 300
     assert made.settings.gan.steps == math.floor((1800 - 45 - 210) / (6 * 0.07) / 100) * 100 == 3600
     assert made.settings.protocol.trials == 10
-    assert made.why["gan.steps"] == "what 30 minutes leave time for: 20.0 a second, 2 at a time on this machine's cpu"
+    assert made.why["gan.steps"] == "what fits in 30 minutes: 20.0 per second, 2 at a time on this machine's cpu"
 
 
 def test_few_minutes_cost_a_repeat_before_they_cost_steps() -> None:
@@ -285,7 +289,7 @@ def test_few_minutes_cost_a_repeat_before_they_cost_steps() -> None:
 def test_no_time_leaves_the_fewest_steps_and_more_time_no_more_than_the_most() -> None:
     short, long = with_steps(chosen([40, 40]), PACE, 0.1), with_steps(chosen([40, 40]), PACE, 1e6)
     assert short.settings.gan.steps == FEWEST_STEPS
-    assert "the fewest that are set here" in short.why["gan.steps"]
+    assert "the fewest that init sets" in short.why["gan.steps"]
     assert long.settings.gan.steps == MOST_STEPS
     assert "bring little" in long.why["gan.steps"]
     assert long.settings.protocol.trials == 10
@@ -298,11 +302,11 @@ def test_an_official_test_part_has_no_repeats_to_lose() -> None:
 
 
 def test_teachers_are_reckoned_with() -> None:
-    """Of the arm ``pseudo``, of taught targets, and of each GAN (the release too) that has them."""
+    """Of the arm ``pseudo``, and of each GAN (the release too) that has them."""
     pace = Pace("cpu", 1, 0.0, {"none": 1.0, "pseudo": 1.0})
     raw: dict[str, Any] = {
         "protocol": {"kind": "subsets", "trials": 2, "unlabelled_per_class": 1},
-        "gan": {"unlabelled": False},
+        "gan": {"unlabelled": {"kind": "joint"}},
         "classifier": {"steps": 10},
         "classify": {"arms": ["none", "pseudo"], "curve": [], "pseudo": {"teachers": 3}},
         "fidelity": {"enabled": False},
@@ -312,9 +316,6 @@ def test_teachers_are_reckoned_with() -> None:
     assert pace.run_seconds(config.check(raw)) == pytest.approx(
         fixed + 2 * 10 * (1 + 1 + 3) + 3 * 10 * 3
     )  # and release
-    raw["gan"] = {"unlabelled": False}
-    raw["classify"]["mixes"] = {"pseudo": {"targets": {"kind": "taught", "teachers": 5}}}
-    assert pace.run_seconds(config.check(raw)) == pytest.approx(fixed + 2 * 10 * (1 + 1 + 5))
 
 
 @settings(max_examples=12)

@@ -159,7 +159,7 @@ def test_broken_pictures_are_skipped_only_when_asked(tmp_path: Path) -> None:
     assert "2 broken images were skipped" in said
     skipped = {row["file"]: row["reason"] for row in store.read_table(tmp_path / "data" / "prepared" / "skipped.csv")}
     assert list(skipped) == ["a/1.png", "b/x.jpg"]
-    assert "no image" in skipped["b/x.jpg"]
+    assert "not an image" in skipped["b/x.jpg"]
 
 
 def test_nothing_is_listed_where_nothing_was_skipped(tmp_path: Path) -> None:

@@ -32,13 +32,14 @@ from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.start import estimate
 from ganaug.start import init as module
+from ganaug.start import params as params_text
 from ganaug.start.dvc import dvc_yaml
 from ganaug.start.estimate import Pace
 from ganaug.start.init import Columns
 
 REPOSITORY = Path(__file__).parents[1]
 FILES = {"params.yaml", "dvc.yaml", ".gitignore", "README.md"}
-REAL_DVC = module._init_dvc
+REAL_DVC = module.init_dvc
 NAMES = [
     "two words",
     "Zoë",
@@ -67,7 +68,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return Pace("cpu", 2, 0.01, dict.fromkeys(chosen.classify.arms, 0.001))
 
     monkeypatch.setattr(estimate, "measure", measure)
-    monkeypatch.setattr(module, "_init_dvc", lambda folder: "DVC: not now")
+    monkeypatch.setattr(module, "init_dvc", lambda folder: "DVC: not now")
 
 
 def start(
@@ -261,7 +262,9 @@ def test_paths_that_mean_something_to_yaml(name: str) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12))
 def test_any_path_stays_what_it_is(name: str) -> None:
     source = {"kind": "folder", "path": f"../{name}", "nested": True}
-    text = module._aligned(f"# about {name!a}\ndata:\n  source: {module._flow(source)}\n  image_size: 8     # why\n")
+    text = params_text.aligned(
+        f"# about {name!a}\ndata:\n  source: {params_text.flow(source)}\n  image_size: 8     # why\n"
+    )
     assert YAML(typ="safe", pure=True).load(text) == {"data": {"source": source, "image_size": 8}}
     made = config.check({"data": {"source": {"kind": "idx", "path": f"../{name}"}}})
     deps = parse_yaml(dvc_yaml(made), "dvc.yaml")["stages"]["prepare"]["deps"]
@@ -405,7 +408,7 @@ def test_the_digits_need_no_further_step(capsys: pytest.CaptureFixture[str]) -> 
     start(dataset="digits")
     seconds = 45 + 6 * 1500 * 0.01 * 1.4 + 10 * 4 * 300 * 0.001 * 1.4 / 2
     assert f"a run takes about {seconds / 60:.0f} minutes here" in capsys.readouterr().out
-    assert Path("project/README.md").read_text().startswith("# Digits, 5 images a class\n")
+    assert Path("project/README.md").read_text().startswith("# Digits, 5 images per class\n")
     assert prepare().images.shape == (1797, 8, 8, 1)
 
 
@@ -503,7 +506,7 @@ def test_a_dvc_that_cannot_start_leaves_nothing_behind(
         raise UserError("dvc init failed")
 
     before = held(tmp_path)
-    monkeypatch.setattr(module, "_init_dvc", fails)
+    monkeypatch.setattr(module, "init_dvc", fails)
     with refused("dvc init failed"):
         start(dataset="digits")
     assert held(tmp_path) == before
@@ -655,7 +658,7 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_left(tmp_path: Path, kind
 
 @pytest.fixture
 def with_dvc(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_init_dvc", REAL_DVC)
+    monkeypatch.setattr(module, "init_dvc", REAL_DVC)
 
 
 def dvc_config(folder: str) -> str:
@@ -686,7 +689,7 @@ def test_in_the_root_of_git_and_then_below_it(tmp_path: Path, capsys: pytest.Cap
     """A project below a project that DVC has already made is part of it."""
     subprocess.run(["git", "init", "--quiet"], check=True)
     start(".", dataset="digits")
-    assert "DVC: initialised beside git" in capsys.readouterr().out
+    assert "DVC: initialised next to git" in capsys.readouterr().out
     assert "no_scm" not in dvc_config(".")
     assert "analytics = false" in dvc_config(".")
     start("deep/inner", dataset="digits")

@@ -10,8 +10,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from ganaug import seeds
-from ganaug.data.protocol import Protocol
-from ganaug.data.splits import RELEASE, Items, Split
+from ganaug.data.splits import RELEASE, Items, Protocol, Split
 from ganaug.errors import UserError
 
 _TRIES = 50  # deals that may fail (a fold is empty, or too few images of a class are left) before it gives up
@@ -40,7 +39,7 @@ class CrossValidation(Protocol):
     def describe(self) -> str:
         times = "once" if self.repeats == 1 else f"{self.repeats} times over"
         return (
-            f"{self.folds}-fold cross-validation, {times}: every image is tested on once a repeat, by a classifier and "
+            f"{self.folds}-fold cross-validation, {times}: every image is tested once per repeat, by a classifier and "
             "a GAN that never saw it, nor any image of its group or of the same pixels; the released generator has "
             "learned from all images"
         )

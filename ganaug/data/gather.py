@@ -45,7 +45,6 @@ class Looked:
 
     found: Labelled
     looks: list[Look]
-    where: str  # for messages
 
     @property
     def readable(self) -> list[Look]:
@@ -59,9 +58,9 @@ def look(source: Source, jobs: int) -> Looked:
     where = source.where()
     check_class_names(found.classes, where)
     check_counts(found.labels, found.classes, where)
-    looked = Looked(found, pictures.look_at(found.images, jobs), where)
+    looked = Looked(found, pictures.look_at(found.images, jobs))
     if not looked.readable:
-        broken = _named(found, [(row, one.broken or "") for row, one in enumerate(looked.looks)])
+        broken = [(file, one.broken or "") for file, one in zip(found.files, looked.looks, strict=True)]
         pictures.refuse_broken(broken, len(found.files))
     return looked
 
@@ -79,24 +78,21 @@ def gather(
     images done and in all; ``looked`` is the source if its headers have been read already.
     """
     looked = looked or look(spec.source, jobs)
-    found, looks, where = looked.found, looked.looks, looked.where
+    found, looks = looked.found, looked.looks
     total = len(found.files)
     shape = spec.shape(looked.readable)
     pixels, failures = pictures.render(found.images, shape, path, jobs, lambda done: on_done(done, total))
-    broken = _named(found, [(one.row, one.reason) for one in failures])
+    broken = [(found.files[row], reason) for row, reason in failures.items()]
     if broken and spec.on_broken == "refuse":
         pictures.refuse_broken(broken, total)
     if failures:
-        lost = {one.row for one in failures}
-        kept = [row for row in range(total) if row not in lost]
-        check_counts(found.labels[kept], found.classes, f"{where}, without its {len(lost)} broken images")
+        kept = [row for row in range(total) if row not in failures]
+        check_counts(
+            found.labels[kept], found.classes, f"{spec.source.where()}, without its {len(failures)} broken images"
+        )
         keep_rows(path, kept)
         found, pixels, looks = _rows(found, kept), [pixels[row] for row in kept], [looks[row] for row in kept]
     return Gathered(found, shape, path, pixels, looks, broken)
-
-
-def _named(found: Labelled, broken: list[tuple[int, str]]) -> list[tuple[str, str]]:
-    return [(found.files[row], reason) for row, reason in broken]
 
 
 def _rows(found: Labelled, kept: list[int]) -> Labelled:

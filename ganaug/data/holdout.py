@@ -10,8 +10,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from ganaug.data.labelled import one_line
-from ganaug.data.protocol import Protocol
-from ganaug.data.splits import RELEASE, Items, Split
+from ganaug.data.splits import RELEASE, Items, Protocol, Split
 from ganaug.errors import UserError
 
 
@@ -50,9 +49,8 @@ class Holdout(Protocol):
     def _check_groups(self, items: Items) -> None:
         if items.groups is None:
             return
-        tested = {group for group, test in zip(items.groups, items.official_test, strict=True) if test}
-        learned = {group for group, test in zip(items.groups, items.official_test, strict=True) if not test}
-        both = sorted(learned & tested)
+        sides = set(zip(items.groups, items.official_test.tolist(), strict=True))
+        both = sorted(group for group, test in sides if test and (group, False) in sides)
         if both:
             raise UserError(
                 f'data.source: a group must be on one side of the split, but "{one_line(both[0], 40)}" has images in '

@@ -6,7 +6,6 @@ Several processes decode images into one memory-mapped array, so memory stays bo
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,14 +47,6 @@ class Look:
     broken: str | None = None
 
 
-@dataclass(frozen=True)
-class Broken:
-    """A picture that cannot be decoded."""
-
-    row: int
-    reason: str
-
-
 # ------------------------------------------------------------------------------------------------------------ looking
 
 
@@ -93,45 +84,40 @@ def nearest_size(looks: Sequence[Look]) -> int:
     return min(SIZES, key=lambda size: max(size / median, median / size))
 
 
-def count_sizes(looks: Sequence[Look]) -> dict[tuple[int, int], int]:
-    """{(width, height): pictures}, the most common first."""
-    return dict(Counter((one.width, one.height) for one in looks).most_common())
-
-
 # ---------------------------------------------------------------------------------------------------------- rendering
 
 
 def render(
     pictures: Pictures, shape: Shape, path: Path, jobs: int, on_done: Callable[[int], None] = lambda count: None
-) -> tuple[list[str], list[Broken]]:
-    """Decode ``pictures`` into an array (N, size, size, channels) of uint8. Returns their SHA-256 and the broken ones.
+) -> tuple[list[str], dict[int, str]]:
+    """Decode ``pictures`` into an array (N, size, size, channels) of uint8. Returns the SHA-256 of each.
 
-    ``shape`` of every image; ``path`` of the array; ``jobs`` processes; ``on_done`` gets the images done. Rows of
-    broken pictures stay black, with an empty hash.
+    ``shape`` of every image; ``path`` of the array; ``jobs`` processes; ``on_done`` gets the images done. Of
+    broken pictures it also returns {row: reason}; their rows stay black, with an empty hash.
     """
     full = (len(pictures), shape.size, shape.size, shape.channels)
     np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=full).flush()
     starts = range(0, len(pictures), CHUNK)
     tasks = [(pictures[start : start + CHUNK], start, shape, path) for start in starts]
     hashes: list[str] = []
-    broken: list[Broken] = []
+    broken: dict[int, str] = {}
     for done_hashes, done_broken in _parallel(jobs if isinstance(pictures, list) else 1, _render_chunk, tasks):
         hashes += done_hashes
-        broken += done_broken
+        broken |= done_broken
         on_done(len(hashes))
     return hashes, broken
 
 
-def _render_chunk(pictures: Pictures, start: int, shape: Shape, path: Path) -> tuple[list[str], list[Broken]]:
+def _render_chunk(pictures: Pictures, start: int, shape: Shape, path: Path) -> tuple[list[str], dict[int, str]]:
     out = np.load(path, mmap_mode="r+")
     hashes: list[str] = []
-    broken: list[Broken] = []
+    broken: dict[int, str] = {}
     with _only_bombs_matter():
         for row, picture in enumerate(pictures, start):
             try:
                 pixels = read_picture(picture, shape) if isinstance(picture, Path) else fit_pixels(picture, shape)
             except Exception as error:  # a broken file may make a decoder raise anything
-                broken.append(Broken(row, _reason(error, picture if isinstance(picture, Path) else None)))
+                broken[row] = _reason(error, picture if isinstance(picture, Path) else None)
                 hashes.append("")
                 continue
             out[row] = pixels
@@ -175,15 +161,8 @@ def _fit(image: Image.Image, shape: Shape) -> NDArray[np.uint8]:
         elif shape.aspect == "crop":
             image = ImageOps.fit(image, size, smooth)
         else:
-            behind = shape.background if shape.channels == 3 else _gray(shape.background)
-            image = ImageOps.pad(image, size, smooth, color=behind)
+            image = ImageOps.pad(image, size, smooth, color="#{:02x}{:02x}{:02x}".format(*shape.background))
     return np.asarray(image, np.uint8).reshape(shape.size, shape.size, shape.channels)
-
-
-def _gray(colour: tuple[int, int, int]) -> int:
-    """The luma that Pillow's own conversion gives (ITU-R 601-2)."""
-    red, green, blue = colour
-    return (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -261,14 +240,11 @@ def refuse_broken(broken: Sequence[tuple[str, str]], total: int, key: str = "dat
         )
 
 
-def _parallel(jobs: int, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> Any:
+def _parallel(jobs: int, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
     """Results in the order of the tasks. A few tasks run here: starting processes would take longer."""
     if jobs == 1 or len(tasks) < 8:
-        return (function(*task) for task in tasks)
-    return _in_processes(jobs, function, tasks)
-
-
-def _in_processes(jobs: int, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+        yield from (function(*task) for task in tasks)
+        return
     import joblib
     from joblib.externals.loky import get_reusable_executor
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +58,7 @@ class Prepared:
         known = sorted(path.stem for path in (self.folder / "splits").glob("*.json"))
         if name not in known:
             raise UserError(f'split "{name}": must be one of {", ".join(known)}; name one of them, or {_HINT}')
-        rows = store.read_json(self.folder / "splits" / f"{name}.json", _HINT)
-        return Split(rows["train"], rows["test"], rows.get("spare", []), rows.get("unlabelled", []))
+        return Split(**store.read_json(self.folder / "splits" / f"{name}.json", _HINT))
 
     def digest(self, rows: Sequence[int]) -> str:
         """Hash of the images and labels of some rows, in order; from the images' hashes, so no image is read."""
@@ -98,8 +96,7 @@ class Prepared:
 
     def part(self, rows: Sequence[int]) -> Part:
         """The images and labels of some rows."""
-        index = np.asarray(rows, np.int64)
-        return Part(np.ascontiguousarray(self.images[index]), self.labels[index], [self.pixels[row] for row in rows])
+        return Part(self.images_of(rows), self.labels[np.asarray(rows, np.int64)], self.hashes(rows))
 
 
 def write_prepared(folder: Path, made_with: dict[str, Any], data: Gathered, splits: dict[str, Split]) -> None:
@@ -117,9 +114,8 @@ def write_prepared(folder: Path, made_with: dict[str, Any], data: Gathered, spli
     if data.broken:
         store.write_csv(folder / "skipped.csv", ["file", "reason"], data.broken)
     for name, split in splits.items():
-        rows = {"train": split.train, "test": split.test, "spare": split.spare}
-        more = {"unlabelled": split.unlabelled} if split.unlabelled else {}
-        store.write_json(folder / "splits" / f"{name}.json", rows | more)
+        rows = {part: held for part, held in asdict(split).items() if held or part != "unlabelled"}
+        store.write_json(folder / "splits" / f"{name}.json", rows)
 
 
 def read_prepared(folder: Path) -> Prepared:
@@ -127,11 +123,11 @@ def read_prepared(folder: Path) -> Prepared:
     classes = store.read_json(folder / "classes.json", _HINT)
     images = store.read_array(folder / "images.npy", _HINT)
     index = {name: label for label, name in enumerate(classes)}
+    table = folder / "items.csv"
     try:
-        with (folder / "items.csv").open(newline="", encoding="utf-8") as file:
-            items = [(index[row["class"]], row["sha256"], row.get("group")) for row in csv.DictReader(file)]
-    except (OSError, KeyError) as error:
-        raise UserError(f"{folder / 'items.csv'}: must list every image and its class, but {error}; {_HINT}") from None
+        items = [(index[row["class"]], row["sha256"], row.get("group")) for row in store.read_table(table)]
+    except KeyError as error:
+        raise UserError(f"{table}: must list every image and its class, but {error}; {_HINT}") from None
     if len(items) != len(images):
         raise UserError(f"{folder}: must list as many items as images, got {len(items)} and {len(images)}; {_HINT}")
     labels = np.array([label for label, *_ in items], np.int64)

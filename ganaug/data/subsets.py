@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -11,8 +12,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from ganaug import seeds
-from ganaug.data.protocol import Protocol
-from ganaug.data.splits import RELEASE, Items, Split
+from ganaug.data.splits import RELEASE, Items, Protocol, Split
 from ganaug.errors import UserError
 
 
@@ -59,7 +59,6 @@ class Subsets(Protocol):
         return [max(2, round(self.train_per_class * fall**label)) for label in range(classes)]
 
     def splits(self, items: Items) -> dict[str, Split]:
-        labels, official_test = items.labels, items.official_test
         if items.groups is not None:
             raise UserError("protocol.kind: subsets cannot keep the source's groups together; use cv, or holdout")
         self._check_tuning()
@@ -67,32 +66,28 @@ class Subsets(Protocol):
         test: list[int] = []
         spare: list[int] = []
         unlabelled: list[int] = []
-        fresh = _first_of_each(items.pixels, official_test)
-        short: list[tuple[bool, int, int, str]] = []
+        short: list[tuple[int, int, str]] = []
+        reported, fresh = self.draws == "report", _first_of_each(items.pixels, items.official_test)
+        tests = 0 if items.official_test.any() else self.test_per_class  # of the pool
         for label, (name, count) in enumerate(zip(items.classes, self.train_counts(len(items.classes)), strict=True)):
-            shuffled = seeds.numpy_rng(self.seed, "split", label).permutation(np.flatnonzero((labels == label) & fresh))
-            official = shuffled[official_test[shuffled]]
-            pool = shuffled[~official_test[shuffled]]
-            separate = bool(official_test.any())
-            dealt_test = official if separate else pool
-            if separate and len(official) < self.test_per_class:
-                short.append((False, 0, len(official), self._too_few_tests(name, len(official))))
+            rows = np.flatnonzero((items.labels == label) & fresh)
+            shuffled = seeds.numpy_rng(self.seed, "split", label).permutation(rows)
+            official = shuffled[items.official_test[shuffled]].tolist()
+            pool = shuffled[~items.official_test[shuffled]].tolist()
+            shortage = self._shortage(name, len(official), len(pool), tests, count)
+            if shortage:
+                short.append(shortage)
                 continue
-            hand = _Hand(pool[0 if separate else self.test_per_class :].tolist())
-            without_labels = {draws: hand.deal_last(self.unlabelled_per_class) for draws in ("report", "tuning")}
-            tuning_test = hand.deal(self.tuning_test_per_class)
-            tuning = _Hand(hand.deal(self.tuning_per_class))
-            needed = count * (len(train) if self.draws == "report" else 1)
-            if hand.short or len(hand.rows) < needed:
-                fitting, said = self._too_few(name, len(pool), 0 if separate else self.test_per_class, count)
-                short.append((True, fitting, len(pool), said))
-                continue
-            train[RELEASE] += hand.deal(count)
+            hand = iter(pool[tests:])
+            tuning_test = list(islice(hand, self.tuning_test_per_class))
+            tuning = iter(list(islice(hand, self.tuning_per_class)))
+            train[RELEASE] += islice(hand, count)
             for trial in self.trial_names():
-                train[trial] += (hand if self.draws == "report" else tuning).deal(count)
-            test += dealt_test[: self.test_per_class].tolist() if self.draws == "report" else tuning_test
-            spare += tuning_test if self.draws == "report" else []
-            unlabelled += without_labels[self.draws]
+                train[trial] += islice(hand if reported else tuning, count)
+            test += (pool if tests else official)[: self.test_per_class] if reported else tuning_test
+            spare += tuning_test if reported else []
+            end = len(pool) - (0 if reported else self.unlabelled_per_class)
+            unlabelled += pool[end - self.unlabelled_per_class : end]
         if short:
             raise UserError(min(short)[-1])  # of the scarcest class, so that its fix serves all
         return {
@@ -110,19 +105,21 @@ class Subsets(Protocol):
         if self.draws == "tuning" and self.tuning_test_per_class == 0:
             raise UserError("protocol.tuning_test_per_class: must be at least 1 to use tuning draws, got 0; raise it")
 
-    def _too_few_tests(self, name: str, images: int) -> str:
-        hint = f"lower it to {images} or less" if images else "add some, or remove the class"
-        return (
-            f'protocol.test_per_class: class "{name}" has {images} different images in the source\'s test part, asked '
-            f"for {self.test_per_class}; {hint}"
-        )
-
-    def _too_few(self, name: str, images: int, test: int, count: int) -> tuple[int, str]:
-        """How many trials of ``count`` images of the class would fit, and the message."""
-        set_apart = test + self.tuning_test_per_class + self.tuning_per_class + 2 * self.unlabelled_per_class
+    def _shortage(self, name: str, official: int, pool: int, tests: int, count: int) -> tuple[int, int, str] | None:
+        """If a class has too few images: how many trials would fit, how many images it has, and the message."""
+        if not tests and official < self.test_per_class:
+            hint = f"lower it to {official} or less" if official else "add some, or remove the class"
+            message = (
+                f'protocol.test_per_class: class "{name}" has {official} different images in the source\'s test part, '
+                f"asked for {self.test_per_class}; {hint}"
+            )
+            return -1, official, message
+        set_apart = tests + self.tuning_test_per_class + self.tuning_per_class + 2 * self.unlabelled_per_class
         trials = self.trials if self.draws == "report" else 0
         needed = set_apart + count * (trials + 1)
-        fitting = max(0, (images - set_apart) // count - 1)
+        if pool >= needed:
+            return None
+        fitting = max(0, (pool - set_apart) // count - 1)
         hint = (
             f"lower protocol.trials to {fitting}"
             if fitting > 0
@@ -130,30 +127,12 @@ class Subsets(Protocol):
             "tuning_test_per_class or unlabelled_per_class"
         )
         unlabelled = f"{2 * self.unlabelled_per_class} unlabelled, " if self.unlabelled_per_class else ""
-        return fitting, (
-            f'protocol: class "{name}" has {images} different images, but {needed} are asked for ({test} test, '
+        message = (
+            f'protocol: class "{name}" has {pool} different images, but {needed} are asked for ({tests} test, '
             f"{self.tuning_test_per_class} tuning test, {self.tuning_per_class} tuning, {unlabelled}{trials} trials "
             f"and the release of {count}); {hint}"
         )
-
-
-class _Hand:
-    """Rows that are dealt once each, in order; ``short`` is true once more were asked for than were left."""
-
-    def __init__(self, rows: list[int]) -> None:
-        self.rows = rows
-        self.short = False
-
-    def deal(self, count: int) -> list[int]:
-        self.short = self.short or count > len(self.rows)
-        dealt, self.rows = self.rows[:count], self.rows[count:]
-        return dealt
-
-    def deal_last(self, count: int) -> list[int]:
-        self.short = self.short or count > len(self.rows)
-        at = max(0, len(self.rows) - count)
-        self.rows, dealt = self.rows[:at], self.rows[at:]
-        return dealt
+        return fitting, pool, message
 
 
 def _first_of_each(pixels: Sequence[str], official_test: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,13 +48,14 @@ def survey(source: SourceSpec, folder: Path, jobs: int, largest: int, on_done: C
     """
     looked = look(source, jobs)
     size = min(largest, pictures.nearest_size(looked.readable))
-    aspect = _aspect([one.width / one.height for one in looked.readable])
+    ratios = [one.width / one.height for one in looked.readable]
+    aspect: Aspect = "squeeze" if max(ratios) <= _SAME_RATIO * min(ratios) else "pad"  # squeezing distorts all equally
     spec = DataSpec(source, size, aspect=aspect, on_broken="skip")
     data = gather(spec, folder / "images.npy", jobs, on_done, looked)
     images, labels = data.images(), data.found.labels
     gray = images.shape[3] == 1 or all(_is_gray(images[start : start + 512]) for start in range(0, len(images), 512))
     spec = replace(spec, channels="gray" if gray else "rgb", on_broken="refuse")
-    sizes = pictures.count_sizes(data.looks)
+    sizes = Counter((one.width, one.height) for one in data.looks)
     alike = _rows_by_pixels(data.pixels)
     same = [rows for rows in alike if len(rows) > 1]
     rng = np.random.default_rng(0)
@@ -62,7 +64,7 @@ def survey(source: SourceSpec, folder: Path, jobs: int, largest: int, on_done: C
         data=data,
         spec=spec,
         counts=dict(zip(data.found.classes, np.bincount(labels).tolist(), strict=True)),
-        sizes=sizes,
+        sizes=dict(sizes.most_common()),
         duplicates=[[data.found.files[row] for row in rows_] for rows_ in same],
         conflicts=[[data.found.files[row] for row in rows_] for rows_ in same if len(set(labels[rows_])) > 1],
         near=[
@@ -71,11 +73,6 @@ def survey(source: SourceSpec, folder: Path, jobs: int, largest: int, on_done: C
         ],
         mirrored=compare_mirrored(images[rows][..., : 1 if gray else 3], labels[rows]),
     )
-
-
-def _aspect(ratios: Sequence[float]) -> Aspect:
-    """Squeezing distorts all images equally if they have one ratio; otherwise bars keep the proportions."""
-    return "squeeze" if max(ratios) <= _SAME_RATIO * min(ratios) else "pad"
 
 
 def _is_gray(images: NDArray[np.uint8]) -> bool:

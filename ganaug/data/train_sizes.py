@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ganaug import seeds
 from ganaug.data.held_out import inner_fold
@@ -49,11 +48,6 @@ def _lent(prepared: Prepared, trial: str, trials: Sequence[str], seed: int) -> d
     barred = {row for split in splits.values() for row in (*split.test, *split.spare)}
     rows = np.array(sorted(others - barred - set(splits[trial].train)), np.int64)
     return {
-        name: _shuffled(rows[prepared.labels[rows] == label], seeds.numpy_rng(seed, "curve", trial, label))
+        name: seeds.numpy_rng(seed, "curve", trial, label).permutation(rows[prepared.labels[rows] == label]).tolist()
         for label, name in enumerate(prepared.classes)
     }
-
-
-def _shuffled(rows: NDArray[np.int64], rng: np.random.Generator) -> list[int]:
-    shuffled: list[int] = rng.permutation(rows).tolist()
-    return shuffled

@@ -51,11 +51,10 @@ def gather_unlabelled(
         raise UserError(f"data.unlabelled: {source} must hold images, found none; add some, or leave it out")
     hashes, broken = pictures.render(files, shape, folder / IMAGES, jobs)
     if broken and on_broken == "refuse":
-        pictures.refuse_broken([(names[one.row], one.reason) for one in broken], len(files), "data.unlabelled")
-    unreadable = {one.row for one in broken}
+        pictures.refuse_broken([(names[row], why) for row, why in broken.items()], len(files), "data.unlabelled")
     known, kept = set(labelled), []
     for row, pixels in enumerate(hashes):
-        if row not in unreadable and pixels not in known:
+        if row not in broken and pixels not in known:
             known.add(pixels)
             kept.append(row)
     if not kept:
@@ -65,13 +64,12 @@ def gather_unlabelled(
         )
     keep_rows(folder / IMAGES, kept)
     store.write_csv(folder / TABLE, _COLUMNS, [[names[row], hashes[row]] for row in kept])
-    twice = len(files) - len(unreadable) - len(kept)
+    twice = len(files) - len(broken) - len(kept)
     notes = [f"{len(kept):,} images without labels"]
     if twice:
         notes.append(f"{twice} of {source} have the pixels of a labelled image or of one another: left out")
-    if unreadable:
-        example = f"such as {names[min(unreadable)]}"
-        notes.append(f"{len(unreadable)} of {source} cannot be read: left out, {example}")
+    if broken:
+        notes.append(f"{len(broken)} of {source} cannot be read: left out, such as {names[min(broken)]}")
     if others:
         example = one_line(others[0].relative_to(source).as_posix())
         notes.append(

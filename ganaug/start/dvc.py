@@ -1,4 +1,4 @@
-"""What makes a folder a project: its dvc.yaml, written from one template for every project."""
+"""A project's dvc.yaml, written from one template for every project."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def dvc_yaml(settings: Settings) -> str:
-    """The pipeline of a project with these settings. A source that lies at a path is a dependency of ``prepare``."""
+    """The pipeline of a project with these settings. A source at a path is a dependency of ``prepare``."""
     return template("dvc.yaml.j2").render(
         watched=[_scalar(path) for path in settings.data.watched()],
         train_watched=[_scalar(path) for path in _train_watches(settings)],
@@ -28,22 +28,21 @@ def dvc_yaml(settings: Settings) -> str:
 
 
 def _train_watches(settings: Settings) -> list[Path]:
-    """What a training depends on beside the images: the weights that it starts from, the code of classifiers that
-    judge it or label images for it."""
+    """What a training depends on besides the images: its initial weights, and the code of classifiers that it uses."""
     asks = settings.gan.select == "gan-train" or settings.gan_has_teachers
     code = settings.classifier.code_path() if asks else None
     return [path for path in (settings.gan.init_from, code) if path]
 
 
 def _classify_watches(settings: Settings) -> list[Path]:
-    """The code of the classifier, the weights in whose features images are compared."""
+    """The code of the classifier, and the weights whose features images are compared in."""
     encoder = settings.fidelity.encoder
     weights = encoder.path if isinstance(encoder, Torchvision) else None
     return [path for path in (settings.classifier.code_path(), weights) if path]
 
 
 def _scalar(path: Path) -> str:
-    """The path as DVC is to read it: quoted unless plain, since ``yes``, ``2024`` and ``${x}`` are no text to it."""
+    """The path quoted for YAML and DVC, unless it is plain: ``yes``, ``2024`` and ``${x}`` are not text to them."""
     text = path.as_posix()
     is_plain = re.fullmatch(r"[\w./-]*/[\w./-]*", text, re.ASCII)
     return text if is_plain else json.dumps(text.replace("${", r"\${"), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""How long a run takes on this machine: a few steps of each network, timed, and the rest reckoned."""
+"""How long a run takes on this machine: a few steps of each network are timed, the rest is computed."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from ganaug.classify.arms import Arm
-from ganaug.classify.shares import REPEATS, SHARES
-from ganaug.classify.targets import Taught
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from ganaug import device
+from ganaug.classify.arms import Arm, batches
 from ganaug.config import Settings
 from ganaug.stages.classify import arms_of
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-_CROWDED = 1.4  # a job is so much slower while all cores work, measured on two
+_CROWDED = 1.4  # factor by which a job is slower while all cores work, measured on two
 _FIXED_SECONDS = 45.0  # five commands, each with its imports and those of its workers
-_GAN_STEPS = 4  # timed at once: a lazy penalty is due in one of them
-_SAMPLE = 256  # images that the timed steps work on
+_STEPS = 4  # timed together: a lazy penalty of the GAN is due in one of them
+_SAMPLE = 256  # images for the timed steps
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of one step on this machine, one job alone; ``jobs`` run at a time."""
+    """Seconds per step on this machine, for one job alone; ``jobs`` run at a time."""
 
     device: str
     jobs: int
@@ -34,17 +32,16 @@ class Pace:
     classifier_steps: dict[str, float]  # arm -> seconds
 
     def gan_seconds(self, settings: Settings, steps: int) -> float:
-        """All GANs of the protocol, ``steps`` long."""
+        """All GANs of the protocol, each of ``steps``."""
         rounds = math.ceil(len(settings.protocol.names()) / self.jobs)
         return rounds * steps * self.gan_step * self.slower
 
     def run_seconds(self, settings: Settings) -> float:
         """The whole pipeline."""
         steps, classify = self.classifier_steps, settings.classify
-        trainings = {one.name: _trainings(one) for one in arms_of(settings)}
-        a_step = sum(step * trainings.get(name, 1) for name, step in steps.items())
+        a_step = sum(steps[one.name] * _trainings(one) for one in arms_of(settings))
         a_step += len(classify.curve) * sum(steps[name] for name in classify.curve_arms)
-        if settings.fidelity.enabled:  # one more classifier, which learns from generated images as they are
+        if settings.fidelity.enabled:  # one more classifier, which learns from generated images alone
             a_step += min(steps.values())
         trained = a_step * settings.protocol.trials * classify.repeats
         if settings.gan_has_teachers:
@@ -54,23 +51,20 @@ class Pace:
 
     @property
     def slower(self) -> float:
+        """The factor by which a job is slower next to others."""
         return _CROWDED if self.jobs > 1 else 1.0
 
 
 def _trainings(chosen: Arm) -> int:
-    """Classifiers that an arm trains in a trial: its own, those that its share is chosen by, and its teachers."""
-    choosing = len(SHARES) * REPEATS if chosen.mix.share == "auto" else 0
-    taught = chosen.mix.targets.teachers if isinstance(chosen.mix.targets, Taught) else 0
-    return 1 + choosing + max(taught, chosen.pseudo.teachers if chosen.filler == "pseudo" else 0)  # the same serve both
+    """Classifiers that an arm trains in a trial: its own and its filler's teachers."""
+    return 1 + (chosen.pseudo.teachers if chosen.filler == "pseudo" else 0)
 
 
 def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> Pace:
-    """Time the networks of ``settings`` on images (N, H, W, C), on the device that they ask for."""
-    import joblib
-    import numpy as np
+    """Time the networks of ``settings`` on their device.
 
-    from ganaug import device
-    from ganaug.classify.arms import batches
+    ``images`` (N, H, W, C) uint8; ``labels`` (N,) in 0..``classes``-1.
+    """
     from ganaug.classify.fitting import train_classifier
     from ganaug.gan.steps import Training
 
@@ -81,29 +75,25 @@ def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.in
     gan = Training(part[0], part[1], classes, settings.gan, 0, where)
     spec, (_, size, _, channels) = settings.classifier, part[0].shape
 
-    def classifier(arm_index: int) -> Callable[[], object]:
-        chosen = arms_of(settings)[arm_index]
-        if chosen.mix.share == "auto":
-            chosen = replace(chosen, mix=replace(chosen.mix, share=max(SHARES)))
+    def classifier(chosen: Arm) -> Callable[[], object]:
         draw = batches(chosen, part, part if chosen.filler else None, classes, spec.batch_size, spec.steps, 0)
-        short = replace(spec, steps=4)
-        return lambda: train_classifier(draw, short, channels, classes, size, 0, where)
+        return lambda: train_classifier(draw, replace(spec, steps=_STEPS), channels, classes, size, 0, where)
 
     def gan_steps() -> None:
-        for step in range(1, _GAN_STEPS + 1):
+        for step in range(1, _STEPS + 1):
             gan.step(step)
         gan.read_measures()  # waits for the device
 
     return Pace(
         device=where.type,
         jobs=(settings.jobs or joblib.cpu_count()) if where.type == "cpu" else settings.jobs or 1,
-        gan_step=_best(gan_steps) / _GAN_STEPS,
-        classifier_steps={name: _best(classifier(index)) / 4 for index, name in enumerate(settings.classify.arms)},
+        gan_step=_best(gan_steps) / _STEPS,
+        classifier_steps={one.name: _best(classifier(one)) / _STEPS for one in arms_of(settings)},
     )
 
 
 def _best(work: Callable[[], object], at_least: int = 3, seconds: float = 1.0) -> float:
-    """The shortest of several runs, the first one (which warms up) left out."""
+    """The shortest of several runs, without the first, which warms up."""
     work()
     began, best, runs = time.perf_counter(), math.inf, 0
     while runs < at_least or time.perf_counter() - began < seconds:

@@ -1,0 +1,40 @@
+"""The params.yaml of chosen settings: each with its reason, in a comment."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+from ganaug.data.labelled import one_line
+from ganaug.start.choose import Chosen
+from ganaug.start.dvc import template
+
+
+def params_yaml(chosen: Chosen, title: str) -> str:
+    """The file's text. What ``chosen.raw`` lacks is a default, which the template spells out."""
+    why = {key: one_line(reason) for key, reason in chosen.why.items()}
+    text = template("params.yaml.j2").render(
+        **chosen.raw, why=why, source=flow(chosen.raw["data"]["source"]), title=title
+    )
+    return aligned(text)
+
+
+def flow(value: dict[str, Any]) -> str:
+    """``{kind: folder, path: photos}``: quoted only where YAML needs it."""
+    from ruamel.yaml import YAML
+
+    out = io.StringIO()
+    yaml = YAML(typ="rt", pure=True)  # keeps the order of the keys
+    yaml.default_flow_style, yaml.width = True, 10_000
+    yaml.dump(value, out)
+    return out.getvalue().strip()
+
+
+def aligned(text: str, column: int = 32) -> str:
+    """Comments behind values start at one column, if there is room. A path may hold what looks like a comment."""
+    lines = []
+    for line in text.split("\n"):
+        parts = [line] if line.startswith(("#", "  source:")) else re.split(r"(?<=\S)\s+(?=# )", line, maxsplit=1)
+        lines.append(f"{parts[0].ljust(column - 1)} {parts[1]}" if len(parts) == 2 else line)
+    return "\n".join(lines)
