@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.evaluate.contributions import METRICS, over_repeats
+from ganaug.evaluate.contributions import METRICS
 from ganaug.evaluate.equivalent_labels import (
     DRAWS,
     Curve,
@@ -126,8 +126,7 @@ def _scores(comparison: Comparison, arm: str, multiple: float, metric: str) -> S
     if multiple == 1:
         return comparison.scores(arm, metric)
     points = zip(comparison.trials, _points(comparison, arm, multiple), strict=True)
-    score = METRICS[metric].contributions
-    return [100 * over_repeats(score, point.predicted, one.labels, comparison.classes) for one, point in points]
+    return [100 * METRICS[metric](point.predicted, one.labels, comparison.classes) for one, point in points]
 
 
 def _points(comparison: Comparison, arm: str, multiple: float) -> list[CurvePoint]:
