@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from ganaug.errors import UserError
-from ganaug.evaluate.baseline import Fall, Figure, Run, compare, notes, read, refuse_unlike
+from ganaug.evaluate.baseline import Fall, Run, compare, notes, read, refuse_unlike
 from ganaug.evaluate.rules import GateRule
+from ganaug.evaluate.stats import Estimate
 
 A, B = GateRule("a"), GateRule("b", above=-1.0)
 
@@ -53,8 +54,8 @@ PLAIN = read(summary(), "new.json")
 def run(**gains: dict[str, Any]) -> Run:
     """As ``read`` gives it."""
     keys = ("mean", "standard_error", "degrees_of_freedom")
-    figures = {name: Figure(*(one[key] for key in keys)) for name, one in gains.items()}
-    both = {name: {"accuracy": one, "macro_f1": Figure(7.0, 0.5, 9.0)} for name, one in figures.items()}
+    figures = {name: Estimate(*(one[key] for key in keys)) for name, one in gains.items()}
+    both = {name: {"accuracy": one, "macro_f1": Estimate(7.0, 0.5, 9.0)} for name, one in figures.items()}
     return replace(PLAIN, gains=both)
 
 
@@ -189,6 +190,6 @@ def test_what_may_be_compared_all_the_same_is_noted() -> None:
     assert told == [
         "trials of the earlier run: 3; now: 10",
         "test images of the earlier run: 500; now: 600",
-        "the earlier run was computed otherwise, by ganaug 0.1.0",
+        "the earlier run was computed differently, by ganaug 0.1.0",
     ]
     refuse_unlike(read(now, ""), read(other, ""), "")

@@ -37,7 +37,7 @@ def test_means_are_scikit_learns_scores(pairs: list[tuple[int, int]]) -> None:
 def test_one_number_an_image(pairs: list[tuple[int, int]]) -> None:
     predicted, labels = split(pairs)
     for metric in METRICS.values():
-        values = metric.contributions(predicted, labels, CLASSES)
+        values = metric(predicted, labels, CLASSES)
         assert values.shape == labels.shape
         assert values.dtype == np.float64
         assert np.isfinite(values).all()
@@ -46,7 +46,7 @@ def test_one_number_an_image(pairs: list[tuple[int, int]]) -> None:
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_a_perfect_classifier_scores_one_with_no_spread(name: str) -> None:
     labels = np.repeat(np.arange(CLASSES), 4)
-    assert METRICS[name].contributions(labels, labels, CLASSES) == pytest.approx(np.ones(len(labels)))
+    assert METRICS[name](labels, labels, CLASSES) == pytest.approx(np.ones(len(labels)))
 
 
 def test_balanced_accuracy_by_hand() -> None:

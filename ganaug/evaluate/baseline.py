@@ -4,29 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import FiniteFloat, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ganaug.errors import UserError
 from ganaug.evaluate.rules import LEVEL, GateRule, metric_of
 from ganaug.evaluate.stats import Estimate, change, holm
 
 _HINT = "name the reports/summary.json of an earlier run of this project, or leave --baseline out"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One gain in one metric, in percentage points; None where a single trial leaves the spread unknown."""
-
-    mean: FiniteFloat
-    standard_error: FiniteFloat | None
-    degrees_of_freedom: FiniteFloat | None
-
-    @property
-    def estimate(self) -> Estimate:
-        """The figure as the tests take it."""
-        return Estimate(self.mean, self.standard_error, self.degrees_of_freedom)
 
 
 @dataclass(frozen=True)
@@ -47,9 +33,11 @@ class Dataset:
 class Run:
     """What a comparison needs of a summary.json; other keys are ignored."""
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"allow_inf_nan": False}
+
     schema: Literal[1]
     dataset: Dataset
-    gains: dict[str, dict[str, Figure]]
+    gains: dict[str, dict[str, Estimate]]  # by gain and metric, in percentage points
     ganaug: str = "of another version"
     recipes: dict[str, int] = field(default_factory=dict)
 
@@ -84,10 +72,8 @@ def compare(rules: Sequence[GateRule], now: Run, before: Run) -> list[Fall]:
 
     Welch's test treats the runs as independent. They share test images, so it is conservative (``stats.change``).
     """
-    found: list[tuple[str, str, Estimate | None, Estimate]] = []
-    for gain, metric in dict.fromkeys((rule.gain, metric_of(rule, now.dataset.primary_metric)) for rule in rules):
-        earlier = before.gains.get(gain, {}).get(metric)
-        found.append((gain, metric, earlier.estimate if earlier else None, now.gains[gain][metric].estimate))
+    asked = dict.fromkeys((rule.gain, metric_of(rule, now.dataset.primary_metric)) for rule in rules)
+    found = [(gain, key, before.gains.get(gain, {}).get(key), now.gains[gain][key]) for gain, key in asked]
     raw = [None if then is None else change(then, one).p_below(0.0) for _, _, then, one in found]
     corrected = iter(holm([p for p in raw if p is not None]))
     adjusted = [None if p is None else next(corrected) for p in raw]

@@ -57,6 +57,11 @@ class Metric:
     contributions: Callable[[Classes, Classes, int], Values]
     is_mean_of_classes: bool  # rare classes weigh as much as the others
 
+    def __call__(self, predicted: Classes, labels: Classes, classes: int) -> Values:
+        """``predicted`` (N,), or (repeats, N) of classifiers with other initial weights: then their mean, (N,)."""
+        each = [self.contributions(one, labels, classes) for one in np.atleast_2d(predicted)]
+        return np.asarray(np.mean(each, axis=0), np.float64)
+
 
 METRICS = {
     "accuracy": Metric("accuracy", accuracy, is_mean_of_classes=False),
@@ -75,14 +80,3 @@ def metric_or(other: str) -> AfterValidator:
         return name
 
     return AfterValidator(check)
-
-
-def over_repeats(
-    contributions: Callable[[Classes, Classes, int], Values], predicted: Classes, labels: Classes, classes: int
-) -> Values:
-    """The mean contributions (N,) of classifiers that differ in their initial weights.
-
-    ``contributions``: a metric's; ``predicted`` (N,), or (repeats, N); ``labels`` (N,) in 0..``classes``-1.
-    """
-    each = [contributions(one, labels, classes) for one in np.atleast_2d(predicted)]
-    return np.asarray(np.mean(each, axis=0), np.float64)

@@ -7,7 +7,6 @@ in the logarithm of the number. Pure: arrays in, numbers out.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,7 +122,8 @@ def shared_means(scores: Values, groups: NDArray[np.int64] | None, seed: int, dr
     _, trials, images = scores.shape
     rng = seeds.numpy_rng(seed, "worth")
     means = []
-    for count in _portions(draws):
+    for first in range(0, draws, _AT_ONCE):
+        count = min(_AT_ONCE, draws - first)
         by_trial = rng.multinomial(trials - 1, [1 / trials] * trials, count) / (trials - 1)  # (draws, trials)
         by_image = rng.multinomial(images - 1, [1 / images] * images, count) / (images - 1)
         means.append(np.einsum("kbi,bi->bk", by_trial @ scores, by_image))
@@ -163,7 +163,3 @@ def more_images(
     # An order statistic, rounded outwards: one cannot interpolate between a number and infinity.
     first = math.floor((1 - confidence) / 2 * (len(found) - 1))
     return MoreImages(value, float(found[first]), float(found[-1 - first]))
-
-
-def _portions(draws: int) -> Iterator[int]:
-    yield from (min(_AT_ONCE, draws - first) for first in range(0, draws, _AT_ONCE))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganaug.evaluate import stats
-from ganaug.evaluate.contributions import METRICS, balanced_accuracy, over_repeats
+from ganaug.evaluate.contributions import METRICS
 from ganaug.evaluate.stats import Estimate
 
 POINT = 1.0  # percentage points: the true gain that a figure's power is the probability of detecting
@@ -113,8 +113,7 @@ class Comparison:
 
     def scores(self, arm: str, metric: str) -> list[NDArray[np.float64]]:
         """One number per test image of each trial, whose mean is the metric in percent."""
-        score = METRICS[metric].contributions
-        return [100 * over_repeats(score, one.predicted[arm], one.labels, self.classes) for one in self.trials]
+        return [100 * METRICS[metric](one.predicted[arm], one.labels, self.classes) for one in self.trials]
 
     def _testing(self, labels: Sequence[int]) -> list[Tested]:
         return [trial for trial in self.trials if bool(np.isin(trial.labels, labels).any())]
@@ -123,7 +122,7 @@ class Comparison:
         """One number per test image of these classes, whose mean is their mean recall in percent."""
         of_them = np.isin(trial.labels, labels)
         predicted = trial.predicted[arm][..., of_them]
-        return 100 * over_repeats(balanced_accuracy, predicted, trial.labels[of_them], self.classes)
+        return 100 * METRICS["balanced_accuracy"](predicted, trial.labels[of_them], self.classes)
 
     def _figure(self, differences: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None) -> dict[str, Any]:
         """``differences``: one value per test image of each trial; ``groups``: of the first trial's test images."""

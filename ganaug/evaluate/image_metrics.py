@@ -7,7 +7,7 @@ falls where variety or quality is missing, the second where images are not of th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ganaug import seeds
 from ganaug.evaluate.distances import fid, inception_score, kid
-from ganaug.evaluate.manifolds import manifold
+from ganaug.evaluate.manifolds import Manifold, manifold
 
 MOST = 2000  # images of each kind that pairs are taken of
 _FEW = 20  # with fewer images of a class its figures are rough
@@ -85,11 +85,7 @@ def _figures(
         "kid": mean,
         "kid_sd": spread,
         "fid": fid(real, made) if with_fid else None,
-        "precision": balls and balls.precision,
-        "recall": balls and balls.recall,
-        "density": balls and balls.density,
-        "coverage": balls and balls.coverage,
-        "neighbours": balls and balls.neighbours,
+        **(asdict(balls) if balls else dict.fromkeys(one.name for one in fields(Manifold))),
         "images": len(real),
     }
 

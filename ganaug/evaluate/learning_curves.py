@@ -11,17 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.evaluate.contributions import METRICS, over_repeats
-from ganaug.evaluate.equivalent_labels import (
-    DRAWS,
-    Curve,
-    MoreImages,
-    fold_means,
-    more_images,
-    shared_means,
-    spread_like,
-)
-from ganaug.evaluate.gains import POINT, Comparison, CurvePoint, Tested, mean_and_sd
+from ganaug.evaluate import equivalent_labels
+from ganaug.evaluate.contributions import METRICS
+from ganaug.evaluate.equivalent_labels import DRAWS, Curve, MoreImages, more_images, spread_like
+from ganaug.evaluate.gains import POINT, Comparison, CurvePoint, mean_and_sd
 
 Scores = list[NDArray[np.float64]]  # of each trial, one number per test image
 
@@ -62,23 +55,22 @@ def _worth(comparison: Comparison, name: str, base: str, metric: str, gain: Mapp
     scores = [_scores(comparison, base, multiple, metric) for multiple in points]
     scores.append(comparison.scores(name, metric))
     means = np.array([np.mean([values.mean() for values in of_trials]) for of_trials in scores])
-    drawn = _drawn_means(comparison, scores)
-    confidence = comparison.confidence
+    drawn, confidence = _drawn_means(comparison, scores), comparison.confidence
+    heights = gains = None
     if drawn is not None:
         of_gain = drawn[:, -1] - drawn[:, curve.own]
         wider = spread_like(of_gain, gain["ci_low"], gain["ci_high"], confidence)
         drawn = means + wider * (drawn - means)
-    gains = None if drawn is None else drawn[:, -1] - drawn[:, curve.own]
-    heights = None if drawn is None else drawn[:, :-1]
-    a_point = None if drawn is None else np.full(len(drawn), POINT)
+        heights, gains = drawn[:, :-1], drawn[:, -1] - drawn[:, curve.own]
+
+    def in_labels(points: float, drawn_points: NDArray[np.float64] | None) -> dict[str, Any]:
+        more = more_images(curve, means[:-1], points, heights, drawn_points, confidence)
+        return {**_ends(more, curve), "extrapolated": not curve.is_measured(points)}
+
     return {
         "metric": metric,
-        **_ends(more_images(curve, means[:-1], gain["mean"], heights, gains, confidence), curve),
-        "extrapolated": not curve.is_measured(gain["mean"]),
-        "one_point": {
-            **_ends(more_images(curve, means[:-1], POINT, heights, a_point, confidence), curve),
-            "extrapolated": not curve.is_measured(POINT),
-        },
+        **in_labels(gain["mean"], gains),
+        "one_point": in_labels(POINT, None if gains is None else np.full(len(gains), POINT)),
         "unit": "labelled images a class",
         "confidence": confidence,
         "trials": len(comparison.trials),
@@ -105,8 +97,9 @@ def _drawn_means(comparison: Comparison, scores: Sequence[Scores]) -> NDArray[np
         return None
     if comparison.shared_test:
         stacked = np.stack([np.stack(one) for one in scores])
-        return shared_means(stacked, comparison.trials[0].groups, comparison.seed)
-    return fold_means(np.array([[values.mean() for values in one] for one in scores]), comparison.seed)
+        return equivalent_labels.shared_means(stacked, comparison.trials[0].groups, comparison.seed)
+    by_trial = np.array([[values.mean() for values in one] for one in scores])
+    return equivalent_labels.fold_means(by_trial, comparison.seed)
 
 
 def _images(comparison: Comparison, arm: str) -> dict[float, float]:
@@ -126,17 +119,13 @@ def _scores(comparison: Comparison, arm: str, multiple: float, metric: str) -> S
     if multiple == 1:
         return comparison.scores(arm, metric)
     points = zip(comparison.trials, _points(comparison, arm, multiple), strict=True)
-    score = METRICS[metric].contributions
-    return [100 * over_repeats(score, point.predicted, one.labels, comparison.classes) for one, point in points]
+    return [100 * METRICS[metric](point.predicted, one.labels, comparison.classes) for one, point in points]
 
 
 def _points(comparison: Comparison, arm: str, multiple: float) -> list[CurvePoint]:
     """That point of each trial that has it."""
-
-    def of(trial: Tested) -> list[CurvePoint]:
-        return [point for point in trial.curve if (point.arm, point.multiple) == (arm, multiple)]
-
-    return [point for trial in comparison.trials for point in of(trial)]
+    every = (point for trial in comparison.trials for point in trial.curve)
+    return [point for point in every if (point.arm, point.multiple) == (arm, multiple)]
 
 
 def _ends(found: MoreImages, curve: Curve) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def scores(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: Seq
     right = predicted == labels
     tested = ((name, right[labels == label]) for label, name in enumerate(classes))
     return {
-        **{key: 100 * float(one.contributions(predicted, labels, len(classes)).mean()) for key, one in METRICS.items()},
+        **{key: 100 * float(metric(predicted, labels, len(classes)).mean()) for key, metric in METRICS.items()},
         "recall": {name: 100 * float(of_class.mean()) if len(of_class) else None for name, of_class in tested},
     }
 

@@ -29,16 +29,7 @@ def render(summary: Mapping[str, Any]) -> str:
         metric=METRICS[dataset["primary_metric"]].words,
         confidence=f"{100 * settings['report']['confidence']:g}",
         alarms=sorted({kind for kinds in summary["alarms"].values() for kind in kinds}),
-        fidelity=found
-        and {
-            "sentence": fidelity_tables.sentence(found),
-            "rows": verdict.markdown_table(
-                ("", "generated", "real", "what it says"), fidelity_tables.overall_rows(found)
-            ),
-            "encoder": fidelity_tables.encoder_words(found["encoder"]),
-            "warnings": found["warnings"],
-            "memorisation": fidelity_tables.memorisation_sentence(found),
-            "nearness": fidelity_tables.nearness_sentence(found),
-            "note": found["memorisation_note"],
-        },
+        fidelity=found and fidelity_tables.words(found),
+        rows=found
+        and verdict.markdown_table(("", "generated", "real", "what it says"), fidelity_tables.overall_rows(found)),
     )

@@ -93,6 +93,18 @@ def class_rows(trials: Trials) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     return header, rows
 
 
+def words(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page and the model card say of the figures."""
+    return {
+        "sentence": sentence(found),
+        "warnings": found["warnings"],
+        "encoder": encoder_words(found["encoder"]),
+        "memorisation": memorisation_sentence(found),
+        "nearness": nearness_sentence(found),
+        "note": found["memorisation_note"],
+    }
+
+
 def sentence(found: Mapping[str, Any]) -> str:
     """What the figures come to."""
     told = "Generated images "

@@ -1,19 +1,15 @@
-"""Images beside one another."""
+"""Image grids."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 
 def grid(rows: Sequence[NDArray[np.uint8]], scale_to: int = 32, gap: int = 1) -> NDArray[np.uint8]:
-    """Each row's images (N, H, W, C) from left to right, enlarged by whole factors to ``scale_to`` pixels or less."""
+    """Each row's images (N, H, W, C), enlarged by a whole factor to at most ``scale_to`` pixels, ``gap`` apart."""
     _, height, width, channels = rows[0].shape
     factor = max(1, scale_to // height)
     columns = max(len(row) for row in rows)

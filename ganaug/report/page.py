@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ganaug import store
 from ganaug.evaluate.contributions import METRICS
-from ganaug.report import fidelity_tables, plots, verdict
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from ganaug.report import confusions, equivalent_labels, fidelity_tables, plots, verdict
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def render(
         gain_rows=verdict.gain_rows(summary),
         powers=[verdict.power(figure) for figure in gains.values()],
         curve_plot=_curve_plot(summary, metric, metric_name),
-        worth=verdict.worth_rows(summary),
+        worth=equivalent_labels.rows(summary),
         worth_methods=sorted({worth["method"] for worth in summary["worth"].values() if worth["more_images"]}),
         arm_names=arms,
         gains_plot=plots.gains(
@@ -85,8 +84,8 @@ def render(
         health=health,
         alarms=_alarms(health),
         recall_plot=_recall_plot(summary),
-        most_classes=_MOST_CLASSES,
-        confusion=_confusion(summary),
+        most_classes=confusions.MOST_CLASSES,
+        confusion=confusions.tables(summary),
         recall=[(name, [_level(summary["recall"][arm][name]) for arm in arms]) for name in classes],
         examples=[
             (name, _data_uri(real), _data_uri(made) if made is not None else None) for name, real, made in examples
@@ -108,15 +107,12 @@ def _recall_plot(summary: Mapping[str, Any]) -> str:
     """Of the first gain that the verdict speaks of, and its two arms; without one, of all arms."""
     classes, recall = summary["dataset"]["classes"], summary["recall"]
     gain = next((gain for gain in verdict.spoken(summary) if gain in summary["recall_gains"]), None)
-    figures = summary["recall_gains"][gain] if gain else {}
-    arms = list(reversed(gain.split("_vs_"))) if gain else list(recall)
-    return plots.recall(
-        classes,
-        {arm: [recall[arm][name] for name in classes] for arm in arms},
-        (gain.replace("_vs_", " over "), [(figures[name], verdict.answer(figures[name])) for name in classes])
-        if gain
-        else None,
-    )
+    arms, shown = list(recall), None
+    if gain:
+        arms = gain.split("_vs_")[::-1]
+        figures = [summary["recall_gains"][gain][name] for name in classes]
+        shown = gain.replace("_vs_", " over "), [(figure, verdict.answer(figure)) for figure in figures]
+    return plots.recall(classes, {arm: [recall[arm][name] for name in classes] for arm in arms}, shown)
 
 
 def _acceptance(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -142,77 +138,27 @@ def _level(figure: Mapping[str, float | None]) -> tuple[str, str]:
     return f"{figure['mean']:.1f}", "" if low is None or high is None else f"{low:.0f} to {high:.0f}"
 
 
-_SHOWN = 8  # confusions that the page lists
-_MOST_CLASSES = 30  # that a table or a plot shows unasked
-
-
-def _confusion(summary: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Of the arm with GAN images and its base: where one takes a class for another more or less often."""
-    if len(summary["confusion"]) < 2:
-        return None
-    (with_gan, made), (base, plain) = summary["confusion"].items()
-    classes = summary["dataset"]["classes"]
-    changes = [
-        (true, said, before, after)
-        for true, row, other in zip(classes, plain, made, strict=True)
-        for said, before, after in zip(classes, row, other, strict=True)
-        if true != said and before is not None and (before or after)
-    ]
-    changes.sort(key=lambda one: (-max(one[2], one[3]), one[0], one[1]))
-    return {
-        "with": with_gan,
-        "without": base,
-        "often": changes[:_SHOWN],
-        "rows": [
-            (
-                true,
-                [_cell(before, after, true == said) for said, before, after in zip(classes, row, other, strict=True)],
-            )
-            for true, row, other in zip(classes, plain, made, strict=True)
-        ]
-        if len(classes) <= _MOST_CLASSES
-        else [],
-    }
-
-
-def _cell(before: float | None, after: float | None, is_right: bool) -> tuple[str, str, str]:
-    """Text, tone and strength (0 to 1) of a change in percentage points: good where right answers grow, or wrong ones
-    shrink."""
-    if before is None or after is None:
-        return "", "", "0"
-    change = after - before
-    tone = "gain" if (change > 0) == is_right else "loss"
-    return (f"{change:+.1f}" if abs(change) >= 0.05 else "0"), tone, f"{min(1.0, abs(change) / 10):.2f}"
-
-
 def _curve_plot(summary: Mapping[str, Any], metric: str, metric_name: str) -> str | None:
     """The learning curves, and what the arms of GAN images reach; None where no curve has two points."""
     points = {
         arm: [(point["images_per_class"], point[metric]["mean"]) for point in curve]
         for arm, curve in summary["curve"].items()
     }
-    beside = {}
-    for gain in summary["worth"]:
-        name, base = gain.split("_vs_")
-        beside[name] = (base, summary["arms"][name][metric]["mean"])
     if all(len(curve) < 2 for curve in points.values()):
         return None
-    return plots.curve(points, beside, metric_name)
+    pairs = (gain.split("_vs_") for gain in summary["worth"])
+    levels = {name: (base, summary["arms"][name][metric]["mean"]) for name, base in pairs}
+    return plots.curve(points, levels, metric_name)
 
 
 def _fidelity(found: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], neighbours: Neighbours) -> dict[str, Any]:
     """What the page says of the generated images themselves."""
     header, rows = fidelity_tables.class_rows(trials)
     return {
-        "sentence": fidelity_tables.sentence(found),
+        **fidelity_tables.words(found),
         "overall": fidelity_tables.overall_rows(found),
         "class_header": header,
         "class_rows": rows,
-        "warnings": found["warnings"],
-        "encoder": fidelity_tables.encoder_words(found["encoder"]),
-        "memorisation": fidelity_tables.memorisation_sentence(found),
-        "nearness": fidelity_tables.nearness_sentence(found),
-        "note": found["memorisation_note"],
         "pairs": [(_data_uri(pair.sheet), pair) for pair in neighbours.nearest],
         "copies": found["near_copies"],
         "first": [(name, _data_uri(sheet)) for name, sheet in neighbours.first],

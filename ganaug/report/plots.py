@@ -4,129 +4,125 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from matplotlib.figure import Figure
 
 GAIN, LOSS, UNCLEAR, REAL = "#1a7f5a", "#b3402a", "#7a8290", "#3563a8"
 COLOURS = {"gain": GAIN, "loss": LOSS, "no gain shown": UNCLEAR, "unknown": UNCLEAR}
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "ganaug",  # fixed identifiers in the file
+    "svg.fonttype": "none",  # text stays text
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "text.color": "#444b57",
+    "axes.labelcolor": "#444b57",
+    "axes.edgecolor": "#9aa1ad",
+    "xtick.color": "#444b57",
+    "ytick.color": "#444b57",
+    "text.parse_math": False,  # a class may be called $5
+}
+_Given = ParamSpec("_Given")
 
 
-@contextmanager
-def _style() -> Iterator[None]:
-    import matplotlib as mpl
+def _svg(draw: Callable[_Given, Figure]) -> Callable[_Given, str]:
+    """What ``draw`` draws, in the report's style, as an <svg> element without prolog or date."""
 
-    settings: dict[Any, Any] = {
-        "svg.hashsalt": "ganaug",  # fixed identifiers in the file
-        "svg.fonttype": "none",  # text stays text
-        "font.family": "sans-serif",
-        "font.size": 10,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlelocation": "left",
-        "text.color": "#444b57",
-        "axes.labelcolor": "#444b57",
-        "axes.edgecolor": "#9aa1ad",
-        "xtick.color": "#444b57",
-        "ytick.color": "#444b57",
-        "text.parse_math": False,  # a class may be called $5
-    }
-    with mpl.rc_context(settings):
-        yield
+    @wraps(draw)
+    def plot(*args: _Given.args, **kwargs: _Given.kwargs) -> str:
+        import matplotlib as mpl
+
+        out = io.StringIO()
+        with mpl.rc_context(_STYLE):
+            figure = draw(*args, **kwargs)
+            figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
+        text = re.sub(r"<metadata>.*?</metadata>", "", out.getvalue(), flags=re.DOTALL)
+        text = text[text.index("<svg") :]
+        return re.sub(r'(<svg[^>]*?) width="[^"]*"| height="[^"]*pt"', r"\1", text, count=2)  # the page sets the size
+
+    return plot
 
 
-def _svg(figure: Figure) -> str:
-    """The figure's <svg> element, without prolog or date."""
-    out = io.StringIO()
-    figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
-    text = re.sub(r"<metadata>.*?</metadata>", "", out.getvalue(), flags=re.DOTALL)
-    text = text[text.index("<svg") :]
-    return re.sub(r'(<svg[^>]*?) width="[^"]*"| height="[^"]*pt"', r"\1", text, count=2)  # the page sets the size
-
-
-def _figure(width: float, height: float) -> tuple[Figure, Any]:
-    figure, (axis,) = _grid(width, height, 1, 1)
-    return figure, axis
-
-
-def _grid(width: float, height: float, lines: int, columns: int) -> tuple[Figure, list[Any]]:
+def _axes(width: float, height: float, lines: int = 1, columns: int = 1) -> tuple[Figure, list[Any]]:
+    """A figure of this size in inches and its axes, line by line."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
     return figure, list(figure.subplots(lines, columns, squeeze=False).flatten())
 
 
-def gains(rows: Sequence[tuple[str, Mapping[str, Any], str]]) -> str:
-    """Forest plot: (name, figure, answer) of each gain, its interval and the trials' own differences."""
-    with _style():
-        figure, axis = _figure(7.2, 0.7 + 0.55 * len(rows))
-        for y, (_, gain, answer) in enumerate(reversed(rows)):
-            axis.plot(gain["by_trial"], [y - 0.22] * len(gain["by_trial"]), "|", color="#9aa1ad", markersize=6)
-            if gain["ci_low"] is not None:
-                axis.plot([gain["ci_low"], gain["ci_high"]], [y, y], color=COLOURS[answer], linewidth=2.5)
-            axis.plot(gain["mean"], y, "o", color=COLOURS[answer], markersize=7)
-        axis.axvline(0, color="#9aa1ad", linewidth=1)
-        axis.set_yticks(range(len(rows)), [name for name, *_ in reversed(rows)])
-        axis.set_ylim(-0.6, len(rows) - 0.5)
-        axis.tick_params(axis="y", length=0)
-        axis.set_xlabel("percentage points (dot: mean and interval; ticks: single trials)")
-        return _svg(figure)
+@_svg
+def gains(rows: Sequence[tuple[str, Mapping[str, Any], str]]) -> Figure:
+    """Forest plot: (name, figure, answer) of each gain, with its confidence interval and each trial's difference."""
+    figure, (axis,) = _axes(7.2, 0.7 + 0.55 * len(rows))
+    for y, (_, gain, answer) in enumerate(reversed(rows)):
+        axis.plot(gain["by_trial"], [y - 0.22] * len(gain["by_trial"]), "|", color="#9aa1ad", markersize=6)
+        if gain["ci_low"] is not None:
+            axis.plot([gain["ci_low"], gain["ci_high"]], [y, y], color=COLOURS[answer], linewidth=2.5)
+        axis.plot(gain["mean"], y, "o", color=COLOURS[answer], markersize=7)
+    axis.axvline(0, color="#9aa1ad", linewidth=1)
+    axis.set_yticks(range(len(rows)), [name for name, *_ in reversed(rows)])
+    axis.set_ylim(-0.6, len(rows) - 0.5)
+    axis.tick_params(axis="y", length=0)
+    axis.set_xlabel("percentage points (dot: mean and interval; ticks: single trials)")
+    return figure
 
 
-def arms(by_trial: Mapping[str, Sequence[float]], metric: str) -> str:
+@_svg
+def arms(by_trial: Mapping[str, Sequence[float]], metric: str) -> Figure:
     """Each arm's metric in every trial; a line joins the arms of one trial."""
-    with _style():
-        figure, axis = _figure(7.2, 3.2)
-        names = list(by_trial)
-        for trial in zip(*by_trial.values(), strict=True):
-            axis.plot(range(len(names)), trial, color="#c3c8d1", linewidth=0.8)
-        for x, name in enumerate(names):
-            values = by_trial[name]
-            axis.plot([x] * len(values), values, "o", color=REAL, alpha=0.45, markersize=5, markeredgewidth=0)
-            axis.plot(x, sum(values) / len(values), "_", color=REAL, markersize=26, markeredgewidth=2.5)
-        room = 76 / len(names) - 1.5  # characters that two neighbours may have in the mean: 76 are as wide as the plot
-        crowded = any(len(one) + len(other) > 2 * room for one, other in pairwise(names))
-        axis.set_xticks(range(len(names)), names, **({"rotation": 20, "ha": "right"} if crowded else {}))
-        axis.set_xlim(-0.5, len(names) - 0.5)
-        axis.set_ylabel(f"{metric}, %")
-        return _svg(figure)
+    figure, (axis,) = _axes(7.2, 3.2)
+    names = list(by_trial)
+    for trial in zip(*by_trial.values(), strict=True):
+        axis.plot(range(len(names)), trial, color="#c3c8d1", linewidth=0.8)
+    for x, name in enumerate(names):
+        values = by_trial[name]
+        axis.plot([x] * len(values), values, "o", color=REAL, alpha=0.45, markersize=5, markeredgewidth=0)
+        axis.plot(x, sum(values) / len(values), "_", color=REAL, markersize=26, markeredgewidth=2.5)
+    room = 76 / len(names) - 1.5  # mean number of characters of two neighbours: 76 fill the plot's width
+    crowded = any(len(one) + len(other) > 2 * room for one, other in pairwise(names))
+    axis.set_xticks(range(len(names)), names, **({"rotation": 20, "ha": "right"} if crowded else {}))
+    axis.set_xlim(-0.5, len(names) - 0.5)
+    axis.set_ylabel(f"{metric}, %")
+    return figure
 
 
+@_svg
 def curve(
-    points: Mapping[str, Sequence[tuple[float, float]]], beside: Mapping[str, tuple[str, float]], metric: str
-) -> str:
-    """Learning curves: each arm's (images a class, score) points; ``beside``: arm of GAN images -> (its base, score).
+    points: Mapping[str, Sequence[tuple[float, float]]], levels: Mapping[str, tuple[str, float]], metric: str
+) -> Figure:
+    """Learning curves: each arm's (images per class, score) ``points``; ``levels``: arm of GAN images -> (base, score).
 
-    A GAN arm's level line meets the curve of its base at the labels that it is worth.
+    A GAN arm's level meets the curve of its base at the number of labels that it is worth.
     """
     from matplotlib.ticker import NullLocator
 
-    with _style():
-        figure, axis = _figure(7.2, 3.2)
-        colours = dict(zip(points, (UNCLEAR, REAL, "#a87b1f", "#6a4c93", "#3f4754"), strict=False))
-        for name, curve_points in points.items():
-            images, scores = zip(*curve_points, strict=True)
-            axis.plot(images, scores, "o-", color=colours.get(name, UNCLEAR), label=name, markersize=5)
-        ends = sorted({images for curve_points in points.values() for images, _ in curve_points})
-        for position, (name, (base, score)) in enumerate(beside.items()):
-            style = {"color": colours.get(base, GAIN), "linestyle": (position, (4, 3)), "linewidth": 1.2}
-            axis.axhline(score, label=name, **style)
-        axis.set_xscale("log")
-        axis.set_xticks(ends, [f"{images:.3g}" for images in ends])
-        axis.xaxis.set_minor_locator(NullLocator())
-        axis.set_xlabel("real labelled images a class")
-        axis.set_ylabel(f"{metric}, %")
-        axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        return _svg(figure)
+    figure, (axis,) = _axes(7.2, 3.2)
+    colours = dict(zip(points, (UNCLEAR, REAL, "#a87b1f", "#6a4c93", "#3f4754"), strict=False))
+    for name, curve_points in points.items():
+        images, scores = zip(*curve_points, strict=True)
+        axis.plot(images, scores, "o-", color=colours.get(name, UNCLEAR), label=name, markersize=5)
+    ends = sorted({images for curve_points in points.values() for images, _ in curve_points})
+    for position, (name, (base, score)) in enumerate(levels.items()):
+        style = {"color": colours.get(base, GAIN), "linestyle": (position, (4, 3)), "linewidth": 1.2}
+        axis.axhline(score, label=name, **style)
+    axis.set_xscale("log")
+    axis.set_xticks(ends, [f"{images:.3g}" for images in ends])
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xlabel("real labelled images a class")
+    axis.set_ylabel(f"{metric}, %")
+    axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
 
 
-# Of the history's plot: title, and a line for each column.
+# Panels of the training history: title, and (column, colour, name) of each line.
 _HISTORY: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ("Losses", (("d_loss", REAL, "discriminator"), ("g_loss", LOSS, "generator"))),
     (
@@ -143,74 +139,67 @@ _HISTORY: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
 )
 
 
-def history(rows: Mapping[str, Sequence[Mapping[str, float | None]]]) -> str:
+@_svg
+def history(rows: Mapping[str, Sequence[Mapping[str, float | None]]]) -> Figure:
     """How every split's GAN trained; the last split is drawn on top. Panels without a figure are left out."""
     there = {column for split in rows.values() for row in split for column, value in row.items() if value is not None}
     panels = [panel for panel in _HISTORY if any(column in there for column, *_ in panel[1])]
-    with _style():
-        columns = 3
-        lines = -(-len(panels) // columns)
-        figure, grid = _grid(11.5, 2.9 * lines, lines, columns)
-        for axis, (title, curves) in zip(grid, panels, strict=False):
-            for position, (split, history_rows) in enumerate(rows.items()):
-                last = position == len(rows) - 1
-                look = {"alpha": 1.0 if last else 0.18, "linewidth": 1.6 if last else 0.9}
-                for column, colour, name in curves:
-                    known = [row for row in history_rows if row.get(column) is not None]
-                    label = f"{name} ({split})" if last and known else None
-                    axis.plot(
-                        [row["step"] for row in known],
-                        [row[column] for row in known],
-                        color=colour,
-                        label=label,
-                        **look,
-                    )
-            axis.set_title(title, fontsize=10)
-            if title.startswith("Discriminator's"):
-                axis.set_ylim(0, 1.02)
-                axis.axhline(0.5, color="#9aa1ad", linewidth=1, linestyle=":")
-            axis.set_xlabel("step")
-            axis.legend(frameon=False, fontsize=8)
-        for axis in grid[len(panels) :]:
-            axis.remove()
-        figure.tight_layout()
-        return _svg(figure)
+    columns = 3
+    lines = -(-len(panels) // columns)
+    figure, grid = _axes(11.5, 2.9 * lines, lines, columns)
+    for axis, (title, curves) in zip(grid, panels, strict=False):
+        for position, (split, history_rows) in enumerate(rows.items()):
+            last = position == len(rows) - 1
+            look = {"alpha": 1.0 if last else 0.18, "linewidth": 1.6 if last else 0.9}
+            for column, colour, name in curves:
+                known = [(row["step"], row[column]) for row in history_rows if row.get(column) is not None]
+                steps, values = [step for step, _ in known], [value for _, value in known]
+                axis.plot(steps, values, color=colour, label=f"{name} ({split})" if last and known else None, **look)
+        axis.set_title(title, fontsize=10)
+        if title.startswith("Discriminator's"):
+            axis.set_ylim(0, 1.02)
+            axis.axhline(0.5, color="#9aa1ad", linewidth=1, linestyle=":")
+        axis.set_xlabel("step")
+        axis.legend(frameon=False, fontsize=8)
+    for axis in grid[len(panels) :]:
+        axis.remove()
+    figure.tight_layout()
+    return figure
 
 
+@_svg
 def recall(
     classes: Sequence[str],
     by_arm: Mapping[str, Sequence[Mapping[str, float | None]]],
     gain: tuple[str, Sequence[tuple[Mapping[str, Any], str]]] | None,
-) -> str:
-    """A line for each class: its recall under each arm, and beside it the ``gain`` (name, a figure and answer a class).
+) -> Figure:
+    """A line per class: its recall under each arm, and next to it the ``gain`` (name, a figure and answer per class).
 
-    Figures have ``mean``, ``ci_low`` and ``ci_high``, None where nothing is known.
+    Figures have ``mean``, ``ci_low`` and ``ci_high``, None where unknown.
     """
     shades = [UNCLEAR, REAL, "#a87b1f", "#6a4c93", GAIN, "#3f4754", "#7fb7a0", "#d9b26a", "#b7a0cf", "#8fb8de"]
     lines = range(len(classes), 0, -1)  # the first class on top
-    with _style():
-        figure, axes = _grid(7.6, 1.0 + 0.36 * len(classes), 1, 2 if gain else 1)
-        for position, (name, figures) in enumerate(by_arm.items()):
-            offset = min(0.13, 0.8 / len(by_arm)) * (position - (len(by_arm) - 1) / 2)
-            colour = shades[position % len(shades)]
-            for line, one in zip(lines, figures, strict=True):
-                _whisker(axes[0], line - offset, one, colour, name if line == len(classes) else None)
-        axes[0].set_xlabel("recall, %")
-        beside = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "frameon": False, "fontsize": 8}
-        axes[0].legend(ncols=len(by_arm), **beside)
-        if gain:
-            for line, (one, answer) in zip(lines, gain[1], strict=True):
-                _whisker(axes[1], line, one, COLOURS[answer], None)
-            axes[1].axvline(0, color="#9aa1ad", linewidth=1)
-            axes[1].set_xlabel(f"{gain[0]}, points")
-        for axis in axes:
-            axis.set_ylim(0.4, len(classes) + 0.6)
-            axis.grid(axis="x", color="#dfe3e9", linewidth=0.8)
-            axis.set_axisbelow(True)
-            axis.tick_params(axis="y", length=0)
-            axis.set_yticks(lines, classes if axis is axes[0] else [])
-        figure.tight_layout()
-        return _svg(figure)
+    figure, axes = _axes(7.6, 1.0 + 0.36 * len(classes), 1, 2 if gain else 1)
+    for position, (name, figures) in enumerate(by_arm.items()):
+        offset = min(0.13, 0.8 / len(by_arm)) * (position - (len(by_arm) - 1) / 2)
+        colour = shades[position % len(shades)]
+        for line, one in zip(lines, figures, strict=True):
+            _whisker(axes[0], line - offset, one, colour, name if line == len(classes) else None)
+    axes[0].set_xlabel("recall, %")
+    axes[0].legend(ncols=len(by_arm), loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False, fontsize=8)
+    if gain:
+        for line, (one, answer) in zip(lines, gain[1], strict=True):
+            _whisker(axes[1], line, one, COLOURS[answer], None)
+        axes[1].axvline(0, color="#9aa1ad", linewidth=1)
+        axes[1].set_xlabel(f"{gain[0]}, points")
+    for axis in axes:
+        axis.set_ylim(0.4, len(classes) + 0.6)
+        axis.grid(axis="x", color="#dfe3e9", linewidth=0.8)
+        axis.set_axisbelow(True)
+        axis.tick_params(axis="y", length=0)
+        axis.set_yticks(lines, classes if axis is axes[0] else [])
+    figure.tight_layout()
+    return figure
 
 
 def _whisker(axis: Any, y: float, figure: Mapping[str, Any], colour: str, label: str | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganaug.evaluate.contributions import METRICS
+from ganaug.report import equivalent_labels
 
 # The gains that the verdict speaks of, and what it calls them.
 _SPOKEN = {
@@ -61,7 +62,12 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
     if rare_classes(summary):
         metrics += [name for name, metric in METRICS.items() if metric.is_mean_of_classes and name not in metrics]
     told = [
-        _sentence(summary["gains"][gain][metric], where, METRICS[metric].words, _worth(summary, gain, metric))
+        _sentence(
+            summary["gains"][gain][metric],
+            where,
+            METRICS[metric].words,
+            equivalent_labels.of_gain(summary, gain, metric),
+        )
         for metric in metrics
         for gain, where in spoken(summary).items()
     ]
@@ -128,70 +134,11 @@ def _sentence(figure: Mapping[str, Any], where: str, metric: str, worth: Mapping
     size = f"{abs(figure['mean']):.1f} points of {metric}"
     no_gain = f"show no gain ({figure['mean']:+.1f} points of {metric}; {evidence})"
     return {
-        "gain": f"{where}, GAN images add {size} ({evidence}){_worth_words(worth)}.",
+        "gain": f"{where}, GAN images add {size} ({evidence}){equivalent_labels.worth_words(worth)}.",
         "loss": f"{where}, GAN images cost {size} ({evidence}): do not use them so.",
-        "no gain shown": f"{where}, GAN images {no_gain}{_instead(worth)}.",
+        "no gain shown": f"{where}, GAN images {no_gain}{equivalent_labels.instead_words(worth)}.",
         "unknown": f"{where}, one trial says {figure['mean']:+.1f} points of {metric}: too few to say.",
     }[answer(figure)]
-
-
-# ------------------------------------------------------------------------------------------------ worth in labels
-
-
-def _worth(summary: Mapping[str, Any], gain: str, metric: str) -> Mapping[str, Any] | None:
-    """What the gain is worth in labels, where that was measured, and by this metric."""
-    worth: Mapping[str, Any] | None = summary.get("worth", {}).get(gain)
-    return worth if worth and worth["metric"] == metric and worth["more_images"] else None
-
-
-def _worth_words(worth: Mapping[str, Any] | None) -> str:
-    """``, worth about 4 more labelled images a class (2 to 7)``, or nothing."""
-    if worth is None:
-        return ""
-    about = "about " if "images" in worth["more_images"] else ""
-    more = end(worth["more_images"])
-    images = "image" if more == "1" else "images"
-    return f", worth {about}{more} more labelled {images} a class{_range(worth)}"
-
-
-def _instead(worth: Mapping[str, Any] | None) -> str:
-    """What labels would do where GAN images do nothing: said only where all of the interval lies on the curve."""
-    ends = [worth["one_point"][key] for key in ("more_images", "ci_low", "ci_high")] if worth else [None]
-    if worth is None or any(one is None or "images" not in one for one in ends):
-        return ""
-    more = end(ends[0])
-    images = "image" if more == "1" else "images"
-    return f": label about {more} more {images} a class{_range(worth['one_point'])} for 1 point instead"
-
-
-def end(bound: Mapping[str, float] | None) -> str:
-    """A number of images, or what is known of it: ``4``, ``0.7``, ``more than 5``, ``less than -2.5``."""
-    if bound is None:
-        return "unknown"
-    (kind, images), *_ = bound.items()
-    number = f"{images:.0f}" if abs(images) >= 9.95 else f"{images:.1f}".removesuffix(".0")
-    return {"images": "", "at_least": "more than ", "at_most": "less than "}[kind] + ("0" if number == "-0" else number)
-
-
-def _range(worth: Mapping[str, Any]) -> str:
-    """`` (2 to 7, extrapolated)``: the interval where it says more than the figure, and how the figure was read."""
-    low, high, figure = (worth[key] for key in ("ci_low", "ci_high", "more_images"))
-    told = [] if low is None or low == high == figure else [f"{end(low)} to {end(high)}"]
-    told += ["extrapolated"] * worth["extrapolated"]
-    return f" ({', '.join(told)})" if told else ""
-
-
-def worth_rows(summary: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and a row for each gain of GAN images over the arm without them: its worth and what one point takes."""
-    rows: list[tuple[str, ...]] = []
-    for gain, worth in summary.get("worth", {}).items():
-        name = gain.replace("_vs_", " over ")
-        if worth["more_images"] is None:
-            rows.append((name, worth["reason"], ""))
-        else:
-            told = [end(one["more_images"]) + _range(one) for one in (worth, worth["one_point"])]
-            rows.append((name, *told))
-    return ("gain", "worth in labelled images a class", "1 point takes"), rows
 
 
 def arm_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
