@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from ganaug.gan.augment import Ada, DiffAugment
-from ganaug.gan.loop import HISTORY, Row, Trained, train_gan
+from ganaug.gan.loop import Trained, train_gan
 from ganaug.gan.objectives import Hinge, Objective
 from ganaug.gan.regularisers import R1, R2, LeCam, OneCentred, SpectralNorm
 from ganaug.gan.spec import GanSpec, Ramp
 from ganaug.gan.steps import MEASURES, Training
+from ganaug.gan.watching import HISTORY, Row
 
 CPU = torch.device("cpu")
 SPEC = GanSpec(

@@ -15,10 +15,11 @@ from expect import refused
 from ganaug.gan import health
 from ganaug.gan.augment import DiffAugment
 from ganaug.gan.health import Measured, alarms, diversity, measure, real_spread
-from ganaug.gan.loop import HISTORY, Row, train_gan
+from ganaug.gan.loop import train_gan
 from ganaug.gan.nets.generator import Generator
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
+from ganaug.gan.watching import HISTORY, Row
 
 CPU = torch.device("cpu")
 PLAIN = DiffAugment(shift=0.0)

@@ -28,6 +28,7 @@ from ganaug.gan.regularisers import (
 )
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
+from ganaug.gan.watching import read_measures
 
 SHAPE = (2, 3, 3)  # channels, height, width
 PIXELS = math.prod(SHAPE)
@@ -250,7 +251,7 @@ def test_lecam_in_a_training_follows_its_averages() -> None:
         seen.clear()
         training.step(number)
         real, fake = seen[0].chunk(2)  # the step of the generator comes after
-        penalty = training.read_measures()["d_penalty"]
+        penalty = read_measures(training)["d_penalty"]
         expected = 0.5 * float((real - fake_average).square().mean() + (fake - real_average).square().mean())
         assert penalty == pytest.approx(expected if number >= 4 else 0, rel=1e-4)
         assert (penalty > 0) == (number >= 4)
@@ -342,7 +343,7 @@ def test_the_settings_of_minibatch_discrimination_reach_the_network() -> None:
 def first_measures(**changes: Any) -> dict[str, float]:
     training = gan_training(**changes)
     training.step(1)
-    return training.read_measures()
+    return read_measures(training)
 
 
 def test_label_smoothing_reaches_the_discriminators_loss_and_no_other() -> None:
@@ -394,5 +395,5 @@ def test_a_lazy_penalty_comes_every_so_often_and_is_so_many_times_as_large(kind:
     penalties = []
     for step in range(1, 9):
         training.step(step)
-        penalties.append(training.read_measures()["d_penalty"])
+        penalties.append(read_measures(training)["d_penalty"])
     assert [penalty > 0 for penalty in penalties] == [False, False, False, True] * 2

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from ganaug import config
 from ganaug.gan.presets import PRESETS
 from ganaug.gan.steps import Training
+from ganaug.gan.watching import read_measures
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -120,7 +121,7 @@ def test_the_weights_of_others_are_not_clipped() -> None:
 def test_built_in_penalties_reach_the_loss(objective: str) -> None:
     one = training(objective={"kind": objective}, regularisers=[])
     steps(one, 1, 1)
-    assert one.read_measures()["d_penalty"] > 0
+    assert read_measures(one)["d_penalty"] > 0
 
 
 # --------------------------------------------------------------------------------------------------------- the first
@@ -137,7 +138,7 @@ def test_a_step_is_the_objective_of_the_logits_that_the_networks_gave(name: str)
         )
     )
     one.step(1)
-    measured = one.read_measures()
+    measured = read_measures(one)
     if len(seen[0][1]) == 12:
         (labels, logits, said), after = seen[0], seen[1:]
         assert torch.equal(labels[:6], labels[6:])
@@ -296,7 +297,7 @@ def test_a_training_that_goes_on_is_one_that_never_stopped(name: str, changes: d
     steps(other, 4, 6)
     assert equal(weights(other), weights(whole))
     assert all(torch.equal(getattr(other, part), getattr(whole, part)) for part in ("probability", "logit_averages"))
-    assert other.read_measures() == whole.read_measures()
+    assert read_measures(other) == read_measures(whole)
     third = training(16, **values)  # what was kept did not change meanwhile
     third.set_state(state)
     assert equal(weights(steps(third, 4, 6)), weights(whole))

@@ -14,20 +14,17 @@ from numpy.typing import NDArray
 
 from ganaug import device as devices
 from ganaug.errors import UserError
-from ganaug.gan import health
+from ganaug.gan import health, watching
 from ganaug.gan.nets.generator import Generator
 from ganaug.gan.resume import Keeper
 from ganaug.gan.spec import GanSpec
-from ganaug.gan.steps import MEASURES, Training
+from ganaug.gan.steps import Training
 from ganaug.gan.transfer import Start
+from ganaug.gan.watching import Row
 from ganaug.pixels import to_pixels
 
-# A row of history.csv: None where there is nothing to measure it with.
-HISTORY = ("step", *MEASURES, "d_gap_held_out", "d_gap_fake", "diversity", "augment_probability")
 _CANDIDATES = 6  # checkpoints that gan.select compares, over the last half of the steps
-_DIVERSITY_IMAGES = 160  # of all classes together, a row
 
-Row = dict[str, float | None]
 Judge = Callable[[Generator], float]  # a generator in evaluation mode -> higher is better
 Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images (N, H, W, C), labels (N,)
 
@@ -64,40 +61,38 @@ def train_gan(
     start: Start | None = None,
     keeper: Keeper | None = None,
 ) -> Trained:
-    """Train on ``images`` (N, H, W, C) with ``labels`` (N,) in 0..classes-1. The same arguments give the same bytes.
+    """Train on ``images`` (N, H, W, C), ``labels`` (N,) in 0..``classes``-1. The same arguments give the same bytes.
 
+    ``spec``: the settings; ``seed`` of all random draws; ``device`` to compute on. ``on_log`` is called with the step
+    and each new row of the history, about ``log_rows`` of them; ``snapshots``: how many images of the progress.
     ``held_out``: real images that only measure how far D overfits. ``judge`` compares checkpoints where ``spec.select``
     asks for it. ``start``: the weights to begin with. ``keeper`` saves the state now and then, and brings it back.
+    Raises UserError if losses or weights are no longer finite before the first row.
     """
     run = _Run(Training(images, labels, classes, spec, seed, device), held_out, judge)
     if start is not None:
         start.give(run.training)
     log_every, snapshot_every = max(1, spec.steps // log_rows), max(1, spec.steps // snapshots)
-    candidates = _candidates(spec) if spec.select == "gan-train" and judge else set()
+    candidates = _candidates(spec.steps) if spec.select == "gan-train" and judge else set()
     run.step = run.go_on_from(keeper.load()) if keeper else 0
-    while run.step < spec.steps and run.out.diverged_at is None:
+    while run.step < spec.steps and not run.has_diverged:
         run.step += 1
         run.training.step(run.step)
         if run.step % log_every == 0 or run.step == spec.steps:
-            row = run.look()
-            if run.is_sound(row):
-                on_log(run.step, run.log(row))
-            else:
-                run.return_to_good()
-        if run.out.diverged_at is None:
-            if run.step % snapshot_every == 0:
-                run.out.progress.append(run.training.snapshot())
-            if run.step in candidates and run.training.is_finite():
-                run.consider()
+            run.log(on_log)
+        if run.step % snapshot_every == 0 and not run.has_diverged:
+            run.out.progress.append(watching.snapshot(run.training))
+        if run.step in candidates and not run.has_diverged:
+            run.consider()
         if keeper:
             keeper.keep(run.step, run.state)
     return run.finish()
 
 
-def _candidates(spec: GanSpec) -> set[int]:
+def _candidates(steps: int) -> set[int]:
     """Steps from the half to the end, evenly."""
     shares = [0.5 + 0.5 * number / (_CANDIDATES - 1) for number in range(_CANDIDATES)]
-    return {max(1, round(spec.steps * share)) for share in shares}
+    return {max(1, round(steps * share)) for share in shares}
 
 
 class _Run:
@@ -106,30 +101,24 @@ class _Run:
     def __init__(self, training: Training, held_out: Part | None, judge: Judge | None) -> None:
         self.training, self.judge = training, judge
         self.held_out = training.on_device(*held_out) if held_out is not None and len(held_out[0]) else None
-        self.spread = health.real_spread(training)
+        spread = health.real_spread(training)
         self.step = 0
         self.good: dict[str, Any] | None = None  # the training's state at the last row that was finite
         self.best: dict[str, Any] | None = None  # the averaged weights of the best candidate
-        self.out = Trained(training.average, {}, boundary=training.spec.objective.boundary, real_spread=self.spread)
+        self.out = Trained(training.average, {}, boundary=training.spec.objective.boundary, real_spread=spread)
         self.since, self.since_step = time.perf_counter(), 0
 
-    def look(self) -> Row:
-        """The history's row of this step."""
-        training = self.training
-        row: Row = {"step": float(self.step), **training.read_measures()}
-        # A logit that depends on how many images are beside it says nothing here.
-        watches = self.held_out is not None and training.discriminator.nearness is None
-        gaps = training.gaps(self.held_out, self.step) if watches and self.held_out else (None, None)
-        row["d_gap_held_out"], row["d_gap_fake"] = gaps
-        per_class = max(2, _DIVERSITY_IMAGES // training.classes)
-        row["diversity"] = health.diversity(training.sample(per_class, "diversity", self.step), self.spread)
-        row["augment_probability"] = float(training.probability) if training.spec.ada else None
-        return row
+    @property
+    def has_diverged(self) -> bool:
+        return self.out.diverged_at is not None
 
-    def is_sound(self, row: Row) -> bool:
-        return all(value is None or math.isfinite(value) for value in row.values()) and self.training.is_finite()
-
-    def log(self, row: Row) -> Row:
+    def log(self, on_log: Callable[[int, Row], None]) -> None:
+        """A row of the history; where it is not finite, the training ends with the last state that was."""
+        row = watching.history_row(self.training, self.step, self.held_out, self.out.real_spread)
+        finite = all(value is None or math.isfinite(value) for value in row.values())
+        if not (finite and watching.is_finite(self.training)):
+            self._return_to_good()
+            return
         out, spec = self.out, self.training.spec
         out.history.append(row)
         now = time.perf_counter()
@@ -138,10 +127,9 @@ class _Run:
         out.seconds += now - self.since
         self.since, self.since_step = now, self.step
         self.good = {"step": self.step, "training": self.training.state()}
-        return row
+        on_log(self.step, row)
 
-    def return_to_good(self) -> None:
-        """Losses or weights are no longer numbers: the training ends with the last state that was sound."""
+    def _return_to_good(self) -> None:
         if self.good is None:
             raise UserError(
                 f"gan: losses and weights must stay finite, but were not by step {self.step}; lower gan.generator_lr "
@@ -151,7 +139,9 @@ class _Run:
         self.training.set_state(self.good["training"])
 
     def consider(self) -> None:
-        """A candidate: kept where it is the best so far."""
+        """A candidate: its weights are kept if the judge has liked none better."""
+        if not watching.is_finite(self.training):
+            return
         assert self.judge is not None
         score = self.judge(self._settled())
         if not self.out.scores or score > max(one for _, one in self.out.scores):
@@ -160,6 +150,7 @@ class _Run:
         self.out.scores.append((self.step, score))
 
     def finish(self) -> Trained:
+        """The outcome: the best candidate, or the weights as they are now."""
         training, out = self.training, self.out
         nets = {"generator": training.generator, "discriminator": training.discriminator, "average": training.average}
         out.checkpoint = {
@@ -169,13 +160,13 @@ class _Run:
         }
         if self.best is None:
             out.step = self.step
-        out.generator = self._settled(self.best)
+        else:
+            training.average.load_state_dict(self.best)
+        out.generator = self._settled()
         return out
 
-    def _settled(self, average: dict[str, Any] | None = None) -> Generator:
-        if average is not None:
-            self.training.average.load_state_dict(average)
-        return devices.place(self.training.settled_average(), torch.device("cpu"))
+    def _settled(self) -> Generator:
+        return devices.place(watching.settled_average(self.training), torch.device("cpu"))
 
     def state(self) -> dict[str, Any]:
         """For the keeper: tensors and plain values."""
@@ -210,7 +201,7 @@ class _Run:
 
 
 def pictures(generator: Generator, classes: int, per_class: int, seed: int) -> NDArray[np.uint8]:
-    """Images of every class of a finished generator, (classes, per_class, H, W, C), on the CPU."""
+    """Images of a finished generator on the CPU, (``classes``, ``per_class``, H, W, C), drawn by ``seed``."""
     labels = torch.arange(classes).repeat_interleave(per_class)
     latents = torch.randn((len(labels), generator.z_dim), generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The state of a training and its steps: the algorithm itself. When to log, save and stop is train.py's."""
+"""The state of a GAN's training and its steps: the algorithm itself. loop.py decides when to log, save and stop."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ from ganaug.gan import combinations
 from ganaug.gan.build import build_discriminator, build_generator
 from ganaug.gan.latents import Codes
 from ganaug.gan.nets.conditioning import set_label_strength
-from ganaug.gan.nets.generator import Generator
 from ganaug.gan.regularisers import Judged, LabelSmoothing, LeCam
 from ganaug.gan.spec import GanSpec
-from ganaug.pixels import to_float, to_pixels
+from ganaug.pixels import to_float
 
 # Means over the steps since the last row of the history; losses and logits have no unit.
 MEASURES = (
@@ -39,20 +38,24 @@ MEASURES = (
     "g_gradient",
     "g_reconstruction",  # the term of G's loss, where latents are codes
 )
-_D_LOSS, _G_LOSS, _PENALTY, _RIGHT_REAL, _RIGHT_FAKE, _REAL, _FAKE, _D_GRADIENT, _G_GRADIENT, _RECONSTRUCTION = range(
-    len(MEASURES)
-)
+_D, _G = 0, 1  # the networks' places in ``measured``
 
 
 @dataclass
 class Batch:
+    """What one step of D or G learns from."""
+
     real: Tensor  # (N, C, H, W) in [-1, 1]
     labels: Tensor  # (N,), of the real images and of the fakes
     latents: Tensor  # (N, z_dim)
 
 
 class Training:
-    """``images`` (N, H, W, C) uint8 and ``labels`` (N,) in 0..classes-1 are all that it ever learns from."""
+    """The networks, optimisers and random state of a training; ``step`` takes it one step further.
+
+    ``images`` (N, H, W, C) uint8 and ``labels`` (N,) in 0..``classes``-1 are all that it ever learns from; ``spec``:
+    the settings; ``seed`` of all random draws; ``device`` where everything lies.
+    """
 
     def __init__(
         self,
@@ -88,7 +91,7 @@ class Training:
         smoothing = [one.real_label for one in spec.regularisers if isinstance(one, LabelSmoothing)]
         self.loss_options = {"real_label": smoothing[0]} if smoothing else {}
         self.lecam = next((one for one in spec.regularisers if isinstance(one, LeCam)), None)
-        # What a step leaves to the next, beside weights: on the device, so that nothing waits for it.
+        # What a step leaves to the next, besides weights: on the device, so that nothing waits for it.
         self.measures = torch.zeros(len(MEASURES), device=device)
         self.measured = torch.zeros(2, device=device)  # steps of D, of G
         self.logit_averages = torch.zeros(2, device=device)  # real, fake
@@ -133,17 +136,6 @@ class Training:
         self.adjust_probability(number)
         self.update_average(number)
 
-    @contextmanager
-    def _own_dropout(self, number: int) -> Iterator[None]:
-        """Dropout draws from the global random state: set from the step, so that a resumed training draws the same."""
-        devices_used = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices_used):
-            torch.manual_seed(seeds.derive(self.seed, "dropout", number))
-            yield
-
-    def autocast(self, enabled: bool = True) -> torch.autocast:
-        return devices.autocast(self.device, enabled=enabled and self.spec.precision == "auto")
-
     def set_rate(self, step: int) -> None:
         """Learning rates of this step, 1..steps: constant, or down to zero along a line or half a cosine."""
         done = (step - 1) / self.spec.steps
@@ -153,67 +145,78 @@ class Training:
         self.optimizer_d.param_groups[0]["lr"] = self.spec.discriminator_lr * factor
 
     def set_strength(self, step: int) -> None:
+        """How much labels count in this step, 1..steps, where there is a ramp."""
         if self.spec.ramp:
             strength = self.spec.ramp.strength((step - 1) / self.spec.steps)
             for net in (self.generator, self.discriminator, self.average):
                 set_label_strength(net, strength)
 
     def draw(self) -> Batch:
+        """Train images at random, varied as ``spec.vary`` says, and latents."""
         size = self.spec.batch_size
         rows = torch.randint(len(self.images), (size,), generator=self.rng, device=self.device)
         latents = torch.randn((size, self.spec.z_dim), generator=self.rng, device=self.device)
         return Batch(self.spec.vary(to_float(self.images[rows]), self.rng), self.labels[rows], latents)
 
     def generate(self, batch: Batch) -> Tensor:
+        """The batch's fakes, (N, C, H, W)."""
         with self.autocast():
             return self.generator(batch.latents, batch.labels).float()
 
     def distort(self, images: Tensor) -> Tensor:
+        """Images as D sees them, augmented: always, or as often as ADA says."""
         return self.spec.augment(images, self.rng, self.probability if self.spec.ada else None)
 
+    def autocast(self, enabled: bool = True) -> torch.autocast:
+        """The precision of the settings, or float32 where not ``enabled``."""
+        return devices.autocast(self.device, enabled=enabled and self.spec.precision == "auto")
+
     def step_discriminator(self, number: int, batch: Batch, fake: Tensor) -> None:
+        """D learns from real and fake images in step ``number``."""
+        objective = self.spec.objective
         real, fake = self.distort(torch.cat([batch.real, fake.detach()])).chunk(2)
         due = [one for one in self.regularisers if one.is_due(number)]
-        has_slopes = any(one.gradient_norm is not None for one in due)
-        if has_slopes:  # a double backward: in float32
+        takes_gradients = any(one.gradient_norm is not None for one in due)
+        if takes_gradients:  # a double backward: in float32
             real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
-        with self.autocast(not has_slopes):
-            if has_slopes or self.discriminator.mixes_batch:
-                real_logits, real_classes = self.discriminator(real, batch.labels)
-                fake_logits, fake_classes = self.discriminator(fake, batch.labels)
-            else:
-                both = torch.cat([batch.labels, batch.labels])
-                logits, classes = self.discriminator(torch.cat([real, fake]), both)
-                real_logits, fake_logits = logits.chunk(2)
-                real_classes, fake_classes = classes.chunk(2) if classes is not None else (None, None)
-        real_logits, fake_logits = real_logits.float(), fake_logits.float()
-        loss = self.spec.objective.discriminator_loss(real_logits, fake_logits, **self.loss_options)
-        for said in (real_classes, fake_classes):
-            loss = loss + self._class_loss(said, batch.labels)
+        with self.autocast(not takes_gradients):
+            apart = takes_gradients or self.discriminator.mixes_batch
+            (real_logits, of_real), (fake_logits, of_fake) = self._judge(real, fake, batch.labels, apart)
+        loss = objective.discriminator_loss(real_logits, fake_logits, **self.loss_options)
+        loss = loss + self._class_loss(of_real, batch.labels) + self._class_loss(of_fake, batch.labels)
         judged = Judged(
             real,
             fake,
             real_logits,
             fake_logits,
-            lambda images: self.discriminator(images, batch.labels)[0],
-            self.rng,
-            self.logit_averages[0].clone(),
-            self.logit_averages[1].clone(),
-            number,
+            discriminate=lambda images: self.discriminator(images, batch.labels)[0],
+            rng=self.rng,
+            real_average=self.logit_averages[0].clone(),
+            fake_average=self.logit_averages[1].clone(),
+            step=number,
         )
         penalty = torch.stack([loss.new_zeros(()), *(one.penalty(judged) for one in due)]).sum()
         self.optimizer_d.zero_grad()
         (loss + penalty).backward()
         gradient = _gradient_norm(self.discriminator)
         self.optimizer_d.step()
-        if self.spec.objective.clip is not None:
+        if objective.clip is not None:
             with torch.no_grad():
-                limit = self.spec.objective.clip
                 for parameter in self.discriminator.parameters():
-                    parameter.clamp_(-limit, limit)
-        self._measure_discriminator(
-            real_logits.detach(), fake_logits.detach(), loss.detach(), penalty.detach(), gradient
-        )
+                    parameter.clamp_(-objective.clip, objective.clip)
+        self._follow(real_logits.detach(), fake_logits.detach(), d_loss=loss, d_penalty=penalty, d_gradient=gradient)
+
+    def _judge(
+        self, real: Tensor, fake: Tensor, labels: Tensor, apart: bool
+    ) -> tuple[tuple[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]:
+        """D's logits and classes of real and of fake images; ``apart``: no batch holds both."""
+        if apart:
+            (real_logits, of_real), (fake_logits, of_fake) = (self.discriminator(one, labels) for one in (real, fake))
+        else:
+            logits, said = self.discriminator(torch.cat([real, fake]), labels.repeat(2))
+            real_logits, fake_logits = logits.chunk(2)
+            of_real, of_fake = said.chunk(2) if said is not None else (None, None)
+        return (real_logits.float(), of_real), (fake_logits.float(), of_fake)
 
     def _class_loss(self, said: Tensor | None, labels: Tensor) -> Tensor:
         """ACGAN's cross-entropy (Odena 2017, eq. 3); nothing where D does not say the class."""
@@ -223,16 +226,19 @@ class Training:
         return self.discriminator.class_strength * losses / len(labels)
 
     @torch.no_grad()
-    def _measure_discriminator(
-        self, real: Tensor, fake: Tensor, loss: Tensor, penalty: Tensor, gradient: Tensor
-    ) -> None:
+    def _follow(self, real: Tensor, fake: Tensor, **values: Tensor) -> None:
+        """What the history, LeCam and ADA need of a step of D: its logits (N,) of both kinds, and other measures."""
         boundary = self.spec.objective.boundary
         # Without a zero of its own, a score is compared with the mean score of the other kind.
         above, below = (fake.mean(), real.mean()) if boundary is None else (boundary, boundary)
-        right = [(real > above).float().mean(), (fake <= below).float().mean()]
-        zero = loss.new_zeros(())
-        self.measures += torch.stack([loss, zero, penalty, *right, real.mean(), fake.mean(), gradient, zero, zero])
-        self.measured[0] += 1
+        self._measure(
+            _D,
+            **values,
+            d_accuracy_real=(real > above).float().mean(),
+            d_accuracy_fake=(fake <= below).float().mean(),
+            d_logit_real=real.mean(),
+            d_logit_fake=fake.mean(),
+        )
         if self.lecam:
             self.logit_averages.lerp_(torch.stack([real.mean(), fake.mean()]), 1 - self.lecam.decay)
         if self.spec.ada:
@@ -240,7 +246,7 @@ class Training:
             self.signs[1] += 1
 
     def step_generator(self, batch: Batch, fake: Tensor) -> None:
-        """The discriminator that judges the fakes here has just learned from them."""
+        """G learns from D's judgement of its fakes; D has just learned from them too."""
         self.discriminator.requires_grad_(False)
         with self.autocast():
             fake_logits, said = self.discriminator(self.distort(fake), batch.labels)
@@ -252,20 +258,7 @@ class Training:
         gradient = _gradient_norm(self.generator)
         self.optimizer_g.step()
         self.discriminator.requires_grad_(True)
-        self.measures[_G_LOSS] += loss.detach()
-        self.measures[_RECONSTRUCTION] += recalled.detach()
-        self.measures[_G_GRADIENT] += gradient
-        self.measured[1] += 1
-
-    def _reconstruction(self) -> Tensor:
-        """How far G's images of the codes of half a batch are from the training images that they are the codes of."""
-        if self.code_rows is None or not isinstance(self.spec.latents, Codes):
-            return torch.zeros((), device=self.device)
-        count = max(2, self.spec.batch_size // 2)
-        rows = torch.randint(len(self.images), (count,), generator=self.rng, device=self.device)
-        with self.autocast():
-            recalled = self.generator.recall(self.code_rows[rows], self.labels[rows]).float()
-        return self.spec.latents.reconstruction * F.l1_loss(recalled, to_float(self.images[rows]))
+        self._measure(_G, g_loss=loss, g_reconstruction=recalled, g_gradient=gradient)
 
     def _real_logits(self, batch: Batch) -> Tensor:
         if not self.spec.objective.pairs:
@@ -274,8 +267,26 @@ class Training:
             logits: Tensor = self.discriminator(self.distort(batch.real), batch.labels)[0]
             return logits.float()
 
+    def _reconstruction(self) -> Tensor:
+        """How far G's images of the codes of half a batch are from the training images that the codes belong to."""
+        if self.code_rows is None or not isinstance(self.spec.latents, Codes):
+            return torch.zeros((), device=self.device)
+        count = max(2, self.spec.batch_size // 2)
+        rows = torch.randint(len(self.images), (count,), generator=self.rng, device=self.device)
+        with self.autocast():
+            recalled = self.generator.recall(self.code_rows[rows], self.labels[rows]).float()
+        return self.spec.latents.reconstruction * F.l1_loss(recalled, to_float(self.images[rows]))
+
+    @torch.no_grad()
+    def _measure(self, network: int, **values: Tensor) -> None:
+        """Add to the measures of these names; one more step of ``network`` was measured."""
+        zero = torch.zeros((), device=self.device)
+        self.measures += torch.stack([values.get(name, zero) for name in MEASURES])
+        self.measured[network] += 1
+
     @torch.no_grad()
     def adjust_probability(self, step: int) -> None:
+        """ADA's adjustment, where one is due after this step."""
         ada = self.spec.ada
         if ada and step % ada.interval == 0:
             images = self.spec.batch_size * self.spec.discriminator_steps * ada.interval
@@ -290,110 +301,32 @@ class Training:
         weight = 1 - 0.5 ** (self.spec.batch_size / half_life) if half_life else 1.0
         torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), weight)
 
-    # ------------------------------------------------------------------------------------------------------ looking
-
-    def read_measures(self) -> dict[str, float]:
-        """Means since the last call, by the names of MEASURES. Waits for the device, as all below does."""
-        steps_d, steps_g = self.measured.tolist()
-        totals = dict(zip(MEASURES, self.measures.tolist(), strict=True))
-        self.measures.zero_()
-        self.measured.zero_()
-        return {name: total / (steps_g if name.startswith("g_") else steps_d) for name, total in totals.items()}
-
-    @torch.no_grad()
-    def gaps(self, held_out: tuple[Tensor, Tensor], step: int, most: int = 128) -> tuple[float, float]:
-        """How much higher D's mean logit is on train images than on held-out real ones, and than on generated ones.
-
-        Overfitting shows in their ratio (Karras 2020, r_v): 0, D knows no more of the train images than of others; 1,
-        others look like fakes to it.
-        """
-        rng = torch.Generator(self.device).manual_seed(seeds.derive(self.seed, "gaps", step))
-
-        def logit(images: Tensor, labels: Tensor) -> float:
-            images = self.spec.augment(images, rng, self.probability if self.spec.ada else None)
-            return float(self.discriminator(images, labels)[0].float().mean())
-
-        def real(pixels: Tensor, labels: Tensor) -> float:
-            rows = torch.randperm(len(pixels), generator=rng, device=self.device)[:most]
-            return logit(self.spec.vary(to_float(pixels[rows]), rng), labels[rows])
-
-        self.discriminator.eval()
-        train, held = real(self.images, self.labels), real(*held_out)
-        fakes = self.sample(max(1, most // self.classes), "gaps", step)
-        fake = logit(
-            fakes.flatten(0, 1), torch.arange(self.classes, device=self.device).repeat_interleave(fakes.shape[1])
-        )
-        self.discriminator.train()
-        return train - held, train - fake
-
-    @torch.no_grad()
-    def sample(self, per_class: int, purpose: str, step: int) -> Tensor:
-        """Images of the weights as they are now, (classes, per_class, C, H, W); no weight learns from it."""
-        rng = torch.Generator(self.device).manual_seed(seeds.derive(self.seed, purpose, step))
-        labels = torch.arange(self.classes, device=self.device).repeat_interleave(per_class)
-        latents = torch.randn((len(labels), self.spec.z_dim), generator=rng, device=self.device)
-        parts = zip(latents.split(256), labels.split(256), strict=True)
-        images = torch.cat([self.generator(*part).float() for part in parts])
-        return images.view(self.classes, per_class, *images.shape[1:])
-
-    @torch.no_grad()
-    def settled_average(self, batches: int = 20, size: int = 256) -> Generator:
-        """A copy of the averaged weights with batch-normalisation statistics of their own, measured.
-
-        The average never saw a batch, and its labels play their full part.
-        """
-        generator = copy.deepcopy(self.average)
-        set_label_strength(generator, 1.0)
-        rng = torch.Generator(self.device).manual_seed(seeds.derive(0, "statistics"))
-        norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain mean over all batches
-        generator.train()
-        for _ in range(batches if norms else 0):
-            rows = torch.randint(len(self.labels), (size,), generator=rng, device=self.device)
-            latents = torch.randn((size, self.spec.z_dim), generator=rng, device=self.device)
-            generator(latents, self.labels[rows])
-        return generator.eval()
-
-    @torch.no_grad()
-    def snapshot(self) -> NDArray[np.uint8]:
-        """One image a class, (classes, H, W, C), of the same latents at every call."""
-        labels, generator = torch.arange(self.classes, device=self.device), self.settled_average(batches=4)
-        parts = zip(self.fixed_latents.split(256), labels.split(256), strict=True)
-        return np.concatenate([to_pixels(generator(*part)) for part in parts])
+    @contextmanager
+    def _own_dropout(self, number: int) -> Iterator[None]:
+        """Dropout draws from the global random state: set from the step, so that a resumed training draws the same."""
+        devices_used = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices_used):
+            torch.manual_seed(seeds.derive(self.seed, "dropout", number))
+            yield
 
     # ------------------------------------------------------------------------------------------------------ keeping
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on, as tensors and plain values; a copy."""
-        return copy.deepcopy(
-            {
-                "generator": self.generator.state_dict(),
-                "discriminator": self.discriminator.state_dict(),
-                "average": self.average.state_dict(),
-                "optimizer_g": self.optimizer_g.state_dict(),
-                "optimizer_d": self.optimizer_d.state_dict(),
-                "random": self.rng.get_state(),
-                **{name: getattr(self, name) for name in _CARRIED},
-            }
-        )
+        nets = {name: getattr(self, name).state_dict() for name in _NETS}
+        carried = {name: getattr(self, name) for name in _CARRIED}
+        return copy.deepcopy({**nets, "random": self.rng.get_state(), **carried})
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from what ``state()`` gave, here or in another process; ``state`` itself is left as it is."""
-        for name in ("generator", "discriminator", "average", "optimizer_g", "optimizer_d"):
+        for name in _NETS:
             getattr(self, name).load_state_dict(copy.deepcopy(state[name]))
         self.rng.set_state(state["random"].cpu())
         for name in _CARRIED:
             setattr(self, name, state[name].clone().to(self.device))
 
-    def is_finite(self) -> bool:
-        """Whether every weight of the three networks is a number."""
-        nets = (self.generator, self.discriminator, self.average)
-        sums = [parameter.detach().sum() for net in nets for parameter in net.parameters()]
-        return bool(torch.stack(sums).isfinite().all())
 
-
+_NETS = ("generator", "discriminator", "average", "optimizer_g", "optimizer_d")
 _CARRIED = ("measures", "measured", "logit_averages", "probability", "signs")
 
 

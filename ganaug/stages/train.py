@@ -142,7 +142,8 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     """A split's outputs: the networks, the history, sample images, and how healthy the training was."""
     from ganaug import device
     from ganaug.gan import health
-    from ganaug.gan.loop import HISTORY, pictures
+    from ganaug.gan.loop import pictures
+    from ganaug.gan.watching import HISTORY
     from ganaug.report.grids import grid
     from ganaug.synth.sampler import Sampler, save_generator
 

@@ -67,6 +67,7 @@ def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.in
     """
     from ganaug.classify.fitting import train_classifier
     from ganaug.gan.steps import Training
+    from ganaug.gan.watching import read_measures
 
     where = device.resolve(settings.device)
     device.prepare(where)
@@ -82,7 +83,7 @@ def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.in
     def gan_steps() -> None:
         for step in range(1, _STEPS + 1):
             gan.step(step)
-        gan.read_measures()  # waits for the device
+        read_measures(gan)  # waits for the device
 
     return Pace(
         device=where.type,
