@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganaug import seeds
+from ganaug.near_copies import Yardstick, nearest
 from ganaug.pixels import to_float
 
 if TYPE_CHECKING:
@@ -76,44 +77,20 @@ class Measured:
     """What the finished generator's images say. None where there are too few real images to tell."""
 
     diversity: float | None  # as above, of the averaged weights
-    copies: float | None  # share of images nearer to a train image than 99 % of these are to one another
+    copies: float | None  # share of near-copies (see near_copies.py)
 
 
 def measure(made: NDArray[np.uint8], real: NDArray[np.uint8], labels: NDArray[np.int64], spread: Tensor) -> Measured:
-    """``made`` (classes, n, H, W, C) beside the train images (N, H, W, C) with their ``labels`` (N,)."""
-    classes = len(made)
-    flat = _flat(made.reshape(-1, *made.shape[2:])).reshape(classes, made.shape[1], -1)
-    reals = [_flat(real[labels == label][:_MOST_REAL]) for label in range(classes)]
-    nearest_real = np.concatenate([_nearest_others(one) for one in reals if len(one) > 1] or [np.empty(0)])
-    apart = nearest_real[nearest_real > 0]  # an image that is there twice says nothing of how near others may be
-    near = float(np.quantile(apart, 0.01)) if len(apart) else None
-    images = torch.from_numpy(flat)[:, :, :, None, None]
-    return Measured(
-        diversity=diversity(images, spread),
-        copies=float(
-            np.mean([_nearest(one, other) < near for one, other in zip(flat, reals, strict=True) if len(other)])
-        )
-        if near is not None
-        else None,
-    )
-
-
-def _flat(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return images.reshape(len(images), math.prod(images.shape[1:])).astype(np.float32) / 127.5 - 1
-
-
-def _nearest(images: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
-    from scipy.spatial.distance import cdist
-
-    return np.asarray(cdist(images, others).min(axis=1))
-
-
-def _nearest_others(images: NDArray[np.float32]) -> NDArray[np.float64]:
-    from scipy.spatial.distance import pdist, squareform
-
-    distances = squareform(pdist(images))
-    np.fill_diagonal(distances, np.inf)
-    return np.asarray(distances.min(axis=1))
+    """Images of every class, ``made`` (classes, n, H, W, C), compared with the train images ``real`` (N, H, W, C) of
+    ``labels`` (N,), whose ``spread`` is (classes,)."""
+    classes, count = made.shape[:2]
+    images = torch.from_numpy(made.reshape(classes, count, -1, 1, 1).astype(np.float32) / 127.5 - 1)
+    rows = np.concatenate([np.flatnonzero(labels == label)[:_MOST_REAL] for label in range(classes)])
+    train = real[rows].reshape(len(rows), -1)
+    yardstick = Yardstick.of(train, labels[rows], classes)
+    distance = nearest(made.reshape(classes * count, -1), train).distance
+    copies = yardstick.is_copy(distance, np.repeat(np.arange(classes), count))
+    return Measured(diversity(images, spread), None if yardstick.bound is None else float(copies.mean()))
 
 
 def alarms(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from ganaug.evaluate.memorisation import EXPECTED
+from ganaug.near_copies import SHARE
 
 Trials = Sequence[Mapping[str, Any]]  # reports/fidelity/<trial>.json, read
 
@@ -45,7 +45,7 @@ _OF_A_CLASS = (*_BY_CLASSIFIER[:2], *(figure for figure in _BY_FEATURES if figur
 _OVERALL = tuple(figure.key for figure in (*_BY_CLASSIFIER, *_BY_FEATURES))
 _RATIO = _Figure("distance_ratio", "distance", "")
 _WITH_REFERENCE = ("kid", "precision", "recall", "density", "coverage")
-_NEARNESS = ("distance_ratio", "nearer", "drawn_to_train", "near_copies_share")
+_NEARNESS = ("distance_ratio", "nearer", "drawn_to_train", "near_copies_share", "held_out_near_copies_share")
 _AS_GOOD = 0.9  # of what real images get: hardly worse
 _MANY = 2.0  # times the near-copies that there are among unseen real images
 
@@ -129,11 +129,13 @@ def memorisation_sentence(found: Mapping[str, Any]) -> str:
     share = found["near_copies_share"]
     if share is None or found["distance_ratio"] is None:
         return "Too few real images are held out to tell whether generated images repeat the training images."
+    honest = found["held_out_near_copies_share"]["mean"]
     told = (
-        f"{100 * share['mean']:.1f} % of the generated images lie nearer to a training image than 99 % of unseen real "
-        f"images of their class do, where {100 * EXPECTED:g} % are to be expected: "
+        f"{100 * share['mean']:.1f} % of the generated images are near-copies: nearer to a training image than "
+        f"{100 * (1 - SHARE):g} % of the training images are to one another, relative to their class. Of real images that "
+        f"no training saw, {100 * honest:.1f} % are as near: "
     )
-    if share["mean"] > _MANY * EXPECTED:
+    if share["mean"] > _MANY * max(honest, SHARE):
         return told + "they repeat training images; look at the pairs below before you give any away."
     return told + "no sign of copying, which is no guarantee of privacy."
 

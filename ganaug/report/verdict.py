@@ -71,12 +71,6 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
         for metric in metrics
         for gain, where in spoken(summary).items()
     ]
-    told += [
-        f"The share of {arm}'s batches that the GAN's images take was chosen inside each train part; in "
-        f"{sum(share == 0 for share in shares)} of {len(shares)} trials it was none: there the arm is its base."
-        for arm, shares in summary.get("shares", {}).items()
-        if any(gain.startswith(f"{arm}_vs_") for gain in spoken(summary)) and 0 in shares
-    ]
     tuning = "Tuning draws, not to be reported. " if dataset["draws"] == "tuning" else ""
     start = f"{tuning}With {images_a_class(dataset)}: "
     return [start + told[0], *(line[0].upper() + line[1:] for line in told[1:])] if told else []

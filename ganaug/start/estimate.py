@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ganaug import device
 from ganaug.classify.arms import Arm, batches
 from ganaug.config import Settings
-from ganaug.stages.classify import arms_of
+from ganaug.stages.runs import arms_of
 
 _CROWDED = 1.4  # factor by which a job is slower while all cores work, measured on two
 _FIXED_SECONDS = 45.0  # five commands, each with its imports and those of its workers
@@ -57,7 +57,7 @@ class Pace:
 
 def _trainings(chosen: Arm) -> int:
     """Classifiers that an arm trains in a trial: its own and its filler's teachers."""
-    return 1 + (chosen.pseudo.teachers if chosen.filler == "pseudo" else 0)
+    return 1 + (chosen.filler.teachers(chosen.pseudo) if chosen.filler else 0)
 
 
 def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> Pace:
@@ -77,7 +77,7 @@ def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.in
     spec, (_, size, _, channels) = settings.classifier, part[0].shape
 
     def classifier(chosen: Arm) -> Callable[[], object]:
-        draw = batches(chosen, part, part if chosen.filler else None, classes, spec.batch_size, spec.steps, 0)
+        draw = batches(chosen, part, part if chosen.filler else None, classes, spec.batch_size, 0)
         return lambda: train_classifier(draw, replace(spec, steps=_STEPS), channels, classes, size, 0, where)
 
     def gan_steps() -> None:
