@@ -18,6 +18,7 @@ from ganaug.start.dvc import dvc_yaml, template
 FILES = ("params.yaml", "dvc.yaml", ".gitignore", "README.md")
 MADE = ("data/prepared", "data/synth", "models", "reports", "synthetic", ".ganaug")  # by a run
 _DVC_FILES = (".dvc", ".dvcignore")
+_NO_ANALYTICS = ["config", "core.analytics", "false"]
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,9 @@ def init_dvc(folder: Path) -> str:
     if there:
         return f"DVC: part of the project at {there}"
     options = ["--no-scm"] if git is None else ["--subdir"] if git != here else []
-    run = [sys.executable, "-m", "dvc"]
-    done = subprocess.run([*run, "init", "--quiet", *options], cwd=here, capture_output=True, text=True, check=False)
+    code = f"from dvc.cli import main; exit(main({['init', '--quiet', *options]}) or main({_NO_ANALYTICS}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         reason = " ".join(done.stderr.split())
         raise UserError(f'{folder}: "dvc init" failed there ({reason}), so nothing was written; fix that and try again')
-    subprocess.run([*run, "config", "core.analytics", "false"], cwd=here, capture_output=True, check=False)
     return f"DVC: initialised {'without git' if git is None else 'next to git' if git == here else f'below {git}'}"
