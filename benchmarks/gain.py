@@ -18,8 +18,9 @@ from typing import Any
 
 from ganaug import config, store
 from ganaug.errors import UserError
+from ganaug.evaluate.contributions import METRICS
 from ganaug.report import verdict
-from ganaug.report.verdict import METRIC_NAMES, interval, markdown_table
+from ganaug.report.verdict import interval, markdown_table
 from ganaug.stages import pipeline
 from ganaug.stages.project import Project
 
@@ -130,7 +131,7 @@ def tables(found: dict[str, Any]) -> str:
     ]
     parts = [
         f"Each trial trains {found['repeats']} classifiers an arm. GAN-train: {spread(found['gan_train'])}.",
-        markdown_table((f"arm ({METRIC_NAMES[found['metric']]}, %)", "mean ± sd"), arms),
+        markdown_table((f"arm ({METRICS[found['metric']].words}, %)", "mean ± sd"), arms),
         markdown_table(("gain", "points", "95 % interval", "trials"), gains),
     ]
     if found["rare"]:
@@ -159,7 +160,7 @@ def overview(every: dict[str, dict[str, Any]]) -> str:
     for name, found in every.items():
         gains = (found["gains"].get(gain) for gain in _SHORT)
         told = (f"{one['mean']:+.2f} ({interval(one)})" if one else "" for one in gains)
-        metric = "" if found["metric"] == "accuracy" else f" ({METRIC_NAMES[found['metric']]})"
+        metric = "" if found["metric"] == "accuracy" else f" ({METRICS[found['metric']].words})"
         rows.append((f"{headline(name, found)}{metric}", spread(found["arms"]["classical"]), *told))
     return markdown_table(("set", "`classical`, %", *(gain.replace("_vs_", " over ") for gain in _SHORT)), rows)
 

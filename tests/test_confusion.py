@@ -9,7 +9,7 @@ from sklearn.metrics import confusion_matrix
 
 from ganaug.evaluate import gains
 from ganaug.evaluate.confusion import confusion
-from ganaug.report.page import _cell, _confusion
+from ganaug.report.confusions import _cell, tables
 
 
 def trial_of(labels: list[int], predicted: list[int]) -> gains.Tested:
@@ -36,7 +36,7 @@ def test_the_page_lists_the_commonest_and_colours_what_is_better() -> None:
         "dataset": {"classes": ["a", "b"]},
         "confusion": {"gan": [[90.0, 10.0], [None, None]], "none": [[70.0, 30.0], [None, None]]},
     }
-    found = _confusion(summary)
+    found = tables(summary)
     assert found is not None
     assert (found["with"], found["without"]) == ("gan", "none")
     assert found["often"] == [("a", "b", 30.0, 10.0)]
@@ -45,4 +45,4 @@ def test_the_page_lists_the_commonest_and_colours_what_is_better() -> None:
     assert _cell(50.0, 50.02, True)[0] == "0"
     assert _cell(50.0, 45.0, True) == ("-5.0", "loss", "0.50")
     assert _cell(5.0, 8.0, False)[1] == "loss"
-    assert _confusion({"dataset": {"classes": []}, "confusion": {}}) is None
+    assert tables({"dataset": {"classes": []}, "confusion": {}}) is None

@@ -82,7 +82,7 @@ def test_a_generator_without_labels_has_no_classes_to_be_judged_by() -> None:
     assert found["overall"]["gan_test"] is None
     assert found["overall"]["precision"] > 0.5
     assert found["classes"] == {}
-    assert "knows no classes" in " ".join(found["warnings"])
+    assert "has no classes" in " ".join(found["warnings"])
 
 
 def test_small_samples_are_warned_of() -> None:
@@ -131,7 +131,7 @@ def test_words_follow_the_figures() -> None:
     assert good
     assert far
     assert "about as faithful and as varied" in words.sentence(good)
-    assert "tells 100.0 % of unseen real images right, beside 80.0 %" in words.sentence(good)
+    assert "classifies 100.0 % of unseen real images correctly" in words.sentence(good)
     assert "lack " in words.sentence(far)
     assert "no sign of copying" in words.memorisation_sentence(good)
     copying = {**good, "near_copies_share": {"mean": 0.2, "sd": None}}

@@ -140,8 +140,8 @@ def test_the_summary_page_and_card_say_the_same(done: Project) -> None:
     assert summary["coverage"]["mean"] == pytest.approx(np.mean(both))
     page, card = ((done.reports / name).read_text() for name in ("report.html", "MODEL_CARD.md"))
     for text in (page, card):
-        assert f"{summary['gan_train']['mean']:.1f} % of unseen real images right" in text
-        assert "where 1 % are to be expected" in text
+        assert f"{summary['gan_train']['mean']:.1f} % of unseen real images correctly" in text
+        assert "where 1 % are expected" in text
     assert "Licence of the images: not stated" in card
     assert "| gan over none |" in card
 

@@ -355,7 +355,7 @@ def test_the_whole_pipeline_with_filters(tmp_path: Path, monkeypatch: pytest.Mon
     assert summary["acceptance"]["3"]["trials"][0] == sampler.accepted[3]
     assert summary["acceptance"]["3"]["release"] == load_sampler(made.generator("release")).accepted[3]
     page = (made.reports / "report.html").read_text(encoding="utf-8")
-    assert "What the filters let through" in page
+    assert "What the filters accepted" in page
 
     # A user gets what was measured.
     monkeypatch.chdir(tmp_path)

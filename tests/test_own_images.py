@@ -81,7 +81,7 @@ def test_an_uneven_set_is_judged_by_balanced_accuracy_and_its_rare_classes(summa
     assert summary["dataset"]["test_images"] == 21
     assert verdict.rare_classes(summary) == ["striped", "light"]
     told = verdict.sentences(summary)
-    assert "With 2 to 8 images a class" in told[0]
+    assert "With 2 to 8 images per class" in told[0]
     assert "balanced accuracy" in told[0]
     assert "macro-F1" in told[1]
     assert summary["gate"][0]["metric"] == "balanced_accuracy"

@@ -133,7 +133,7 @@ def test_arms_that_gan_images_are_added_to_have_a_learning_curve(done: Project) 
     assert set(summary["worth"]) == {"gan_vs_none", "gan+classical_vs_classical"}
     for worth in summary["worth"].values():
         assert {"metric", "more_images", "ci_low", "ci_high", "one_point", "unit", "method"} <= set(worth)
-    assert "What a gain is worth in labels" in (done.reports / "report.html").read_text()
+    assert "Gains in equivalent labels" in (done.reports / "report.html").read_text()
 
 
 def test_repeats_add_classifiers_and_a_trial_scores_their_mean(done: Project, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_another_curve_trains_its_new_points_alone_and_none_leaves_no_trace(done
     assert json.loads((without.trials / "0.json").read_text())["curve"] == {}
     summary = json.loads((without.reports / "summary.json").read_text())
     assert (summary["curve"], summary["worth"]) == ({}, {})
-    assert "worth in labels" not in (without.reports / "report.html").read_text()
+    assert "Gains in equivalent labels" not in (without.reports / "report.html").read_text()
 
 
 def test_a_report_without_a_point_of_the_curve_is_refused(done: Project, tmp_path: Path) -> None:

@@ -70,8 +70,8 @@ def test_answers(one: dict[str, Any], expected: str) -> None:
 def test_a_gain_in_words() -> None:
     (said,) = verdict.sentences(summary(on_top=GAIN))
     assert said == (
-        "With 5 images a class: on top of classical augmentation, GAN images add 2.7 points of accuracy "
-        "(95% interval +1.5 to +3.9, 10 trials)."
+        "With 5 images per class: on top of classical augmentation, GAN images add 2.7 points of accuracy "
+        "(95% confidence interval +1.5 to +3.9, 10 trials)."
     )
 
 
@@ -79,7 +79,7 @@ def test_a_loss_in_words() -> None:
     (said,) = verdict.sentences(summary(alone=LOSS))
     assert "GAN images cost 1.3 points of accuracy" in said
     assert "-2.0 to -0.5" in said
-    assert "do not use them" in said
+    assert "do not use them this way" in said
     assert "without any other augmentation" in said
 
 
@@ -93,7 +93,7 @@ def test_no_gain_is_said_plainly() -> None:
 
 def test_one_trial_is_too_few_to_say() -> None:
     (said,) = verdict.sentences(summary(on_top=ONE))
-    assert "one trial says +4.0 points" in said
+    assert "one trial gives +4.0 points" in said
     assert "too few" in said
     assert "interval" not in said
 
@@ -108,7 +108,7 @@ def test_trials_that_agree_in_everything_have_no_interval_to_name() -> None:
 
 def test_both_questions_are_answered_in_order() -> None:
     first, second = verdict.sentences(summary(alone=GAIN, on_top=NEITHER))
-    assert first.startswith("With 5 images a class: on top of classical augmentation, ")
+    assert first.startswith("With 5 images per class: on top of classical augmentation, ")
     assert second.startswith("Without any other augmentation, GAN images add")
 
 
@@ -127,7 +127,7 @@ def test_another_metric_has_its_name() -> None:
 def test_rare_classes_are_spoken_for_by_balanced_accuracy_and_then_by_macro_f1() -> None:
     said = verdict.sentences(uneven())
     assert [line.split(", ")[0] for line in said] == [
-        "With 4 to 40 images a class: on top of classical augmentation",
+        "With 4 to 40 images per class: on top of classical augmentation",
         "Without any other augmentation",
         "On top of classical augmentation",
         "Without any other augmentation",
@@ -154,14 +154,14 @@ def test_classes_of_about_one_size_need_the_primary_metric_alone() -> None:
     told["dataset"]["train_images"] = {"cat": 40.0, "dog": 21.0, "yak": 30.0, "hen": 20.4}
     assert verdict.rare_classes(told) == []
     assert len(verdict.sentences(told)) == 2
-    assert "20 to 40 images a class" in verdict.sentences(told)[0]
+    assert "20 to 40 images per class" in verdict.sentences(told)[0]
 
 
-def test_images_a_class() -> None:
-    assert verdict.images_a_class(summary()["dataset"]) == "5 images a class"
-    assert verdict.images_a_class(uneven()["dataset"]) == "4 to 40 images a class"
+def test_images_per_class() -> None:
+    assert verdict.images_per_class(summary()["dataset"]) == "5 images per class"
+    assert verdict.images_per_class(uneven()["dataset"]) == "4 to 40 images per class"
     beside = {**summary()["dataset"], "unlabelled_images": 2000}
-    assert verdict.images_a_class(beside) == "5 images a class and 2,000 without labels"
+    assert verdict.images_per_class(beside) == "5 images per class and 2,000 without labels"
 
 
 def test_rare_classes_have_half_of_the_largest_at_most() -> None:
@@ -233,28 +233,28 @@ def told(gain: dict[str, Any], worth: dict[str, Any], name: str = "on_top") -> s
 
 def test_a_gain_is_told_in_labels() -> None:
     assert told(GAIN, WORTH).endswith(
-        "GAN images add 2.7 points of accuracy (95% interval +1.5 to +3.9, 10 trials), "
-        "worth about 4 more labelled images a class (2 to 7.3)."
+        "GAN images add 2.7 points of accuracy (95% confidence interval +1.5 to +3.9, 10 trials), "
+        "worth about 4 more labelled images per class (2 to 7.3)."
     )
 
 
 @pytest.mark.parametrize(
     ("worth", "expected"),
     [
-        (bounds(images(4), images(2), {"at_least": 5.0}), "about 4 more labelled images a class (2 to more than 5)."),
+        (bounds(images(4), images(2), {"at_least": 5.0}), "about 4 more labelled images per class (2 to more than 5)."),
         (
             bounds({"at_least": 5.0}, images(2), {"at_least": 5.0}),
-            "more than 5 more labelled images a class (2 to more than 5).",
+            "more than 5 more labelled images per class (2 to more than 5).",
         ),
-        (bounds(*[{"at_least": 5.0}] * 3), "more than 5 more labelled images a class."),
-        (bounds(images(0.4), None, None), "about 0.4 more labelled images a class."),
+        (bounds(*[{"at_least": 5.0}] * 3), "more than 5 more labelled images per class."),
+        (bounds(images(0.4), None, None), "about 0.4 more labelled images per class."),
         (
             {**bounds(images(12.4), images(0.01), images(9.97)), "extrapolated": True},
-            "about 12 more labelled images a class (0 to 10, extrapolated).",
+            "about 12 more labelled images per class (0 to 10, extrapolated).",
         ),
         (
             {**bounds(images(12.4), None, None), "extrapolated": True},
-            "about 12 more labelled images a class (extrapolated).",
+            "about 12 more labelled images per class (extrapolated).",
         ),
     ],
 )
@@ -270,8 +270,8 @@ def test_a_number_of_images_in_words() -> None:
 
 def test_where_no_gain_is_shown_labels_are_the_way_if_the_curve_bears_it() -> None:
     assert told(NEITHER, WORTH).endswith(
-        "GAN images show no gain (+0.2 points of accuracy; 95% interval -0.8 to +1.2, 10 trials): label about 3.2 more "
-        "images a class (1.9 to 5) for 1 point instead."
+        "GAN images show no gain (+0.2 points of accuracy; 95% confidence interval -0.8 to +1.2, 10 trials): label "
+        "about 3.2 more images per class (1.9 to 5) for 1 point instead."
     )
     unsure = {**WORTH, "one_point": bounds(images(3.2), images(1.9), {"at_least": 5.0})}
     for worth in (unsure, {**WORTH, "one_point": bounds(images(3.2), None, None)}):
@@ -295,7 +295,7 @@ def test_rows_of_worth() -> None:
         NAMES["alone"]: {"metric": "accuracy", "more_images": None, "reason": "the train parts are too small"},
     }
     header, rows = equivalent_labels.rows({**summary(), "worth": both})
-    assert header == ("gain", "worth in labelled images a class", "1 point takes")
+    assert header == ("gain", "worth in labelled images per class", "1 point takes")
     assert rows == [
         ("gan+classical over classical", "4 (2 to 7.3)", "3.2 (1.9 to 5)"),
         ("gan over none", "the train parts are too small", ""),
@@ -333,7 +333,7 @@ def test_where_classes_are_topped_up_the_gan_is_judged_beyond_repeated_real_imag
     """Evening out the classes helps with any filler: a GAN that replays its images must not be praised for it."""
     told = uneven()
     told["settings"]["synth"]["balance"] = "fill"
-    assert "with what evening out the classes brings" in verdict.sentences(told)[0]
+    assert "including what evening out the classes brings" in verdict.sentences(told)[0]
     for gain, one in {"gan+classical_vs_placebo+classical": NEITHER, "gan_vs_placebo": LOSS}.items():
         told["gains"][gain] = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1"), one)
         told["recall_gains"][gain] = {"cat": one, "dog": one, "yak": UNTESTED, "hen": one}

@@ -243,16 +243,16 @@ def test_a_gain_and_its_worth_have_one_sign_and_one_verdict() -> None:
 def test_what_is_reported_beside_the_figure() -> None:
     up, down = reported(comparison(1, 5.0)), reported(comparison(1, 5.0, downward=True))
     assert (up["unit"], up["confidence"], up["trials"], up["metric"]) == (
-        "labelled images a class",
+        "labelled images per class",
         0.95,
         8,
         "accuracy",
     )
     assert (up["extrapolated"], up["one_point"]["extrapolated"]) == (False, False)
     assert (down["extrapolated"], down["one_point"]["extrapolated"]) == (True, True)
-    assert "measured at 5, 10, 20 real images a class" in up["method"]
+    assert "measured at 5, 10, 20 real images per class" in up["method"]
     assert "down to 1.25" in up["method"]
-    assert "by its slope to 40" in down["method"]
+    assert "extrapolated by its slope to 40" in down["method"]
     assert 0 < number(up["one_point"]["more_images"]) < 5
 
 

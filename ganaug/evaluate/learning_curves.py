@@ -71,7 +71,7 @@ def _worth(comparison: Comparison, name: str, base: str, metric: str, gain: Mapp
         "metric": metric,
         **in_labels(gain["mean"], gains),
         "one_point": in_labels(POINT, None if gains is None else np.full(len(gains), POINT)),
-        "unit": "labelled images a class",
+        "unit": "labelled images per class",
         "confidence": confidence,
         "trials": len(comparison.trials),
         "method": _method(comparison, curve),
@@ -81,13 +81,13 @@ def _worth(comparison: Comparison, name: str, base: str, metric: str, gain: Mapp
 def _method(comparison: Comparison, curve: Curve) -> str:
     low, high = curve.reach
     measured = ", ".join(f"{images:.3g}" for images in curve.images)
-    upward = "" if curve.is_measured(POINT) else f", going on by its slope to {high:.3g}"
-    downward = "" if curve.is_measured(-POINT) else f", going on by its slope down to {low:.3g}"
+    upward = "" if curve.is_measured(POINT) else f", extrapolated by its slope to {high:.3g}"
+    downward = "" if curve.is_measured(-POINT) else f", extrapolated by its slope down to {low:.3g}"
     drawn = "trials and of test images" if comparison.shared_test else "trials with their test images"
     return (
-        f"learning curve of the arm without GAN images, measured at {measured} real images a class (mean over trials, "
-        f"isotonic, linear in the logarithm of the images{upward}{downward}); interval from {DRAWS} bootstrap draws of "
-        f"{drawn}, spread as widely as the gain's own interval"
+        f"learning curve of the arm without GAN images, measured at {measured} real images per class (mean over "
+        f"trials, isotonic, linear in the logarithm of the images{upward}{downward}); interval from {DRAWS} bootstrap "
+        f"draws of {drawn}, spread as widely as the gain's own interval"
     )
 
 

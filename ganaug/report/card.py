@@ -1,4 +1,4 @@
-"""The model card: what a generator was made from, what it is worth and what it is not, for those who are given it."""
+"""The model card: what a generator was made from, its gains and its limits, for those who receive it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def render(summary: Mapping[str, Any]) -> str:
         dataset=dataset,
         gan=settings["gan"],
         licence=settings["data"]["licence"],
-        images_a_class=verdict.images_a_class(dataset),
+        images_per_class=verdict.images_per_class(dataset),
         shape="x".join(str(side) for side in (*dataset["image_shape"][1:], dataset["image_shape"][0])),
         sentences=verdict.sentences(summary),
         gains=verdict.markdown_table(("gain", "points", "interval", "p", ""), verdict.gain_rows(summary)),

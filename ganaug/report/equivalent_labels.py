@@ -13,7 +13,7 @@ def of_gain(summary: Mapping[str, Any], gain: str, metric: str) -> Mapping[str, 
 
 
 def worth_words(worth: Mapping[str, Any] | None) -> str:
-    """``, worth about 4 more labelled images a class (2 to 7)``, or nothing."""
+    """``, worth about 4 more labelled images per class (2 to 7)``, or nothing."""
     if worth is None:
         return ""
     about = "about " if "images" in worth["more_images"] else ""
@@ -21,7 +21,7 @@ def worth_words(worth: Mapping[str, Any] | None) -> str:
 
 
 def instead_words(worth: Mapping[str, Any] | None) -> str:
-    """How many labels one point takes where GAN images do nothing, if all of the interval lies on the curve."""
+    """How many labels one point takes, to say where GAN images show no gain; empty if the interval leaves the curve."""
     point = worth and worth["one_point"]
     if not point or any("images" not in (point[key] or ()) for key in ("more_images", "ci_low", "ci_high")):
         return ""
@@ -30,7 +30,7 @@ def instead_words(worth: Mapping[str, Any] | None) -> str:
 
 def _more(worth: Mapping[str, Any], labelled: str = "") -> str:
     more = end(worth["more_images"])
-    return f"{more} more{labelled} image{'s' * (more != '1')} a class{_range(worth)}"
+    return f"{more} more{labelled} image{'s' * (more != '1')} per class{_range(worth)}"
 
 
 def end(bound: Mapping[str, float] | None) -> str:
@@ -59,4 +59,4 @@ def rows(summary: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, .
             found.append((name, worth["reason"], ""))
         else:
             found.append((name, *(end(one["more_images"]) + _range(one) for one in (worth, worth["one_point"]))))
-    return ("gain", "worth in labelled images a class", "1 point takes"), found
+    return ("gain", "worth in labelled images per class", "1 point takes"), found

@@ -17,7 +17,7 @@ from ganaug.report import confusions, equivalent_labels, fidelity_tables, plots,
 
 @dataclass(frozen=True)
 class Pair:
-    """A generated image above the training image next to it."""
+    """A generated image above the training image nearest to it."""
 
     sheet: NDArray[np.uint8]
     title: str
@@ -27,8 +27,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """``nearest``: the pairs that are nearest. ``first``: (class, the first generated images of ``trial`` above the
-    training images next to them)."""
+    """``nearest``: the nearest pairs. ``first``: (class, the first generated images of ``trial`` above the training
+    images nearest to them)."""
 
     nearest: Sequence[Pair]
     first: Sequence[tuple[str, NDArray[np.uint8]]]
@@ -45,8 +45,11 @@ def render(
     neighbours: Neighbours | None,
     settings: str,
 ) -> str:
-    """``trials``, ``health`` and ``faithful`` as their JSON files have them; ``examples``: (class name, real sheet,
-    synthetic one or None)."""
+    """The page from ``summary`` and, keyed by split, GAN ``histories`` and ``health``.
+
+    ``trials``, ``health`` and ``faithful`` (reports/fidelity) are the contents of their JSON files. ``examples``:
+    (class, real sheet, synthetic one or None); ``neighbours``: None if fidelity was not measured; ``settings``: YAML.
+    """
     from jinja2 import Environment, PackageLoader, select_autoescape
 
     environment = Environment(
@@ -66,19 +69,16 @@ def render(
         dataset=summary["dataset"],
         metric_name=metric_name,
         sentences=verdict.sentences(summary),
-        images_a_class=verdict.images_a_class(summary["dataset"]),
+        images_per_class=verdict.images_per_class(summary["dataset"]),
         rare=verdict.rare_rows(summary) if verdict.rare_classes(summary) else None,
         confidence=f"{100 * summary['settings']['report']['confidence']:g}",
-        answers={name: verdict.answer(figure) for name, figure in gains.items()},
         gain_rows=verdict.gain_rows(summary),
         powers=[verdict.power(figure) for figure in gains.values()],
         curve_plot=_curve_plot(summary, metric, metric_name),
         worth=equivalent_labels.rows(summary),
         worth_methods=sorted({worth["method"] for worth in summary["worth"].values() if worth["more_images"]}),
         arm_names=arms,
-        gains_plot=plots.gains(
-            [(name.replace("_vs_", " over "), figure, verdict.answer(figure)) for name, figure in gains.items()]
-        ),
+        gains_plot=plots.gains([(verdict.arms_of(gain), one, verdict.answer(one)) for gain, one in gains.items()]),
         arms_plot=plots.arms({arm: [trial["arms"][arm][metric] for trial in trials] for arm in arms}, metric_name),
         history_plot=plots.history(histories),
         health=health,
@@ -99,24 +99,24 @@ def render(
 
 
 def stamp(summary: Mapping[str, Any]) -> str:
-    """By which a page knows the times that are its own."""
+    """What tells a page whether timings.js is of its own run."""
     return store.digest(store.canonical(summary))[:16]
 
 
 def _recall_plot(summary: Mapping[str, Any]) -> str:
-    """Of the first gain that the verdict speaks of, and its two arms; without one, of all arms."""
+    """Of the first gain that the verdict reports, and its two arms; without one, of all arms."""
     classes, recall = summary["dataset"]["classes"], summary["recall"]
     gain = next((gain for gain in verdict.spoken(summary) if gain in summary["recall_gains"]), None)
     arms, shown = list(recall), None
     if gain:
         arms = gain.split("_vs_")[::-1]
         figures = [summary["recall_gains"][gain][name] for name in classes]
-        shown = gain.replace("_vs_", " over "), [(figure, verdict.answer(figure)) for figure in figures]
+        shown = verdict.arms_of(gain), [(figure, verdict.answer(figure)) for figure in figures]
     return plots.recall(classes, {arm: [recall[arm][name] for name in classes] for arm in arms}, shown)
 
 
 def _acceptance(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """A row for each class: the share of its images that passed the filters, over trials and of the release."""
+    """A row per class: the share of its images that passed the filters, over trials and of the release."""
 
     def percent(share: float | None) -> str:
         return "none needed" if share is None else f"{100 * share:.0f}"
@@ -139,7 +139,7 @@ def _level(figure: Mapping[str, float | None]) -> tuple[str, str]:
 
 
 def _curve_plot(summary: Mapping[str, Any], metric: str, metric_name: str) -> str | None:
-    """The learning curves, and what the arms of GAN images reach; None where no curve has two points."""
+    """The learning curves, and what the arms with GAN images reach; None where no curve has two points."""
     points = {
         arm: [(point["images_per_class"], point[metric]["mean"]) for point in curve]
         for arm, curve in summary["curve"].items()
@@ -167,7 +167,7 @@ def _fidelity(found: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], nei
 
 
 def _alarms(health: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each kind of alarm once: the splits that it concerns, what it says of the last of them, the mend."""
+    """Each kind of alarm once: its splits, and what the last of them says."""
     kinds: dict[str, dict[str, Any]] = {}
     for split, found in health.items():
         for alarm in found["alarms"]:

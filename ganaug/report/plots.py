@@ -71,7 +71,7 @@ def gains(rows: Sequence[tuple[str, Mapping[str, Any], str]]) -> Figure:
     axis.set_yticks(range(len(rows)), [name for name, *_ in reversed(rows)])
     axis.set_ylim(-0.6, len(rows) - 0.5)
     axis.tick_params(axis="y", length=0)
-    axis.set_xlabel("percentage points (dot: mean and interval; ticks: single trials)")
+    axis.set_xlabel("percentage points (dot: mean with confidence interval; ticks: single trials)")
     return figure
 
 
@@ -116,7 +116,7 @@ def curve(
     axis.set_xscale("log")
     axis.set_xticks(ends, [f"{images:.3g}" for images in ends])
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xlabel("real labelled images a class")
+    axis.set_xlabel("real labelled images per class")
     axis.set_ylabel(f"{metric}, %")
     axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
@@ -126,7 +126,7 @@ def curve(
 _HISTORY: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ("Losses", (("d_loss", REAL, "discriminator"), ("g_loss", LOSS, "generator"))),
     (
-        "Discriminator's accuracy (one half is ideal)",
+        "Discriminator's accuracy (0.5 is ideal)",
         (("d_accuracy_real", REAL, "on real images"), ("d_accuracy_fake", LOSS, "on generated images")),
     ),
     (

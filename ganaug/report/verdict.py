@@ -8,51 +8,23 @@ from typing import Any
 from ganaug.evaluate.contributions import METRICS
 from ganaug.report import equivalent_labels
 
-# The gains that the verdict speaks of, and what it calls them.
+# The gains that the verdict reports, and what it calls them.
 _SPOKEN = {
     "gan+classical_vs_classical": "on top of classical augmentation",
     "gan_vs_none": "without any other augmentation",
 }
-# Where there are images without labels, which those two gains give to one arm alone.
+# With images without labels, which those two gains give to one arm alone.
+_BEYOND_PSEUDO = "beyond pseudo-labels on the same images without labels"
 _SPOKEN_OF_PSEUDO = {
-    "gan+classical_vs_pseudo+classical": "beyond pseudo-labels on the same images without labels, both on top of "
-    "classical augmentation",
-    "gan_vs_pseudo": "beyond pseudo-labels on the same images without labels",
+    "gan+classical_vs_pseudo+classical": f"{_BEYOND_PSEUDO}, both on top of classical augmentation",
+    "gan_vs_pseudo": _BEYOND_PSEUDO,
 }
+# Where synthetic images top classes up, all fillers gain from that alone: the GAN is judged by what it adds to it.
 _REPEATED = "beyond real images repeated to the same counts"
-# Where synthetic images top classes up, all fillers gain by that alone: the GAN is then judged by what it adds to it.
 _SPOKEN_WHERE_FILLED = {
     "gan+classical_vs_placebo+classical": f"on top of classical augmentation and {_REPEATED}",
     "gan_vs_placebo": f"without any other augmentation, {_REPEATED}",
 }
-
-
-def interval(figure: Mapping[str, Any]) -> str:
-    if figure["ci_low"] is None:
-        return "unknown with one trial"
-    if figure["ci_low"] == figure["ci_high"]:
-        return "the same in every trial"
-    return f"{figure['ci_low']:+.1f} to {figure['ci_high']:+.1f}"
-
-
-def p_value(value: float | None) -> str:
-    if value is None:
-        return "unknown"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def power(figure: Mapping[str, Any]) -> str:
-    """The chance to see a true gain of one point."""
-    return "unknown" if figure["power"] is None else f"{100 * figure['power']:.0f} %"
-
-
-def answer(figure: Mapping[str, Any]) -> str:
-    """One of: gain, loss, no gain shown, unknown."""
-    if figure["ci_low"] is None:
-        return "unknown"
-    if figure["ci_low"] > 0:
-        return "gain"
-    return "loss" if figure["ci_high"] < 0 else "no gain shown"
 
 
 def sentences(summary: Mapping[str, Any]) -> list[str]:
@@ -61,40 +33,50 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
     metrics = [dataset["primary_metric"]]
     if rare_classes(summary):
         metrics += [name for name, metric in METRICS.items() if metric.is_mean_of_classes and name not in metrics]
-    told = [
-        _sentence(
-            summary["gains"][gain][metric],
-            where,
-            METRICS[metric].words,
-            equivalent_labels.of_gain(summary, gain, metric),
-        )
-        for metric in metrics
-        for gain, where in spoken(summary).items()
-    ]
+    lines = [_sentence(summary, gain, where, name) for name in metrics for gain, where in spoken(summary).items()]
     tuning = "Tuning draws, not to be reported. " if dataset["draws"] == "tuning" else ""
-    start = f"{tuning}With {images_a_class(dataset)}: "
-    return [start + told[0], *(line[0].upper() + line[1:] for line in told[1:])] if told else []
+    start = f"{tuning}With {images_per_class(dataset)}: "
+    return [start + lines[0], *(line[0].upper() + line[1:] for line in lines[1:])] if lines else []
+
+
+def _sentence(summary: Mapping[str, Any], gain: str, where: str, metric: str) -> str:
+    figure, worth = summary["gains"][gain][metric], equivalent_labels.of_gain(summary, gain, metric)
+    confidence = f"{100 * figure['confidence']:g}% confidence interval " * (figure["ci_low"] != figure["ci_high"])
+    evidence = f"{confidence}{interval(figure)}, {figure['trials']} trial{'s' * (figure['trials'] > 1)}"
+    unit = f"points of {METRICS[metric].words}"
+    size = f"{abs(figure['mean']):.1f} {unit} ({evidence})"
+    return (
+        f"{where}, "
+        + {
+            "gain": f"GAN images add {size}{equivalent_labels.worth_words(worth)}.",
+            "loss": f"GAN images cost {size}: do not use them this way.",
+            "no gain shown": f"GAN images show no gain ({figure['mean']:+.1f} {unit}; {evidence})"
+            f"{equivalent_labels.instead_words(worth)}.",
+            "unknown": f"one trial gives {figure['mean']:+.1f} {unit}: too few to tell.",
+        }[answer(figure)]
+    )
 
 
 def spoken(summary: Mapping[str, Any]) -> dict[str, str]:
-    """The gains that the verdict speaks of, the first one first, and what it calls them."""
+    """The gains that the verdict reports, the main one first, and what it calls them."""
+    wanted = {**_SPOKEN, **_SPOKEN_OF_PSEUDO}
     if summary["settings"]["synth"]["balance"] == "fill":
-        filled = {gain: where for gain, where in _SPOKEN_WHERE_FILLED.items() if gain in summary["gains"]}
-        counted_in = {gain: f"{where}, with what evening out the classes brings" for gain, where in _SPOKEN.items()}
-        return filled or {gain: where for gain, where in counted_in.items() if gain in summary["gains"]}
-    return {gain: where for gain, where in {**_SPOKEN, **_SPOKEN_OF_PSEUDO}.items() if gain in summary["gains"]}
+        wanted = {gain: f"{where}, including what evening out the classes brings" for gain, where in _SPOKEN.items()}
+        if any(gain in summary["gains"] for gain in _SPOKEN_WHERE_FILLED):
+            wanted = _SPOKEN_WHERE_FILLED
+    return {gain: where for gain, where in wanted.items() if gain in summary["gains"]}
 
 
-def images_a_class(dataset: Mapping[str, Any]) -> str:
-    """The images that a trial learns from: ``5 images a class``, ``4 to 40 images a class and 900 without labels``."""
+def images_per_class(dataset: Mapping[str, Any]) -> str:
+    """A trial's train part: ``5 images per class``, ``4 to 40 images per class and 900 without labels``."""
     counts = dataset["train_images"].values()
     each = dataset["train_per_class"] or f"{min(counts):.0f} to {max(counts):.0f}"
-    unlabelled = dataset.get("unlabelled_images", 0)  # unsaid in summaries of older releases
-    return f"{each} images a class" + (f" and {unlabelled:,} without labels" if unlabelled else "")
+    unlabelled = dataset.get("unlabelled_images", 0)  # not in summaries of older releases
+    return f"{each} images per class" + (f" and {unlabelled:,} without labels" if unlabelled else "")
 
 
 def rare_classes(summary: Mapping[str, Any]) -> list[str]:
-    """Classes with at most half as many images to learn from as the largest has, the rarest first."""
+    """Classes with at most half as many images to learn from as the largest, the rarest first."""
     counts = summary["dataset"]["train_images"]
     largest = max(counts.values())
     return sorted((name for name in counts if 2 * counts[name] <= largest), key=lambda name: counts[name])
@@ -102,17 +84,14 @@ def rare_classes(summary: Mapping[str, Any]) -> list[str]:
 
 def rare_rows(summary: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Header and a row for each rare class, and for all together: images, and the gain in recall with its interval."""
-    gains = [gain for gain in spoken(summary) if gain in summary["recall_gains"]]
-    header = ("rare class", "images", *(f"recall, {gain.replace('_vs_', ' over ')}" for gain in gains))
+    counts, by_class = summary["dataset"]["train_images"], summary["recall_gains"]
+    gains = [gain for gain in spoken(summary) if gain in by_class]
+    header = ("rare class", "images", *(f"recall, {arms_of(gain)}" for gain in gains))
     rows = [
-        (
-            name,
-            f"{summary['dataset']['train_images'][name]:.0f}",
-            *(_recall(summary["recall_gains"][gain][name]) for gain in gains),
-        )
+        (name, f"{counts[name]:.0f}", *(_recall(by_class[gain][name]) for gain in gains))
         for name in rare_classes(summary)
     ]
-    if len(rows) > 1 and (together := summary.get("rare_recall_gains")):  # unsaid in summaries of older releases
+    if len(rows) > 1 and (together := summary.get("rare_recall_gains")):  # not in summaries of older releases
         rows.append(("all of them", "", *(_recall(together[gain]) for gain in gains)))
     return header, rows
 
@@ -121,21 +100,13 @@ def _recall(figure: Mapping[str, Any]) -> str:
     return "not tested" if figure["mean"] is None else f"{figure['mean']:+.1f} ({interval(figure)})"
 
 
-def _sentence(figure: Mapping[str, Any], where: str, metric: str, worth: Mapping[str, Any] | None) -> str:
-    trials = f"{figure['trials']} trial{'s' * (figure['trials'] > 1)}"
-    is_interval = figure["ci_low"] != figure["ci_high"]
-    evidence = f"{100 * figure['confidence']:g}% interval " * is_interval + f"{interval(figure)}, {trials}"
-    size = f"{abs(figure['mean']):.1f} points of {metric}"
-    no_gain = f"show no gain ({figure['mean']:+.1f} points of {metric}; {evidence})"
-    return {
-        "gain": f"{where}, GAN images add {size} ({evidence}){equivalent_labels.worth_words(worth)}.",
-        "loss": f"{where}, GAN images cost {size} ({evidence}): do not use them so.",
-        "no gain shown": f"{where}, GAN images {no_gain}{equivalent_labels.instead_words(worth)}.",
-        "unknown": f"{where}, one trial says {figure['mean']:+.1f} points of {metric}: too few to say.",
-    }[answer(figure)]
+def arms_of(gain: str) -> str:
+    """``gan over none``, from a summary's ``gan_vs_none``."""
+    return gain.replace("_vs_", " over ")
 
 
 def arm_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and score of each arm."""
     metric = summary["dataset"]["primary_metric"]
     rows = []
     for name, figures in summary["arms"].items():
@@ -147,26 +118,52 @@ def arm_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 def gain_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]]:
     """Name, points, interval, p-value and answer of each gain."""
     metric = summary["dataset"]["primary_metric"]
+    figures = {arms_of(gain): figures[metric] for gain, figures in summary["gains"].items()}
     return [
-        (
-            name.replace("_vs_", " over "),
-            f"{figures[metric]['mean']:+.2f}",
-            interval(figures[metric]),
-            p_value(figures[metric]["p_value"]),
-            answer(figures[metric]),
-        )
-        for name, figures in summary["gains"].items()
+        (name, f"{one['mean']:+.2f}", interval(one), p_value(one["p_value"]), answer(one))
+        for name, one in figures.items()
     ]
 
 
+def answer(figure: Mapping[str, Any]) -> str:
+    """One of: gain, loss, no gain shown, unknown."""
+    if figure["ci_low"] is None:
+        return "unknown"
+    if figure["ci_low"] > 0:
+        return "gain"
+    return "loss" if figure["ci_high"] < 0 else "no gain shown"
+
+
+def interval(figure: Mapping[str, Any]) -> str:
+    """The confidence interval of a gain."""
+    if figure["ci_low"] is None:
+        return "unknown with one trial"
+    if figure["ci_low"] == figure["ci_high"]:
+        return "the same in every trial"
+    return f"{figure['ci_low']:+.1f} to {figure['ci_high']:+.1f}"
+
+
+def p_value(value: float | None) -> str:
+    """To three decimals."""
+    if value is None:
+        return "unknown"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def power(figure: Mapping[str, Any]) -> str:
+    """The probability of detecting a true gain of one point."""
+    return "unknown" if figure["power"] is None else f"{100 * figure['power']:.0f} %"
+
+
 def markdown_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table in Markdown."""
     lines = [header, tuple("---" for _ in header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def text_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Columns aligned with spaces; the same on a terminal and in a log."""
-    widths = [max(len(line[column]) for line in [header, *rows]) for column in range(len(header))]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [header, tuple("-" * width for width in widths), *rows]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
