@@ -2,15 +2,16 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test lint journey benchmark benchmark-gain calibration modes zoo clean
+.PHONY: repro test lint journey journey-all benchmark benchmark-gain calibration modes zoo clean
 
 repro: .venv/installed
 	dvc repro
 	@echo
 	@ganaug verdict
 
+# One worker per core of a small machine; tests of one file stay together, since they share finished pipelines.
 test: .venv/installed-dev
-	pytest
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed-dev
 	ruff check .
@@ -20,6 +21,9 @@ lint: .venv/installed-dev
 
 journey: .venv/installed-dev
 	python tests/journey.py
+
+journey-all: .venv/installed-dev
+	python tests/journey.py --all
 
 benchmark: .venv/installed
 	python benchmarks/pipeline.py
@@ -41,9 +45,11 @@ zoo: .venv/installed-dev
 	pip install --quiet --editable .
 	@touch $@
 
-.venv/installed-dev: .venv/installed
+# Holds all of .venv/installed too: where tests come first, nothing is installed twice.
+.venv/installed-dev: pyproject.toml
+	test -d .venv || $(PYTHON) -m venv .venv
 	pip install --quiet --editable '.[dev]'
-	@touch $@
+	@touch .venv/installed $@
 
 clean:
 	rm -rf .ganaug data/prepared data/synth models reports/fidelity reports/trials reports/plots reports/report.html reports/timings.*

@@ -1,6 +1,10 @@
-"""The road of a newcomer with images of their own: a built wheel, an empty environment, init, cd, dvc repro.
+"""The first-run path with your own images: a built wheel, its environment, init, cd, dvc repro.
 
-python tests/journey.py [FOLDER]            # three small sets, some ten minutes on two cores; the last line says pass
+python tests/journey.py [FOLDER]            # one small set, some two minutes on two cores; the last line says pass
+python tests/journey.py --all [FOLDER]      # three sets, and pip fills an empty environment from the wheel's metadata
+
+Without --all the environment holds the wheel alone and looks up its dependencies in the environment that runs this
+script. So files and entry points are the wheel's own, but a dependency that it forgets to name goes unnoticed.
 
 The sets are made of real images: photographs that scikit-learn and scikit-image ship, and Fashion-MNIST's IDX files
 where Debian's package has put them (else scikit-learn's digits).
@@ -8,13 +12,16 @@ where Debian's package has put them (else scikit-learn's digits).
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,41 +34,66 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, help="where projects are made and stay; else a temporary one")
+    parser.add_argument("--all", action="store_true", help="every set, in an environment that holds nothing else")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        root = Path(sys.argv[1] if len(sys.argv) > 1 else temporary).resolve()
+        root = (options.folder or Path(temporary)).resolve()
         root.mkdir(parents=True, exist_ok=True)
-        programs = install(root)
+        began = time.perf_counter()
+        programs = install(root, empty=options.all)
+        print(f"environment: {time.perf_counter() - began:.0f} s\n", flush=True)
         failed = []
-        for name, images in (
-            ("clothes", imbalanced_folder(root / "clothes-photos")),
-            ("patches", colour_folder(root / "patches-photos")),
-            ("regions", grouped_table(root / "regions-photos")),
-        ):
-            failed += [f"{name}: {problem}" for problem in journey(programs, root, name, images)]
+        for name, images in SETS.items() if options.all else [next(iter(SETS.items()))]:
+            failed += [
+                f"{name}: {problem}" for problem in journey(programs, root, name, images(root / f"{name}-photos"))
+            ]
     print("\n".join(failed) or "journey: pass")
     sys.exit(1 if failed else 0)
 
 
-def install(root: Path) -> Path:
-    """Build the wheel and install it into an environment that holds nothing else. Returns its folder of programs."""
+def install(root: Path, empty: bool) -> Path:
+    """Build the wheel and install it into an environment of its own. Returns its folder of programs.
+
+    ``empty``: pip installs the dependencies too. Else they are found where this script's own are.
+    """
     environment = root / "environment"
-    run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", root / "dist", REPOSITORY], root)
-    run([sys.executable, "-m", "venv", environment], root)
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    run([*pip, "wheel", "--no-deps", "--wheel-dir", root / "dist", REPOSITORY], root)
     (wheel,) = (root / "dist").glob("ganaug-*.whl")
-    run([environment / "bin" / "pip", "install", "--quiet", wheel], root)
+    run([sys.executable, "-m", "venv", "--without-pip", environment], root)
+    python = environment / "bin" / "python"
+    run([*pip, "--python", python, "install", *([] if empty else ["--no-deps"]), wheel], root)
+    if not empty:
+        # A plain path: Python ignores .pth files in that folder, so the editable install there stays out of sight.
+        (site,) = environment.glob("lib/python*/site-packages")
+        (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+        (environment / "bin" / "dvc").symlink_to(Path(sys.executable).parent / "dvc")
+    where = run(
+        [python, "-c", "import ganaug; print(ganaug.__file__)"], root, environment_of(environment / "bin", root)
+    )
+    if environment not in Path(where.strip()).parents:
+        sys.exit(f"ganaug must come from the wheel in {environment}, but is {where}")
     return environment / "bin"
 
 
-def journey(programs: Path, root: Path, name: str, images: Path) -> list[str]:
-    """The three commands, and what must be there afterwards. Returns what is wrong."""
-    began = time.perf_counter()
+def environment_of(programs: Path, root: Path) -> dict[str, str]:
+    """This process's variables, without whatever could lead to the repository, and an empty home."""
     home = root / "home"
     home.mkdir(exist_ok=True)
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}/usr/bin:/bin", "HOME": str(home)}
     for variable in ("PYTHONPATH", "VIRTUAL_ENV"):
         environment.pop(variable, None)
-    told = run(["ganaug", "init", name, "--images", images.relative_to(root), "--minutes", "1"], root, environment)
-    print(told)
+    return environment
+
+
+def journey(programs: Path, root: Path, name: str, images: Path) -> list[str]:
+    """The three commands, and what must be there afterwards. Returns what is wrong."""
+    began = time.perf_counter()
+    environment = environment_of(programs, root)
+    said = run(["ganaug", "init", name, "--images", images.relative_to(root), "--minutes", "1"], root, environment)
+    print(said)
     run(["dvc", "repro"], root / name, environment)
     print(run(["ganaug", "verdict"], root / name, environment))
     run(["ganaug", "synth", "--class", "0=3"], root / name, environment)
@@ -69,7 +101,7 @@ def journey(programs: Path, root: Path, name: str, images: Path) -> list[str]:
     expected = ["reports/report.html", "reports/summary.json", "models/release/generator.safetensors"]
     problems = [f"{path} is missing" for path in expected if not (root / name / path).is_file()]
     if len(list((root / name / "synthetic").glob("*/*.png"))) != 3:
-        problems.append("synth made another number of images than 3")
+        problems.append("synth did not make 3 images")
     summary = json.loads((root / name / "reports/summary.json").read_text(encoding="utf-8"))
     if not {"gan_vs_none", "gan+classical_vs_classical"} <= set(summary["gains"]):
         problems.append("the summary lacks the gains of the GAN images")
@@ -77,8 +109,9 @@ def journey(programs: Path, root: Path, name: str, images: Path) -> list[str]:
 
 
 def run(words: list[str | Path], folder: Path, environment: dict[str, str] | None = None) -> str:
-    search = environment["PATH"].split(os.pathsep)[0] + "/" if environment else ""
-    command = [search + str(words[0]), *map(str, words[1:])]
+    """What the command prints. ``environment``: its own variables, and the program is taken from its PATH's first."""
+    program = Path(environment["PATH"].split(os.pathsep)[0], words[0]) if environment else words[0]
+    command = [str(program), *map(str, words[1:])]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(
@@ -92,13 +125,13 @@ def save(pixels: np.ndarray, path: Path) -> None:
     Image.fromarray(pixels).save(path)
 
 
-def imbalanced_folder(folder: Path) -> Path:
-    """30, 10 and 3 images of three classes, as PNG files: 10:1 and 3:1."""
+def balanced_folder(folder: Path) -> Path:
+    """20 gray images of each of three classes, as PNG files."""
     source = Idx(FASHION) if FASHION.is_dir() else Digits()
     found = source.load()
     rng = np.random.default_rng(0)
-    for label, (name, count) in enumerate({"T-shirt": 30, "Trouser": 10, "Pullover": 3}.items()):
-        for row in rng.choice(np.flatnonzero(found.labels == label), count, replace=False):
+    for label, name in enumerate(("T-shirt", "Trouser", "Pullover")):
+        for row in rng.choice(np.flatnonzero(found.labels == label), 20, replace=False):
             save(found.images[row, :, :, 0], folder / name / f"{row}.png")
     return folder
 
@@ -122,20 +155,20 @@ def patches(photograph: np.ndarray, size: int) -> list[tuple[int, int, np.ndarra
     ]
 
 
-def colour_folder(folder: Path, size: int = 48, count: int = 20) -> Path:
-    """Pieces of photographs, one class a photograph, at 48 pixels; half of them in JPEG."""
+def imbalanced_folder(folder: Path, size: int = 48) -> Path:
+    """30, 10 and 3 pieces of photographs in colour, one class per photograph; half of them in JPEG."""
     rng = np.random.default_rng(1)
-    for name, photograph in photographs().items():
+    for (name, photograph), count in zip(photographs().items(), (30, 10, 3), strict=True):
         pieces = patches(photograph, size)
         for index in rng.permutation(len(pieces))[:count]:
             row, column, pixels = pieces[index]
-            small = np.asarray(Image.fromarray(pixels).resize((16, 16)))
+            small = np.asarray(Image.fromarray(pixels).resize((12, 12)))
             save(small, folder / name / f"{row}-{column}.{'png' if index % 2 else 'jpg'}")
     return folder
 
 
 def grouped_table(folder: Path, size: int = 32) -> Path:
-    """A CSV table whose groups are regions of a photograph: neighbouring pieces must not be parted."""
+    """A CSV table whose groups are regions of a photograph: neighbouring pieces must stay together."""
     rng = np.random.default_rng(2)
     lines = []
     for name, photograph in photographs().items():
@@ -148,6 +181,13 @@ def grouped_table(folder: Path, size: int = 32) -> Path:
         csv.writer(table).writerows([["file", "label", "group"], *lines])
     return folder / "labels.csv"
 
+
+# The first one is the default: colour, both formats, and classes so uneven that they are topped up.
+SETS: dict[str, Callable[[Path], Path]] = {
+    "patches": imbalanced_folder,
+    "clothes": balanced_folder,
+    "regions": grouped_table,
+}
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,25 @@
+"""The stages as tests call them: by name, in one process, on a project's folder."""
+
+from __future__ import annotations
+
+from ganaug.stages import classify, prepare, synth, train
+from ganaug.stages import report as reporting
+from ganaug.stages.progress import Progress
+from ganaug.stages.project import Project
+
+
+def run(made: Project, *stages: str, split: str | None = None) -> None:
+    """The named stages, one after the other; without names all five. ``split``: train and synth handle it alone."""
+    progress = Progress(made.work.root / "progress")
+    for stage in stages or ("prepare", "train", "synth", "classify", "report"):
+        if stage == "prepare":
+            prepare.prepare(made, progress)
+        elif stage == "train":
+            train.train(made, split, progress)
+        elif stage == "synth":
+            synth.synth_all(made, split, progress)
+        elif stage == "classify":
+            classify.classify(made, None, progress)
+        else:
+            assert stage == "report"
+            reporting.report(made)
