@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganaug import config
+from ganaug.classify.fillers import FILLERS
 from ganaug.classify.policies import CutMix, TrivialAugment
 from ganaug.config import Settings, check, load, plain
 from ganaug.data.cross_validation import CrossValidation
@@ -321,16 +322,7 @@ def test_settings_and_command_line_import_no_torch(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("arm", ["placebo", "smote+classical"])
-def test_a_gan_without_labels_leaves_nothing_to_make_by_class(arm: str) -> None:
-    with refused(f"classify.arms: {arm} makes as many images of a class", "gan.conditioning is none"):
-        config.check({"gan": {"conditioning": "none"}, "classify": {"arms": ["none", arm]}})
-
-
-@pytest.mark.parametrize("key", ["mix", "mix_with_classical", "mixes"])
-def test_group_normalisation_has_no_statistics_to_separate(key: str) -> None:
-    separate: dict[str, object] = {"statistics": "separate"}
-    classify = {key: {"gan": separate} if key == "mixes" else separate}
-    config.check({"classify": classify})
-    with refused("classify: statistics separate needs batch normalisation, but classifier.norm is group"):
-        config.check({"classify": classify, "classifier": {"norm": "group"}})
+@pytest.mark.parametrize("name", [name for name, filler in FILLERS.items() if filler.per_class])
+def test_a_gan_without_labels_leaves_nothing_to_make_by_class(name: str) -> None:
+    with refused(f"classify.arms: {name} needs images of a class", "gan.conditioning is none"):
+        config.check({"gan": {"conditioning": "none"}, "classify": {"arms": ["none", f"{name}+classical"]}})

@@ -102,18 +102,6 @@ def test_remove(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_copy_folder_leaves_names_out(tmp_path: Path) -> None:
-    for name in ("a/x", "a/timing.json", "a/deep/timing.json", "a/deep/y"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(name)
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "old").write_text("old")
-    store.copy_folder(tmp_path / "a", tmp_path / "b", without=["timing.json"])
-    copied = {str(path.relative_to(tmp_path / "b")) for path in (tmp_path / "b").rglob("*") if path.is_file()}
-    assert copied == {"x", "deep/y"}
-    assert (tmp_path / "a" / "timing.json").exists()
-
-
 # ------------------------------------------------------------------------------------------------------- round trips
 
 
