@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from ganaug import config
 from ganaug.gan.build import build_discriminator, build_generator
 from ganaug.gan.nets.conditioning import ClassTable, Norm, OneHot, set_label_strength
-from ganaug.gan.nets.discriminator import Discriminator
-from ganaug.gan.nets.generator import Generator
+from ganaug.gan.nets.discriminator import BodyShape, Discriminator
+from ganaug.gan.nets.generator import Generator, GeneratorShape
 from ganaug.gan.nets.levels import sides, widths
 from ganaug.gan.nets.mlp import MlpBody, MlpGenerator
 from ganaug.gan.nets.r3gan import _Block as R3ganBlock
@@ -451,7 +451,7 @@ def test_a_resnet_discriminator_sums_over_places() -> None:
 
 def test_a_maxout_unit_is_the_largest_of_its_pieces() -> None:
     torch.manual_seed(0)
-    body = MlpBody(1, 0, 8, 6, layers=1, pieces=3, dropout=0.0, label_share=0.0).double()
+    body = MlpBody(BodyShape(1, 0, 8, 6), layers=1, pieces=3, dropout=0.0, label_share=0.0).double()
     seen = pictures(2, 1, 8)
     linear = next(module for module in body.modules() if isinstance(module, nn.Linear))
     pieces = (seen.flatten(1) @ linear.weight.T + linear.bias).detach()
@@ -460,15 +460,15 @@ def test_a_maxout_unit_is_the_largest_of_its_pieces() -> None:
 
 
 def test_one_piece_is_a_leaky_relu_and_the_generator_has_relu() -> None:
-    body = MlpBody(1, 0, 8, 6, layers=2, pieces=1, dropout=0.0, label_share=0.0)
+    body = MlpBody(BodyShape(1, 0, 8, 6), layers=2, pieces=1, dropout=0.0, label_share=0.0)
     assert [module.negative_slope for module in kinds(body, nn.LeakyReLU)] == [0.2, 0.2]
-    made = MlpGenerator(LATENT, CLASSES, 1, 8, 6, "concat", layers=3, label_share=0.0)
+    made = MlpGenerator(GeneratorShape(LATENT, CLASSES, 1, 8, 6, "concat"), layers=3, label_share=0.0)
     assert len(kinds(made, nn.ReLU)) == 3
     assert not kinds(made, nn.LeakyReLU, nn.Dropout)
 
 
 def test_dropout_is_after_each_hidden_layer_of_the_discriminator() -> None:
-    body = MlpBody(1, 0, 8, 6, layers=3, pieces=2, dropout=0.5, label_share=0.0)
+    body = MlpBody(BodyShape(1, 0, 8, 6), layers=3, pieces=2, dropout=0.5, label_share=0.0)
     assert [module.p for module in kinds(body, nn.Dropout)] == [0.5] * 3
     assert [type(module).__name__ for module in body.layers][1::2] == ["Dropout"] * 3
 
@@ -493,13 +493,13 @@ def test_a_share_of_the_first_layer_looks_at_the_label_alone(
 ) -> None:
     """Where there are two units, each of label and vector has one at least: the network must not lose either."""
     torch.manual_seed(0)
-    made = MlpGenerator(40, CLASSES, 1, 8, width, "concat", layers=2, label_share=share)
+    made = MlpGenerator(GeneratorShape(40, CLASSES, 1, 8, width, "concat"), layers=2, label_share=share)
     for unit in kinds(made, nn.ReLU):
         unit.forward = lambda units: units  # type: ignore[method-assign]  # what a ReLU cuts would hide a dependence
     latents, labels = torch.randn(8, 40), torch.arange(8) % CLASSES
     given = ((latents, labels), (latents, (labels + 1) % CLASSES), (latents + 1, labels))
     assert labelled_units(made, made.hidden[0], given) == expected
-    body = MlpBody(1, CLASSES, 8, width, layers=2, pieces=5, dropout=0.0, label_share=share)
+    body = MlpBody(BodyShape(1, CLASSES, 8, width), layers=2, pieces=5, dropout=0.0, label_share=share)
     seen, rows = torch.randn(8, 1, 8, 8), F.one_hot(labels, CLASSES).float()
     given = ((seen, rows), (seen, 3 * rows.flip(1) + 1), (seen + 1, rows))  # type: ignore[assignment]
     assert labelled_units(body, body.layers[0], given) == expected  # type: ignore[index]

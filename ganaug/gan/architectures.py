@@ -14,17 +14,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from annotated_types import Ge, Lt
 from pydantic import Field
 
-from ganaug.gan.conditioning import Conditioning
 from ganaug.settings import Spec
 
 if TYPE_CHECKING:
-    from ganaug.gan.nets.discriminator import Body
-    from ganaug.gan.nets.generator import Generator
+    from ganaug.gan.nets.discriminator import Body, BodyShape
+    from ganaug.gan.nets.generator import Generator, GeneratorShape
 
-    # (z_dim, classes, channels, image_size, width, conditioning) -> G
-    MakeGenerator = Callable[[int, int, int, int, int, Conditioning], Generator]
-    # (channels, label_inputs, image_size, width) -> D's body; label_inputs: how many numbers of a label enter it, or 0
-    MakeBody = Callable[[int, int, int, int], Body]
+    Networks = tuple[Callable[[GeneratorShape], Generator], Callable[[BodyShape], Body]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ class ArchitectureSpec(Spec):
         """What makes D's logits depend on the whole batch, and what to do against it; None: nothing does."""
         return None
 
-    def networks(self) -> tuple[MakeGenerator, MakeBody]:
+    def networks(self) -> Networks:
         """The constructors of its generator and of its discriminator's body."""
         raise NotImplementedError
 
@@ -49,7 +45,7 @@ class Compact(ArchitectureSpec):
 
     kind: Literal["compact"] = "compact"
 
-    def networks(self) -> tuple[MakeGenerator, MakeBody]:
+    def networks(self) -> Networks:
         from ganaug.gan.nets.compact import CompactBody, CompactGenerator
 
         return CompactGenerator, CompactBody
@@ -66,7 +62,7 @@ class Mlp(ArchitectureSpec):
     # Of G's first layer for the label alone, in D the rest (CGAN: 5/6); 0: the label is joined to the input.
     label_share: Annotated[float, Ge(0), Lt(1)] = 0.0
 
-    def networks(self) -> tuple[MakeGenerator, MakeBody]:
+    def networks(self) -> Networks:
         from ganaug.gan.nets.mlp import MlpBody, MlpGenerator
 
         rest = 1 - self.label_share if self.label_share else 0.0
@@ -88,7 +84,7 @@ class Dcgan(ArchitectureSpec):
         mixed = "batch normalisation in dcgan's D mixes them, got batch_norm: true; set it to false"
         return mixed if self.batch_norm else None
 
-    def networks(self) -> tuple[MakeGenerator, MakeBody]:
+    def networks(self) -> Networks:
         from ganaug.gan.nets.dcgan import DcganBody, DcganGenerator
 
         return DcganGenerator, partial(DcganBody, batch_norm=self.batch_norm)
@@ -100,7 +96,7 @@ class Resnet(ArchitectureSpec):
 
     kind: Literal["resnet"] = "resnet"
 
-    def networks(self) -> tuple[MakeGenerator, MakeBody]:
+    def networks(self) -> Networks:
         from ganaug.gan.nets.resnet import ResnetBody, ResnetGenerator
 
         return ResnetGenerator, ResnetBody
@@ -113,7 +109,7 @@ class R3gan(ArchitectureSpec):
     kind: Literal["r3gan"] = "r3gan"
     zero_weights: ClassVar[bool] = True
 
-    def networks(self) -> tuple[MakeGenerator, MakeBody]:
+    def networks(self) -> Networks:
         from ganaug.gan.nets.r3gan import R3ganBody, R3ganGenerator
 
         return R3ganGenerator, R3ganBody

@@ -1,8 +1,8 @@
 """Differentiable augmentation (Zhao 2020): what the discriminator sees, of real and of fake images, in both steps.
 
-With few images the discriminator learns them by heart; it cannot when each is seen through a new random distortion. The
-gradient passes through the distortion, and the same distribution distorts real and fake, so that the generator still
-learns the images as they are.
+The discriminator memorises few images, but not if it sees each through a new random distortion. The gradient passes
+through the distortion, and the same distribution distorts real and fake, so that the generator still learns the images
+as they are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DiffAugment(Spec):
-    """The largest distortion of each kind; 0 leaves the kind out. Each image draws its own, uniformly."""
+    """The largest distortion of each kind; 0 leaves it out. Each image draws its own, uniformly."""
 
     shift: Annotated[float, Ge(0), Le(1)] = 0.125  # of the image's side, each way, in whole pixels
     rotate_degrees: Annotated[float, Ge(0)] = 0.0
@@ -30,20 +30,19 @@ class DiffAugment(Spec):
     shear: Annotated[float, Ge(0)] = 0.0  # tangent of the angle
     brightness: Annotated[float, Ge(0)] = 0.0  # added; the images' range is 2 wide
     contrast: Annotated[float, Ge(0)] = 0.0  # 0.5: from 0.5 to 1.5 times the distance from the image's mean
-    saturation: Annotated[float, Ge(0)] = (
-        0.0  # 1: from gray to twice the distance of a pixel's channels from their mean
-    )
+    saturation: Annotated[float, Ge(0)] = 0.0  # 1: from gray to twice a pixel's channels' distance from their mean
     cutout: Annotated[float, Ge(0), Le(1)] = 0.0  # the side of a square set to middle gray, as a share of the image's
-    flip: bool = False  # mirrored left to right; wrong for text, digits and whatever has a side
+    flip: bool = False  # mirrored left to right; wrong for text, digits and anything with a handedness
 
     @property
     def does_nothing(self) -> bool:
+        """Whether every distortion is 0."""
         return self == DiffAugment(shift=0.0)
 
     def __call__(self, images: Tensor, rng: torch.Generator, probability: Tensor | None = None) -> Tensor:
         """Float images in [-1, 1], (N, C, H, W) -> the same shape. ``rng`` lives on the images' device.
 
-        ``probability``, a scalar: each kind distorts each image only so often (ADA).
+        ``probability``, a scalar in 0..1: how often each kind distorts an image (ADA).
         """
         import torch
 
@@ -80,7 +79,7 @@ class DiffAugment(Spec):
         height, width = images.shape[2:]
         angle, shear = uniform(math.radians(self.rotate_degrees)), uniform(self.shear)
         size = torch.exp(uniform(math.log(1 + self.scale)))
-        # Mirrored where the draw is negative; one that ADA holds back is 0.
+        # Mirrored where the draw is negative; where ADA skips the image, it is 0.
         mirror = 1 - 2 * (uniform(1.0) < 0).float() if self.flip else torch.ones_like(angle)
         # grid_sample asks where each output pixel comes from, on axes that run from -1 to 1: a side is 2 long.
         shift_x = (anywhere(self.shift) * shifted * width).round() * 2 / width  # both ways or neither
@@ -91,16 +90,15 @@ class DiffAugment(Spec):
         return F.grid_sample(images.float() + 1, grid, align_corners=False) - 1
 
     def _cut(self, images: Tensor, anywhere: Uniform, cut: Tensor) -> Tensor:
-        """A square with its centre anywhere in the image; what of it lies outside is lost."""
+        """A square with its centre anywhere in the image, clipped at the image's edge."""
         import torch
 
         height, width = images.shape[2:]
         centre_y, centre_x = (anywhere(0.5) + 0.5) * height, (anywhere(0.5) + 0.5) * width
         y = torch.arange(height, device=images.device) + 0.5 - centre_y[:, None]  # (N, H)
         x = torch.arange(width, device=images.device) + 0.5 - centre_x[:, None]
-        inside = (y.abs() <= self.cutout * height / 2)[:, None, :, None] & (x.abs() <= self.cutout * width / 2)[
-            :, None, None, :
-        ]
+        rows, columns = y.abs() <= self.cutout * height / 2, x.abs() <= self.cutout * width / 2
+        inside = rows[:, None, :, None] & columns[:, None, None, :]
         return images.masked_fill(inside & (cut > 0).view(-1, 1, 1, 1), 0.0)
 
 
@@ -113,10 +111,10 @@ class Ada(Spec):
 
     target: Annotated[float, Ge(0), Le(1)] = 0.6
     interval: Annotated[int, Ge(1)] = 4  # steps between adjustments
-    speed_images: Annotated[float, Gt(0)] = 500_000.0  # that it takes from 0 to 1 at full speed
+    speed_images: Annotated[float, Gt(0)] = 500_000.0  # to get from 0 to 1 at full speed
 
     def adjusted(self, probability: Tensor, sign: Tensor, images: int) -> Tensor:
-        """The probability after ``images`` more, whose mean sign was ``sign``; scalars on the device, no wait."""
+        """The probability after ``images`` more, whose mean sign was ``sign``; scalars that stay on the device."""
         import torch
 
         return (probability + torch.sign(sign - self.target) * (images / self.speed_images)).clamp(0.0, 1.0)

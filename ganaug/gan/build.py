@@ -7,8 +7,8 @@ from typing import Any
 
 from ganaug.gan.latents import Codes
 from ganaug.gan.nets.codes import CodeBook
-from ganaug.gan.nets.discriminator import Discriminator, normalise_spectrally
-from ganaug.gan.nets.generator import Generator
+from ganaug.gan.nets.discriminator import BodyShape, Discriminator, normalise_spectrally
+from ganaug.gan.nets.generator import Generator, GeneratorShape
 from ganaug.gan.regularisers import MinibatchDiscrimination, SpectralNorm
 from ganaug.gan.spec import GanSpec
 
@@ -23,8 +23,8 @@ def build_generator(spec: GanSpec, classes: int, image_shape: Shape, images: int
     learns from, which is how many codes it has where its latents have any.
     """
     channels, size, _ = image_shape
-    make, _ = spec.architecture.networks()
-    generator = make(spec.z_dim, classes, channels, size, spec.generator_width, spec.conditioning)
+    build, _ = spec.architecture.networks()
+    generator = build(GeneratorShape(spec.z_dim, classes, channels, size, spec.generator_width, spec.conditioning))
     if isinstance(spec.latents, Codes):
         generator.codes = CodeBook(images, classes, spec.z_dim, spec.latents.blend, spec.latents.noise)
     return generator
@@ -45,8 +45,8 @@ def build_discriminator(spec: GanSpec, classes: int, image_shape: Shape) -> Disc
     """An untrained discriminator, spectrally normalised if ``spec`` says so."""
     channels, size, _ = image_shape
     label_inputs = classes if spec.conditioning == "concat" else 0
-    _, make = spec.architecture.networks()
-    body = make(channels, label_inputs, size, spec.discriminator_width)
+    _, build = spec.architecture.networks()
+    body = build(BodyShape(channels, label_inputs, size, spec.discriminator_width))
     nearness = next(
         ((one.kernels, one.dims) for one in spec.regularisers if isinstance(one, MinibatchDiscrimination)), None
     )

@@ -1,7 +1,7 @@
 """How a training is doing: is the generator varied, does it copy, has one network won; and what to do about it.
 
-Distances are Euclidean, between pixels in [-1, 1]. Few images are all that there is: the figures are for alarms, not
-for comparing generators.
+Distances are Euclidean, between pixels in [-1, 1]. From few images as they are, the figures serve for alarms, not for
+comparing generators.
 """
 
 from __future__ import annotations
@@ -29,16 +29,34 @@ _LAST = 0.2  # of the history's rows: what the training ended with
 _WON = 0.95  # D's accuracy, on real and on fake images, from which it has won
 _FOOLED = 0.05  # ... and below which G has
 _COLLAPSED = 0.4  # of the real images' variety
-_MOST_REAL = 500  # images of a class that distances are taken of
-_COPIES = 0.1
-_OVERFITTING = 0.7
+_MOST_REAL = 500  # images per class whose distances are taken
+_COPIES = 0.1  # of the generated images
+_OVERFITTING = 0.7  # of the gap from train images to generated ones
 _GROWN = 5.0  # times its size at the middle of the training: a gradient that explodes
-_REPEATS = 8  # of the train images, each varied anew, for their spread
+_REPEATS = 8  # of the train images, each varied again, for their spread
+
+# Each kind of alarm, and what to do about it.
+WHAT_HELPS = {
+    "diverged": "lower gan.generator_lr and gan.discriminator_lr",
+    "discriminator has won": (
+        "augment what it sees more (gan.augment, gan.ada), lower gan.discriminator_lr, or add a regulariser"
+    ),
+    "generator has won": "raise gan.discriminator_lr, gan.discriminator_width or gan.discriminator_steps",
+    "discriminator overfits": "augment what it sees more (gan.augment, gan.ada), or train for fewer steps",
+    "gradients grow": "lower both learning rates, or raise R1's gamma",
+    "mode collapse": "lower both learning rates, raise gan.batch_size, or set gan.ramp",
+    "copies": (
+        "drop them with synth.drop_copies, train for fewer steps, augment more, or give it more images; do not treat "
+        "its images as private"
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Alarm:
-    kind: str
+    """One thing that is wrong. The names are keys of health.json."""
+
+    kind: str  # of WHAT_HELPS
     says: str
     mend: str
 
@@ -63,7 +81,7 @@ def real_spread(training: Training) -> Tensor:
 
 
 def diversity(images: Tensor, spread: Tensor) -> float | None:
-    """Spread within a class, generated over real, as a ratio of distances: 1 is as varied, 0 is one image a class.
+    """Spread within a class, generated over real, as a ratio of distances: 1 is as varied, 0 is one image per class.
 
     ``images`` (classes, n, C, H, W) and the real ``spread`` (classes,). None: no class has a known spread.
     """
@@ -74,7 +92,7 @@ def diversity(images: Tensor, spread: Tensor) -> float | None:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the finished generator's images say. None where there are too few real images to tell."""
+    """Figures of the finished generator's images. None where there are too few real images to tell."""
 
     diversity: float | None  # as above, of the averaged weights
     copies: float | None  # share of near-copies (see near_copies.py)
@@ -98,76 +116,44 @@ def alarms(
 ) -> list[Alarm]:
     """What is wrong, in plain words, each with what to do.
 
-    ``measured`` None: of a generator that was not looked at. ``kept``: the step of its weights. ``compares``: D's
-    logits have no zero, and a critic that tells all is as it should be (Arjovsky 2017).
+    ``history``: its rows; ``measured`` None: of a generator that was not looked at. ``diverged_at``: the step by which
+    the training had diverged, if it had; ``kept``: the step of its weights. ``compares``: D's logits have no zero, and
+    a critic that tells all apart is as it should be (Arjovsky 2017).
     """
-    last = history[-max(1, round(len(history) * _LAST)) :] if history else []
-    found: list[Alarm] = []
+    found = _of_history(history, diverged_at, kept, compares) + (_of_images(measured) if measured else [])
+    return [Alarm(kind, says, WHAT_HELPS[kind]) for kind, says in found]
+
+
+def _of_history(history: Sequence[Row], diverged_at: int | None, kept: int, compares: bool) -> list[tuple[str, str]]:
+    found = []
     if diverged_at is not None:
-        found.append(
-            Alarm(
-                "diverged",
-                f"losses or weights were no longer finite by step {diverged_at}; the weights of step {kept} were kept",
-                "lower gan.generator_lr and gan.discriminator_lr",
-            )
-        )
+        says = f"losses or weights were no longer finite by step {diverged_at}; the weights of step {kept} were kept"
+        found.append(("diverged", says))
+    last = history[-max(1, round(len(history) * _LAST)) :] if history else []
     real, fake = _mean(last, "d_accuracy_real"), _mean(last, "d_accuracy_fake")
-    if real is not None and fake is not None and min(real, fake) >= _WON and not compares:
-        found.append(
-            Alarm(
-                "discriminator has won",
-                f"it tells {real:.0%} of real and {fake:.0%} of generated images right, so the generator learns little",
-                "augment what it sees more (gan.augment, gan.ada), lower gan.discriminator_lr, or add a regulariser",
-            )
-        )
-    if real is not None and fake is not None and max(real, fake) <= _FOOLED:
-        found.append(
-            Alarm(
-                "generator has won",
-                f"the discriminator tells only {real:.0%} of real and {fake:.0%} of generated images right",
-                "raise gan.discriminator_lr, gan.discriminator_width or gan.discriminator_steps",
-            )
-        )
+    if real is not None and fake is not None:
+        right = f"{real:.0%} of real and {fake:.0%} of generated images right"
+        if min(real, fake) >= _WON and not compares:
+            found.append(("discriminator has won", f"it gets {right}, so the generator learns little"))
+        if max(real, fake) <= _FOOLED:
+            found.append(("generator has won", f"the discriminator gets only {right}"))
     held_out, generated = _mean(last, "d_gap_held_out"), _mean(last, "d_gap_fake")
-    overfitting = held_out / generated if held_out is not None and generated else 0.0
-    if generated is not None and generated > 0 and overfitting >= _OVERFITTING:
-        found.append(
-            Alarm(
-                "discriminator overfits",
-                f"real images that it never saw are {overfitting:.0%} of the way to generated ones in its eyes",
-                "augment what it sees more (gan.augment, gan.ada), or train for fewer steps",
-            )
-        )
+    if held_out is not None and generated is not None and generated > 0 and held_out / generated >= _OVERFITTING:
+        says = f"it scores unseen real images {held_out / generated:.0%} of the way from training to generated images"
+        found.append(("discriminator overfits", says))
     if _explodes(history, last):
-        found.append(
-            Alarm(
-                "gradients grow",
-                "the norm of a network's gradients rose and rose",
-                "lower both rates, or raise R1's gamma",
-            )
-        )
-    return found + (_seen(measured) if measured is not None else [])
+        found.append(("gradients grow", "the norm of a network's gradients kept rising"))
+    return found
 
 
-def _seen(measured: Measured) -> list[Alarm]:
-    found: list[Alarm] = []
+def _of_images(measured: Measured) -> list[tuple[str, str]]:
+    found = []
     if measured.diversity is not None and measured.diversity < _COLLAPSED:
-        found.append(
-            Alarm(
-                "mode collapse",
-                f"images of a class differ {measured.diversity:.2f} times as much as real ones do",
-                "lower both rates, raise gan.batch_size, or set gan.ramp",
-            )
-        )
+        says = f"images of a class differ {measured.diversity:.2f} times as much as real ones do"
+        found.append(("mode collapse", says))
     if measured.copies is not None and measured.copies > _COPIES:
-        found.append(
-            Alarm(
-                "copies",
-                f"{measured.copies:.0%} of the images lie nearer to a training image than nearly any two of these do",
-                "drop them with synth.drop_copies, train for fewer steps, augment more, or give it more images; do not "
-                "take its images for private",
-            )
-        )
+        says = f"{measured.copies:.0%} of the images are closer to a training image than nearly any two of these are"
+        found.append(("copies", says))
     return found
 
 
@@ -183,5 +169,6 @@ def _mean(rows: Sequence[Row], name: str) -> float | None:
 
 
 def as_json(measured: Measured, found: Sequence[Alarm]) -> dict[str, Any]:
+    """For health.json."""
     rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(measured).items()}
     return {**rounded, "alarms": [asdict(alarm) for alarm in found]}

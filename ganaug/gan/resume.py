@@ -24,8 +24,9 @@ _VERSION = 1
 class Keeper:
     """The state of one split's training, in one file.
 
-    ``about`` is what the state depends on, as a table of texts; ``title`` the split's name; ``parent`` the process that
-    this one works for, without which it stops (None: it works for nobody).
+    ``path``: the file; ``title``: the split's name; ``about``: what the state depends on, as a table of texts;
+    ``every_seconds``: how often it is saved; ``parent``: the process that this one works for, without which it stops
+    (None: it works for nobody).
     """
 
     def __init__(self, path: Path, title: str, about: dict[str, str], every_seconds: float, parent: int | None) -> None:
@@ -35,9 +36,9 @@ class Keeper:
         self.asked_to_stop = False
 
     def load(self) -> dict[str, Any] | None:
-        """The state to go on from, if there is one of the same settings, images and versions.
+        """The state to resume from, if there is one of the same settings, images and versions.
 
-        Others of this split are named and left where they are: they serve again when their settings come back.
+        Others of this split are named and left where they are, of use again when their settings return.
         """
         state = _read(self.path) if self.path.is_file() else None
         if self.path.is_file() and (state is None or state["about"] != self.about):
@@ -61,7 +62,7 @@ class Keeper:
         return f"a training of other {', '.join(differing)}, at step {state['state']['step']}"
 
     def keep(self, step: int, state: Callable[[], dict[str, Any]]) -> None:
-        """Save if it is time to. Stops the process, its state saved, when it was asked to or nobody waits for it."""
+        """Save ``state()`` if it is time. Stops the process, its state saved, if asked to or nobody waits for it."""
         orphaned = self.parent is not None and os.getppid() != self.parent
         stop = self.asked_to_stop or orphaned
         if not stop and time.perf_counter() - self.saved < self.every_seconds:
@@ -71,24 +72,26 @@ class Keeper:
             self.say(f"stopped {self.title} at step {step}; run it again to go on")
             sys.stdout.flush()
             if self.parent is not None:
-                os._exit(143)  # a pool would hand an exception to the parent, and wait on for it where it is gone
+                os._exit(143)  # a pool would pass an exception to the parent, and wait forever if that is gone
             raise SystemExit(143)
 
     def save(self, state: dict[str, Any]) -> None:
+        """Write the file, whole or not at all."""
         with store.replacing(self.path) as part:
             torch.save({"version": _VERSION, "about": self.about, "state": state}, part)
         self.saved = time.perf_counter()
 
     def remove(self) -> None:
-        """The training is finished."""
+        """Delete the file: the training is finished."""
         store.remove(self.path)
 
     def say(self, line: str) -> None:
+        """Print a line about this training."""
         print(f"train: {line}" if not line.startswith("resuming") else line, flush=True)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Around a training: SIGTERM lets it save and stop."""
+        """Around a training: SIGTERM makes it save and stop."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -106,7 +109,7 @@ class Keeper:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """No code of the file is run. None: it is not a state of this version."""
+    """Runs no code from the file. None: it is not a state of this version."""
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError, ValueError, KeyError):

@@ -84,7 +84,6 @@ class Training:
         groups = [([one for one in self.generator.parameters() if one is not codes], spec.generator_lr)]
         if codes is not None and isinstance(spec.latents, Codes):
             groups.append(([codes], spec.latents.lr))
-        self.rates_g = [rate for _, rate in groups]
         self.optimizer_g = self._optimizer(groups)
         self.optimizer_d = self._optimizer([(list(self.discriminator.parameters()), spec.discriminator_lr)])
         self.regularisers = (*spec.objective.built_in(), *spec.regularisers)
@@ -112,7 +111,7 @@ class Training:
 
     def _optimizer(self, groups: list[tuple[list[nn.Parameter], float]]) -> torch.optim.Optimizer:
         """``groups``: parameters and their rate."""
-        named = [{"params": parameters, "lr": rate} for parameters, rate in groups]
+        named = [{"params": parameters, "lr": rate, "full_lr": rate} for parameters, rate in groups]
         if self.spec.optimizer == "rmsprop":
             return torch.optim.RMSprop(named, alpha=self.spec.beta2, foreach=True)
         return torch.optim.Adam(named, betas=(self.spec.beta1, self.spec.beta2), fused=True)
@@ -140,9 +139,8 @@ class Training:
         """Learning rates of this step, 1..steps: constant, or down to zero along a line or half a cosine."""
         done = (step - 1) / self.spec.steps
         factor = {"constant": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[self.spec.rate]
-        for group, rate in zip(self.optimizer_g.param_groups, self.rates_g, strict=True):
-            group["lr"] = rate * factor
-        self.optimizer_d.param_groups[0]["lr"] = self.spec.discriminator_lr * factor
+        for group in (*self.optimizer_g.param_groups, *self.optimizer_d.param_groups):
+            group["lr"] = group["full_lr"] * factor
 
     def set_strength(self, step: int) -> None:
         """How much labels count in this step, 1..steps, where there is a ramp."""

@@ -1,13 +1,14 @@
-"""Transfer: a training that begins with another one's weights, also where the classes are others.
+"""Transfer: a training that begins with another one's weights, even where the classes differ.
 
-A tensor with an entry for each class (a table's row, a column of a label's input) takes, for every new class, the old
-entry of the class of that name, or else the mean of all old entries.
+A tensor with an entry per class (a table's row, a column of a label's input) takes, for every new class, the old entry
+of the class of that name, or else the mean of all old entries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,10 +20,10 @@ from ganaug.errors import UserError
 from ganaug.gan.build import CODES, build_discriminator, build_generator
 from ganaug.gan.steps import Training
 
-_MEND = "name a generator.safetensors or checkpoint.safetensors that ganaug wrote, or leave gan.init_from out"
-SCREEN = "filter."  # the names of the tensors that are a generator's filters', which are not taken over
+_HINT = "name a generator.safetensors or checkpoint.safetensors that ganaug wrote, or leave gan.init_from out"
+SCREEN = "filter."  # the prefix of the tensors of a generator's filters, which are not taken over
 _DECIDE = ("architecture", "conditioning", "z_dim", "generator_width")  # the shapes of a generator
-_DECIDE_WHOLE = ("discriminator_width", "regularisers")  # ... and of the discriminator beside it
+_DECIDE_WHOLE = ("discriminator_width", "regularisers")  # ... and of the discriminator too
 
 
 @dataclass(frozen=True)
@@ -40,39 +41,30 @@ class Start:
         return set(self.description["train_images_sha256"])
 
     def give(self, training: Training) -> None:
-        """Put the weights in: of the generator and its average, and of the discriminator where the file has one."""
+        """Put the weights in: of the generator and its average, and of the discriminator where the file has one.
+
+        Raises UserError if the file's networks have other shapes.
+        """
         spec, shape = training.spec, tuple(self.description["image_shape"])
-        if shape != (training.images.shape[1], *training.images.shape[2:]):
-            raise UserError(
-                f"gan.init_from: images must be of shape {tuple(training.images.shape[1:])}, got {shape}; {_MEND}"
-            )
+        if shape != (wanted := tuple(training.images.shape[1:])):
+            raise UserError(f"gan.init_from: images must be of shape {wanted}, got {shape}; {_HINT}")
         if self.description["gan"].get("conditioning") != spec.conditioning:
             self._refuse()  # its shapes may be the same by chance
-        whole = self._is_whole
-        of_generator = self._part("average." if whole else "")
-        self._put(training.average, of_generator, lambda classes: build_generator(spec, classes, shape))
-        self._put(
-            training.generator,
-            self._part("generator.") if whole else of_generator,
-            lambda classes: build_generator(spec, classes, shape),
-        )
-        if whole:
-            self._put(
-                training.discriminator,
-                self._part("discriminator."),
-                lambda classes: build_discriminator(spec, classes, shape),
-            )
+        generator = partial(build_generator, spec, image_shape=shape)
+        self._put(training.average, "average." if self._is_whole else "", generator)
+        self._put(training.generator, "generator." if self._is_whole else "", generator)
+        if self._is_whole:
+            self._put(training.discriminator, "discriminator.", partial(build_discriminator, spec, image_shape=shape))
 
     @property
     def _is_whole(self) -> bool:
         """A checkpoint, with all three networks."""
         return any(name.startswith("generator.") for name in self.tensors)
 
-    def _part(self, prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
-
-    def _put(self, net: nn.Module, tensors: dict[str, Tensor], build: Callable[[int], nn.Module]) -> None:
+    def _put(self, net: nn.Module, prefix: str, build: Callable[[int], nn.Module]) -> None:
+        """Into ``net``, the tensors of this prefix; ``build`` makes such a network of a number of classes."""
         old = list(self.description["classes"])
+        tensors = {name.removeprefix(prefix): one for name, one in self.tensors.items() if name.startswith(prefix)}
         with torch.random.fork_rng(devices=[]):
             theirs, one_more = build(len(old)).state_dict(), build(len(old) + 1).state_dict()
         tensors, theirs, one_more = (_without_codes(one) for one in (tensors, theirs, one_more))
@@ -86,13 +78,14 @@ class Start:
     def _refuse(self) -> NoReturn:
         gan, keys = self.description["gan"], _DECIDE + (_DECIDE_WHOLE if self._is_whole else ())
         theirs = ", ".join(f"{key} {gan.get(key)}" for key in keys)
-        raise UserError(f"gan.init_from: {self.path} does not fit: it is of {theirs}; set the same; {_MEND}")
+        raise UserError(f"gan.init_from: {self.path} does not fit: it is of {theirs}; set the same; {_HINT}")
 
 
 def read_start(path: Path, classes: Sequence[str]) -> Start:
-    tensors, description = store.read_tensors(path, _MEND)
+    """What ``path`` holds, for a training of these ``classes``. Raises UserError if it does not say what it is of."""
+    tensors, description = store.read_tensors(path, _HINT)
     if not {"classes", "image_shape", "gan", "train_images_sha256"} <= set(description):
-        raise UserError(f"gan.init_from: {path} must say what it is of, but does not; {_MEND}")
+        raise UserError(f"gan.init_from: {path} must say what it is of, but does not; {_HINT}")
     own = {name: tensor for name, tensor in tensors.items() if not name.startswith(SCREEN)}
     return Start(path, own, description, classes)
 
@@ -106,9 +99,9 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
 
 
 def _class_dims(now: Mapping[str, Tensor], one_more: Mapping[str, Tensor]) -> dict[str, tuple[int, int]]:
-    """(dimension, entries a class) of each tensor that grows with the number of classes: as one class more shows.
+    """(dimension, entries per class) of each tensor that grows with the number of classes, as one more class shows.
 
-    Spectral normalisation's vector of a convolution has as many entries a class as the kernel has pixels.
+    Spectral normalisation's vector of a convolution has as many entries per class as the kernel has pixels.
     """
     found: dict[str, tuple[int, int]] = {}
     for name, value in now.items():
@@ -120,7 +113,7 @@ def _class_dims(now: Mapping[str, Tensor], one_more: Mapping[str, Tensor]) -> di
 
 
 def _for_classes(value: Tensor, dim: int, each: int, old: Sequence[str], new: Sequence[str]) -> Tensor:
-    """``value``'s last entries along ``dim``, ``each`` for every old class, rearranged for the new ones."""
+    """``value``'s last entries along ``dim``, ``each`` per old class, rearranged for the new ones."""
     rest, *of_old = value.split([value.shape[dim] - each * len(old), *[each] * len(old)], dim=dim)
     mean = torch.stack(of_old).mean(dim=0)
     return torch.cat([rest, *(of_old[old.index(name)] if name in old else mean for name in new)], dim=dim)

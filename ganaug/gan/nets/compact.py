@@ -1,4 +1,4 @@
-"""The lean pair for few pixels and few images: the default, and the fastest step of a CPU."""
+"""The lean pair for few pixels and few images: the default, and the fastest step on a CPU."""
 
 from __future__ import annotations
 
@@ -9,39 +9,37 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganaug.gan.conditioning import Conditioning
 from ganaug.gan.nets.conditioning import Latent, Norm
-from ganaug.gan.nets.discriminator import Body, with_label_maps
-from ganaug.gan.nets.generator import Generator
+from ganaug.gan.nets.discriminator import Body, BodyShape, with_label_maps
+from ganaug.gan.nets.generator import Generator, GeneratorShape
 from ganaug.gan.nets.levels import sides, widths
 
 
 class CompactGenerator(Generator):
     """A dense layer to the seed map; at each level upsampling, one convolution, a norm, ReLU.
 
-    Of three levels and more (from 28 pixels on) the image comes straight from its half size: half of the time of a step
-    went into maps of the full size, and twice the steps in the same time gave better images (docs/experiments.md).
-    Smaller images need that level, and nearest-neighbour upsampling with 3x3 kernels.
+    With three or more levels (from 28 pixels on) the image comes straight from half its size: maps of the full size
+    took half of a step's time, and twice the steps in the same time gave better images (docs/experiments.md). Smaller
+    images need that level, and nearest-neighbour upsampling with 3x3 kernels.
     """
 
-    def __init__(
-        self, z_dim: int, classes: int, channels: int, image_size: int, width: int, conditioning: Conditioning
-    ) -> None:
-        super().__init__()
-        self.z_dim = z_dim
-        levels = sides(image_size)
+    def __init__(self, shape: GeneratorShape) -> None:
+        super().__init__(shape.z_dim)
+        classes, conditioning = shape.classes, shape.conditioning
+        levels = sides(shape.image_size)
         self.side = levels[-1]
-        maps = list(reversed(widths(width, len(levels))))
+        maps = list(reversed(widths(shape.width, len(levels))))
         large = len(levels) > 2
         if large:
             maps.pop()
-        self.latent = Latent(z_dim, classes, conditioning, table=True)
+        self.latent = Latent(shape.z_dim, classes, conditioning, table=True)
         self.seed_map = nn.Linear(self.latent.features, maps[0] * self.side**2)
         self.norms = nn.ModuleList(Norm(size, classes, conditioning) for size in maps)
         self.upsample = nn.ModuleList(
             _enlarging(ins, outs) if large else _Enlarged(ins, outs) for ins, outs in pairwise(maps)
         )
-        self.to_image = _enlarging(maps[-1], channels, True) if large else nn.Conv2d(maps[-1], channels, 3, padding=1)
+        last, channels = maps[-1], shape.channels
+        self.to_image = _enlarging(last, channels, True) if large else nn.Conv2d(last, channels, 3, padding=1)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         seed = self.seed_map(self.latent(latents, labels))
@@ -71,25 +69,23 @@ class _Enlarged(nn.Module):
 class CompactBody(Body):
     """4x4 convolutions of stride 2, two of 3x3 on the smallest map, and a dense layer on the whole of it.
 
-    The dense layer, and no mean over the map: that forgets where a stroke is. No batch normalisation: it would mix the
-    statistics of real and fake.
+    A mean over the map would forget where a stroke is; batch normalisation would mix the statistics of real and fake.
     """
 
-    def __init__(self, channels: int, label_inputs: int, image_size: int, width: int) -> None:
+    def __init__(self, shape: BodyShape) -> None:
         super().__init__()
-        maps = [channels + label_inputs, *widths(width, len(sides(image_size)))]
+        levels = sides(shape.image_size)
+        maps = [shape.channels + shape.label_inputs, *widths(shape.width, len(levels))]
         layers: list[nn.Module] = []
         for ins, outs in pairwise(maps[:-1]):
             layers += [nn.Conv2d(ins, outs, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        last_stride = 2 if sides(image_size)[-1] > 5 else 1
+        last_stride = 2 if levels[-1] > 5 else 1
         layers += [nn.Conv2d(maps[-2], maps[-1], 3, stride=last_stride, padding=1), nn.LeakyReLU(0.2)]
         layers += [nn.Conv2d(maps[-1], maps[-1], 3, padding=1), nn.LeakyReLU(0.2)]
-        side = -(-sides(image_size)[-1] // last_stride)
+        side = -(-levels[-1] // last_stride)
         layers += [nn.Flatten(), nn.Linear(maps[-1] * side**2, maps[-1]), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
         self.features = maps[-1]
 
     def forward(self, images: Tensor, label: Tensor | None) -> Tensor:
-        images = with_label_maps(images, label)
-        features: Tensor = self.layers(images)
-        return features
+        return cast(Tensor, self.layers(with_label_maps(images, label)))

@@ -4,15 +4,15 @@ and D's first layer, no hidden dense layers, ReLU in G, LeakyReLU in D, weights 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganaug.gan.conditioning import Conditioning
 from ganaug.gan.nets.conditioning import Latent, Norm
-from ganaug.gan.nets.discriminator import Body, with_label_maps
-from ganaug.gan.nets.generator import Generator
+from ganaug.gan.nets.discriminator import Body, BodyShape, with_label_maps
+from ganaug.gan.nets.generator import Generator, GeneratorShape
 from ganaug.gan.nets.levels import sides, widths
 
 _MOST = 8  # times the width: of images of 64 pixels, 64 channels at 32 pixels and 512 at 4
@@ -33,21 +33,19 @@ class DcganGenerator(Generator):
     The last one gives the image; ``width`` is the channels at half the image's size.
     """
 
-    def __init__(
-        self, z_dim: int, classes: int, channels: int, image_size: int, width: int, conditioning: Conditioning
-    ) -> None:
-        super().__init__()
-        self.z_dim = z_dim
-        levels = sides(image_size)
-        maps = list(reversed(widths(width, max(1, len(levels) - 1), _MOST)))
-        self.latent = Latent(z_dim, classes, conditioning, table=False)
+    def __init__(self, shape: GeneratorShape) -> None:
+        super().__init__(shape.z_dim)
+        classes, conditioning = shape.classes, shape.conditioning
+        levels = sides(shape.image_size)
+        maps = list(reversed(widths(shape.width, max(1, len(levels) - 1), _MOST)))
+        self.latent = Latent(shape.z_dim, classes, conditioning, table=False)
         first = nn.ConvTranspose2d(self.latent.features, maps[0], levels[-1], bias=False)
         others = [nn.ConvTranspose2d(ins, outs, 4, stride=2, padding=1, bias=False) for ins, outs in pairwise(maps)]
         self.convolutions = nn.ModuleList([first, *others])
         self.norms = nn.ModuleList(Norm(size, classes, conditioning) for size in maps)
         enlarges = len(levels) > 1  # an image of one level, such as 9x9, is as large as its seed map
-        last = nn.ConvTranspose2d(maps[-1], channels, 4, stride=2, padding=1)
-        self.to_image = last if enlarges else nn.Conv2d(maps[-1], channels, 3, padding=1)
+        last = nn.ConvTranspose2d(maps[-1], shape.channels, 4, stride=2, padding=1)
+        self.to_image = last if enlarges else nn.Conv2d(maps[-1], shape.channels, 3, padding=1)
         _published_weights(self)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
@@ -58,16 +56,16 @@ class DcganGenerator(Generator):
 
 
 class DcganBody(Body):
-    """4x4 convolutions of stride 2 down to the smallest map. ``batch_norm`` as published; a gradient penalty needs it
-    off, since it speaks of single images."""
+    """4x4 convolutions of stride 2 down to the smallest map. ``batch_norm`` as published; gradient penalties, which
+    are about single images, need it off."""
 
     head_std = _STD
 
-    def __init__(self, channels: int, label_inputs: int, image_size: int, width: int, batch_norm: bool) -> None:
+    def __init__(self, shape: BodyShape, batch_norm: bool) -> None:
         super().__init__()
-        levels = sides(image_size)
-        # An image of one level, such as 9x9, still gets a convolution; levels are not left without one.
-        maps = [channels + label_inputs, *widths(width, max(1, len(levels) - 1), _MOST)]
+        levels = sides(shape.image_size)
+        # An image of one level, such as 9x9, still gets a convolution.
+        maps = [shape.channels + shape.label_inputs, *widths(shape.width, max(1, len(levels) - 1), _MOST)]
         stride = 2 if len(levels) > 1 else 1
         layers: list[nn.Module] = []
         for position, (ins, outs) in enumerate(pairwise(maps)):
@@ -81,6 +79,4 @@ class DcganBody(Body):
         _published_weights(self)
 
     def forward(self, images: Tensor, label: Tensor | None) -> Tensor:
-        images = with_label_maps(images, label)
-        features: Tensor = self.layers(images)
-        return features
+        return cast(Tensor, self.layers(with_label_maps(images, label)))

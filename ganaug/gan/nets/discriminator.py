@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -10,6 +11,16 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ganaug.gan.conditioning import Conditioning
 from ganaug.gan.nets.conditioning import ClassLogits, ClassTable, OneHot
+
+
+@dataclass(frozen=True)
+class BodyShape:
+    """What a discriminator's body is built for."""
+
+    channels: int  # of the images
+    label_inputs: int  # numbers per image that its label enters with, or 0
+    image_size: int  # side in pixels
+    width: int  # channels at the full image size
 
 
 class Body(nn.Module):

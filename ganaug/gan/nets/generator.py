@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 from torch import Tensor, nn
 
+from ganaug.gan.conditioning import Conditioning
 from ganaug.gan.nets.codes import CodeBook
+
+
+@dataclass(frozen=True)
+class GeneratorShape:
+    """What a generator is built for."""
+
+    z_dim: int
+    classes: int
+    channels: int  # of the images
+    image_size: int  # their side in pixels
+    width: int  # channels at the full image size
+    conditioning: Conditioning
 
 
 class Generator(nn.Module):
@@ -15,10 +29,9 @@ class Generator(nn.Module):
     With ``codes`` the latents first choose a point between two of those.
     """
 
-    z_dim: int
-
-    def __init__(self) -> None:
+    def __init__(self, z_dim: int) -> None:
         super().__init__()
+        self.z_dim = z_dim
         self.codes: CodeBook | None = None
 
     def __call__(self, latents: Tensor, labels: Tensor) -> Tensor:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from ganaug.gan.conditioning import Conditioning
 from ganaug.gan.nets.conditioning import Latent
-from ganaug.gan.nets.discriminator import Body
-from ganaug.gan.nets.generator import Generator
+from ganaug.gan.nets.discriminator import Body, BodyShape
+from ganaug.gan.nets.generator import Generator, GeneratorShape
 
 
 class _Joined(nn.Module):
     """The first hidden layer, of a vector (N, ins) and a label (N, labels): of both joined, or a part of it of each.
 
-    ``share`` of the units look at the label alone, as CGAN has it; the others then look at the vector alone.
+    ``share`` of the units look at the label alone, as in CGAN; the others then look at the vector alone.
     """
 
     def __init__(self, ins: int, labels: int, outs: int, pieces: int, share: float) -> None:
@@ -33,26 +33,16 @@ class _Joined(nn.Module):
 
 
 class MlpGenerator(Generator):
-    """``layers`` hidden layers of ``width`` ReLU units, then every pixel through tanh."""
+    """``layers`` hidden layers of ReLU units, ``label_share`` of the first for the label; every pixel through tanh."""
 
-    def __init__(
-        self,
-        z_dim: int,
-        classes: int,
-        channels: int,
-        image_size: int,
-        width: int,
-        conditioning: Conditioning,
-        layers: int,
-        label_share: float,
-    ) -> None:
-        super().__init__()
-        self.z_dim = z_dim
-        self.shape = (channels, image_size, image_size)
-        self.latent = Latent(z_dim, classes, conditioning, table=True)
+    def __init__(self, shape: GeneratorShape, layers: int, label_share: float) -> None:
+        super().__init__(shape.z_dim)
+        z_dim, width = shape.z_dim, shape.width
+        self.shape = (shape.channels, shape.image_size, shape.image_size)
+        self.latent = Latent(z_dim, shape.classes, shape.conditioning, table=True)
         first = _Joined(z_dim, self.latent.features - z_dim, width, 0, label_share)
         self.hidden = nn.Sequential(first, *(_units(width, width, 0) for _ in range(layers - 1)))
-        self.to_image = nn.Linear(width, channels * image_size**2)
+        self.to_image = nn.Linear(width, math.prod(self.shape))
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         units = self.hidden(self.latent(latents, labels))
@@ -60,22 +50,16 @@ class MlpGenerator(Generator):
 
 
 class MlpBody(Body):
-    """``layers`` hidden layers of ``width`` units: maxout of ``pieces`` (1: LeakyReLU), then dropout."""
+    """``layers`` hidden layers of units: maxout of ``pieces`` (1: LeakyReLU), then ``dropout``, a share in [0, 1).
 
-    def __init__(
-        self,
-        channels: int,
-        label_inputs: int,
-        image_size: int,
-        width: int,
-        layers: int,
-        pieces: int,
-        dropout: float,
-        label_share: float,
-    ) -> None:
+    ``shape`` says how many units; ``label_share``, in [0, 1), how many of the first layer look at the label alone.
+    """
+
+    def __init__(self, shape: BodyShape, layers: int, pieces: int, dropout: float, label_share: float) -> None:
         super().__init__()
-        pixels = channels * image_size**2
-        hidden: list[nn.Module] = [_Joined(pixels, label_inputs, width, pieces, label_share), nn.Dropout(dropout)]
+        pixels, width = shape.channels * shape.image_size**2, shape.width
+        first = _Joined(pixels, shape.label_inputs, width, pieces, label_share)
+        hidden: list[nn.Module] = [first, nn.Dropout(dropout)]
         for _ in range(layers - 1):
             hidden += [_units(width, width, pieces), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*hidden)
@@ -83,8 +67,7 @@ class MlpBody(Body):
 
     def forward(self, images: Tensor, label: Tensor | None) -> Tensor:
         pixels = images.flatten(1)
-        features: Tensor = self.layers(pixels if label is None else torch.cat([pixels, label], dim=1))
-        return features
+        return cast(Tensor, self.layers(pixels if label is None else torch.cat([pixels, label], dim=1)))
 
 
 def _units(ins: int, outs: int, pieces: int) -> nn.Module:

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganaug.gan.conditioning import Conditioning
 from ganaug.gan.nets.conditioning import Latent
-from ganaug.gan.nets.discriminator import Body, with_label_maps
-from ganaug.gan.nets.generator import Generator
+from ganaug.gan.nets.discriminator import Body, BodyShape, with_label_maps
+from ganaug.gan.nets.generator import Generator, GeneratorShape
 from ganaug.gan.nets.levels import sides, widths
 
 _EXPANSION = 2  # of channels inside a block
@@ -26,14 +25,14 @@ _BLOCKS = 2  # at each level
 
 
 def _scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Linear:
-    """Variance gain^2 / inputs, no matter how many outputs."""
+    """Weights of variance gain^2 / inputs, however many outputs there are."""
     inputs = layer.weight[0].numel()
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(inputs))
     return layer
 
 
 class _BiasedReLU(nn.Module):
-    """A learned shift of each channel, then LeakyReLU at unit gain: the convolutions themselves have no bias."""
+    """A learned shift per channel, then LeakyReLU at unit gain: the convolutions themselves have no bias."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -63,25 +62,22 @@ class _Block(nn.Module):
 
 
 class R3ganGenerator(Generator):
-    """A learned map for each channel, weighed by the latent; two blocks a level, bilinear upsampling between levels.
+    """A learned map per channel, weighted by the latent; two blocks per level, bilinear upsampling between levels.
 
-    The last layer has no tanh: values outside [-1, 1] are cut when pixels are made of them.
+    The last layer has no tanh: values outside [-1, 1] are clipped when they become pixels.
     """
 
-    def __init__(
-        self, z_dim: int, classes: int, channels: int, image_size: int, width: int, conditioning: Conditioning
-    ) -> None:
-        super().__init__()
-        self.z_dim = z_dim
-        levels = sides(image_size)
-        maps = list(reversed(widths(width, len(levels))))
+    def __init__(self, shape: GeneratorShape) -> None:
+        super().__init__(shape.z_dim)
+        levels = sides(shape.image_size)
+        maps = list(reversed(widths(shape.width, len(levels))))
         blocks = _BLOCKS * len(levels)
-        self.latent = Latent(z_dim, classes, conditioning, table=True)
+        self.latent = Latent(shape.z_dim, shape.classes, shape.conditioning, table=True)
         self.basis = nn.Parameter(torch.randn(maps[0], levels[-1], levels[-1]))
         self.weigh = _scaled(nn.Linear(self.latent.features, maps[0], bias=False))
         self.blocks = nn.ModuleList(nn.Sequential(*(_Block(size, blocks) for _ in range(_BLOCKS))) for size in maps)
         self.change = nn.ModuleList(_scaled(nn.Conv2d(ins, outs, 1, bias=False)) for ins, outs in pairwise(maps))
-        self.to_image = _scaled(nn.Conv2d(maps[-1], channels, 1, bias=False))
+        self.to_image = _scaled(nn.Conv2d(maps[-1], shape.channels, 1, bias=False))
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         maps = self.basis * self.weigh(self.latent(latents, labels))[:, :, None, None]
@@ -93,22 +89,21 @@ class R3ganGenerator(Generator):
 
 
 class R3ganBody(Body):
-    """The generator's mirror image; at the end a learned weight for each place and channel of the smallest map."""
+    """The generator's mirror image; at the end a learned weight per place and channel of the smallest map."""
 
-    def __init__(self, channels: int, label_inputs: int, image_size: int, width: int) -> None:
+    def __init__(self, shape: BodyShape) -> None:
         super().__init__()
-        levels = sides(image_size)
-        maps = widths(width, len(levels))
+        levels = sides(shape.image_size)
+        maps = widths(shape.width, len(levels))
         blocks = _BLOCKS * len(levels)
-        self.from_image = _scaled(nn.Conv2d(channels + label_inputs, maps[0], 1, bias=False))
+        self.from_image = _scaled(nn.Conv2d(shape.channels + shape.label_inputs, maps[0], 1, bias=False))
         self.blocks = nn.ModuleList(nn.Sequential(*(_Block(size, blocks) for _ in range(_BLOCKS))) for size in maps)
         self.change = nn.ModuleList(_scaled(nn.Conv2d(ins, outs, 1, bias=False)) for ins, outs in pairwise(maps))
         self.basis = _scaled(nn.Conv2d(maps[-1], maps[-1], levels[-1], groups=maps[-1], bias=False))
         self.features = maps[-1]
 
     def forward(self, images: Tensor, label: Tensor | None) -> Tensor:
-        images = with_label_maps(images, label)
-        maps = self.blocks[0](self.from_image(images))
+        maps = self.blocks[0](self.from_image(with_label_maps(images, label)))
         for change, blocks in zip(self.change, self.blocks[1:], strict=True):
             maps = blocks(change(F.avg_pool2d(maps, 2)))
         return cast(Tensor, self.basis(maps).flatten(1))

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from ganaug.gan.conditioning import Conditioning
 from ganaug.gan.nets.conditioning import Latent, Norm
-from ganaug.gan.nets.discriminator import Body, with_label_maps
-from ganaug.gan.nets.generator import Generator
+from ganaug.gan.nets.discriminator import Body, BodyShape, with_label_maps
+from ganaug.gan.nets.generator import Generator, GeneratorShape
 from ganaug.gan.nets.levels import sides
 
 
@@ -23,7 +23,7 @@ def _kernel(ins: int, outs: int, size: int = 3) -> nn.Conv2d:
 
 
 class _Up(nn.Module):
-    """Norm, ReLU, upsampling, convolution, norm, ReLU, convolution; beside it upsampling and a 1x1 convolution."""
+    """Norm, ReLU, upsampling, convolution, norm, ReLU, convolution; parallel to it upsampling and a 1x1 convolution."""
 
     def __init__(self, width: int, classes: int, conditioning: Conditioning) -> None:
         super().__init__()
@@ -41,18 +41,17 @@ class _Up(nn.Module):
 class ResnetGenerator(Generator):
     """A dense layer to the seed map, a residual block at each level, norm, ReLU, convolution; one width throughout."""
 
-    def __init__(
-        self, z_dim: int, classes: int, channels: int, image_size: int, width: int, conditioning: Conditioning
-    ) -> None:
-        super().__init__()
-        self.z_dim, self.side, self.width = z_dim, sides(image_size)[-1], width
-        # The published label enters the norms of the blocks alone; an image of one level, such as 9x9, has no block.
-        self.latent = Latent(z_dim, classes, conditioning, table=len(sides(image_size)) == 1)
+    def __init__(self, shape: GeneratorShape) -> None:
+        super().__init__(shape.z_dim)
+        width, levels = shape.width, sides(shape.image_size)
+        self.side = levels[-1]
+        # As published, the label enters the blocks' norms alone; an image of one level, such as 9x9, has no block.
+        self.latent = Latent(shape.z_dim, shape.classes, shape.conditioning, table=len(levels) == 1)
         self.seed_map = nn.Linear(self.latent.features, width * self.side**2)
         nn.init.xavier_uniform_(self.seed_map.weight)
-        self.blocks = nn.ModuleList(_Up(width, classes, conditioning) for _ in sides(image_size)[1:])
+        self.blocks = nn.ModuleList(_Up(width, shape.classes, shape.conditioning) for _ in levels[1:])
         self.norm = nn.BatchNorm2d(width)
-        self.to_image = _kernel(width, channels)
+        self.to_image = _kernel(width, shape.channels)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         seed = self.seed_map(self.latent(latents, labels))
@@ -63,8 +62,8 @@ class ResnetGenerator(Generator):
 
 
 class _Block(nn.Module):
-    """Two convolutions beside a shortcut, then a mean over 2x2 where ``down``. The first block of a network has no ReLU
-    before its first convolution: it would cut the image at 0."""
+    """Two convolutions parallel to a shortcut, then a mean over 2x2 if ``down``. A network's first block has no ReLU
+    before its first convolution: it would clip the image at 0."""
 
     def __init__(self, ins: int, outs: int, down: bool, first: bool = False) -> None:
         super().__init__()
@@ -84,18 +83,14 @@ class _Block(nn.Module):
 class ResnetBody(Body):
     """A block for each level, two more on the smallest map, ReLU and a sum over it."""
 
-    def __init__(self, channels: int, label_inputs: int, image_size: int, width: int) -> None:
+    def __init__(self, shape: BodyShape) -> None:
         super().__init__()
-        downs = [True for _ in sides(image_size)[1:]]
-        maps = [channels + label_inputs, *[width] * (len(downs) + 2)]
-        blocks = [
-            _Block(ins, outs, down, first=position == 0)
-            for position, ((ins, outs), down) in enumerate(zip(pairwise(maps), [*downs, False, False], strict=True))
-        ]
-        self.blocks = nn.Sequential(*blocks)
+        width, halvings = shape.width, len(sides(shape.image_size)) - 1
+        maps = [shape.channels + shape.label_inputs, *[width] * (halvings + 2)]
+        self.blocks = nn.Sequential(
+            *(_Block(ins, outs, at < halvings, first=at == 0) for at, (ins, outs) in enumerate(pairwise(maps)))
+        )
         self.features = width
 
     def forward(self, images: Tensor, label: Tensor | None) -> Tensor:
-        images = with_label_maps(images, label)
-        features: Tensor = F.relu(self.blocks(images)).sum(dim=(2, 3))
-        return features
+        return F.relu(self.blocks(with_label_maps(images, label))).sum(dim=(2, 3))
