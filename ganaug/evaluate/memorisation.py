@@ -68,7 +68,8 @@ def memorisation(
     """
     learned = train.vectors if unlabelled is None else np.concatenate([train.vectors, unlabelled])
     near_made, near_held_out = (nearest(kind.vectors, learned) for kind in (made, held_out))
-    scale = np.array([_median(near_held_out.distance[held_out.labels == label]) for label in range(len(classes))])
+    per_class = (near_held_out.distance[held_out.labels == label] for label in range(len(classes)))
+    scale = np.array([(float(np.median(some)) if len(some) else 0.0) or np.nan for some in per_class])
     of_made, of_held_out = near_made.distance / scale[made.labels], near_held_out.distance / scale[held_out.labels]
     known = of_held_out[np.isfinite(of_held_out)]
     bound = float(np.quantile(known, EXPECTED)) if len(known) else None
@@ -124,11 +125,6 @@ def drawn_to_train(train: Kind, held_out: Kind, made: Kind, rng: np.random.Gener
         unseen = nearest(made.vectors, held_out.vectors[rows]).distance
         shares.append(float((to_train.distance < unseen).mean() + (to_train.distance == unseen).mean() / 2))
     return float(np.mean(shares))
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    """NaN where there are no values, or the median is zero."""
-    return (float(np.median(values)) if len(values) else 0.0) or np.nan
 
 
 def _figures(
