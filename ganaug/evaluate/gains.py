@@ -56,10 +56,8 @@ class Comparison:
 
     def arm_figures(self) -> dict[str, Any]:
         """Mean and standard deviation over trials of every metric (sd is None for a single trial)."""
-        return {
-            name: {metric: mean_and_sd(self.scores(name, metric)) for metric in METRICS}
-            for name in self.trials[0].predicted
-        }
+        arms = self.trials[0].predicted
+        return {arm: {metric: mean_and_sd(self.scores(arm, metric)) for metric in METRICS} for arm in arms}
 
     def gain_figures(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """Each pair's paired difference, with an interval and a p-value, for every metric."""

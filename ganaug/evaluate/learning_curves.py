@@ -1,7 +1,4 @@
-"""From predictions at several numbers of labels to learning curves, and to gains in equivalent labels.
-
-Both in the form of summary.json. Scores are in percent.
-"""
+"""From predictions at several numbers of labels to learning curves and equivalent labels, as summary.json has them."""
 
 from __future__ import annotations
 
@@ -24,11 +21,8 @@ def curve_figures(comparison: Comparison, arms: Sequence[str]) -> dict[str, Any]
     """Each arm's learning curve: mean and standard deviation over trials of every metric, by images per class."""
     return {
         arm: [
-            {
-                "images_per_class": images,
-                **{metric: mean_and_sd(_scores(comparison, arm, multiple, metric)) for metric in METRICS},
-            }
-            for multiple, images in _images(comparison, arm).items()
+            {"images_per_class": images} | {key: mean_and_sd(_scores(comparison, arm, times, key)) for key in METRICS}
+            for times, images in _images(comparison, arm).items()
         ]
         for arm in arms
     }

@@ -27,8 +27,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """``nearest``: the nearest pairs. ``first``: (class, the first generated images of ``trial`` above the training
-    images nearest to them)."""
+    """``nearest``: pairs. ``first``: (class, first generated images of ``trial`` above their nearest training images)."""
 
     nearest: Sequence[Pair]
     first: Sequence[tuple[str, NDArray[np.uint8]]]
@@ -136,7 +135,6 @@ def _fidelity(found: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], nei
     header, rows = fidelity_tables.class_rows(trials)
     return {
         **fidelity_tables.words(found),
-        "overall": fidelity_tables.overall_rows(found),
         "class_header": header,
         "class_rows": rows,
         "pairs": [(_data_uri(pair.sheet), pair) for pair in neighbours.nearest],
