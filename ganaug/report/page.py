@@ -27,7 +27,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """``nearest``: pairs. ``first``: (class, first generated images of ``trial`` above their nearest training images)."""
+    """``nearest``: pairs. ``first``: (class, first images of ``trial`` above their nearest training images)."""
 
     nearest: Sequence[Pair]
     first: Sequence[tuple[str, NDArray[np.uint8]]]
