@@ -16,10 +16,8 @@ from ganaug.evaluate import equivalent_labels as worth
 from ganaug.evaluate import gains
 from ganaug.evaluate.equivalent_labels import (
     Curve,
-    MoreImages,
     fold_means,
     monotone,
-    more_images,
     shared_means,
     spread_like,
 )
@@ -170,11 +168,9 @@ def test_draws_are_spread_as_widely_as_the_interval_of_the_gain() -> None:
 
 def test_an_interval_reaches_as_far_as_its_draws_and_says_where_it_knows_no_more() -> None:
     drawn = np.linspace(-1.0, 9.0, 1001)
-    found = more_images(UP, LINE[0], 4.0, np.repeat(LINE, 1001, axis=0), drawn, 0.9)
-    assert found.images == pytest.approx(5.0)
-    assert found.low == pytest.approx(read(UP, -0.51), rel=0.02)
-    assert found.high == math.inf
-    assert more_images(UP, LINE[0], 4.0, None, None, 0.9) == MoreImages(pytest.approx(5.0), None, None)
+    low, high = worth.interval(UP.more_images(np.repeat(LINE, 1001, axis=0), drawn), 0.9)
+    assert low == pytest.approx(read(UP, -0.51), rel=0.02)
+    assert high == math.inf
 
 
 # ------------------------------------------------------------------------------- from predictions to what is reported

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Features = NDArray[np.floating]  # (N, F)
+Labels = NDArray[np.int64]  # (N,)
+Kernel = NDArray[np.float64]  # (N, N)
 
 SUBSETS, LARGEST_SUBSET = 50, 1000  # Binkowski 2018 draws 100 subsets of 1,000 images
 
 
-def kid(
-    real: Features, made: Features, labels: NDArray[np.int64], rng: np.random.Generator
-) -> tuple[float | None, float | None]:
+def kid(real: Features, made: Features, labels: Labels, rng: np.random.Generator) -> tuple[float | None, float | None]:
     """Kernel inception distance: (mean, standard deviation) over subsets of half the images, 1,000 at most.
 
     The squared maximum mean discrepancy under the kernel (x.y / F + 1)^3 (Binkowski 2018, eq. 4), unbiased at any size:
@@ -41,15 +41,13 @@ def kid(
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def _kernel(first: Features, second: Features) -> NDArray[np.float64]:
-    """The cubic kernel of every pair, (N, N)."""
+def _kernel(first: Features, second: Features) -> Kernel:
+    """The cubic kernel of every pair."""
     near = first.astype(np.float64) @ second.T.astype(np.float64) / first.shape[1] + 1
     return np.asarray(near * near * near)  # faster than NumPy's ** 3
 
 
-def _mmd(
-    real: NDArray[np.float64], made: NDArray[np.float64], across: NDArray[np.float64], labels: NDArray[np.int64]
-) -> float:
+def _mmd(real: Kernel, made: Kernel, across: Kernel, labels: Labels) -> float:
     """From the kernels of n and n images of these classes, without the pairs of an image with itself.
 
     Both sets have each class equally often, so the pairs must too: an image of a class has n_c - 1 partners, and each

@@ -83,15 +83,6 @@ class Curve:
         return places, heights
 
 
-@dataclass(frozen=True)
-class MoreImages:
-    """Images per class, more (or fewer) than there are, and an interval's ends; infinite beyond the curve's reach."""
-
-    images: float
-    low: float | None = None  # None: one trial
-    high: float | None = None
-
-
 def monotone(scores: Values) -> Values:
     """Each row's nearest values that never fall (isotonic regression): more labels do no harm, a fall is noise.
 
@@ -149,17 +140,8 @@ def spread_like(draws: Values, low: float | None, high: float | None, confidence
     return (high - low) / float(ends[1] - ends[0]) if ends[1] > ends[0] else 1.0
 
 
-def more_images(
-    curve: Curve, scores: Values, gain: float, drawn: Values | None, drawn_gains: Values | None, confidence: float
-) -> MoreImages:
-    """``gain`` in images per class on ``curve``, whose means are ``scores`` (P,).
-
-    The interval at ``confidence`` is from ``drawn`` (draws, P) and ``drawn_gains`` (draws,), if any.
-    """
-    value = float(curve.more_images(scores[None], np.array([gain]))[0])
-    if drawn is None or drawn_gains is None:
-        return MoreImages(value)
-    found = np.sort(curve.more_images(drawn, drawn_gains))
-    # An order statistic, rounded outwards: one cannot interpolate between a number and infinity.
+def interval(draws: Values, confidence: float) -> tuple[float, float]:
+    """Of ``draws`` that may be infinite: order statistics, rounded outwards, since those cannot be interpolated."""
+    found = np.sort(draws)
     first = math.floor((1 - confidence) / 2 * (len(found) - 1))
-    return MoreImages(value, float(found[first]), float(found[-1 - first]))
+    return float(found[first]), float(found[-1 - first])

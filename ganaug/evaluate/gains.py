@@ -56,48 +56,36 @@ class Comparison:
 
     def arm_figures(self) -> dict[str, Any]:
         """Mean and standard deviation over trials of every metric (sd is None for a single trial)."""
-        return {
-            name: {metric: mean_and_sd(self.scores(name, metric)) for metric in METRICS}
-            for name in self.trials[0].predicted
-        }
+        arms = self.trials[0].predicted
+        return {arm: {metric: mean_and_sd(self.scores(arm, metric)) for metric in METRICS} for arm in arms}
 
     def gain_figures(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """Each pair's paired difference, with an interval and a p-value, for every metric."""
-        return {
-            f"{name}_vs_{against}": {
-                metric: self._figure(
-                    [a - b for a, b in zip(self.scores(name, metric), self.scores(against, metric), strict=True)],
-                    self.trials[0].groups,
-                )
-                for metric in METRICS
-            }
-            for name, against in pairs
-        }
+        return {f"{a}_vs_{b}": {metric: self._gain(a, b, metric) for metric in METRICS} for a, b in pairs}
 
     def recall_gain_figures(self, pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, Any]:
         """Each pair's paired difference in the recall of each class, over the trials that test it."""
-        return {
-            f"{name}_vs_{against}": {one: self._recall_gain(name, against, [c]) for c, one in enumerate(names)}
-            for name, against in pairs
-        }
+        return {f"{a}_vs_{b}": {one: self._recall_gain(a, b, [c]) for c, one in enumerate(names)} for a, b in pairs}
 
     def mean_recall_gain_figures(self, pairs: Sequence[tuple[str, str]], labels: Sequence[int]) -> dict[str, Any]:
         """Each pair's paired difference in the mean recall of these classes, over the trials that test any of them."""
-        return {f"{name}_vs_{against}": self._recall_gain(name, against, labels) for name, against in pairs}
+        return {f"{a}_vs_{b}": self._recall_gain(a, b, labels) for a, b in pairs}
 
     def recall_figures(self, names: Sequence[str]) -> dict[str, Any]:
         """Each arm's recall per class in percent, with an interval, over the trials that test the class."""
-        found: dict[str, Any] = {}
-        for arm in self.trials[0].predicted:
-            found[arm] = {}
-            for c, one in enumerate(names):
-                recalls = [self._mean_recall(trial, arm, [c]) for trial in self._testing([c])]
-                estimate = self._estimate(recalls, self._groups_of([c]))
-                tests_an_image = len(recalls) if self.shared_test else self.tests_an_image
-                images = max(1, round(sum(len(values) for values in recalls) / max(1.0, tests_an_image)))
-                low, high = stats.interval_of_share(estimate, images, self.confidence)
-                found[arm][one] = {"mean": estimate.mean if recalls else None, "ci_low": low, "ci_high": high}
-        return found
+        return {arm: {one: self._recall(arm, c) for c, one in enumerate(names)} for arm in self.trials[0].predicted}
+
+    def _recall(self, arm: str, label: int) -> dict[str, Any]:
+        recalls = [self._mean_recall(trial, arm, [label]) for trial in self._testing([label])]
+        estimate = self._estimate(recalls, self._groups_of([label]))
+        tests_an_image = len(recalls) if self.shared_test else self.tests_an_image
+        images = max(1, round(sum(len(values) for values in recalls) / max(1.0, tests_an_image)))
+        low, high = stats.interval_of_share(estimate, images, self.confidence)
+        return {"mean": estimate.mean if recalls else None, "ci_low": low, "ci_high": high}
+
+    def _gain(self, name: str, against: str, metric: str) -> dict[str, Any]:
+        pairs = zip(self.scores(name, metric), self.scores(against, metric), strict=True)
+        return self._figure([one - other for one, other in pairs], self.trials[0].groups)
 
     def _recall_gain(self, name: str, against: str, labels: Sequence[int]) -> dict[str, Any]:
         differences = [

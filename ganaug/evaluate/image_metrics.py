@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganaug import seeds
-from ganaug.evaluate.distances import fid, inception_score, kid
+from ganaug.evaluate.distances import Features, Labels, fid, inception_score, kid
 from ganaug.evaluate.manifolds import Manifold, manifold
 
 MOST = 2000  # images of each kind that pairs are taken of
@@ -26,14 +26,12 @@ _FID_IMAGES = 10_000  # with as many its bias is small (Heusel 2017)
 class Sample:
     """Images of one kind, real or generated, as encoder and classifier see them."""
 
-    features: NDArray[np.floating]  # (N, F)
-    labels: NDArray[np.int64]  # (N,)
-    predicted: NDArray[np.int64] | None = None  # (N,), by a classifier trained on the other kind; None: no labels
+    features: Features  # (N, F)
+    labels: Labels  # (N,)
+    predicted: Labels | None = None  # (N,), by a classifier trained on the other kind; None: no labels
 
 
-def fidelity(
-    real: Sample, made: Sample, probabilities: NDArray[np.floating], classes: Sequence[str], seed: int
-) -> dict[str, Any]:
+def fidelity(real: Sample, made: Sample, probabilities: Features, classes: Sequence[str], seed: int) -> dict[str, Any]:
     """``overall``, ``reference``, ``classes`` and ``warnings`` of a trial's JSON file; None where a figure is unknown.
 
     Distances compare equally many images of ``real`` and ``made`` of every class, drawn by ``seed``, with features in
@@ -70,12 +68,7 @@ def fidelity(
 
 
 def _figures(
-    real: NDArray[np.floating],
-    made: NDArray[np.floating],
-    labels: NDArray[np.int64],
-    scale: float,
-    seed: int,
-    with_fid: bool = True,
+    real: Features, made: Features, labels: Labels, scale: float, seed: int, with_fid: bool = True
 ) -> dict[str, Any]:
     """Of equally many real and generated images, (N, F) each, with the same ``labels`` (N,)."""
     real, made = real / scale, made / scale
@@ -107,9 +100,7 @@ def _share_right(sample: Sample, which: NDArray[np.bool_]) -> float | None:
     return 100 * float((sample.predicted[which] == sample.labels[which]).mean())
 
 
-def _matched(
-    real: NDArray[np.int64], made: NDArray[np.int64], classes: int, seed: int
-) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+def _matched(real: Labels, made: Labels, classes: int, seed: int) -> tuple[list[Labels], list[Labels]]:
     """Rows of each class, as many real as generated: else imbalanced classes would count as a fault."""
     kinds = [[np.flatnonzero(labels == label) for label in range(classes)] for labels in (real, made)]
     counts = np.array([min(map(len, pair)) for pair in zip(*kinds, strict=True)])

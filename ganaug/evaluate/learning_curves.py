@@ -1,10 +1,8 @@
-"""From predictions at several numbers of labels to learning curves, and to gains in equivalent labels.
-
-Both in the form of summary.json. Scores are in percent.
-"""
+"""From predictions at several numbers of labels to learning curves and equivalent labels, as summary.json has them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 
 from ganaug.evaluate import equivalent_labels
 from ganaug.evaluate.contributions import METRICS
-from ganaug.evaluate.equivalent_labels import DRAWS, Curve, MoreImages, more_images, spread_like
+from ganaug.evaluate.equivalent_labels import DRAWS, Curve
 from ganaug.evaluate.gains import POINT, Comparison, CurvePoint, mean_and_sd
 
 Scores = list[NDArray[np.float64]]  # of each trial, one number per test image
@@ -23,11 +21,8 @@ def curve_figures(comparison: Comparison, arms: Sequence[str]) -> dict[str, Any]
     """Each arm's learning curve: mean and standard deviation over trials of every metric, by images per class."""
     return {
         arm: [
-            {
-                "images_per_class": images,
-                **{metric: mean_and_sd(_scores(comparison, arm, multiple, metric)) for metric in METRICS},
-            }
-            for multiple, images in _images(comparison, arm).items()
+            {"images_per_class": images} | {key: mean_and_sd(_scores(comparison, arm, times, key)) for key in METRICS}
+            for times, images in _images(comparison, arm).items()
         ]
         for arm in arms
     }
@@ -55,24 +50,26 @@ def _worth(comparison: Comparison, name: str, base: str, metric: str, gain: Mapp
     scores = [_scores(comparison, base, multiple, metric) for multiple in points]
     scores.append(comparison.scores(name, metric))
     means = np.array([np.mean([values.mean() for values in of_trials]) for of_trials in scores])
-    drawn, confidence = _drawn_means(comparison, scores), comparison.confidence
-    heights = gains = None
+    drawn = _drawn_means(comparison, scores)
     if drawn is not None:
         of_gain = drawn[:, -1] - drawn[:, curve.own]
-        wider = spread_like(of_gain, gain["ci_low"], gain["ci_high"], confidence)
+        wider = equivalent_labels.spread_like(of_gain, gain["ci_low"], gain["ci_high"], comparison.confidence)
         drawn = means + wider * (drawn - means)
-        heights, gains = drawn[:, :-1], drawn[:, -1] - drawn[:, curve.own]
 
     def in_labels(points: float, drawn_points: NDArray[np.float64] | None) -> dict[str, Any]:
-        more = more_images(curve, means[:-1], points, heights, drawn_points, confidence)
-        return {**_ends(more, curve), "extrapolated": not curve.is_measured(points)}
+        ends = {"more_images": float(curve.more_images(means[None, :-1], np.array([points]))[0])}
+        if drawn is not None and drawn_points is not None:
+            draws = curve.more_images(drawn[:, :-1], drawn_points)
+            ends["ci_low"], ends["ci_high"] = equivalent_labels.interval(draws, comparison.confidence)
+        known = {key: _end(ends.get(key), curve) for key in ("more_images", "ci_low", "ci_high")}
+        return {**known, "extrapolated": not curve.is_measured(points)}
 
     return {
         "metric": metric,
-        **in_labels(gain["mean"], gains),
-        "one_point": in_labels(POINT, None if gains is None else np.full(len(gains), POINT)),
+        **in_labels(gain["mean"], None if drawn is None else drawn[:, -1] - drawn[:, curve.own]),
+        "one_point": in_labels(POINT, None if drawn is None else np.full(len(drawn), POINT)),
         "unit": "labelled images per class",
-        "confidence": confidence,
+        "confidence": comparison.confidence,
         "trials": len(comparison.trials),
         "method": _method(comparison, curve),
     }
@@ -128,13 +125,9 @@ def _points(comparison: Comparison, arm: str, multiple: float) -> list[CurvePoin
     return [point for point in every if (point.arm, point.multiple) == (arm, multiple)]
 
 
-def _ends(found: MoreImages, curve: Curve) -> dict[str, Any]:
+def _end(value: float | None, curve: Curve) -> dict[str, float] | None:
     """A number of images, or ``at_least`` or ``at_most`` the end of what the curve covers."""
+    if value is None or math.isfinite(value):
+        return None if value is None else {"images": value}
     low, high = (end - curve.images[curve.own] for end in curve.reach)
-
-    def end(value: float | None) -> dict[str, float] | None:
-        if value is None:
-            return None
-        return {"images": value} if abs(value) < np.inf else {"at_least": high} if value > 0 else {"at_most": low}
-
-    return {"more_images": end(found.images), "ci_low": end(found.low), "ci_high": end(found.high)}
+    return {"at_least": high} if value > 0 else {"at_most": low}

@@ -42,12 +42,7 @@ class Memorisation:
 
 
 def memorisation(
-    train: Kind,
-    held_out: Kind,
-    made: Kind,
-    classes: Sequence[str],
-    seed: int,
-    unlabelled: NDArray[Any] | None = None,
+    train: Kind, held_out: Kind, made: Kind, classes: Sequence[str], seed: int, unlabelled: NDArray[Any] | None = None
 ) -> Memorisation:
     """How near the images of ``made`` are to the training images (of any class), compared with ``held_out`` real ones.
 

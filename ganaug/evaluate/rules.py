@@ -49,7 +49,8 @@ def judge(rules: Sequence[GateRule], gains: Mapping[str, Mapping[str, Any]], pri
             raise UserError(
                 f'gate: a rule must name a gain of the report, got "{rule.gain}"; known: {", ".join(sorted(gains))}'
             )
-        estimate = estimate_of(gains[rule.gain][metric])
+        figure = gains[rule.gain][metric]
+        estimate = Estimate(figure["mean"], figure["standard_error"], figure["degrees_of_freedom"])
         chosen.append((rule, metric, estimate, estimate.p_above(rule.above)))
     adjusted = holm([1.0 if p is None else p for *_, p in chosen])
     return [
@@ -61,8 +62,3 @@ def judge(rules: Sequence[GateRule], gains: Mapping[str, Mapping[str, Any]], pri
 def metric_of(rule: GateRule, primary_metric: str) -> str:
     """The metric that the rule is about."""
     return primary_metric if rule.metric == "primary" else rule.metric
-
-
-def estimate_of(figure: Mapping[str, Any]) -> Estimate:
-    """From a figure of a summary."""
-    return Estimate(figure["mean"], figure["standard_error"], figure["degrees_of_freedom"])

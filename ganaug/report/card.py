@@ -30,6 +30,4 @@ def render(summary: Mapping[str, Any]) -> str:
         confidence=f"{100 * settings['report']['confidence']:g}",
         alarms=sorted({kind for kinds in summary["alarms"].values() for kind in kinds}),
         fidelity=found and fidelity_tables.words(found),
-        rows=found
-        and verdict.markdown_table(("", "generated", "real", "what it says"), fidelity_tables.overall_rows(found)),
     )

@@ -91,6 +91,7 @@ def words(found: Mapping[str, Any]) -> dict[str, Any]:
     """What the page and the model card say of the figures."""
     return {
         "sentence": sentence(found),
+        "overall": overall_rows(found),
         "warnings": found["warnings"],
         "encoder": _encoder(found["encoder"]),
         "memorisation": memorisation_sentence(found),

@@ -27,8 +27,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """``nearest``: the nearest pairs. ``first``: (class, the first generated images of ``trial`` above the training
-    images nearest to them)."""
+    """``nearest``: pairs. ``first``: (class, first images of ``trial`` above their nearest training images)."""
 
     nearest: Sequence[Pair]
     first: Sequence[tuple[str, NDArray[np.uint8]]]
@@ -52,47 +51,35 @@ def render(
     """
     from jinja2 import Environment, PackageLoader, select_autoescape
 
-    environment = Environment(
-        loader=PackageLoader("ganaug"),
-        autoescape=select_autoescape(["html", "j2"]),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    escape = select_autoescape(["html", "j2"])
+    environment = Environment(loader=PackageLoader("ganaug"), autoescape=escape, trim_blocks=True, lstrip_blocks=True)
     metric = summary["dataset"]["primary_metric"]
     metric_name = METRICS[metric].words
-    classes = summary["dataset"]["classes"]
-    arms = list(summary["arms"])
     gains = {name: figures[metric] for name, figures in summary["gains"].items()}
     return environment.get_template("report.html.j2").render(
         summary=summary,
         stamp=stamp(summary),
         dataset=summary["dataset"],
         metric_name=metric_name,
-        sentences=verdict.sentences(summary),
-        images_per_class=verdict.images_per_class(summary["dataset"]),
-        rare=verdict.rare_rows(summary) if verdict.rare_classes(summary) else None,
+        verdict=verdict,
         confidence=f"{100 * summary['settings']['report']['confidence']:g}",
-        gain_rows=verdict.gain_rows(summary),
-        powers=[verdict.power(figure) for figure in gains.values()],
+        gains=gains,
         curve_plot=_curve_plot(summary, metric, metric_name),
         worth=equivalent_labels.rows(summary),
         worth_methods=sorted({worth["method"] for worth in summary["worth"].values() if worth["more_images"]}),
-        arm_names=arms,
         gains_plot=plots.gains([(verdict.arms_of(gain), one, verdict.answer(one)) for gain, one in gains.items()]),
-        arms_plot=plots.arms({arm: [trial["arms"][arm][metric] for trial in trials] for arm in arms}, metric_name),
+        arms_plot=plots.arms(
+            {arm: [trial["arms"][arm][metric] for trial in trials] for arm in summary["arms"]}, metric_name
+        ),
         history_plot=plots.history(histories),
         health=health,
         alarms=_alarms(health),
         recall_plot=_recall_plot(summary),
         most_classes=confusions.MOST_CLASSES,
         confusion=confusions.tables(summary),
-        recall=[(name, [_level(summary["recall"][arm][name]) for arm in arms]) for name in classes],
-        examples=[
-            (name, _data_uri(real), _data_uri(made) if made is not None else None) for name, real, made in examples
-        ],
+        examples=[(name, _data_uri(real), None if made is None else _data_uri(made)) for name, real, made in examples],
         acceptance=_acceptance(summary),
         fidelity=_fidelity(summary["fidelity"], faithful, neighbours) if neighbours else None,
-        p_value=verdict.p_value,
         method=next((figure["method"] for figure in gains.values()), "none"),
         settings=settings,
     )
@@ -130,14 +117,6 @@ def _acceptance(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _level(figure: Mapping[str, float | None]) -> tuple[str, str]:
-    """A recall, and its interval."""
-    if figure["mean"] is None:
-        return "", "not tested"
-    low, high = figure["ci_low"], figure["ci_high"]
-    return f"{figure['mean']:.1f}", "" if low is None or high is None else f"{low:.0f} to {high:.0f}"
-
-
 def _curve_plot(summary: Mapping[str, Any], metric: str, metric_name: str) -> str | None:
     """The learning curves, and what the arms with GAN images reach; None where no curve has two points."""
     points = {
@@ -156,7 +135,6 @@ def _fidelity(found: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], nei
     header, rows = fidelity_tables.class_rows(trials)
     return {
         **fidelity_tables.words(found),
-        "overall": fidelity_tables.overall_rows(found),
         "class_header": header,
         "class_rows": rows,
         "pairs": [(_data_uri(pair.sheet), pair) for pair in neighbours.nearest],

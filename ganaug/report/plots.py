@@ -22,11 +22,8 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlelocation": "left",
-    "text.color": "#444b57",
-    "axes.labelcolor": "#444b57",
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), "#444b57"),
     "axes.edgecolor": "#9aa1ad",
-    "xtick.color": "#444b57",
-    "ytick.color": "#444b57",
     "text.parse_math": False,  # a class may be called $5
 }
 _Given = ParamSpec("_Given")
@@ -144,16 +141,15 @@ def history(rows: Mapping[str, Sequence[Mapping[str, float | None]]]) -> Figure:
     """How every split's GAN trained; the last split is drawn on top. Panels without a figure are left out."""
     there = {column for split in rows.values() for row in split for column, value in row.items() if value is not None}
     panels = [panel for panel in _HISTORY if any(column in there for column, *_ in panel[1])]
-    columns = 3
-    lines = -(-len(panels) // columns)
-    figure, grid = _axes(11.5, 2.9 * lines, lines, columns)
+    lines = -(-len(panels) // 3)
+    figure, grid = _axes(11.5, 2.9 * lines, lines, columns=3)
     for axis, (title, curves) in zip(grid, panels, strict=False):
         for position, (split, history_rows) in enumerate(rows.items()):
             last = position == len(rows) - 1
             look = {"alpha": 1.0 if last else 0.18, "linewidth": 1.6 if last else 0.9}
             for column, colour, name in curves:
-                known = [(row["step"], row[column]) for row in history_rows if row.get(column) is not None]
-                steps, values = [step for step, _ in known], [value for _, value in known]
+                known = [row for row in history_rows if row.get(column) is not None]
+                steps, values = ([row[key] for row in known] for key in ("step", column))
                 axis.plot(steps, values, color=colour, label=f"{name} ({split})" if last and known else None, **look)
         axis.set_title(title, fontsize=10)
         if title.startswith("Discriminator's"):
