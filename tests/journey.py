@@ -156,13 +156,13 @@ def patches(photograph: np.ndarray, size: int) -> list[tuple[int, int, np.ndarra
 
 
 def imbalanced_folder(folder: Path, size: int = 48) -> Path:
-    """30, 10 and 3 pieces of photographs in colour, one class per photograph; half of them in JPEG."""
+    """30, 10 and 3 small pieces of photographs in colour, one class per photograph; half of them in JPEG."""
     rng = np.random.default_rng(1)
     for (name, photograph), count in zip(photographs().items(), (30, 10, 3), strict=True):
         pieces = patches(photograph, size)
         for index in rng.permutation(len(pieces))[:count]:
             row, column, pixels = pieces[index]
-            small = np.asarray(Image.fromarray(pixels).resize((12, 12)))
+            small = np.asarray(Image.fromarray(pixels).resize((8, 8)))
             save(small, folder / name / f"{row}-{column}.{'png' if index % 2 else 'jpg'}")
     return folder
 

@@ -11,27 +11,30 @@ from typing import Any
 import numpy as np
 import pytest
 from expect import refused
+from stages import run
 
 from ganaug import config, store
 from ganaug.data.prepared import read_prepared
 from ganaug.errors import UserError
 from ganaug.gan.presets import PRESETS
-from ganaug.stages import classify, prepare, synth, train
+from ganaug.stages import classify, pipeline, synth, train
 from ganaug.stages import report as reporting
-from ganaug.stages.pipeline import run
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.synth.sampler import load_sampler
 
 SMALL: dict[str, Any] = {
     "protocol": {"kind": "subsets", "trials": 2, "test_per_class": 20},
-    "gan": {"steps": 6, "batch_size": 16, "generator_width": 8, "discriminator_width": 8},
+    "gan": {"steps": 6, "batch_size": 8, "generator_width": 4, "discriminator_width": 4},
     "synth": {"per_class": 12},
-    "classifier": {"steps": 12, "width": 8},
+    "classifier": {"steps": 12, "width": 4, "batch_size": 16},
     "gate": [{"gain": "gan_vs_none", "above": 0.0}],
     "device": "cpu",
     "jobs": 1,
 }
+
+
+# What most tests do without: further classifiers, and measures of the images.
+BARE: dict[str, Any] = {"classify": {"arms": ["none", "gan"], "curve": []}, "fidelity": {"enabled": False}}
 
 
 def project(root: Path, **changes: Any) -> Project:
@@ -56,12 +59,19 @@ def finished(made: Project, stage: str) -> set[str]:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = project(tmp_path_factory.mktemp("done"))
-    run(made)
+    pipeline.run(made)
     return made
 
 
 def copy_of(done: Project, root: Path, **changes: dict[str, Any] | int) -> Project:
+    """All that is finished, under other settings."""
     shutil.copytree(done.root, root, dirs_exist_ok=True)
+    return project(root, **changes)
+
+
+def prepared_for(done: Project, root: Path, **changes: Any) -> Project:
+    """Its prepared images alone, for settings of the same data and protocol."""
+    shutil.copytree(done.prepared, root / "data" / "prepared")
     return project(root, **changes)
 
 
@@ -107,7 +117,7 @@ def test_the_summary_keeps_the_contract(done: Project) -> None:
 
 
 def test_arms_that_gan_images_are_added_to_have_a_learning_curve(done: Project) -> None:
-    """Two trials of 5 images a class lend one another 3 and 5 more; nothing that is tested on is among them."""
+    """Two trials of 5 images per class lend one another 3 and 5 more; nothing that is tested on is among them."""
     prepared = read_prepared(done.prepared)
     names = ["none@1.5", "none@2", "classical@1.5", "classical@2"]
     for number in ("0", "1"):
@@ -139,7 +149,7 @@ def test_arms_that_gan_images_are_added_to_have_a_learning_curve(done: Project) 
 def test_repeats_add_classifiers_and_a_trial_scores_their_mean(done: Project, tmp_path: Path) -> None:
     twice = copy_of(done, tmp_path, classify={"repeats": 2})
     before = finished(twice, "classify")
-    classify.classify(twice, None, Progress(twice.work.root / "progress"))
+    run(twice, "classify")
     assert len(finished(twice, "classify") - before) == len(before)  # the first ones are not trained again
     once = json.loads((done.trials / "0.json").read_text())
     trial = json.loads((twice.trials / "0.json").read_text())
@@ -152,7 +162,7 @@ def test_repeats_add_classifiers_and_a_trial_scores_their_mean(done: Project, tm
         assert arm["accuracy"] == pytest.approx(50 * (first + second))
         assert {**once["arms"], **once["curve"]}[name]["accuracy"] == pytest.approx(100 * first)
     assert any(row["gan"] != row["gan#2"] for row in table)
-    reporting.report(twice)
+    run(twice, "report")
     summary = json.loads((twice.reports / "summary.json").read_text())
     for name, arm in summary["arms"].items():
         trials = [json.loads((twice.trials / f"{number}.json").read_text())["arms"][name] for number in (0, 1)]
@@ -171,13 +181,12 @@ def test_another_curve_trains_its_new_points_alone_and_none_leaves_no_trace(done
     """Two trials have no images for three times as many labels: a third of their own it is."""
     longer = copy_of(done, tmp_path, classify={"curve": [1.5, 2.0, 3.0]})
     before = finished(longer, "classify")
-    classify.classify(longer, None, Progress(longer.work.root / "progress"))
+    run(longer, "classify")
     assert len(finished(longer, "classify") - before) == 2 * 2
     trial = json.loads((longer.trials / "0.json").read_text())
     assert trial["curve"]["none@0.333"]["train_images"] == 20
     without = project(tmp_path, classify={"curve": []})
-    classify.classify(without, None, Progress(without.work.root / "progress"))
-    reporting.report(without)
+    run(without, "classify", "report")
     assert json.loads((without.trials / "0.json").read_text())["curve"] == {}
     summary = json.loads((without.reports / "summary.json").read_text())
     assert (summary["curve"], summary["worth"]) == ({}, {})
@@ -187,7 +196,7 @@ def test_another_curve_trains_its_new_points_alone_and_none_leaves_no_trace(done
 def test_a_report_without_a_point_of_the_curve_is_refused(done: Project, tmp_path: Path) -> None:
     other = copy_of(done, tmp_path, classify={"curve": [1.5, 1.8]})
     with pytest.raises(UserError, match=r"arm none@1\.8 of trial 0 is missing or of other settings"):
-        reporting.report(other)
+        run(other, "report")
 
 
 def earlier(done: Project, path: Path, **figure: float) -> Path:
@@ -235,12 +244,9 @@ def test_the_page_and_the_summary_say_how_the_generators_trained(done: Project) 
 
 
 def test_a_gan_without_labels_makes_images_of_no_class(tmp_path: Path) -> None:
+    arms = {"arms": ["none", "classical"], "curve": []}
     made = project(
-        tmp_path,
-        gan={"conditioning": "none"},
-        classify={"arms": ["none", "classical"]},
-        gate=[],
-        protocol={"trials": 1},
+        tmp_path, **{**BARE, "classify": arms}, gan={"conditioning": "none"}, gate=[], protocol={"trials": 1}
     )
     run(made)
     images, labels = synth.read_synthetic(made, read_prepared(made.prepared), "0")
@@ -253,14 +259,12 @@ def test_a_gan_without_labels_makes_images_of_no_class(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name != "default"])
-def test_every_preset_goes_through_the_pipeline(name: str, tmp_path: Path) -> None:
-    """Prepared, trained, sampled, classified: one trial of each."""
+def test_every_preset_goes_through_the_pipeline(name: str, done: Project, tmp_path: Path) -> None:
+    """Trained, sampled: one trial of each."""
     gan = {"preset": name, "steps": 2, "batch_size": 8, "generator_width": 8, "discriminator_width": 8}
-    made = Project(tmp_path, config.check({**SMALL, "gan": gan, "classify": {"arms": ["none", "gan"]}}))
-    progress = Progress(made.work.root / "progress")
-    prepare.prepare(made, progress)
-    train.train(made, "0", progress)
-    synth.synth_all(made, "0", progress)
+    shutil.copytree(done.prepared, tmp_path / "data" / "prepared")
+    made = Project(tmp_path, config.check({**SMALL, **BARE, "gan": gan}))
+    run(made, "train", "synth", split="0")
     images, labels = synth.read_synthetic(made, read_prepared(made.prepared), "0")
     assert images.shape == (120, 8, 8, 1)
     assert np.bincount(labels).tolist() == [12] * 10
@@ -279,7 +283,7 @@ def test_gains_are_differences_of_the_arms_as_scikit_learn_scores_them(done: Pro
 
 def test_a_second_project_and_more_processes_give_the_same_bytes(done: Project, tmp_path: Path) -> None:
     again = project(tmp_path, jobs=2)
-    run(again)
+    pipeline.run(again)
     first, second = artifacts(done), artifacts(again)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
@@ -305,14 +309,14 @@ def test_no_image_outside_the_train_part_reaches_a_generator(done: Project, tmp_
     store.write_array(changed.prepared / "images.npy", images)
     rows = [[f"row {row}", prepared.classes[labels[row]], prepared.pixels[row]] for row in range(len(images))]
     store.write_csv(changed.prepared / "items.csv", ["file", "class", "sha256"], rows)
-    train.train(changed, "0", Progress(changed.work.root / "progress"))
+    run(changed, "train", split="0")
     assert weights(changed) == weights(done)
     images[learned] ^= 255  # and the check can fail: the train part does change the generator
     store.write_array(changed.prepared / "images.npy", images)
     for row in learned:
         rows[row][2] = store.digest(images[row])
     store.write_csv(changed.prepared / "items.csv", ["file", "class", "sha256"], rows)
-    train.train(changed, "0", Progress(changed.work.root / "progress"))
+    run(changed, "train", split="0")
     assert weights(changed) != weights(done)
 
 
@@ -320,9 +324,9 @@ def test_the_labels_of_unlabelled_images_reach_nothing(tmp_path: Path) -> None:
     """Their pixels do: the generator learns from them, and teachers label them for the arm ``pseudo``."""
     arms = {"arms": ["none", "gan", "pseudo"], "curve": [], "pseudo": {"teachers": 1, "confidence": 0.0}}
     protocol = {"trials": 1, "unlabelled_per_class": 10}
-    changes: dict[str, Any] = {"protocol": protocol, "classify": arms, "fidelity": {"enabled": False}}
-    made = project(tmp_path / "p", **changes, gate=[{"gain": "gan_vs_none"}])
-    run(made)
+    changes: dict[str, Any] = {**BARE, "protocol": protocol, "classify": arms}
+    made = project(tmp_path / "p", **changes)
+    run(made, "prepare", "train", "synth", "classify")
     before = artifacts(made)
     prepared = read_prepared(made.prepared)
     split = prepared.split("0")
@@ -343,10 +347,7 @@ def test_the_labels_of_unlabelled_images_reach_nothing(tmp_path: Path) -> None:
         hashes = [store.digest(images[row]) if repaint else prepared.pixels[row] for row in range(len(images))]
         rows = [[f"row {row}", prepared.classes[labels[row]], hashes[row]] for row in range(len(images))]
         store.write_csv(changed.prepared / "items.csv", ["file", "class", "sha256"], rows)
-        progress = Progress(changed.work.root / "progress")
-        train.train(changed, None, progress)
-        synth.synth_all(changed, None, progress)
-        classify.classify(changed, None, progress)
+        run(changed, "train", "synth", "classify")
         return artifacts(changed)
 
     relabelled = again(relabel=True, repaint=False)
@@ -361,8 +362,7 @@ def test_the_labels_of_unlabelled_images_reach_nothing(tmp_path: Path) -> None:
 def test_one_more_trial_trains_one_more_gan(done: Project, tmp_path: Path) -> None:
     more = copy_of(done, tmp_path, protocol={"trials": 3})
     before = finished(more, "train")
-    prepare.prepare(more, Progress(more.work.root / "progress"))
-    train.train(more, None, Progress(more.work.root / "progress"))
+    run(more, "prepare", "train")
     assert len(finished(more, "train") - before) == 1
     assert more.generator("1").read_bytes() == done.generator("1").read_bytes()
 
@@ -370,16 +370,15 @@ def test_one_more_trial_trains_one_more_gan(done: Project, tmp_path: Path) -> No
 def test_a_changed_classifier_trains_no_gan(done: Project, tmp_path: Path) -> None:
     other = copy_of(done, tmp_path, classifier={"steps": 13})
     before = finished(other, "train")
-    run(other)
+    run(other, "prepare", "train", "synth", "classify")
     assert finished(other, "train") == before
     assert len(finished(other, "classify")) == 2 * len(finished(done, "classify"))
 
 
 def test_finished_splits_are_not_done_again_after_an_interruption(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    done: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = project(tmp_path)
-    prepare.prepare(made, Progress(made.work.root / "progress"))
+    made = prepared_for(done, tmp_path)
     real = train._train_split
     trained: list[str] = []
 
@@ -391,12 +390,12 @@ def test_finished_splits_are_not_done_again_after_an_interruption(
 
     monkeypatch.setattr(train, "_train_split", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train.train(made, None, Progress(made.work.root / "progress"))
+        run(made, "train")
     kept = finished(made, "train")
     assert len(kept) == 1
     times = {key: (made.work.place("train", key) / "generator.safetensors").stat().st_mtime_ns for key in kept}
     monkeypatch.setattr(train, "_train_split", real)
-    train.train(made, None, Progress(made.work.root / "progress"))
+    run(made, "train")
     assert len(finished(made, "train")) == 3
     for key, time in times.items():
         assert (made.work.place("train", key) / "generator.safetensors").stat().st_mtime_ns == time
@@ -406,8 +405,8 @@ def test_the_placebo_does_not_pass_the_gate(tmp_path: Path) -> None:
     """The trial's own real images in the place of synthetic ones: whatever the gate lets through here is a fault."""
     made = project(
         tmp_path,
-        classify={"arms": ["none", "placebo"]},
-        classifier={"steps": 60},
+        **{**BARE, "classify": {"arms": ["none", "placebo"], "curve": []}},
+        classifier={"steps": 60, "width": 8, "batch_size": 64},
         protocol={"trials": 4},
         gate=[{"gain": "placebo_vs_none"}],
     )
@@ -431,12 +430,12 @@ def test_a_report_without_trials_is_one_line(done: Project, tmp_path: Path) -> N
     empty = copy_of(done, tmp_path)
     shutil.rmtree(empty.trials)
     with pytest.raises(UserError, match="ganaug classify"):
-        reporting.report(empty)
+        run(empty, "report")
 
 
 def test_an_unknown_split_is_named(done: Project) -> None:
     with pytest.raises(UserError, match="must be one of 0, 1, release"):
-        train.train(done, "7", Progress(done.work.root / "progress"))
+        run(done, "train", split="7")
 
 
 def test_the_page_needs_no_network(done: Project) -> None:
@@ -449,8 +448,8 @@ def test_the_page_needs_no_network(done: Project) -> None:
 
 
 def test_an_earlier_protocols_images_do_not_stay(done: Project, tmp_path: Path) -> None:
-    fewer = copy_of(done, tmp_path, protocol={"trials": 1})
-    run(fewer)
+    fewer = copy_of(done, tmp_path, **BARE, protocol={"trials": 1})
+    run(fewer, "prepare", "train", "synth", "classify")
     assert {path.name for path in fewer.synth.iterdir()} == {"0", "release"}
     assert {path.name for path in fewer.models.iterdir()} == {"0", "release"}
     assert {path.name for path in fewer.trials.iterdir()} == {"0.json", "0.predictions.csv"}
@@ -460,32 +459,31 @@ def test_a_report_of_trials_that_other_settings_made_is_refused(done: Project, t
     """`ganaug report` alone, after a change: without the check the old figures would bear the new settings."""
     other = copy_of(done, tmp_path, classifier={"steps": 13})
     with pytest.raises(UserError, match="of other settings"):
-        reporting.report(other)
+        run(other, "report")
 
 
 def test_splits_of_another_protocol_are_refused(done: Project, tmp_path: Path) -> None:
     """Tuning draws must not be published as reported ones by a change of the word alone."""
     other = copy_of(done, tmp_path, protocol={"draws": "tuning"})
     with pytest.raises(UserError, match="other settings of data or protocol"):
-        reporting.report(other)
+        run(other, "report")
 
 
 def test_images_of_a_generator_of_other_settings_are_refused(done: Project, tmp_path: Path) -> None:
     other = copy_of(done, tmp_path, gan={"steps": 7})
     with pytest.raises(UserError, match="other settings of gan"):
-        synth.synth_all(other, None, Progress(other.work.root / "progress"))
+        run(other, "synth")
 
 
 def test_the_gate_does_not_judge_tuning_draws(tmp_path: Path) -> None:
-    made = project(tmp_path, protocol={"draws": "tuning"})
+    made = project(tmp_path, **BARE, protocol={"draws": "tuning", "trials": 1})
     run(made)
     with pytest.raises(UserError, match=r"protocol\.draws"):
         reporting.gate(made, markdown=False)
 
 
-def test_a_training_that_diverges_is_not_a_verdict(tmp_path: Path) -> None:
-    made = project(tmp_path, gan={"generator_lr": 1e30, "discriminator_lr": 1e30, "steps": 20})
-    prepare.prepare(made, Progress(made.work.root / "progress"))
+def test_a_training_that_diverges_is_not_a_verdict(done: Project, tmp_path: Path) -> None:
+    made = prepared_for(done, tmp_path, gan={"generator_lr": 1e30, "discriminator_lr": 1e30, "steps": 20})
     with pytest.raises(UserError, match="must stay finite"):
-        train.train(made, "0", Progress(made.work.root / "progress"))
+        run(made, "train", split="0")
     assert not made.generator("0").exists()
