@@ -24,7 +24,7 @@ from ganaug.gan import combinations, presets
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.unlabelled import Pseudo
 from ganaug.settings import Spec
-from ganaug.synth.sampler import SynthSpec
+from ganaug.synth.spec import SynthSpec
 
 
 @dataclass(frozen=True)
@@ -103,31 +103,20 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
         raise UserError(
             f"{name}: values must be numbers, text, lists and keys, but {error}; correct the file"
         ) from None
-    if settings.gan.conditioning == "none" and any(ARMS[one][0] == "gan" for one in settings.classify.arms):
+    fillers = [filler for one in settings.classify.arms if (filler := ARMS[one][0])]
+    per_class = [filler.name for filler in fillers if filler.per_class]
+    if settings.gan.conditioning == "none" and per_class:
         raise UserError(
-            f"{name}: classify.arms: gan needs images of a class, but gan.conditioning is none; remove the arms of GAN "
-            "images, or condition the GAN"
+            f"{name}: classify.arms: {per_class[0]} makes images per class, but gan.conditioning is none; remove its "
+            "arms, or condition the GAN"
         )
-    by_class = [one for one in settings.classify.arms if ARMS[one][0] in ("placebo", "smote")]
-    if settings.gan.conditioning == "none" and by_class:
+    unlabelled = [filler.name for filler in fillers if filler.unlabelled]
+    if unlabelled and not settings.has_unlabelled:
         raise UserError(
-            f"{name}: classify.arms: {by_class[0]} makes as many images of a class as the GAN, but gan.conditioning is "
-            "none; remove it, or condition the GAN"
+            f"{name}: classify.arms: {unlabelled[0]} needs images without labels, but there are none; set "
+            "data.unlabelled or, under subsets, protocol.unlabelled_per_class, or remove it"
         )
-    if not settings.has_unlabelled and any(ARMS[one][0] == "pseudo" for one in settings.classify.arms):
-        raise UserError(
-            f"{name}: classify.arms: pseudo needs images without labels, but there are none; set data.unlabelled or, "
-            "under subsets, protocol.unlabelled_per_class, or remove it"
-        )
-    mixes = (settings.classify.mix, settings.classify.mix_with_classical, *settings.classify.mixes.values())
-    if settings.classify.chooses_share:
-        _check_auto(settings, name)
-    if settings.classifier.norm == "group" and any(mix.statistics == "separate" for mix in mixes):
-        raise UserError(
-            f"{name}: classify: statistics separate needs batch normalisation, but classifier.norm is group; leave one "
-            "of the two out"
-        )
-    blind = [one.kind for one in settings.synth.filters if one.kind in ("agreement", "support")]
+    blind = [one.kind for one in settings.synth.filters if one.per_class]
     if settings.gan.conditioning == "none" and blind:
         raise UserError(
             f"{name}: synth.filters: {blind[0]} needs images of a class, but gan.conditioning is none; remove it, or "
@@ -141,26 +130,6 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
                 f'got "{rule.gain}"; correct it, or add its arms to classify.arms'
             )
     return settings
-
-
-def _check_auto(settings: Settings, name: str) -> None:
-    """What the choice of a share needs."""
-    start = f"{name}: classify: share auto"
-    if not settings.gan.held_out:
-        raise UserError(
-            f"{start} chooses by images that the GAN has not seen, but gan.held_out is 0; set it, for example to 0.2, "
-            "or give share a number"
-        )
-    if settings.gan.select == "gan-train":
-        raise UserError(
-            f"{start} chooses by images that the GAN has not seen, but gan.select gan-train chose the GAN by them; set "
-            "that to last, or give share a number"
-        )
-    if settings.synth.balance == "fill":
-        raise UserError(
-            f"{start} chooses how many images are added, but synth.balance fill has said it; set that to equal, or "
-            "leave share out"
-        )
 
 
 def plain(spec: Spec | tuple[Any, ...]) -> Any:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ganaug.classify.images import Images, in_chunks
 from ganaug.errors import UserError
 from ganaug.pixels import to_float
 
@@ -34,7 +35,7 @@ class Seen:
 
 
 @torch.no_grad()
-def look(model: nn.Module, images: NDArray[np.uint8], device: torch.device, chunk: int = 256) -> Seen:
+def look(model: nn.Module, images: Images, device: torch.device, chunk: int = 256) -> Seen:
     """uint8 images (N, H, W, C), N > 0, through a network in eval mode, ``chunk`` at a time.
 
     The features are what the linear layer that ran last was given, flattened; without such a layer, the logits.
@@ -46,9 +47,8 @@ def look(model: nn.Module, images: NDArray[np.uint8], device: torch.device, chun
         if isinstance(layer, nn.Linear)
     ]
     features, logits = [], []
-    pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     try:
-        for part in pixels.split(chunk):
+        for part in in_chunks(images, chunk):
             given.clear()
             logits.append(model(to_float(part).to(device)).cpu())
             last = given[-1] if given and len(given[-1]) == len(part) else logits[-1]

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
-from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganaug.errors import UserError
-
-Norm = Literal["batch", "group"]
-_GROUPS = 8
-
-
-def normalisation(norm: Norm, channels: int) -> nn.Module:
-    """Of maps (N, channels, H, W): over the batch, or over each image in groups of channels (Wu and He 2018), whose
-    statistics cannot mix real and synthetic images."""
-    return nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(math.gcd(_GROUPS, channels), channels)
 
 
 class SmallCNN(nn.Module):
@@ -34,15 +23,13 @@ class SmallCNN(nn.Module):
     map (a mean over it cost 3 to 5 points on the digits, whose strokes have their places).
     """
 
-    def __init__(
-        self, channels: int, classes: int, image_size: int, width: int, depth: int, norm: Norm = "batch"
-    ) -> None:
+    def __init__(self, channels: int, classes: int, image_size: int, width: int, depth: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         side, ins, outs = image_size, channels, width
         while True:
             for _ in range(depth):
-                layers += [nn.Conv2d(ins, outs, 3, padding=1, bias=False), normalisation(norm, outs), nn.ReLU()]
+                layers += [nn.Conv2d(ins, outs, 3, padding=1, bias=False), nn.BatchNorm2d(outs), nn.ReLU()]
                 ins = outs
             if side < 8:
                 break
@@ -55,7 +42,7 @@ class SmallCNN(nn.Module):
         return cast(Tensor, self.head(self.features(images).flatten(1)))
 
 
-def resnet18(channels: int, classes: int, image_size: int, norm: Norm = "batch") -> nn.Module:
+def resnet18(channels: int, classes: int, image_size: int) -> nn.Module:
     """torchvision's ResNet-18, untrained, for images (N, channels, size, size).
 
     Under 64 pixels it has the stem that He 2016 (section 4.2) gives the networks for CIFAR-10, a 3x3 convolution of
@@ -63,7 +50,7 @@ def resnet18(channels: int, classes: int, image_size: int, norm: Norm = "batch")
     """
     from torchvision.models import resnet18 as published
 
-    net: nn.Module = published(num_classes=classes, norm_layer=partial(normalisation, norm))
+    net: nn.Module = published(num_classes=classes)
     small = image_size < 64
     if small or channels != 3:
         kernel, stride, padding = (3, 1, 1) if small else (7, 2, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator
@@ -39,7 +39,6 @@ class ClassifierSpec(Spec):
     weights: str | None = None  # resnet18's pretrained ones by torchvision's name, such as DEFAULT; None: random ones
     width: Annotated[int, Ge(1)] = 32  # small-cnn: channels of the first block
     depth: Annotated[int, Ge(1)] = 1  # small-cnn: convolutions a block
-    norm: Literal["batch", "group"] = "batch"  # of small-cnn, and of resnet18 without weights
     steps: Annotated[int, Ge(1)] = 300
     batch_size: Annotated[int, Ge(2)] = 64
     lr: Annotated[float, Gt(0)] = 2e-3
@@ -48,8 +47,6 @@ class ClassifierSpec(Spec):
 
     def __post_init__(self) -> None:
         _known(self.model)  # again, for settings that are made in code
-        if self.norm != "batch" and (self.is_own or self.weights is not None):
-            raise ValueError("norm batch for a classifier of your own or with weights: it has its norms already")
         if self.weights is not None and self.model != "resnet18":
             raise ValueError("of model resnet18 where it has weights: no other model comes with pretrained ones")
 
@@ -71,7 +68,7 @@ class ClassifierSpec(Spec):
         from ganaug.classify import networks
 
         if self.model == "small-cnn":
-            return networks.SmallCNN(channels, classes, image_size, self.width, self.depth, self.norm)
+            return networks.SmallCNN(channels, classes, image_size, self.width, self.depth)
         if self.weights is None:
-            return networks.resnet18(channels, classes, image_size, self.norm)
+            return networks.resnet18(channels, classes, image_size)
         return networks.pretrained_resnet18(classes, image_size, self.weights)

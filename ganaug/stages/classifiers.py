@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from ganaug.classify.fillers import Pool, Teach
-    from ganaug.classify.targets import Filling
+    from ganaug.classify.images import Images
+    from ganaug.classify.pools import Pool, Teach
 
 
 def fit(
@@ -26,7 +26,7 @@ def fit(
     prepared: Prepared,
     chosen: Arm,
     pool: Pool,
-    filling: Filling | None,
+    filling: Pool | None,
     seed: int,
     where: torch.device,
 ) -> nn.Module:
@@ -36,15 +36,15 @@ def fit(
 
     classes, spec = len(prepared.classes), project.settings.classifier
     channels, size, _ = prepared.image_shape
-    draw = batches(chosen, pool, filling, classes, spec.batch_size, spec.steps, seed)
-    return train_classifier(draw, spec, channels, classes, size, seed, where, chosen.mix)
+    draw = batches(chosen, pool, filling, classes, spec.batch_size, seed)
+    return train_classifier(draw, spec, channels, classes, size, seed, where)
 
 
 def teachers(project: Project, prepared: Prepared, base: str, pool: Pool, seed: int, where: torch.device) -> Teach:
     """Teachers by number, each trained when it is first asked for, as the arm ``base`` on real images."""
 
     @cache
-    def teach(number: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    def teach(number: int) -> Callable[[Images], NDArray[np.float32]]:
         from ganaug.classify.fitting import probabilities
 
         chosen = arm(base, project.settings.classify)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ganaug import config, seeds, store
 from ganaug.classify.arms import Arm, arm
@@ -20,7 +20,6 @@ from ganaug.data.train_sizes import nested_parts
 from ganaug.errors import UserError
 from ganaug.stages.classifiers import fit, teachers
 from ganaug.stages.fidelity import JUDGE, keep_judge, measure_fidelity
-from ganaug.stages.held import kept_and_held
 from ganaug.stages.project import Project, in_parallel, prepared_now, split_names
 from ganaug.stages.synth import read_synthetic, synthetic_counts, synthetic_on
 from ganaug.stages.work import Work
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from ganaug.classify.fillers import Pool
-    from ganaug.classify.targets import Filling
+    from ganaug.classify.pools import Keys
     from ganaug.stages.progress import Progress
 
 
@@ -103,44 +101,42 @@ def arms_of(settings: Settings) -> list[Arm]:
 
 def classify_key(project: Project, prepared: Prepared, trial: str, run: Run) -> str:
     settings, split, chosen = project.settings, prepared.split(trial), run.arm
-    filling: Any = None  # what the filler's images depend on, beside the train part
-    if chosen.filler == "gan":
-        filling = synthetic_on(project, prepared, trial)
-    elif chosen.filler in ("placebo", "smote"):
-        filling = synthetic_counts(project, prepared, trial)
-    elif chosen.filler == "pseudo":
-        filling = {
-            "unlabelled": prepared.unlabelled_digest(split),
-            "pseudo": config.plain(chosen.pseudo),
-            "base": chosen.base,
-        }
+    filler = chosen.filler
+    filling = filler.depends_on(_keys(project, prepared, trial, run), chosen.pseudo, run.arm.base) if filler else None
     return project.work.key(
         "classify",
         {
             "classifier": config.plain(settings.classifier),
             "code": settings.classifier.code_digest(),
             "arm": {
-                "filler": chosen.filler,
+                "filler": chosen.filler.name if chosen.filler else None,
                 "policy": config.plain(chosen.policy),
                 "mix": config.plain(chosen.mix),
             },
             "train": prepared.digest(run.rows),
             "test": prepared.digest(split.test),
             "filling": filling,
-            **({"chosen_by": _chosen_by(project, prepared, trial)} if chosen.mix.share == "auto" else {}),
             "seed": _seed(project, trial, run.repeat),
         },
+    )
+
+
+def _keys(project: Project, prepared: Prepared, trial: str, run: Run) -> Keys:
+    """What the arm's filler can depend on; what it does not need is left empty."""
+    from ganaug.classify.pools import Keys
+
+    filler = run.arm.filler
+    assert filler is not None
+    return Keys(
+        store.digest(store.canonical(synthetic_on(project, prepared, trial))) if filler.is_gan else "",
+        synthetic_counts(project, prepared, trial) if filler.per_class else {},
+        prepared.unlabelled_digest(prepared.split(trial)) if filler.unlabelled else "",
     )
 
 
 def _seed(project: Project, trial: str, repeat: int) -> int:
     purpose = ("classify", trial, repeat) if repeat else ("classify", trial)
     return seeds.derive(project.settings.protocol.seed, *purpose)
-
-
-def _chosen_by(project: Project, prepared: Prepared, trial: str) -> str:
-    """The images that a share is chosen by."""
-    return prepared.digest(kept_and_held(project, prepared, trial)[1])
 
 
 def _done(work: Work, key: str) -> bool:
@@ -159,12 +155,9 @@ def _classify_run(project: Project, trial: str, run: Run, key: str) -> tuple[str
 
     def make(folder: Path) -> None:
         chosen = run.arm
-        about: dict[str, Any] = {}
-        if chosen.mix.share == "auto":
-            chosen, about = bench.with_best_share(chosen)
         model, images = bench.train(chosen, run.rows, _seed(project, trial, run.repeat))
         if run.arm.filler:
-            store.write_json(folder / _FILLER, {"images": images, **about})
+            store.write_json(folder / _FILLER, {"images": images})
         store.write_array(folder / "predictions.npy", predict(model, test.images, where))
         if run.name == JUDGE:
             keep_judge(model, folder)
@@ -182,45 +175,22 @@ class _Bench:
 
     def train(self, chosen: Arm, rows: Sequence[int], seed: int) -> tuple[nn.Module, int]:
         """A classifier that learned as the arm says from these real images, and how many images its filler had."""
-        pool, filling = self._pools(chosen, rows, seed)
-        return self._fit(chosen, pool, filling, seed), 0 if filling is None else len(filling[1])
+        from ganaug.classify.pools import Stock
 
-    def _pools(self, chosen: Arm, rows: Sequence[int], seed: int) -> tuple[Pool, Filling | None]:
-        """The real images of an arm, and its filler's with what they are taught as."""
-        from ganaug.classify.fillers import Stock, filling
-
-        project, prepared, part = self.project, self.prepared, self.prepared.part(rows)
-        pool = part.images, part.labels
-
-        # Pseudo-labels and taught targets have the same teachers.
-        teach = teachers(project, prepared, chosen.base, pool, seed, self.where)
-        synthetic = read_synthetic(project, prepared, self.trial) if chosen.filler == "gan" else None
-        unlabelled = prepared.unlabelled_rows(prepared.split(self.trial)) if chosen.filler == "pseudo" else None
-        counts = list(synthetic_counts(project, prepared, self.trial).values()) if chosen.filler else []
-        others = prepared.images_of(unlabelled) if unlabelled is not None else None
-        made = filling(chosen, Stock(pool, counts, seed, synthetic, others, teach))
-        return pool, chosen.mix.targets.of(made, teach) if made is not None else None
-
-    def _fit(self, chosen: Arm, pool: Pool, filling: Filling | None, seed: int) -> nn.Module:
-        return fit(self.project, self.prepared, chosen, pool, filling, seed, self.where)
-
-    def with_best_share(self, chosen: Arm) -> tuple[Arm, dict[str, Any]]:
-        """The arm with the share that does best on images of the train part which its GAN has not learned from."""
-        import numpy as np
-
-        from ganaug.classify.fitting import predict
-        from ganaug.classify.shares import REPEATS, SHARES, best_share
-
-        kept, held = kept_and_held(self.project, self.prepared, self.trial)
-        judge, found = self.prepared.part(held), []
-        for repeat in range(REPEATS):
-            # From the first repeat's seed: all repeats of an arm choose alike.
-            seed = seeds.derive(_seed(self.project, self.trial, 0), "share", repeat)
-            pool, filling = self._pools(chosen, kept, seed)
-            models = (self._fit(chosen.with_share(share), pool, filling if share else None, seed) for share in SHARES)
-            found.append([predict(model, judge.images, self.where) == judge.labels for model in models])
-        share, scores = best_share(np.array(found), judge.labels)
-        return chosen.with_share(share), {"share": share, "scores": scores}
+        project, prepared, trial, part = self.project, self.prepared, self.trial, self.prepared.part(rows)
+        pool, filling = (part.images, part.labels), None
+        if chosen.filler:
+            stock = Stock(
+                pool,
+                list(synthetic_counts(project, prepared, trial).values()),
+                seed,
+                teachers(project, prepared, chosen.base, pool, seed, self.where),
+                lambda: read_synthetic(project, prepared, trial),
+                lambda: prepared.images_of(prepared.unlabelled_rows(prepared.split(trial))),
+            )
+            filling = chosen.filler.pool(stock, chosen.pseudo)
+        model = fit(project, prepared, chosen, pool, filling, seed, self.where)
+        return model, 0 if filling is None else len(filling[1])
 
 
 def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequence[Run], keys: dict[str, str]) -> None:
@@ -251,11 +221,6 @@ def _write_trial(project: Project, prepared: Prepared, trial: str, runs: Sequenc
             "test_images": len(rows),
             "arms": {run.title: found[run.title] for run in first if run.multiple == 1},
             "filler_images": {name: one["images"] for name, one in fillers.items()},
-            "shares": {
-                name: {"chosen": one["share"], "balanced_accuracy": one["scores"]}
-                for name, one in fillers.items()
-                if "share" in one
-            },
             "curve": {
                 run.title: {
                     "arm": run.arm.name,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganaug import config, seeds, store
+from ganaug import config, seeds
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.config import Settings
 from ganaug.data.prepared import Prepared
@@ -63,37 +63,29 @@ def _seed(project: Project, name: str) -> int:
 
 def _screen_split(project: Project, name: str, trained: str, key: str) -> tuple[str, list[float]]:
     from ganaug import device
-    from ganaug.gan.build import build_discriminator
-    from ganaug.synth.judges import Known
+    from ganaug.synth.filters import Known
+    from ganaug.synth.fitted_filters import FittedFilters
     from ganaug.synth.sampler import load_sampler, save_generator
-    from ganaug.synth.screen import Screen
 
     where = device.resolve(project.settings.device)
     device.prepare(where)
-    prepared, spec = prepared_now(project), project.settings.gan
+    prepared = prepared_now(project)
     place, seed = project.work.place("train", trained), _seed(project, name)
     sampler = load_sampler(place / "generator.safetensors")
     part = prepared.part(kept_and_held(project, prepared, name)[0])  # what the GAN learned from, and no more
     unlabelled = len(sampler.classes) < len(prepared.classes)
 
     def make(folder: Path) -> None:
-        tensors, _ = store.read_tensors(place / "checkpoint.safetensors", "")
-        discriminator = build_discriminator(spec, len(sampler.classes), sampler.image_shape)
-        prefix = "discriminator."
-        discriminator.load_state_dict(
-            {one.removeprefix(prefix): value for one, value in tensors.items() if one.startswith(prefix)}
-        )
         known = Known(
             part.images,
             part.labels * 0 if unlabelled else part.labels,
             prepared.images_of(rows_without_labels(project, prepared, name)),
             len(sampler.classes),
             _classifier(project.settings),
-            discriminator.eval(),
             seed,
             where,
         )
-        fitted, accepted = Screen.fit(
+        fitted, accepted = FittedFilters.fit(
             project.settings.synth.screening(),
             known,
             lambda label, count: sampler.candidates(label, count, seeds.derive(seed, "candidates"), where),

@@ -15,7 +15,7 @@ from ganaug.stages.project import Project
 if TYPE_CHECKING:
     import torch
 
-    from ganaug.classify.fillers import Pool
+    from ganaug.classify.pools import Pool
 
 _ROWS, _LABELS = "rows.npy", "labels.npy"
 

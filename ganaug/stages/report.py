@@ -59,7 +59,9 @@ def report(project: Project) -> str:
     metric = _primary_metric(settings.report.primary_metric, learned)
     gains = comparison.gain_figures(pairs)
     curve_arms = settings.classify.curve_arms
-    on_curves = [(one.name, one.base) for one in arms_of(settings) if one.filler == "gan" and one.base in curve_arms]
+    on_curves = [
+        (one.name, one.base) for one in arms_of(settings) if one.filler and one.filler.is_gan and one.base in curve_arms
+    ]
     least, most = min(learned.values()), max(learned.values())
     histories, health, faithful = _histories(project), _health(project), read_fidelity(project, prepared)
     summary: dict[str, Any] = {
@@ -312,7 +314,7 @@ def _acceptance(project: Project, prepared: Prepared) -> dict[str, Any]:
 
 def _unlabelled(project: Project, prepared: Prepared, trial: str) -> int:
     """The images without labels that anything learned from."""
-    if any(ARMS[name][0] == "pseudo" for name in project.settings.classify.arms):
+    if any(filler.unlabelled for name in project.settings.classify.arms if (filler := ARMS[name][0])):
         return len(prepared.unlabelled_rows(prepared.split(trial)))
     return len(rows_without_labels(project, prepared, trial))
 

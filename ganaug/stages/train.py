@@ -116,11 +116,6 @@ def _train_split(project: Project, name: str, key: str, report: Callable[[int], 
         raise UserError(
             "gan.select: gan-train needs images to hold out, but no class has two that can be parted; set it to last"
         )
-    if not held and project.settings.classify.chooses_share:
-        raise UserError(
-            "classify: share auto needs images to hold out, but no class has two that can be parted; give share a "
-            "number"
-        )
     part, held_part = prepared.part(kept), prepared.part(held)
     others = held or split.spare  # real images that the discriminator has not learned
     watched = prepared.part(others[:: max(1, len(others) // _WATCHED)])

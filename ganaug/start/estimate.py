@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ganaug.classify.arms import Arm
-from ganaug.classify.shares import REPEATS, SHARES
-from ganaug.classify.targets import Taught
 from ganaug.config import Settings
 from ganaug.stages.classify import arms_of
 
@@ -58,10 +56,8 @@ class Pace:
 
 
 def _trainings(chosen: Arm) -> int:
-    """Classifiers that an arm trains in a trial: its own, those that its share is chosen by, and its teachers."""
-    choosing = len(SHARES) * REPEATS if chosen.mix.share == "auto" else 0
-    taught = chosen.mix.targets.teachers if isinstance(chosen.mix.targets, Taught) else 0
-    return 1 + choosing + max(taught, chosen.pseudo.teachers if chosen.filler == "pseudo" else 0)  # the same serve both
+    """Classifiers that an arm trains in a trial: its own and its filler's teachers."""
+    return 1 + (chosen.filler.teachers(chosen.pseudo) if chosen.filler else 0)
 
 
 def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> Pace:
@@ -83,9 +79,7 @@ def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.in
 
     def classifier(arm_index: int) -> Callable[[], object]:
         chosen = arms_of(settings)[arm_index]
-        if chosen.mix.share == "auto":
-            chosen = replace(chosen, mix=replace(chosen.mix, share=max(SHARES)))
-        draw = batches(chosen, part, part if chosen.filler else None, classes, spec.batch_size, spec.steps, 0)
+        draw = batches(chosen, part, part if chosen.filler else None, classes, spec.batch_size, 0)
         short = replace(spec, steps=4)
         return lambda: train_classifier(draw, short, channels, classes, size, 0, where)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from ganaug import store
 from ganaug.errors import UserError
-from ganaug.synth.sampler import Balance, SynthSpec
+from ganaug.synth.spec import Balance, SynthSpec
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,65 +7,26 @@ size, the last one padded, since convolutions round differently at another batch
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from annotated_types import Ge
+import numpy as np
+from numpy.typing import NDArray
 
 from ganaug import device as devices
 from ganaug import seeds, store
 from ganaug.errors import UserError
-from ganaug.settings import Spec
-from ganaug.synth.filters import Copies, Filter
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
-    from numpy.typing import NDArray
 
     from ganaug.gan.nets.parts import Generator
-    from ganaug.synth.screen import Screen
+    from ganaug.synth.fitted_filters import FittedFilters
 
 CHUNK = 100
 _PATIENCE = 10_000  # candidates in a row that no filter lets through: then there is no hope
-Balance = Literal["none", "equal", "fill"]
-
-
-@dataclass(frozen=True)
-class SynthSpec(Spec):
-    """How many synthetic images each class gets, and the seed of their latents.
-
-    ``balance`` says how, given the images of each class in the train part. ``equal``: ``per_class`` of each. ``none``:
-    in the proportions of the train part, ``per_class`` on the average. ``fill``: what the class lacks of the largest
-    (``per_class`` plays no part).
-    """
-
-    per_class: Annotated[int, Ge(1)] = 500
-    balance: Balance = "equal"
-    seed: int = 0
-    filters: tuple[Filter, ...] = ()  # which images are used, in the order in which they are asked
-    drop_copies: bool = False  # the filter copies, with its defaults, before the others
-
-    def __post_init__(self) -> None:
-        kinds = [one.kind for one in self.screening()]
-        if len(set(kinds)) < len(kinds):
-            raise ValueError("filters of different kinds (drop_copies is one of kind copies)")
-
-    def screening(self) -> tuple[Filter, ...]:
-        """All filters, in their order."""
-        return (Copies(), *self.filters) if self.drop_copies else self.filters
-
-    def counts(self, train: Mapping[str, int]) -> dict[str, int]:
-        """{class: synthetic images} from {class: images of the train part}."""
-        if self.balance == "fill":
-            largest = max(train.values())
-            return {name: largest - count for name, count in train.items()}
-        if self.balance == "equal":
-            return dict.fromkeys(train, self.per_class)
-        mean = sum(train.values()) / len(train)
-        return {name: max(1, round(self.per_class * count / mean)) for name, count in train.items()}
 
 
 @dataclass(frozen=True)
@@ -76,7 +37,7 @@ class Sampler:
     classes: list[str]
     image_shape: tuple[int, int, int]  # (channels, height, width)
     description: dict[str, Any]
-    screen: Screen | None = None  # its filters
+    filters: FittedFilters | None = None
 
     @property
     def accepted(self) -> list[float]:
@@ -89,13 +50,12 @@ class Sampler:
     ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
         """``count`` images of class ``label`` that pass the filters, in chunks (at most CHUNK, H, W, C), and numbers.
 
-        An image's number says which candidate it is; without filters: 0, 1, 2 and so on.
+        An image's number says which candidate it is; without filters: 0, 1, 2 and so on. ``seed`` gives the latents;
+        ``device`` is where the generator runs. Raises UserError if the filters let nothing through.
         """
-        import numpy as np
-
         found, last = 0, 0
         for turn, candidates in enumerate(self._candidates(label, seed, device) if count else ()):
-            good = np.ones(CHUNK, np.bool_) if self.screen is None else self.screen.passes(candidates, label)
+            good = np.ones(CHUNK, np.bool_) if self.filters is None else self.filters.passes(candidates, label)
             rows = np.flatnonzero(good)[: count - found]
             if len(rows):
                 last = turn * CHUNK + int(rows[-1])
@@ -110,9 +70,10 @@ class Sampler:
                 )
 
     def candidates(self, label: int, count: int, seed: int, device: torch.device) -> NDArray[np.uint8]:
-        """(count, H, W, C): the first images of a class as they come, whatever the filters say of them."""
-        import numpy as np
+        """(``count``, H, W, C): the first images of class ``label``, whether they pass the filters or not.
 
+        ``seed`` gives the latents; ``device`` is where the generator runs.
+        """
         chunks = itertools.islice(self._candidates(label, seed, device), -(-count // CHUNK))
         return np.concatenate(list(chunks))[:count]
 
@@ -136,38 +97,40 @@ class Sampler:
             yield images
 
 
-def save_generator(path: Path, generator: Generator, description: dict[str, Any], screen: Screen | None = None) -> None:
-    """Weights, filters and all that is needed to use them, in one file."""
+def save_generator(
+    path: Path, generator: Generator, description: dict[str, Any], filters: FittedFilters | None = None
+) -> None:
+    """Write ``generator``, its ``filters`` and the ``description`` needed to use them into one file, ``path``."""
     from ganaug.gan.transfer import SCREEN
 
-    filters = screen.state_dict() if screen is not None else {}
-    tensors = {**generator.state_dict(), **{f"{SCREEN}{name}": tensor for name, tensor in filters.items()}}
+    of_filters = filters.state_dict() if filters is not None else {}
+    tensors = {**generator.state_dict(), **{f"{SCREEN}{name}": tensor for name, tensor in of_filters.items()}}
     store.write_tensors(path, tensors, description)
 
 
 def load_sampler(path: Path) -> Sampler:
-    """Read a file that ``save_generator`` wrote. No code of the file is run."""
+    """Read a file that ``save_generator`` wrote. No code of the file is run. Raises UserError if it is another file."""
     from pydantic import TypeAdapter, ValidationError
 
     from ganaug.gan.build import restore_generator
     from ganaug.gan.spec import GanSpec
     from ganaug.gan.transfer import SCREEN
-    from ganaug.synth.screen import Screen
+    from ganaug.synth.fitted_filters import FittedFilters
 
-    mend = 'run "dvc repro" to train one, or name another file with --model'
-    tensors, description = store.read_tensors(path, mend)
+    hint = 'run "dvc repro" to train one, or name another file with --model'
+    tensors, description = store.read_tensors(path, hint)
     try:
         spec = TypeAdapter(GanSpec).validate_python(description["gan"])
-        channels, height, width = description["image_shape"]
-        of_screen = {name: tensors.pop(name) for name in list(tensors) if name.startswith(SCREEN)}
-        generator = restore_generator(spec, len(description["classes"]), (channels, height, width), tensors)
-        screen, screening = None, description.get("screening")
+        classes, (channels, height, width) = description["classes"], description["image_shape"]
+        of_filters = {name.removeprefix(SCREEN): tensors.pop(name) for name in list(tensors) if name.startswith(SCREEN)}
+        generator = restore_generator(spec, len(classes), (channels, height, width), tensors)
+        filters, screening = None, description.get("screening")
         if screening:
-            screen = Screen.build(screening["judges"], spec, len(description["classes"])).eval()
-            screen.load_state_dict({name.removeprefix(SCREEN): tensor for name, tensor in of_screen.items()})
+            filters = FittedFilters.build(screening["judges"], len(classes)).eval()
+            filters.load_state_dict(of_filters)
     except (KeyError, ValueError, TypeError, RuntimeError, ValidationError) as error:
         first_line = str(error).splitlines()[0]
         raise UserError(
-            f"{path}: must be a generator of this version of ganaug, but does not fit it ({first_line}); {mend}"
+            f"{path}: must be a generator of this version of ganaug, but does not fit it ({first_line}); {hint}"
         ) from None
-    return Sampler(generator, description["classes"], (channels, height, width), description, screen)
+    return Sampler(generator, classes, (channels, height, width), description, filters)

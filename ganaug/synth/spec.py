@@ -1,0 +1,55 @@
+"""The settings of the synthetic images, as ``synth:`` in params.yaml has them, and the union of filters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from annotated_types import Ge
+from pydantic import Field
+
+from ganaug.settings import Spec
+from ganaug.synth.agreement import Agreement
+from ganaug.synth.copies import Copies
+from ganaug.synth.filters import FilterSpec
+
+Filter = Annotated[Agreement | Copies, Field(discriminator="kind")]
+FILTERS: dict[str, type[FilterSpec]] = {member.kind: member for member in get_args(get_args(Filter)[0])}
+
+Balance = Literal["none", "equal", "fill"]
+
+
+@dataclass(frozen=True)
+class SynthSpec(Spec):
+    """How many synthetic images each class gets, and the seed of their latents.
+
+    ``balance`` says how, given the images of each class in the train part. ``equal``: ``per_class`` of each. ``none``:
+    in the proportions of the train part, ``per_class`` on average. ``fill``: what the class lacks compared with the
+    largest (``per_class`` plays no part).
+    """
+
+    per_class: Annotated[int, Ge(1)] = 500
+    balance: Balance = "equal"
+    seed: int = 0
+    filters: tuple[Filter, ...] = ()  # which images are used, in the order in which they are asked
+    drop_copies: bool = False  # the filter copies, with its defaults, before the others
+
+    def __post_init__(self) -> None:
+        kinds = [one.kind for one in self.screening()]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError("filters of different kinds (drop_copies is one of kind copies)")
+
+    def screening(self) -> tuple[Filter, ...]:
+        """All filters, in their order."""
+        return (Copies(), *self.filters) if self.drop_copies else self.filters
+
+    def counts(self, train: Mapping[str, int]) -> dict[str, int]:
+        """{class: synthetic images} from {class: images of the train part}."""
+        if self.balance == "fill":
+            largest = max(train.values())
+            return {name: largest - count for name, count in train.items()}
+        if self.balance == "equal":
+            return dict.fromkeys(train, self.per_class)
+        mean = sum(train.values()) / len(train)
+        return {name: max(1, round(self.per_class * count / mean)) for name, count in train.items()}
