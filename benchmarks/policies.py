@@ -106,7 +106,7 @@ def accuracy(
     cpu = torch.device("cpu")
     device.prepare(cpu)
     arm = Arm("classical", None, policy, ALL_REAL, "none")
-    draw = batches(arm, (images, labels), None, classes, spec.batch_size, spec.steps, seed)
+    draw = batches(arm, (images, labels), None, classes, spec.batch_size, seed)
     model = train_classifier(draw, spec, images.shape[3], classes, images.shape[1], seed, cpu)
     return 100 * float((predict(model, test_images, cpu) == test_labels).mean())
 

@@ -115,7 +115,7 @@ def run(project: Project, trial: str) -> dict[str, Any]:
 def _classifier(settings: Settings, prepared: Prepared, pool: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> Any:
     device.prepare(device.resolve("cpu"))
     spec, seed = settings.classifier, seeds.derive(0, "zoo")
-    draw = batches(arm("none", settings.classify), pool, None, len(prepared.classes), spec.batch_size, spec.steps, seed)
+    draw = batches(arm("none", settings.classify), pool, None, len(prepared.classes), spec.batch_size, seed)
     channels, size, _ = prepared.image_shape
     return train_classifier(draw, spec, channels, len(prepared.classes), size, seed, device.resolve("cpu"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +15,18 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from ganaug import seeds
-from ganaug.classify.arms import ARMS, ClassifySpec, Mix, arm, batches, gain_pairs
-from ganaug.classify.fillers import FILLERS, Stock, filling
+from ganaug.classify.arms import ARMS, Arm, ClassifySpec, Mix, arm, batches, gain_pairs
+from ganaug.classify.fillers import FILLERS
+from ganaug.classify.images import in_chunks
 from ganaug.classify.policies import POLICIES, Affine, CutMix, Nothing, PolicySpec, RandAugment, TrivialAugment
-from ganaug.classify.targets import Hard, Taught
+from ganaug.classify.pools import Pool, Stock
 from ganaug.config import check
 from ganaug.pixels import to_float
 
 NAMES = list(ARMS)
 every = pytest.mark.parametrize("name", NAMES)
 SPEC = ClassifySpec()
-CLASSES, SIZE, STEPS = 4, 16, 10
+CLASSES, SIZE = 4, 16
 
 
 def part(first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,11 +49,15 @@ def stock(seed: int = 0) -> Stock:
     def teach(number: int) -> Any:
         return lambda images: np.eye(CLASSES, dtype=np.float32)[np.arange(len(images)) % CLASSES]
 
-    return Stock(REAL, COUNTS, seed, SYNTHETIC, UNLABELLED, teach)
+    return Stock(REAL, COUNTS, seed, teach, lambda: SYNTHETIC, lambda: UNLABELLED)
 
 
-def pool_of(name: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    pool = filling(arm(name, SPEC), stock(seed))
+def filling(chosen: Arm, seed: int = 0) -> Pool | None:
+    return chosen.filler.pool(stock(seed), chosen.pseudo) if chosen.filler else None
+
+
+def pool_of(name: str, seed: int = 0) -> Any:
+    pool = filling(arm(name, SPEC), seed)
     assert pool is not None
     return pool
 
@@ -67,7 +74,7 @@ def rows_of(images: torch.Tensor, pool: tuple[np.ndarray, np.ndarray]) -> list[i
 
 def drawing(name: str, spec: ClassifySpec = SPEC, seed: int = 0, size: int = SIZE) -> Any:
     chosen = arm(name, spec)
-    return batches(chosen, REAL, filling(chosen, stock(seed)), CLASSES, size, STEPS, seed)
+    return batches(chosen, REAL, filling(chosen, seed), CLASSES, size, seed)
 
 
 # ------------------------------------------------------------------------------------------------------------- names
@@ -116,7 +123,7 @@ def test_some_arms_taken_apart() -> None:
     }
     for name, parts in known.items():
         one = arm(name, spec)
-        assert (one.name, one.filler, one.base, one.policy) == (name, *parts)
+        assert (one.name, one.filler.name if one.filler else None, one.base, one.policy) == (name, *parts)
 
 
 @every
@@ -137,9 +144,9 @@ def test_the_share_of_an_arm(name: str, by_counts: bool) -> None:
     if one.filler is None:
         assert one.mix.share == arm(name, told, by_counts).mix.share == 0
         return
-    if one.filler == "pseudo":
+    if one.filler.name == "pseudo":
         assert one.mix.share == 0.5
-    elif by_counts or one.filler == "oversample":
+    elif by_counts or one.filler.name == "oversample":
         assert one.mix.share is None
     else:
         assert one.mix.share == (0.5 if one.base == "none" else 0.25)
@@ -222,7 +229,7 @@ def test_gains_of_every_arm() -> None:
 def test_every_batch_has_the_same_size(name: str) -> None:
     draw = drawing(name)
     for step in range(3):
-        images, targets, _ = draw(step)
+        images, targets = draw(step)
         assert images.shape == (SIZE, 1, 8, 8)
         assert images.dtype == torch.float32
         assert images.abs().max() <= 1 + 1e-5
@@ -244,7 +251,7 @@ def test_batches_by_hand(name: str, policy: PolicySpec) -> None:
     own = policy if "classical" in name else Nothing()
     pick_real, pick_pool = seeds.torch_rng(3, "real"), seeds.torch_rng(3, "filling")
     for step in range(3):
-        images, targets, _ = draw(step)
+        images, targets = draw(step)
         rows = torch.randint(20, (SIZE - count,), generator=pick_real)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.derive(3, "policy", step))
@@ -265,7 +272,7 @@ def test_the_share_of_the_filler_is_exact(filler: str, share: float) -> None:
     draw = drawing(filler, ClassifySpec(mix=Mix(share=share)))
     count = max(1, round(share * SIZE))
     for step in range(5):
-        images, _, _ = draw(step)
+        images, _ = draw(step)
         assert None not in rows_of(images[SIZE - count :], pool_of(filler))
         assert None not in rows_of(images[: SIZE - count], REAL)
         if filler == "gan":
@@ -275,8 +282,8 @@ def test_the_share_of_the_filler_is_exact(filler: str, share: float) -> None:
 @pytest.mark.parametrize("name", ["gan", "gan+affine"])
 @given(pool=st.integers(1, 60), real=st.integers(1, 60), size=st.integers(1, 32))
 def test_a_share_by_counts_is_that_of_the_pool_among_all_images(name: str, pool: int, real: int, size: int) -> None:
-    draw = batches(arm(name, SPEC, by_counts=True), part(0, real), part(100, pool), CLASSES, size, STEPS, 0)
-    images, _, _ = draw(0)
+    draw = batches(arm(name, SPEC, by_counts=True), part(0, real), part(100, pool), CLASSES, size, 0)
+    images, _ = draw(0)
     count = max(1, round(size * pool / (pool + real)))
     assert len(images) == size
     assert None not in rows_of(images[size - count :], part(100, pool))
@@ -285,10 +292,11 @@ def test_a_share_by_counts_is_that_of_the_pool_among_all_images(name: str, pool:
 
 def test_oversampling_shows_every_class_equally_often() -> None:
     chosen = arm("oversample", SPEC)
-    pool = filling(chosen, Stock(SKEWED, [0] * CLASSES, 0))
-    draw = batches(chosen, SKEWED, pool, CLASSES, 64, STEPS, 0)
+    assert chosen.filler is not None
+    pool = chosen.filler.pool(replace(stock(), real=SKEWED, counts=[0] * CLASSES), chosen.pseudo)
+    draw = batches(chosen, SKEWED, pool, CLASSES, 64, 0)
     seen = sum(F.one_hot(draw(step)[1], CLASSES).sum(dim=0) for step in range(300))
-    plain = batches(arm("none", SPEC), SKEWED, None, CLASSES, 64, STEPS, 0)
+    plain = batches(arm("none", SPEC), SKEWED, None, CLASSES, 64, 0)
     before = sum(F.one_hot(plain(step)[1], CLASSES).sum(dim=0) for step in range(300))
     assert isinstance(seen, torch.Tensor)
     assert isinstance(before, torch.Tensor)
@@ -300,17 +308,17 @@ def test_oversampling_shows_every_class_equally_often() -> None:
 def test_without_images_in_the_pool_batches_are_those_of_the_base(name: str) -> None:
     chosen = arm(name, SPEC)
     nothing = (REAL[0][:0], REAL[1][:0])
-    base = batches(arm(chosen.base, SPEC), REAL, None, CLASSES, SIZE, STEPS, 0)(0)
+    base = batches(arm(chosen.base, SPEC), REAL, None, CLASSES, SIZE, 0)(0)
     for pool in (nothing, None):
         for by_counts in (False, True):
-            made = batches(arm(name, SPEC, by_counts), REAL, pool, CLASSES, SIZE, STEPS, 0)(0)
+            made = batches(arm(name, SPEC, by_counts), REAL, pool, CLASSES, SIZE, 0)(0)
             assert torch.equal(made[0], base[0])
             assert torch.equal(made[1], base[1])
 
 
 @pytest.mark.parametrize("name", ["none", "gan", "placebo"])
 def test_labels_belong_to_their_images(name: str) -> None:
-    images, targets, _ = drawing(name)(0)
+    images, targets = drawing(name)(0)
     for level, label in zip(levels(images), targets.tolist(), strict=True):
         row, pool = (level - 100, SYNTHETIC) if level >= 100 else (level, REAL)
         assert label == pool[1][row]
@@ -322,7 +330,7 @@ def test_the_filler_stays_clean_unless_it_is_to_be_augmented(name: str) -> None:
     clean = ClassifySpec(classical=strong, mix_with_classical=Mix(share=0.5, augment=False))
     distorted = ClassifySpec(classical=strong, mix_with_classical=Mix(share=0.5, augment=True))
     pool = pool_of(name)
-    images, targets, _ = drawing(name, clean)(0)
+    images, targets = drawing(name, clean)(0)
     rows = rows_of(images[SIZE // 2 :], pool)
     assert None not in rows
     assert targets[SIZE // 2 :].tolist() == [pool[1][row] for row in rows if row is not None]
@@ -348,8 +356,8 @@ def test_real_images_are_the_same_in_arms_of_one_share() -> None:
 
 @pytest.mark.parametrize("name", ["none", "classical", "mixup"])
 def test_arms_without_a_filler_do_not_look_at_a_pool(name: str) -> None:
-    with_pool = batches(arm(name, SPEC), REAL, SYNTHETIC, CLASSES, SIZE, STEPS, 0)
-    without = batches(arm(name, SPEC), REAL, None, CLASSES, SIZE, STEPS, 0)
+    with_pool = batches(arm(name, SPEC), REAL, SYNTHETIC, CLASSES, SIZE, 0)
+    without = batches(arm(name, SPEC), REAL, None, CLASSES, SIZE, 0)
     for step in range(3):
         assert torch.equal(with_pool(step)[0], without(step)[0])
         assert torch.equal(with_pool(step)[1], without(step)[1])
@@ -359,7 +367,7 @@ def test_arms_without_a_filler_do_not_look_at_a_pool(name: str) -> None:
 def test_the_seed_decides(name: str) -> None:
     one, same, other = drawing(name, seed=1), drawing(name, seed=1), drawing(name, seed=2)
     for step in range(2):
-        images, targets, _ = one(step)
+        images, targets = one(step)
         torch.rand(3)  # what else is drawn does not matter
         again, other_images = same(step), other(step)[0]
         assert torch.equal(images, again[0])
@@ -386,14 +394,14 @@ def test_steps_differ() -> None:
     draw = drawing("none")
     assert not torch.equal(draw(0)[1], draw(1)[1])
     one_image = np.arange(64, dtype=np.uint8).reshape(1, 8, 8, 1) * 4
-    same_rows = batches(arm("classical", SPEC), (one_image, REAL[1][:1]), None, CLASSES, SIZE, STEPS, 0)
+    same_rows = batches(arm("classical", SPEC), (one_image, REAL[1][:1]), None, CLASSES, SIZE, 0)
     assert not torch.equal(same_rows(0)[0], same_rows(1)[0])  # distorted anew each time
 
 
 @pytest.mark.parametrize("augment", [False, True])
 def test_labels_mix_with_a_mixing_policy(augment: bool) -> None:
     mixing = ClassifySpec(classical=CutMix(), mix_with_classical=Mix(share=0.25, augment=augment))
-    images, targets, _ = drawing("gan+classical", mixing)(0)
+    images, targets = drawing("gan+classical", mixing)(0)
     by_name = drawing("gan+cutmix", mixing)(0)
     assert torch.equal(images, by_name[0])
     assert torch.equal(targets, by_name[1])
@@ -410,7 +418,7 @@ def test_labels_mix_with_a_mixing_policy(augment: bool) -> None:
 def test_only_synthetic_images() -> None:
     for policy in (Nothing(), CutMix()):
         everything = ClassifySpec(classical=policy, mix_with_classical=Mix(share=1.0), mix=Mix(share=1.0))
-        images, targets, _ = drawing("gan+classical", everything)(0)
+        images, targets = drawing("gan+classical", everything)(0)
         assert None not in rows_of(images, SYNTHETIC)
         assert len(targets) == SIZE
 
@@ -426,86 +434,11 @@ def test_over_many_steps_every_image_is_drawn() -> None:
 # ------------------------------------------------------------------------------------------------- how a filler enters
 
 
-def test_first_the_filler_then_real_images() -> None:
-    """As many in all: the share of the steps, alone."""
-    draw = drawing("gan", ClassifySpec(mix=Mix(share=0.3, order="first")))
-    found = [draw(step) for step in range(STEPS)]
-    assert [batch.filling for batch in found] == [SIZE] * 3 + [0] * 7
-    assert all(len(batch.images) == SIZE for batch in found)
-    assert None not in rows_of(found[0].images, SYNTHETIC)
-    assert None not in rows_of(found[5].images, REAL)
-
-
-@pytest.mark.parametrize("name", ["gan", "gan+classical", "placebo+cutmix"])
-@pytest.mark.parametrize("share", [0.25, 1.0])
-def test_how_many_rows_are_the_fillers(name: str, share: float) -> None:
-    spec = ClassifySpec(mix=Mix(share=share), mix_with_classical=Mix(share=share))
-    assert drawing(name, spec)(0).filling == share * SIZE
-    assert drawing("none")(0).filling == 0
-
-
-def test_mixup_of_synthetic_and_real_images() -> None:
-    plain = drawing("gan", ClassifySpec(mix=Mix(share=0.25)))(0)
-    images, targets, count = drawing("gan", ClassifySpec(mix=Mix(share=0.25, mixup=0.5)))(0)
-    assert count == 4
-    assert torch.equal(images[:12], plain.images[:12])
-    assert torch.equal(targets[:12], F.one_hot(plain.targets[:12], CLASSES).float())
-    for row in range(4):
-        real, made, own = plain.images[row], plain.images[12 + row], images[12 + row]
-        share = float((own - real).mean() / (made - real).mean())
-        assert 0 <= share <= 1
-        assert torch.allclose(own, torch.lerp(real, made, share), atol=1e-5)
-        want = torch.zeros(CLASSES)
-        want[plain.targets[row]] += 1 - share
-        want[plain.targets[12 + row]] += share
-        assert torch.allclose(targets[12 + row], want, atol=1e-4)
-
-
-def test_what_teachers_say_is_learned() -> None:
-    told = np.random.default_rng(0).dirichlet(np.ones(CLASSES), (2, len(SYNTHETIC[0]))).astype(np.float32)
-    images, targets = Taught(teachers=2).of(SYNTHETIC, lambda number: lambda _: told[number])
-    assert images is SYNTHETIC[0]
-    assert np.allclose(targets, told.mean(axis=0))
-    sharp = Taught(teachers=2, temperature=0.5).of(SYNTHETIC, lambda number: lambda _: told[number])[1]
-    assert np.allclose(sharp, told.mean(axis=0) ** 2 / (told.mean(axis=0) ** 2).sum(axis=1, keepdims=True), atol=1e-6)
-    assert Hard().of(SYNTHETIC, lambda number: lambda _: told[number]) is SYNTHETIC
-
-
-@pytest.mark.parametrize("augment", [False, True])
-@pytest.mark.parametrize("policy", [Nothing(), Affine(), CutMix()], ids=lambda policy: policy.kind)
-def test_soft_targets_follow_their_images(policy: PolicySpec, augment: bool) -> None:
-    soft = np.eye(CLASSES, dtype=np.float32)[SYNTHETIC[1]] * 0.7 + 0.3 / CLASSES
-    spec = ClassifySpec(classical=policy, mix_with_classical=Mix(share=0.5, augment=augment))
-    one = arm("gan+classical", spec)
-    images, targets, count = batches(one, REAL, (SYNTHETIC[0], soft), CLASSES, SIZE, STEPS, 0)(0)
-    assert targets.shape == (SIZE, CLASSES)
-    assert torch.allclose(targets.sum(dim=1), torch.ones(SIZE), atol=1e-5)
-    if policy == Nothing():
-        rows = rows_of(images[-count:], SYNTHETIC)
-        assert np.allclose(targets[-count:], soft[np.array(rows)])
-        assert targets[:count].max(dim=1).values.tolist() == [1.0] * count
-
-
-@pytest.mark.parametrize("change", [{"weight": 0.5}, {"mixup": 0.2}])
-def test_what_needs_real_images_beside_is_refused_without_them(change: dict[str, float]) -> None:
-    check({"classify": {"mix": change}})
-    with refused("params.yaml: classify.mix", "order together for weight or mixup"):
-        check({"classify": {"mix": {"order": "first", **change}}})
-
-
-def test_settings_of_a_mix() -> None:
-    told = {"mix": {"order": "first", "targets": {"kind": "taught", "teachers": 2}}}
-    assert check({"classify": told}).classify.mix == Mix(order="first", targets=Taught(teachers=2))
-    wrong: dict[str, Any]
-    for wrong in (
-        {"order": "last"},
-        {"weight": 0},
-        {"mixup": -1},
-        {"statistics": "own"},
-        {"targets": {"kind": "soft"}},
-    ):
-        with refused("params.yaml: classify.mix."):
-            check({"classify": {"mix": wrong}})
+@pytest.mark.parametrize("wrong", [{"share": 0}, {"share": "auto"}, {"augment": 2}, {"order": "first"}])
+def test_a_mix_is_a_share_and_whether_it_is_augmented(wrong: dict[str, Any]) -> None:
+    assert check({"classify": {"mix": {"share": 0.3, "augment": True}}}).classify.mix == Mix(0.3, True)
+    with refused("params.yaml: classify.mix."):
+        check({"classify": {"mix": wrong}})
 
 
 def test_the_mix_of_one_arm() -> None:
@@ -517,3 +450,76 @@ def test_the_mix_of_one_arm() -> None:
             check({"classify": {"mixes": {name: {"share": 0.5}}}})
     with refused("params.yaml: classify", "none, a filler"):
         check({"classify": {"mixes": {"gam": {"share": 0.5}}}})
+
+
+# ------------------------------------------------------------------------------------------- pools that are not copied
+
+
+class Rows:
+    """Images that can be asked for rows and for nothing else, and that remember what they were asked for."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.images, self.asked = images, 0
+        self.shape = images.shape
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        assert rows.dtype == np.int64
+        assert rows.ndim == 1
+        self.asked += len(rows)
+        return self.images[rows]
+
+
+def colours(count: int, channels: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (count, 8, 6, channels), np.uint8), rng.integers(0, CLASSES, count)
+
+
+def whole_tensors(pool: tuple[np.ndarray, np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.from_numpy(np.ascontiguousarray(pool[0].transpose(0, 3, 1, 2))), torch.from_numpy(pool[1])
+
+
+@pytest.mark.parametrize("kind", ["array", "mapped", "rows"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("name", "count"), [("none", 0), ("gan", 8), ("gan+cutmix", 4)])
+def test_rows_that_are_gathered_are_those_of_whole_tensors(
+    name: str, count: int, channels: int, kind: str, tmp_path: Path
+) -> None:
+    """To the bit, and in the same memory layout, which decides how a convolution rounds."""
+    real, made = colours(30, channels, 0), colours(50, channels, 1)
+    np.save(tmp_path / "real.npy", real[0])
+    given: Any = {"array": real[0], "mapped": np.load(tmp_path / "real.npy", mmap_mode="r"), "rows": Rows(real[0])}[
+        kind
+    ]
+    chosen = arm(name, SPEC)
+    draw = batches(chosen, (given, real[1]), made, CLASSES, SIZE, 5)
+    (images, labels), (more, others) = whole_tensors(real), whole_tensors(made)
+    pick_real, pick_made = seeds.torch_rng(5, "real"), seeds.torch_rng(5, "filling")
+    for step in range(3):
+        rows = torch.randint(30, (SIZE - count,), generator=pick_real)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeds.derive(5, "policy", step))
+            expected, targets = chosen.policy.build(8, CLASSES)(images[rows], labels[rows])
+        if count:
+            rows = torch.randint(50, (count,), generator=pick_made)
+            theirs = others[rows] if targets.ndim == 1 else F.one_hot(others[rows], CLASSES).float()
+            expected, targets = torch.cat([expected, to_float(more[rows])]), torch.cat([targets, theirs])
+        found = draw(step)
+        assert torch.equal(found[0], expected)
+        assert torch.equal(found[1], targets)
+        assert found[0].stride() == expected.stride()
+    if isinstance(given, Rows):
+        assert given.asked == 3 * (SIZE - count)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_chunks_are_those_of_the_whole_tensor(channels: int) -> None:
+    images, _ = colours(23, channels, 0)
+    chunks, expected = list(in_chunks(Rows(images), 10)), whole_tensors(colours(23, channels, 0))[0].split(10)
+    assert [len(chunk) for chunk in chunks] == [10, 10, 3]
+    for chunk, other in zip(chunks, expected, strict=True):
+        assert torch.equal(chunk, other)
+        assert chunk.stride() == other.stride()
+    assert [tuple(chunk.shape) for chunk in in_chunks(images[:0], 10)] == [(0, channels, 8, 6)]

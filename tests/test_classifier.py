@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from sklearn import metrics as reference
 
-from ganaug.classify.arms import Batch, ClassifySpec, Mix, arm, batches
-from ganaug.classify.fitting import _loss, predict, train_classifier
+from ganaug.classify.arms import ClassifySpec, arm, batches
+from ganaug.classify.fitting import predict, train_classifier
 from ganaug.classify.networks import SmallCNN
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.evaluate.scores import scores
@@ -32,21 +31,6 @@ def test_logits_for_every_size(size: int, channels: int, depth: int) -> None:
     assert max(module.out_channels for module in convolutions) <= 16
 
 
-@pytest.mark.parametrize("model", ["small-cnn", "resnet18"])
-def test_group_normalisation_knows_no_batch(model: str) -> None:
-    """An image's logits are the same whatever is beside it, also in training."""
-    spec = ClassifierSpec(model=model, width=6, norm="group")
-    net = spec.build(1, 3, 16).train()
-    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in net.modules())
-    images = torch.randn(4, 1, 16, 16)
-    with torch.no_grad():
-        assert torch.allclose(net(images)[:1], net(images[:1]), atol=1e-5)
-        other = ClassifierSpec(model=model, width=6).build(1, 3, 16).train()
-        assert not torch.allclose(other(images)[:1], other(images[:2])[:1], atol=1e-5)
-    with pytest.raises(ValueError, match="norm batch for a classifier of your own"):
-        ClassifierSpec(model="mine:net", norm="group")
-
-
 def stripes(count: int = 40) -> tuple[np.ndarray, np.ndarray]:
     """Class 0: left half bright; class 1: right half; class 2: top half. With noise."""
     rng = np.random.default_rng(0)
@@ -59,7 +43,7 @@ def stripes(count: int = 40) -> tuple[np.ndarray, np.ndarray]:
 
 
 def trained(spec: ClassifierSpec = SPEC, seed: int = 0) -> torch.nn.Module:
-    draw = batches(arm("none", ClassifySpec()), stripes(), None, 3, spec.batch_size, spec.steps, 0)
+    draw = batches(arm("none", ClassifySpec()), stripes(), None, 3, spec.batch_size, 0)
     return train_classifier(draw, spec, 1, 3, 8, seed, CPU)
 
 
@@ -93,8 +77,8 @@ def test_soft_targets_are_learnt_from_too() -> None:
     floats = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).float() / 127.5 - 1
     hard = torch.from_numpy(labels)
     soft = torch.nn.functional.one_hot(hard, 3).float()
-    one = train_classifier(lambda step: Batch(floats, hard, 0), SPEC, 1, 3, 8, 0, CPU)
-    other = train_classifier(lambda step: Batch(floats, soft, 0), SPEC, 1, 3, 8, 0, CPU)
+    one = train_classifier(lambda step: (floats, hard), SPEC, 1, 3, 8, 0, CPU)
+    other = train_classifier(lambda step: (floats, soft), SPEC, 1, 3, 8, 0, CPU)
     for (name, first), second in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
         assert torch.allclose(first, second, atol=1e-4), name
 
@@ -124,53 +108,3 @@ def test_a_class_that_is_not_tested_has_no_recall() -> None:
     assert found["recall"] == {"a": 100.0, "b": 0.0, "c": None, "d": None}
     assert found["balanced_accuracy"] == pytest.approx(50.0)
     assert found["macro_f1"] == pytest.approx(100 / 3)
-
-
-# ------------------------------------------------------------------------------------------- how a filler's rows count
-
-
-def mixed(images: np.ndarray, labels: np.ndarray, filling: int) -> Batch:
-    floats = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).float() / 127.5 - 1
-    return Batch(floats, torch.from_numpy(labels), filling)
-
-
-def after(batch: Batch, mix: Mix, steps: int = 3) -> dict[str, torch.Tensor]:
-    return train_classifier(lambda _: batch, replace(SPEC, steps=steps), 1, 3, 8, 0, CPU, mix).state_dict()
-
-
-def test_a_weight_is_that_of_the_loss() -> None:
-    images, labels = stripes(12)
-    batch = mixed(images, labels, 4)
-    torch.manual_seed(0)
-    model = SmallCNN(1, 3, 8, 4, 1)
-    losses = torch.nn.functional.cross_entropy(model(batch.images), batch.targets, reduction="none")
-    want = (losses[:8].sum() + 0.25 * losses[8:].sum()) / 9
-    assert _loss(model, batch, Mix(weight=0.25), 0.0, CPU).item() == pytest.approx(want.item(), rel=1e-5)
-    assert _loss(model, batch, Mix(), 0.0, CPU).item() == pytest.approx(losses.mean().item(), rel=1e-5)
-
-
-def test_a_tiny_weight_is_as_good_as_no_filler() -> None:
-    images, labels = stripes(24)
-    odd = labels.copy()
-    odd[16:] = (odd[16:] + 1) % 3  # the filler's labels are wrong
-    light = after(mixed(images, odd, 8), Mix(weight=1e-6, statistics="separate"), steps=10)
-    without = after(mixed(images[:16], labels[:16], 0), Mix(), steps=10)
-    for name, tensor in without.items():
-        if tensor.is_floating_point():
-            assert torch.allclose(light[name], tensor, atol=2e-3), name
-
-
-@pytest.mark.parametrize("statistics", ["shared", "separate"])
-def test_separate_statistics_are_those_of_real_images(statistics: Any) -> None:
-    images, labels = stripes(24)
-    images[16:] = 255  # the filler is white
-    slow, mix = replace(SPEC, steps=60, lr=1e-9), Mix(statistics=statistics)
-    model = train_classifier(lambda _: mixed(images, labels, 8), slow, 1, 3, 8, 0, CPU, mix)
-    norm = next(module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d))
-    conv = next(module for module in model.modules() if isinstance(module, torch.nn.Conv2d))
-    with torch.no_grad():
-        means = {count: conv(mixed(images, labels, 0).images[:count]).mean(dim=(0, 2, 3)) for count in (16, 24)}
-    assert norm.running_mean is not None
-    assert torch.allclose(norm.running_mean, means[16 if statistics == "separate" else 24], atol=5e-3)
-    assert not torch.allclose(means[16], means[24], atol=5e-3)
-    assert norm.momentum == 0.1

@@ -17,8 +17,8 @@ from PIL import Image
 
 from ganaug import store
 from ganaug.errors import UserError
+from ganaug.synth import export as module
 from ganaug.synth.export import export, folder_name
-from ganaug.synth.sampler import export as module
 from ganaug.synth.sampler import load_sampler, save_generator
 
 FOLDERS = {"3": "3", "1": "1", "../x": "..%2Fx", "a/b": "a%2Fb", ".": "%2E"}

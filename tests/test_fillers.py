@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from ganaug.classify.arms import ARMS, ClassifySpec, arm
-from ganaug.classify.fillers import FILLERS, PseudoLabels, Stock, filling
+from ganaug.classify.arms import ClassifySpec
+from ganaug.classify.fillers import FILLERS
+from ganaug.classify.pools import Filler, Keys, PseudoLabels, Stock
 
 SPEC = ClassifySpec()
 Part = tuple[np.ndarray, np.ndarray]
@@ -37,13 +40,15 @@ def stock(real: Part, counts: Sequence[int], seed: int = 0, synthetic: Part | No
     def teach(number: int) -> Callable[[np.ndarray], np.ndarray]:
         return lambda images: np.eye(len(counts), dtype=np.float32)[np.arange(len(images)) % len(counts)]
 
-    return Stock(real, counts, seed, synthetic, 255 - real[0], teach)
+    def synthetic_images() -> Part:
+        assert synthetic is not None
+        return synthetic
+
+    return Stock(real, counts, seed, teach, synthetic_images, lambda: 255 - real[0])
 
 
-def made(filler: str, real: Part, counts: Sequence[int], seed: int = 0, synthetic: Part | None = None) -> Part:
-    pool = filling(arm(filler, SPEC), stock(real, counts, seed, synthetic))
-    assert pool is not None
-    return pool
+def made(filler: str, real: Part, counts: Sequence[int], seed: int = 0, synthetic: Part | None = None) -> Any:
+    return FILLERS[filler].pool(stock(real, counts, seed, synthetic), SPEC.pseudo)
 
 
 def per_class(pool: Part, classes: int) -> list[int]:
@@ -72,18 +77,6 @@ def test_what_a_filler_returns(filler: str, channels: int) -> None:
     assert labels.dtype == np.int64
     assert len(labels) > 0
     assert all((array == old).all() for array, old in zip((*real, *synthetic), before, strict=True))
-
-
-@pytest.mark.parametrize("name", list(ARMS))
-def test_the_policy_does_not_matter_to_the_pool(name: str) -> None:
-    chosen, real = arm(name, SPEC), part([4, 6])
-    pool = filling(chosen, stock(real, [5, 5], 0, part([5, 5])))
-    if chosen.filler is None:
-        assert pool is None
-        return
-    assert pool is not None
-    for one, same in zip(pool, made(chosen.filler, real, [5, 5], 0, part([5, 5])), strict=True):
-        assert (one == same).all()
 
 
 @controls
@@ -115,30 +108,65 @@ def test_nothing_wanted_is_an_empty_pool(filler: str) -> None:
 
 def test_gan_images_are_taken_as_they_are() -> None:
     synthetic = part([5, 3])
-    assert filling(arm("gan+mixup", SPEC), Stock(part([2, 2]), [5, 3], 0, synthetic)) is synthetic
+    assert made("gan", part([2, 2]), [5, 3], 0, synthetic) is synthetic
+
+
+KEYS = Keys("key", {"a": 3, "b": 4}, "digest")
+
+
+@every
+def test_a_filler_says_what_its_images_depend_on(filler: str) -> None:
+    """The keys of kept work: plain JSON; with pseudo's settings and base only where teachers learn."""
+    spec = PseudoLabels(teachers=2, confidence=0.7)
+    expected = {
+        "gan": "key",
+        "pseudo": {"unlabelled": "digest", "pseudo": {"teachers": 2, "confidence": 0.7}, "base": "classical"},
+        "placebo": {"a": 3, "b": 4},
+        "oversample": None,
+        "smote": {"a": 3, "b": 4},
+    }
+    assert FILLERS[filler].depends_on(KEYS, spec, "classical") == expected[filler]
+    assert FILLERS[filler].teachers(spec) == (2 if filler == "pseudo" else 0)
+
+
+def test_what_each_filler_needs() -> None:
+    assert [name for name, one in FILLERS.items() if one.per_class] == ["gan", "placebo", "smote"]
+    assert [name for name, one in FILLERS.items() if one.unlabelled] == ["pseudo"]
+    assert [name for name, one in FILLERS.items() if one.is_gan] == ["gan"]
+
+
+def test_a_filler_that_does_not_say_what_it_depends_on_cannot_be_made() -> None:
+    class Careless(Filler):
+        def pool(self, stock: Stock, spec: PseudoLabels) -> Any:
+            return stock.real
+
+    with pytest.raises(TypeError, match="depends_on"):
+        Careless()  # type: ignore[abstract]
 
 
 # -------------------------------------------------------------------------------------------- images without labels
 
 
+def labelled(said: np.ndarray, unlabelled: np.ndarray, confidence: float) -> Any:
+    """The pool of ``pseudo`` from what each teacher says, (teachers, images, classes)."""
+    one = replace(
+        stock(part([2, 2]), [1, 1]), teach=lambda number: lambda _: said[number], unlabelled=lambda: unlabelled
+    )
+    return FILLERS["pseudo"].pool(one, PseudoLabels(len(said), confidence))
+
+
 def test_pseudo_labels_by_hand() -> None:
-    """Two teachers, three images: the mean decides, and who is less sure than 0.7 is left out."""
+    """Two teachers, three images: the mean decides, and images less sure than 0.7 are left out."""
     said = np.array([[[0.9, 0.1], [0.4, 0.6], [0.3, 0.7]], [[0.7, 0.3], [0.5, 0.5], [0.1, 0.9]]], np.float32)
     unlabelled = part([3, 0])[0]
-    chosen = arm("pseudo", ClassifySpec(pseudo=PseudoLabels(teachers=2, confidence=0.7)))
-    images, labels = (
-        FILLERS["pseudo"](chosen, Stock(part([2, 2]), [1, 1], 0, None, unlabelled, lambda n: lambda _: said[n])) or ()
-    )
+    images, labels = labelled(said, unlabelled, 0.7)
     assert labels.tolist() == [0, 1]
     assert (images == unlabelled[[0, 2]]).all()
 
 
 def test_teachers_that_are_sure_of_nothing_give_no_labels() -> None:
-    unlabelled = part([3, 0])[0]
-    chosen = arm("pseudo", ClassifySpec(pseudo=PseudoLabels(teachers=1, confidence=0.7)))
-    unsure = np.full((3, 2), 0.5, np.float32)
-    with refused("classify.pseudo.confidence", "of 3 none reaches 0.7; lower it"):
-        filling(chosen, Stock(part([2, 2]), [1, 1], 0, None, unlabelled, lambda _: lambda _: unsure))
+    with refused("classify.pseudo.confidence", "none of 3 reaches 0.7; lower it"):
+        labelled(np.full((1, 3, 2), 0.5, np.float32), part([3, 0])[0], 0.7)
 
 
 # --------------------------------------------------------------------------------------------- real images once more
@@ -197,7 +225,7 @@ def test_which_images_come_once_more_is_drawn(filler: str) -> None:
 def test_a_class_without_images_is_refused(filler: str) -> None:
     real = part([3, 0, 3])
     with refused(
-        f"classify.arms: {filler} must have at least 1 image of a class", "got 0 of class 1; ", "leave the arm out"
+        f"classify.arms: {filler} must have at least 1 image per class", "got 0 of class 1; ", "leave the arm out"
     ):
         made(filler, real, [1, 1, 1])
 
@@ -275,7 +303,7 @@ def test_smote_does_not_depend_on_the_number_of_threads() -> None:
 def test_smote_of_a_class_of_one_image_is_refused_if_it_is_to_grow() -> None:
     real = part([3, 1])
     with refused(
-        "classify.arms: smote must have at least 2 images of a class", "got 1 of class 1; ", "leave the arm out"
+        "classify.arms: smote must have at least 2 images per class", "got 1 of class 1; ", "leave the arm out"
     ):
         made("smote", real, [2, 2])
     assert per_class(made("smote", real, [2, 0]), 2) == [2, 0]
@@ -284,8 +312,8 @@ def test_smote_of_a_class_of_one_image_is_refused_if_it_is_to_grow() -> None:
 # ----------------------------------------------------------------------------------------------------------- imports
 
 
-@pytest.mark.parametrize("module", ["arms", "fillers", "policies"])
+@pytest.mark.parametrize("module", ["classify.arms", "classify.fillers", "classify.policies", "synth.spec"])
 def test_naming_arms_imports_nothing_heavy(module: str) -> None:
     heavy = ("torch", "torchvision", "sklearn", "imblearn", "scipy")
-    code = f"import sys, ganaug.classify.{module}; sys.exit(any(name.split('.')[0] in {heavy} for name in sys.modules))"
+    code = f"import sys, ganaug.{module}; sys.exit(any(name.split('.')[0] in {heavy} for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

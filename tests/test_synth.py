@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from ganaug import config, store
 from ganaug.gan.build import build_generator
 from ganaug.gan.spec import GanSpec
-from ganaug.synth.sampler import CHUNK, Sampler, SynthSpec, load_sampler, save_generator
+from ganaug.synth.sampler import CHUNK, Sampler, load_sampler, save_generator
+from ganaug.synth.spec import SynthSpec
 
 CPU = torch.device("cpu")
 
