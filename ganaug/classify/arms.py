@@ -8,7 +8,7 @@ the others are in fillers.py); the policy distorts what the classifier sees (``c
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,8 +83,8 @@ class ClassifySpec(Spec):
     # Classifiers of each arm in a trial, which differ in initial weights and order; a trial's score is their mean. More
     # of them narrow the confidence intervals where there cannot be more trials.
     repeats: Annotated[int, Ge(1), Le(100)] = 1
-    # Multiples of a trial's real images at which the arms that GAN images are added to are trained too, to express a
-    # gain as extra labelled images; where there are no more, parts of the trial's own: 2 is then a half. []: none.
+    # Multiples of a trial's real images at which the arms that GAN images are added to are trained too, to say how many
+    # labels a gain is worth; where there are no more images, parts of the trial's own: 2 is then a half. []: none.
     curve: tuple[Annotated[float, Gt(1), Le(100)], ...] = (1.5, 2.0)
 
     def __post_init__(self) -> None:

@@ -27,55 +27,12 @@ from ganaug.settings import Spec
 class PseudoLabels(Spec):
     """The filler ``pseudo``: images without labels, labelled by the mean prediction of ``teachers`` (Lee 2013).
 
-    name = "gan"
-    per_class = True
-    unlabelled = False
-    is_gan = True
-
-    def pool(self, stock: Stock, spec: PseudoLabels) -> Pool:
-        return stock.synthetic()
-
-    def depends_on(self, keys: Keys, spec: PseudoLabels, base: str) -> Any:
-        return keys.synthetic
-
-
-class Pseudo(Filler):
-    """Images without labels, under the labels that teachers are sure of."""
-
-    name = "pseudo"
-    per_class = False
-    unlabelled = True
-
-    def pool(self, stock: Stock, spec: PseudoLabels) -> Pool:
-        images = stock.unlabelled()
-        sure, labels = sure_of(spec, images, stock.teach)
-        return np.ascontiguousarray(images[sure]), labels
-
-    def depends_on(self, keys: Keys, spec: PseudoLabels, base: str) -> Any:
-        return {"unlabelled": keys.unlabelled, "pseudo": asdict(spec), "base": base}
-
-    def share(self, asked: float | None, on_policy: bool, by_counts: bool) -> float | None:
-        return 0.5 if asked is None else asked  # its images are real
-
-    def teachers(self, spec: PseudoLabels) -> int:
-        return spec.teachers
-
-
-class Placebo(Filler):
-    """The train part's own images again, as many per class as there are synthetic ones.
-
-    It must show no gain, except from evening out the classes where the counts do that.
+    Teachers learn from the real images as the arm without its filler does. Images of which they are less sure are left
+    out.
     """
 
-    name = "placebo"
-    per_class = True
-    unlabelled = False
-
-    def pool(self, stock: Stock, spec: PseudoLabels) -> Pool:
-        return _again(self.name, stock.real, stock.counts, stock.seed)
-
-    def depends_on(self, keys: Keys, spec: PseudoLabels, base: str) -> Any:
-        return keys.counts
+    teachers: Annotated[int, Ge(1)] = 4
+    confidence: Annotated[float, Ge(0), Lt(1)] = 0.8  # probability of the likeliest class, at least
 
 
 @dataclass(frozen=True)
@@ -245,7 +202,7 @@ def sure_of(spec: PseudoLabels, images: NDArray[np.uint8], teach: Teach) -> tupl
     sure = np.flatnonzero(said.max(axis=1) >= spec.confidence)
     if not len(sure):
         raise UserError(
-            f"classify.pseudo.confidence: teachers must be that sure of some image, but none of {len(said)} reaches "
+            f"classify.pseudo.confidence: teachers must be so sure of some image, but of {len(said)} none reaches "
             f"{spec.confidence:g}; lower it, or do without pseudo-labels"
         )
     return sure, said[sure].argmax(axis=1)
@@ -257,7 +214,8 @@ def _again(name: str, real: Pool, counts: Sequence[int], seed: int) -> Pool:
     chosen = [np.zeros(0, np.int64)]
     for label, count, rows in _wanted(name, labels, counts, at_least=1):
         times, rest = divmod(count, len(rows))
-        chosen += [np.tile(rows, times), seeds.numpy_rng(seed, name, label).permutation(rows)[:rest]]
+        once_more = seeds.numpy_rng(seed, name, label).permutation(rows)[:rest]
+        chosen += [np.tile(rows, times), once_more]
     picked = np.concatenate(chosen)
     return images[picked], labels[picked]
 
@@ -275,6 +233,3 @@ def _wanted(
             )
         if count:
             yield label, count, rows
-
-
-FILLERS: dict[str, Filler] = {filler.name: filler for filler in (Gan(), Pseudo(), Placebo(), Oversample(), Smote())}

@@ -40,7 +40,7 @@ def teachers(split: SplitOf, base: str, real: Pool, seed: int, where: torch.devi
     """
 
     @cache
-    def teach(number: int) -> Callable[[Images], NDArray[np.float32]]:
+    def teach(number: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
         from ganaug.classify.fitting import probabilities
 
         chosen = arm(base, split.settings.classify)
