@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from ganaug.classify.arms import ClassifySpec
-from ganaug.classify.fillers import FILLERS
-from ganaug.classify.pools import Filler, Keys, PseudoLabels, Stock
+from ganaug.classify.fillers import FILLERS, Filler, PseudoLabels, Stock
 
 SPEC = ClassifySpec()
 Part = tuple[np.ndarray, np.ndarray]
@@ -111,7 +111,7 @@ def test_gan_images_are_taken_as_they_are() -> None:
     assert made("gan", part([2, 2]), [5, 3], 0, synthetic) is synthetic
 
 
-KEYS = Keys("key", {"a": 3, "b": 4}, "digest")
+KEYS: Any = SimpleNamespace(synth_key="key", synthetic_counts={"a": 3, "b": 4}, unlabelled_digest="digest")
 
 
 @every

@@ -25,16 +25,15 @@ from ganaug.pixels import to_float
 from ganaug.stages import pipeline, synth, train
 from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
-from ganaug.synth import jury
+from ganaug.near_copies import Yardstick, nearest
 from ganaug.synth.agreement import Agreement
 from ganaug.synth.copies import Copies
-from ganaug.synth.distance import Distance
 from ganaug.synth.export import export
-from ganaug.synth.filters import Known
+from ganaug.synth.filter import Known
+from ganaug.synth.filters import FILTERS, Filter
 from ganaug.synth.fitted_filters import CANDIDATES, FittedFilters
-from ganaug.synth.jury import Jury
 from ganaug.synth.sampler import CHUNK, Sampler, load_sampler, save_generator
-from ganaug.synth.spec import FILTERS, Filter, SynthSpec
+from ganaug.synth.spec import SynthSpec
 
 CPU = torch.device("cpu")
 GAN = GanSpec(z_dim=4, generator_width=4, discriminator_width=4)
@@ -92,28 +91,30 @@ def drawn(sampler: Sampler, label: int, count: int) -> tuple[np.ndarray, np.ndar
 
 
 def test_a_jury_says_how_likely_the_class_is() -> None:
-    judge = Jury.fit(known(steps=30), PLAIN, folds=2, repeats=2)
-    assert len(judge.members) == 4
+    judge = Agreement(policy=PLAIN).fit(known(steps=30))
+    assert judge.about["members"] == 4
     new, labels = stripes(40, np.random.default_rng(99))
-    images, own = floats(new), torch.from_numpy(labels)
-    right, wrong = judge(images, own), judge(images, 1 - own)
-    assert torch.allclose(right + wrong, torch.ones(40), atol=1e-5)
-    assert right.min() > 0.8
-    by_hand = sum(member(images).softmax(dim=1)[torch.arange(40), own] for member in judge.members) / 4
-    assert torch.allclose(right, by_hand)
+    left, right = judge.scores(new, 0), judge.scores(new, 1)
+    assert left + right == pytest.approx(np.ones(40), abs=1e-5)
+    own = np.where(labels == 0, left, right)
+    assert own.min() > 0.8
+    members = list(judge._members())
+    with torch.no_grad():
+        by_hand = sum(member(floats(new)).softmax(dim=1)[torch.arange(40), labels] for member in members) / 4
+    assert own == pytest.approx(by_hand.numpy())
 
 
 def test_the_members_of_a_jury_each_see_one_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[np.ndarray] = []
-    learned = jury._learned
+    learned = Agreement._learned
 
-    def watched(about: Known, policy: Any, rows: np.ndarray, index: int) -> Any:
+    def watched(self: Agreement, known: Known, about: Any, rows: np.ndarray, number: int) -> Any:
         seen.append(rows)
-        return learned(about, policy, rows, index)
+        return learned(self, known, about, rows, number)
 
-    monkeypatch.setattr(jury, "_learned", watched)
+    monkeypatch.setattr(Agreement, "_learned", watched)
     about = known()
-    Jury.fit(about, PLAIN, folds=3, repeats=2)
+    Agreement(policy=PLAIN, folds=3, repeats=2).fit(about)
     for repeat in (seen[:3], seen[3:]):
         assert sorted(np.concatenate(repeat).tolist()) == list(range(24))
         assert all(np.bincount(about.labels[rows]).tolist() == [4, 4] for rows in repeat)
@@ -121,28 +122,33 @@ def test_the_members_of_a_jury_each_see_one_fold(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("percentile", [0.0, 1.0, 50.0])
-def test_distance_in_units_of_real_ones(percentile: float) -> None:
+def test_copies_are_near_copies_by_the_one_definition(percentile: float) -> None:
     about = known()
-    judge = Distance.fit(about, percentile)
-    flat = about.images.reshape(24, -1).astype(np.float64) / 127.5 - 1  # 64 pixels: no projection
-    apart = np.linalg.norm(flat[:, None] - flat[None], axis=2)
-    np.fill_diagonal(apart, np.inf)
-    assert float(judge.unit) == pytest.approx(np.percentile(apart.min(axis=1), percentile), rel=1e-5)
-    assert judge(floats(about.images), torch.from_numpy(about.labels)).max() < 1e-2  # copies
-    new = stripes(6, np.random.default_rng(7))[0]
-    want = np.linalg.norm(new.reshape(6, 1, -1) / 127.5 - 1 - flat[None], axis=2).min(axis=1) / float(judge.unit)
-    assert judge(floats(new), torch.zeros(6, dtype=torch.long)).numpy() == pytest.approx(want, rel=1e-4)
+    flat = about.images.reshape(24, -1).astype(np.float32) / 127.5 - 1  # 64 pixels: no projection
+    yardstick = Yardstick.of(flat, about.labels, 2, share=percentile / 100)
+    new = np.concatenate([about.images[:3], about.images[3:9] + np.uint8(1), stripes(30, np.random.default_rng(7))[0]])
+    distance = nearest(new.reshape(len(new), -1).astype(np.float32) / 127.5 - 1, flat).distance
+    judge = Copies(percentile=percentile).fit(about)
+    for label in (0, 1):
+        labels = np.full(len(new), label)
+        passes = judge.scores(new, label) >= 1
+        assert (passes == ~yardstick.is_copy(distance, labels)).all()
+        assert not passes[:3].any()
+        assert passes.any()
 
 
 def test_a_projection_keeps_distances_and_no_images() -> None:
     rng = np.random.default_rng(0)
-    about = known()
     images = rng.integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
-    judge = Distance.fit(replace(about, images=images[:20], unlabelled=images[20:]), 50.0)  # all were learned from
-    assert judge.real.shape == (30, 256)
-    other = floats(rng.integers(0, 256, (10, 32, 32, 3), dtype=np.uint8))
-    exact = torch.cdist(other.flatten(1), floats(images).flatten(1)).amin(dim=1)
-    assert judge(other, torch.zeros(10, dtype=torch.long)) * judge.unit == pytest.approx(exact.numpy(), rel=0.15)
+    labels = np.arange(20) % 2
+    about = replace(known(), images=images[:20], labels=labels, unlabelled=images[20:])  # all were learned from
+    judge = Copies(percentile=50.0).fit(about)
+    assert judge.tensors["real"].shape == (30, 256)
+    other, flat = rng.integers(0, 256, (10, 32, 32, 3), dtype=np.uint8), images.reshape(30, -1)
+    exact = Yardstick.of(flat[:20], labels, 2, flat[20:], share=0.5)
+    of_other = nearest(other.reshape(10, -1), flat).distance
+    assert exact.bound is not None
+    assert judge.scores(other, 0) == pytest.approx(of_other / exact.scale[0] / exact.bound, rel=0.15)
 
 
 def test_folds_need_images() -> None:
@@ -152,25 +158,20 @@ def test_folds_need_images() -> None:
 
 @every
 def test_an_image_is_judged_by_itself(one: Any) -> None:
-    judge = one.fit(known()).eval()
-    new, labels = stripes(12, np.random.default_rng(3))
-    images, own = floats(new), torch.from_numpy(labels)
-    with torch.no_grad():
-        together = judge(images, own)
-        alone = torch.cat([judge(images[row : row + 1], own[row : row + 1]) for row in range(12)])
+    judge = one.fit(known())
+    new, _ = stripes(12, np.random.default_rng(3))
+    together = judge.scores(new, 1)
+    alone = np.concatenate([judge.scores(new[row : row + 1], 1) for row in range(12)])
     assert together.shape == (12,)
-    assert alone.numpy() == pytest.approx(together.numpy(), rel=1e-3, abs=1e-4)
+    assert alone == pytest.approx(together, rel=1e-3, abs=1e-4)
 
 
 @every
 def test_a_judge_comes_back_from_its_tensors(one: Any) -> None:
-    judge = one.fit(known()).eval()
-    back = FILTERS[one.kind].empty(judge.about)
-    back.load_state_dict(judge.state_dict())
-    images, labels = stripes(12, np.random.default_rng(3))
-    with torch.no_grad():
-        args = floats(images), torch.from_numpy(labels)
-        assert torch.equal(back.eval()(*args), judge(*args))
+    judge = one.fit(known())
+    back = FILTERS[one.kind].restore(json.loads(json.dumps(judge.about)), judge.tensors)
+    images, _ = stripes(12, np.random.default_rng(3))
+    assert (back.scores(images, 0) == judge.scores(images, 0)).all()
 
 
 # ----------------------------------------------------------------------------------------------------------- screens
@@ -208,10 +209,11 @@ def test_filters_one_after_the_other(sampler: Sampler) -> None:
     fitted, accepted = fitted_on(sampler, both)
     assert accepted == pytest.approx([0.2, 0.2], abs=0.01)
     raw = sampler.candidates(0, CANDIDATES, 9, CPU)
-    args = floats(raw), torch.zeros(len(raw), dtype=torch.long)
-    first, second = (judge(*args) >= least for judge, least in zip(fitted.judges, fitted.least[:, 0], strict=True))
-    assert first.float().mean() == pytest.approx(0.5, abs=0.01)
-    assert (fitted.passes(raw, 0) == (first & second).numpy()).mean() > 0.99  # another batch size rounds otherwise
+    first, second = (
+        judge.scores(raw, 0) >= least for judge, least in zip(fitted.judges, fitted.least[:, 0], strict=True)
+    )
+    assert first.mean() == pytest.approx(0.5, abs=0.01)
+    assert (fitted.passes(raw, 0) == first & second).mean() > 0.99  # another batch size rounds otherwise
 
 
 def test_a_copy_does_not_pass(sampler: Sampler, tmp_path: Path) -> None:

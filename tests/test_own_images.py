@@ -18,7 +18,8 @@ from ganaug.stages import classify, prepare, synth, train
 from ganaug.stages.pipeline import run
 from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
-from ganaug.stages.synth import synthetic_counts
+from ganaug.stages.runs import runs_of
+from ganaug.stages.split import SplitOf
 
 COUNTS = {"dark": 12, "light": 6, "striped": 3}
 SMALL: dict[str, Any] = {
@@ -105,9 +106,9 @@ def test_synthetic_images_top_every_class_up_to_the_largest(done: Project) -> No
     prepared = read_prepared(done.prepared)
     for name in ("0", "1", "2", "release"):
         train = prepared.counts(prepared.split(name).train)
-        _, labels = synth.read_synthetic(done, prepared, name)
-        made = dict(zip(prepared.classes, np.bincount(labels, minlength=3).tolist(), strict=True))
-        assert made == synthetic_counts(done, prepared, name)
+        split = SplitOf(done, name)
+        made = dict(zip(prepared.classes, map(len, synth.read_synthetic(split)), strict=True))
+        assert made == split.synthetic_counts
         assert {train[one] + made[one] for one in COUNTS} == {max(train.values())}
 
 
@@ -206,8 +207,7 @@ def test_a_changed_classifier_of_ones_own_is_trained_anew(tmp_path: Path, monkey
     prepare.prepare(made, progress)
 
     def key() -> str:
-        prepared = read_prepared(made.prepared)
-        return classify.classify_key(made, prepared, "0", classify.runs_of(made, prepared, "0")[0])
+        return runs_of(SplitOf(made, "0"))[0].key
 
     before = key()
     (tmp_path / "mine.py").write_text(OWN + "# other\n")

@@ -14,7 +14,7 @@ from photos import noise, photos, save
 from ganaug import config, device, store
 from ganaug.data.prepared import read_prepared
 from ganaug.stages import labels, pipeline, prepare, train
-from ganaug.stages.held import kept_and_held
+from ganaug.stages.split import SplitOf
 from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.start.dvc import dvc_yaml
@@ -156,7 +156,7 @@ def test_the_gan_learns_what_teachers_are_sure_of(root: Path, monkeypatch: pytes
     kinds alike."""
     made = learning(root, held_out=0.34, latents={"kind": "codes"})
     found = read_prepared(made.prepared)
-    kept, held = kept_and_held(made, found, "0")
+    kept, held = SplitOf(made, "0").learned, SplitOf(made, "0").held_out
     assert held
     real_teachers, seen = labels.teachers, []
 
@@ -166,7 +166,7 @@ def test_the_gan_learns_what_teachers_are_sure_of(root: Path, monkeypatch: pytes
 
     monkeypatch.setattr(labels, "teachers", teachers)
     weights, description = learned(made)
-    (_, _, base, (images, classes), _, _), *others = seen
+    (_, base, (images, classes), _, _), *others = seen
     assert not others
     assert base == "classical"
     assert (images == found.part(kept).images).all()
@@ -175,7 +175,7 @@ def test_the_gan_learns_what_teachers_are_sure_of(root: Path, monkeypatch: pytes
     assert description["train_images"] == found.counts(kept)
     codes = np.frombuffer(weights["codes.rows"], np.float32)
     assert len(codes) == (len(kept) + 20) * made.settings.gan.z_dim
-    more_images, classes = labels.labelled_by_teachers(made, found, "0", device.resolve("cpu"))
+    more_images, classes = labels.labelled_by_teachers(SplitOf(made, "0"), device.resolve("cpu"))
     assert len(seen) == 1  # kept, not taught anew
     assert (more_images == found.images_of(found.unlabelled_rows(found.split("0")))).all()
     assert set(classes.tolist()) <= {0, 1}
@@ -230,7 +230,7 @@ def test_ignored_images_are_told_of_where_an_arm_learns_from_them(root: Path) ->
 def test_a_gan_without_labels_needs_no_teachers(root: Path) -> None:
     made = learning(root, conditioning="none")
     found = read_prepared(made.prepared)
-    assert labels.labels_key(made, found, "0") is None
+    assert SplitOf(made, "0").labels_key is None
     beside = found.hashes(found.unlabelled_rows(found.split("0")))
     weights, description = learned(made)
     assert set(beside) <= set(description["train_images_sha256"])
@@ -246,7 +246,7 @@ def test_what_teachers_depend_on_the_gan_depends_on(root: Path) -> None:
     def key(of: Project, section: str, **changes: Any) -> str:
         raw = config.plain(of.settings)
         raw[section] |= changes
-        return train.train_key(Project(root, config.check(raw)), found, "0")
+        return SplitOf(Project(root, config.check(raw)), "0", found).train_key
 
     usual = key(made, "synth")
     assert key(made, "classifier", steps=5) != usual

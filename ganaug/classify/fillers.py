@@ -202,7 +202,7 @@ def sure_of(spec: PseudoLabels, images: NDArray[np.uint8], teach: Teach) -> tupl
     sure = np.flatnonzero(said.max(axis=1) >= spec.confidence)
     if not len(sure):
         raise UserError(
-            f"classify.pseudo.confidence: teachers must be so sure of some image, but of {len(said)} none reaches "
+            f"classify.pseudo.confidence: teachers must be that sure of some image, but none of {len(said)} reaches "
             f"{spec.confidence:g}; lower it, or do without pseudo-labels"
         )
     return sure, said[sure].argmax(axis=1)
