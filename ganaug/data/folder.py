@@ -64,7 +64,7 @@ class Folder(PathSource):
 
 
 def file_names(folder: Path, paths: list[Path]) -> list[str]:
-    """Relative to ``folder``, each on one line. Raises UserError if one is not UTF-8, since DVC stops there silently."""
+    """Relative to ``folder``, each on one line. Raises UserError if one is not UTF-8: DVC would stop there."""
     names = [path.relative_to(folder).as_posix() for path in paths]
     for name in names:
         if name.encode(errors="replace").decode() != name:
