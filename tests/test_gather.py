@@ -146,9 +146,7 @@ def with_broken(path: Path) -> Path:
 
 
 def test_broken_pictures_are_refused_by_name(tmp_path: Path) -> None:
-    with refused(
-        "2 of 11 are not", "a/1.png: image file is truncated", "b/x.jpg: it is not an image", "on_broken: skip"
-    ):
+    with refused("2 of 11 are not", "a/1.png: image file is truncated", "b/x.jpg: it is not an image", "broken: skip"):
         prepare(tmp_path, folder(with_broken(tmp_path / "photos")))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,8 +19,6 @@ from ganaug.data.protocols import ProtocolSpec
 from ganaug.data.splits import RELEASE, Items, Protocol
 from ganaug.data.subsets import Subsets
 from ganaug.errors import UserError
-
-Protocol = Subsets | CrossValidation | Holdout
 
 
 def named(prefix: str, numbers: np.ndarray) -> list[str]:
@@ -599,7 +598,7 @@ def test_holdout_needs_every_class_on_both_sides(train: list[int], test: list[in
 
 
 @pytest.mark.parametrize("kind", get_args(get_args(ProtocolSpec)[0]))
-def test_every_protocol_says_what_it_can_do(kind: type[Any]) -> None:
+def test_every_protocol_says_what_it_can_do(kind: type[Protocol]) -> None:
     protocol = kind()
     assert isinstance(protocol, Protocol)
     assert protocol.names() == [RELEASE, *protocol.trial_names()]
