@@ -1,6 +1,6 @@
 """Preparing a large folder: seconds and memory of `ganaug prepare` on 50,000 JPEG files.
 
-python benchmarks/prepare.py [COUNT]        # pieces of scikit-learn's two photographs, brought to 64 pixels
+python benchmarks/prepare.py [COUNT]        # pieces of scikit-learn's two photographs, resized to 64 pixels
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def main() -> None:
         seconds, peak = measured(["ganaug", "prepare"], root)
         size = (root / "data" / "prepared" / "images.npy").stat().st_size
         print(f"ganaug prepare, {count:,} JPEG files of 80 to 120 pixels -> {size / 2**20:.0f} MiB at 64 pixels")
-        print(f"{seconds:.0f} s, {count / seconds:,.0f} images a second, {peak / 2**20:.0f} MiB of memory at most")
+        print(f"{seconds:.0f} s, {count / seconds:,.0f} images per second, {peak / 2**20:.0f} MiB of memory at most")
 
 
 def make(folder: Path, count: int) -> None:
-    """Pieces at random places, of random sizes: no two alike."""
+    """Pieces at random places, of random sizes: all different."""
     rng = np.random.default_rng(0)
     for name, photograph in zip(("china", "flower"), load_sample_images().images, strict=True):
         (folder / name).mkdir(parents=True)

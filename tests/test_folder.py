@@ -11,6 +11,7 @@ from expect import refused
 from photos import noise, photos, save
 
 from ganaug.data.folder import Folder, is_image
+from ganaug.data.gather import look
 
 
 def test_a_class_is_a_folder_and_its_files_are_in_order(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_an_empty_class_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bird").mkdir()
     (tmp_path / "bird" / "notes.txt").write_text("none yet")
     with refused('class "bird"', "at least 2 images", "got 0"):
-        Folder(tmp_path).load()
+        look(Folder(tmp_path), 1)
 
 
 def test_no_folder_a_file_and_no_classes(tmp_path: Path) -> None:

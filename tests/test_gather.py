@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -145,9 +146,7 @@ def with_broken(path: Path) -> Path:
 
 
 def test_broken_pictures_are_refused_by_name(tmp_path: Path) -> None:
-    with refused(
-        "2 of 11 are not", "a/1.png: image file is truncated", "b/x.jpg: it is not an image", "on_broken: skip"
-    ):
+    with refused("2 of 11 are not", "a/1.png: image file is truncated", "b/x.jpg: it is not an image", "broken: skip"):
         prepare(tmp_path, folder(with_broken(tmp_path / "photos")))
 
 
@@ -367,3 +366,12 @@ def test_a_failure_leaves_what_was_prepared_before(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         prepare(tmp_path, folder(source))
     assert {path: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()} == before
+
+
+def test_a_split_is_read_once(tmp_path: Path) -> None:
+    prepared, _ = prepare(tmp_path, folder(photos(tmp_path / "photos", "a", "b")))
+    first = prepared.split("0")
+    shutil.rmtree(prepared.folder / "splits")
+    assert prepared.split("0") is first
+    with refused('split "1"'):
+        prepared.split("1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,11 +15,10 @@ from hypothesis import strategies as st
 from ganaug.data import cross_validation
 from ganaug.data.cross_validation import CrossValidation
 from ganaug.data.holdout import Holdout
-from ganaug.data.splits import RELEASE, Items
+from ganaug.data.protocols import ProtocolSpec
+from ganaug.data.splits import RELEASE, Items, Protocol
 from ganaug.data.subsets import Subsets
 from ganaug.errors import UserError
-
-Protocol = Subsets | CrossValidation | Holdout
 
 
 def named(prefix: str, numbers: np.ndarray) -> list[str]:
@@ -595,3 +595,15 @@ def test_holdout_needs_every_class_on_both_sides(train: list[int], test: list[in
     labels = np.concatenate([np.repeat([0, 1], train), np.repeat([0, 1], test)])
     with refused("protocol.kind: holdout", *parts):
         Holdout().splits(made(labels, official=np.arange(len(labels)) >= sum(train)))
+
+
+@pytest.mark.parametrize("kind", get_args(get_args(ProtocolSpec)[0]))
+def test_every_protocol_says_what_it_can_do(kind: type[Protocol]) -> None:
+    protocol = kind()
+    assert isinstance(protocol, Protocol)
+    assert protocol.names() == [RELEASE, *protocol.trial_names()]
+    assert len(protocol.trial_names()) == protocol.trials > 0
+    assert protocol.draws == "report"
+    assert protocol.unlabelled_per_class == 0
+    assert {type(protocol.shared_test), type(protocol.uses_all)} == {bool}
+    assert protocol.describe()

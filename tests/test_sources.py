@@ -21,6 +21,7 @@ from ganaug.data.folder import Folder
 from ganaug.data.idx import Idx, read_idx
 from ganaug.data.labelled import Labelled
 from ganaug.data.npz import Npz
+from ganaug.data.source import Source
 from ganaug.data.sources import SourceSpec
 from ganaug.data.table import Table
 from ganaug.data.torchvision import Torchvision
@@ -279,6 +280,9 @@ def test_every_source_gives_the_same_kind_of_answer(tmp_path: Path) -> None:
     ]
     assert {type(source) for source in sources} == set(get_args(get_args(SourceSpec)[0]))
     for source in sources:
+        assert isinstance(source, Source)
+        assert source.where() == str(getattr(source, "path", "data.source"))
+        assert all(path.exists() for path in source.watched())
         found = source.load()
         count = len(found.images)
         if isinstance(found.images, list):

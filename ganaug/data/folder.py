@@ -37,32 +37,25 @@ class Folder(PathSource):
                 f"{self.path}: must hold a folder of images for each class, found no folder; sort the images into "
                 "folders, or list files and labels in a CSV table"
             )
+        entries = list(self.path.iterdir())
         others: list[Path] = []
         held = {folder.name: images_below(folder, others) for folder in folders}
         paths = [path for images in held.values() for path in images]
-        check_file_names(self.path, [*self.path.iterdir(), *paths, *others])
-        self._check_depth(held)
-        outside = sum(is_image(entry) for entry in self.path.iterdir() if entry.is_file())
-        empty = [name for name, images in held.items() if not images]
-        if empty:
-            raise UserError(
-                f'{self.path}: class "{one_line(empty[0])}" must have at least 2 images, got 0; add images or remove it'
-            )
-        names = [name for name, images in held.items() for _ in images]
-        classes, labels = label_rows(names)
+        file_names(self.path, entries)
+        files, left_out = file_names(self.path, paths), file_names(self.path, others)
+        self._check_depth(paths)
+        outside = sum(is_image(entry) for entry in entries if entry.is_file())
+        classes, labels = label_rows([name for name, images in held.items() for _ in images], held)
         notes = [f"Images next to the class folders were left out: {outside}"] * bool(outside)
         if others:
-            example = one_line(others[0].relative_to(self.path).as_posix())
-            notes.append(f"Left out (hidden, links to folders, or not images): {len(others)}, such as {example}")
-        files = [one_line(path.relative_to(self.path).as_posix()) for path in paths]
+            notes.append(f"Left out (hidden, links to folders, or not images): {len(others)}, such as {left_out[0]}")
         return Labelled(classes, paths, labels, files, np.zeros(len(paths), bool), notes=notes)
 
-    def _check_depth(self, held: dict[str, list[Path]]) -> None:
+    def _check_depth(self, paths: list[Path]) -> None:
         """Folders of folders may be photos/train/cat/1.png: "train" would silently become a class."""
-        deep = [path for images in held.values() for path in images]
-        direct = any(len(path.relative_to(self.path).parts) == 2 for path in deep)
-        if deep and not direct and not self.nested:
-            example = Path(one_line(str(deep[0].relative_to(self.path))))
+        direct = any(len(path.relative_to(self.path).parts) == 2 for path in paths)
+        if paths and not direct and not self.nested:
+            example = Path(one_line(str(paths[0].relative_to(self.path))))
             raise UserError(
                 f"{self.path}: images must lie at {self.path.name}/<class>/, but all lie deeper, such as {example}; "
                 f"name {self.path / example.parts[0]} if its folders are the classes, or say that the first level is "
@@ -70,17 +63,13 @@ class Folder(PathSource):
             )
 
 
-def check_file_names(folder: Path, paths: list[Path]) -> None:
-    """A name on disk can be any bytes; DVC stops at those that are not UTF-8, without saying which.
-
-    Raises UserError if one is not UTF-8.
-    """
-    for path in paths:
-        name = path.relative_to(folder).as_posix()
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise UserError(f"{folder}: file names must be UTF-8, got {one_line(name)}; rename it") from None
+def file_names(folder: Path, paths: list[Path]) -> list[str]:
+    """Relative to ``folder``, each on one line. Raises UserError if one is not UTF-8: DVC would stop there."""
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    for name in names:
+        if name.encode(errors="replace").decode() != name:
+            raise UserError(f"{folder}: file names must be UTF-8, got {one_line(name)}; rename it")
+    return [one_line(name) for name in names]
 
 
 def images_below(folder: Path, others: list[Path]) -> list[Path]:
@@ -92,10 +81,7 @@ def images_below(folder: Path, others: list[Path]) -> list[Path]:
         folders[:] = sorted(set(folders) - set(left_out))
         for name in sorted(files):
             path = Path(place, name)
-            if is_image(path):
-                found.append(path)
-            else:
-                others.append(path)
+            (found if is_image(path) else others).append(path)
     return found
 
 

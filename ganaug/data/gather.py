@@ -75,7 +75,8 @@ def gather(
     """Convert every image of the source to one shape. Unreadable images are never skipped silently.
 
     ``spec`` has the source and the shape; ``path`` of the array to write; ``jobs`` processes; ``on_done`` gets the
-    images done and in all; ``looked`` is the source if its headers have been read already.
+    images done and in all; ``looked`` is the source if its headers have been read already. Raises UserError if an image
+    is broken, unless ``spec`` skips those.
     """
     looked = looked or look(spec.source, jobs)
     found, looks = looked.found, looked.looks

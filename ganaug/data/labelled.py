@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,9 +43,9 @@ def sort_classes(names: set[str]) -> list[str]:
     return sorted(names, key=lambda name: (int(name), name)) if numbers else sorted(names)
 
 
-def label_rows(names: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
-    """(classes, labels) from the class name of each image."""
-    classes = sort_classes(set(names))
+def label_rows(names: Sequence[str], known: Iterable[str] = ()) -> tuple[list[str], NDArray[np.int64]]:
+    """(classes, labels) from the class name of each image; ``known`` classes may have none."""
+    classes = sort_classes({*names, *known})
     row = {name: label for label, name in enumerate(classes)}
     return classes, np.array([row[name] for name in names], np.int64)
 

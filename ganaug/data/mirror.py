@@ -60,7 +60,7 @@ def compare_mirrored(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Mi
     right = []
     # One thread: fast enough, fifteen times as fast as two on cores that are busy, and the same on every machine.
     with threadpool_limits(1), np.errstate(invalid="ignore"):  # PCA of images that are all the same divides by 0
-        told = cross_val_predict(
+        predicted = cross_val_predict(
             make_pipeline(PCA(components, random_state=0), StandardScaler(), RidgeClassifier()),
             both,
             is_mirrored,
@@ -72,4 +72,4 @@ def compare_mirrored(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Mi
             found = nearest.kneighbors(queries, return_distance=False)
             other = np.where(found[:, 0] == np.arange(count), found[:, 1], found[:, 0])  # not the image itself
             right.append(float((labels[other] == labels).mean()))
-    return Mirrored(float((told == is_mirrored).mean()), right[0], right[1])
+    return Mirrored(float((predicted == is_mirrored).mean()), right[0], right[1])

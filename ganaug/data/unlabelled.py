@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from ganaug import store
 from ganaug.data import pictures
-from ganaug.data.folder import check_file_names, images_below
+from ganaug.data.folder import file_names, images_below
 from ganaug.data.gather import keep_rows
-from ganaug.data.labelled import one_line
 from ganaug.data.pictures import Shape
 from ganaug.errors import UserError
 
@@ -45,8 +44,7 @@ def gather_unlabelled(
         )
     others: list[Path] = []
     files = images_below(source, others)
-    check_file_names(source, [*files, *others])
-    names = [one_line(path.relative_to(source).as_posix()) for path in files]
+    names, left_out = file_names(source, files), file_names(source, others)
     if not files:
         raise UserError(f"data.unlabelled: {source} must hold images, found none; add some, or leave it out")
     hashes, broken = pictures.render(files, shape, folder / IMAGES, jobs)
@@ -71,9 +69,8 @@ def gather_unlabelled(
     if broken:
         notes.append(f"{len(broken)} of {source} cannot be read: left out, such as {names[min(broken)]}")
     if others:
-        example = one_line(others[0].relative_to(source).as_posix())
         notes.append(
-            f"{len(others)} of {source} are hidden, links to folders or not images: left out, such as {example}"
+            f"{len(others)} of {source} are hidden, links to folders or not images: left out, such as {left_out[0]}"
         )
     return notes
 
