@@ -15,7 +15,7 @@ NAMES = ["cat", "dog", "yak"]
 
 
 def sample(counts: list[int], seed: int, shift: float = 0.0, right: float = 1.0) -> Sample:
-    """Classes apart in feature 0; the first share ``right`` of each class is predicted right, the rest as the next class."""
+    """Classes apart in feature 0; the share ``right`` of each class is predicted right, the rest as the next class."""
     labels = np.repeat(np.arange(len(counts)), counts)
     features = np.random.default_rng(seed).normal(size=(len(labels), 6)) + shift
     features[:, 0] += 4 * labels
