@@ -1,11 +1,11 @@
-"""How often the gate lets a gain of nothing pass, how often the interval holds the truth, and what it sees of a point:
-the report's own statistics on simulated runs whose truth is known.
+"""How often a gain of zero passes the gate, how often the confidence interval covers the truth, and the power for one
+point: the report's own statistics on simulated runs whose truth is known.
 
     python benchmarks/calibration.py [--runs 2000]
 
 writes docs/calibration.md. ``Crossed`` are trials that share test images (protocols subsets and holdout), drawn from
-the model that such trials have; ``Folds`` is repeated stratified cross-validation, really run: two linear classifiers
-learn on overlapping parts of Gaussian data.
+the statistical model of such trials; ``Folds`` really runs repeated stratified cross-validation: two linear classifiers
+learn from overlapping parts of Gaussian data.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from ganaug.evaluate.rules import GateRule, judge
 from ganaug.evaluate.stats import Estimate, corrected_resampled, two_way
 from ganaug.report.verdict import markdown_table
 
-POINT = 1.0  # the true gain, in percentage points, at which power is told
-LEVEL, TOLERANCE = 5.0, 1.0  # percent of runs in which a gain of nothing may pass
+POINT = 1.0  # the true gain, in percentage points, at which power is stated
+LEVEL, TOLERANCE = 5.0, 1.0  # percent of runs in which a gain of zero may pass
 _CHUNK = 50  # runs drawn at a time
 
 Values = NDArray[np.float64]
@@ -38,7 +38,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Crossed:
-    """Trials on one test part: an image is right where a sum of Gaussian effects is above 0. Effects in one unit.
+    """Trials on one test part: an image is classified correctly where a sum of Gaussian effects is above 0.
 
     Both arms share difficulty, trial and luck; each has effects of its own on images, on trials and on both at once.
     """
@@ -50,7 +50,7 @@ class Crossed:
     difficulty: float = 1.5  # standard deviation over images
     trial: float = 0.2  # over trials
     luck: float = 0.5  # of an image in a trial
-    arm_image: float = 0.4  # of an arm on an image: what one arm has learned and the other has not
+    arm_image: float = 0.4  # of an arm on an image: what only one arm has learned
     arm_trial: float = 0.1  # of an arm in a trial
     arm_luck: float = 0.7
     arm_train_set: float = 0.0  # of an arm on the one train set of a run that all trials share
@@ -71,12 +71,12 @@ class Crossed:
         return math.sqrt(2) * points_an_effect * self.arm_train_set
 
     def runs(self, count: int, rng: np.random.Generator) -> Iterator[tuple[Estimate, float]]:
-        """Of each run the estimate, and the true gain in points."""
+        """Each run's estimate, and the true gain in points; ``count`` runs by ``rng``."""
         for differences in self.differences(count, rng):
             yield two_way(differences), self.gain
 
     def differences(self, count: int, rng: np.random.Generator) -> Iterator[Values]:
-        """Of each run, in points, (trials, images)."""
+        """Each run's differences in points, (trials, images)."""
         better = self.spread * ndtri(ndtr(self.base / self.spread) + self.gain / 100)
         means = np.array([better, self.base], np.float32)[:, None, None, None]
         for first in range(0, count, _CHUNK):
@@ -104,7 +104,7 @@ class Crossed:
 class Folds:
     """Two classes of Gaussian images in repeated stratified cross-validation.
 
-    The arms learn the same labels from features that they share and as many of their own, which tell as much.
+    The arms learn the same labels from features that they share and others of their own.
     """
 
     title: str
@@ -115,10 +115,10 @@ class Folds:
     shared_features: int = 3
     own_features: int = 3
     distance: float = 1.5  # between the classes, in standard deviations, of shared and of own features each
-    gain: float = 0.0  # percentage points that arm 0 is truly better, on the average over train parts
+    gain: float = 0.0  # percentage points that arm 0 is truly better, on average over train parts
 
     def runs(self, count: int, rng: np.random.Generator) -> Iterator[tuple[Estimate, float]]:
-        """Of each run the estimate, and the gain in points that is true on the average."""
+        """Each run's estimate, and the gain in points that is true on average; ``count`` runs by ``rng``."""
         more = self._more_distance()
         estimates, exact = [], []
         for first in range(0, count, _CHUNK):
@@ -131,7 +131,7 @@ class Folds:
             yield estimate, truth
 
     def _more_distance(self) -> float:
-        """What arm 0's own features must have more for its gain."""
+        """How much farther apart the classes must be in arm 0's own features for its gain."""
         if not self.gain:
             return 0.0
 
@@ -156,8 +156,8 @@ class Folds:
             scores, truths = [], []
             for features, centre in zip(arms, centres, strict=True):
                 weights, bound = self._learn(features[:, ~test], signs[~test])
-                told = np.einsum("rnd,rd->rn", features[:, test], weights) > bound[:, None]
-                scores.append(100.0 * (told == (labels[test] == 1)))
+                predicted = np.einsum("rnd,rd->rn", features[:, test], weights) > bound[:, None]
+                scores.append(100.0 * (predicted == (labels[test] == 1)))
                 length = np.linalg.norm(weights, axis=1)
                 right = (ndtr((weights @ centre - bound) / length) + ndtr((bound + weights @ centre) / length)) / 2
                 truths.append(100.0 * right)
@@ -176,7 +176,7 @@ class Folds:
         return signs[None, :, None] * self._centre([many], [distance]) + rng.normal(size=(runs, len(signs), many))
 
     def _test_parts(self, rng: np.random.Generator, labels: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:
-        """One stratified deal a repeat. All runs may share it: their images are exchangeable within a class."""
+        """One stratified deal per repeat. All runs may share it: their images are exchangeable within a class."""
         for _ in range(self.repeats):
             fold = np.zeros(len(labels), np.int64)
             for label in (0, 1):
@@ -198,15 +198,15 @@ class Folds:
 
 @dataclass(frozen=True)
 class Labels:
-    """Trials of a nearest-centroid classifier whose arm ``gan`` has as much as ``more`` further real images a class.
+    """Trials of a nearest-centroid classifier whose arm ``gan`` has ``more`` further real images per class.
 
-    So its worth is ``more``. Points of the learning curve hold images of other trials, as in protocol subsets.
+    So it is worth ``more``. Points of the learning curve hold images of other trials, as in protocol subsets.
     """
 
     title: str
     more: int
     trials: int = 10
-    own: int = 5  # real images a class of a trial
+    own: int = 5  # real images per class of a trial
     classes: int = 4
     features: int = 12
     distance: float = 2.2  # of each class from the origin, in standard deviations, along an axis of its own
@@ -241,14 +241,14 @@ class Labels:
 
 
 def worth_rate(setting: Labels, runs: int) -> float:
-    """Percent of runs whose 95 % interval holds the worth."""
-    held, rng = 0, np.random.default_rng(0)
+    """Percent of runs whose 95 % interval covers the worth."""
+    covered, rng = 0, np.random.default_rng(0)
     for _ in range(runs):
         worth = setting.worth(rng)
         # An end beyond the curve's reach is as good as no end.
         low, high = worth["ci_low"].get("images", -math.inf), worth["ci_high"].get("images", math.inf)
-        held += low <= setting.more <= high
-    return 100 * held / runs
+        covered += low <= setting.more <= high
+    return 100 * covered / runs
 
 
 Setting = Crossed | Folds
@@ -262,7 +262,7 @@ SETTINGS: dict[str, list[Setting]] = {
         Crossed("3 trials that differ much, 400 test images", 3, 400, base=1.5, arm_trial=0.1),
         Crossed("2 trials that differ much, 400 test images", 2, 400, base=1.5, arm_trial=0.2),
     ],
-    "holdout": [  # one train set: trials differ little, and an arm errs on the same images again
+    "holdout": [  # one train set: trials differ little, and an arm errs on the same images
         Crossed("5 trials, 1,000 test images", 5, 1000, arm_image=0.6, arm_trial=0.05, luck=0.3, arm_luck=0.3),
         Crossed("5 trials, 60 test images", 5, 60, arm_image=0.6, arm_trial=0.05, luck=0.3, arm_luck=0.3),
         Crossed("2 trials, 200 test images", 2, 200, arm_image=0.6, arm_trial=0.05, luck=0.3, arm_luck=0.3),
@@ -277,11 +277,11 @@ SETTINGS: dict[str, list[Setting]] = {
     ],
 }
 WORTHS = [
-    Labels("10 trials of 5 images a class, worth 2 more", 2),
-    Labels("3 trials of 10 images a class, worth 4 more", 4, trials=3, own=10),
+    Labels("10 trials of 5 images per class, worth 2 more", 2),
+    Labels("3 trials of 10 images per class, worth 4 more", 4, trials=3, own=10),
 ]
-_WORTH_RUNS = 10  # one run of these for so many of the others: each has its bootstrap
-# What holdout does not promise: that its gain is there with another train set too.
+_WORTH_RUNS = 10  # these have a tenth of the runs, since each has its bootstrap
+# What holdout does not claim: that its gain holds with another train set too.
 OTHER_TRAIN_SETS = Crossed(
     "5 trials, 1,000 test images", 5, 1000, arm_image=0.6, arm_trial=0.05, luck=0.3, arm_luck=0.3, arm_train_set=0.1
 )
@@ -292,7 +292,7 @@ class Rates:
     """Percent of runs."""
 
     passed: float  # the gate's rule "above: 0"
-    covered: float  # the 95 % interval holds the truth
+    covered: float  # the 95 % interval covers the truth
 
 
 def rates(setting: Setting, runs: int, seed: int = 0) -> Rates:
@@ -331,7 +331,7 @@ def satterthwaite(differences: Values) -> Estimate:
 
 
 def passes(estimate: Estimate) -> bool:
-    """By the gate itself, with this rule alone."""
+    """Whether the gate itself passes it, with this rule alone."""
     figure: dict[str, Any] = {
         "mean": estimate.mean,
         "standard_error": estimate.standard_error,
@@ -348,28 +348,28 @@ the report, the verdict of the gate is that of its rule `above: 0` (one-sided, 5
 
 {table}
 
-Most often a gain of nothing passes: {worst}. {verdict}
+The highest rate at which a gain of zero passes: {worst}. {verdict}
 
-What a gain is worth in labels ({worth_runs} runs of each line; the larger train parts hold images of other trials, as
-in `subsets`):
+Gains in equivalent labels ({worth_runs} runs of each line; the larger train parts hold images of other trials, as in
+`subsets`):
 
 {worth_table}
 
-- `subsets`, `holdout`: an image is right where a sum of Gaussian effects is above 0: its difficulty, the trial's, luck,
-  and each arm's own effect on images, on trials and on both. Both arms have equal distributions, so that the truth is
-  0; for a gain one arm's mean is raised to exactly {point} point more.
+- `subsets`, `holdout`: an image is classified correctly where a sum of Gaussian effects is above 0: its difficulty, the
+  trial's, luck, and each arm's own effect on images, on trials and on both. Both arms have equal distributions, so the
+  truth is 0; for a gain one arm's mean is raised by exactly {point} point.
 - `cv`: two linear classifiers learn from features that they share and features of their own, on the overlapping train
-  parts of real stratified folds. Nadeau and Bengio's correction is meant for gains that depend much on the train part;
-  where they depend on the test images, as here, it is cautious, and a gain must be large to be shown.
-- With Satterthwaite's degrees of freedom, which the two-way statistic had before, a gain of nothing passes in
+  parts of real stratified folds. Nadeau and Bengio's correction is meant for gains that depend strongly on the train
+  part; where they depend on the test images, as here, it is conservative, and only a large gain is detected.
+- With Satterthwaite's degrees of freedom, which the two-way statistic had before, a gain of zero passes in
   {two.passed:.1f} % of the runs of 2 trials and {three.passed:.1f} % of those of 3 that differ much, and the interval
-  holds the truth in {two.covered:.1f} % and {three.covered:.1f} %: a spread of trials that is small by chance gives a
-  narrow interval and many degrees of freedom at once. Cochran's weighted quantile of t mends it, at the cost of some
+  covers the truth in {two.covered:.1f} % and {three.covered:.1f} %: a spread of trials that is small by chance gives a
+  narrow interval and many degrees of freedom at once. Cochran's weighted quantile of t fixes it, at the cost of some
   power where trials are few.
-- `holdout` speaks of its one train set. Where a train set favours one arm by chance (here with a standard deviation of
+- `holdout` is about its one train set. Where a train set favours one arm by chance (here with a standard deviation of
   {favour:.1f} points) gains pass in {other.passed:.1f} % of runs, though the arms are equally good over all train sets:
   true of that train set, and of no other. With one train set no statistic can know better; use `cv` where the question
-  is of others like it.
+  is about other train sets like it.
 """
 
 
@@ -384,8 +384,8 @@ def page(runs: int) -> str:
             rows.append((protocol, setting.title, *(f"{value:.1f}" for value in figures)))
             print(*rows[-1], sep=" | ", flush=True)
     header = (
-        "protocol", "simulated", "a gain of nothing passes, %", "interval holds nothing, %",
-        f"interval holds +{POINT:g} point, %", f"a gain of {POINT:g} point passes, %",
+        "protocol", "simulated", "a gain of zero passes, %", "interval covers zero, %",
+        f"interval covers +{POINT:g} point, %", f"a gain of {POINT:g} point passes, %",
     )  # fmt: skip
     worths = [(one.title, f"{worth_rate(one, max(1, runs // _WORTH_RUNS)):.1f}") for one in WORTHS]
     held = all(rate <= LEVEL + TOLERANCE for rate in worst.values())
@@ -395,9 +395,9 @@ def page(runs: int) -> str:
         error=f"{100 * math.sqrt(0.05 * 0.95 / runs):.1f}",
         table=markdown_table(header, rows),
         worth_runs=f"{max(1, runs // _WORTH_RUNS):,}",
-        worth_table=markdown_table(("simulated", "95 % interval holds it, %"), worths),
+        worth_table=markdown_table(("simulated", "95 % interval covers it, %"), worths),
         worst="; ".join(f"{protocol} {rate:.1f} %" for protocol, rate in worst.items()),
-        verdict="No protocol is above 5 % (+1)." if held else "**ABOVE 5 % (+1): the statistic is too sure.**",
+        verdict="No protocol is above 5 % (+1)." if held else "**ABOVE 5 % (+1): the statistic is anti-conservative.**",
         point=f"{POINT:g}",
         two=two,
         three=three,

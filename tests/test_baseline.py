@@ -1,4 +1,4 @@
-"""Against an earlier run: what has fallen is told, what may be chance is not, what cannot be compared is refused."""
+"""Comparison with an earlier run: a fall is reported, possible chance is not, what cannot be compared is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark of calibration: its simulations have the truth that they claim, and a small run keeps the level."""
+"""The calibration benchmark: its simulations have the truth that they claim, and a small run keeps the level."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_satterthwaite_by_hand() -> None:
 
 
 def test_the_interval_of_a_worth_holds_it() -> None:
-    """Train parts that lend one another images, as in protocol subsets. By chance 8 of 12 or fewer are 1 in 450."""
+    """Train parts that lend each other images, as in protocol subsets. By chance 8 of 12 or fewer are 1 in 450."""
     assert calibration.worth_rate(calibration.Labels("", more=2, test_images=100), 12) >= 75
 
 

@@ -81,7 +81,7 @@ def test_macro_f1_influence_is_the_jackknifes() -> None:
     left_out = [reference.f1_score(np.delete(labels, row), np.delete(predicted, row), average="macro") for row in some]
     jackknife = (count - 1) * (everything - np.array(left_out))
     assert (values - values.mean())[some] == pytest.approx(jackknife, abs=0.02)
-    assert np.abs(jackknife).max() > 0.5  # the tolerance is small beside the influences
+    assert np.abs(jackknife).max() > 0.5  # the tolerance is small next to the influences
 
 
 def test_macro_f1_spread_is_its_sampling_error() -> None:

@@ -1,4 +1,4 @@
-"""Figures overall and by class: who is compared with whom, what is said where there is too little to compare."""
+"""Metrics overall and per class: what is compared with what, and what is said where there is too little to compare."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMES = ["cat", "dog", "yak"]
 
 
 def sample(counts: list[int], seed: int, shift: float = 0.0, right: float = 1.0) -> Sample:
-    """Classes apart in feature 0; of each class the first share ``right`` is told right, the rest as the next class."""
+    """Classes apart in feature 0; the share ``right`` of each class is predicted right, the rest as the next class."""
     labels = np.repeat(np.arange(len(counts)), counts)
     features = np.random.default_rng(seed).normal(size=(len(labels), 6)) + shift
     features[:, 0] += 4 * labels
@@ -37,7 +37,7 @@ def test_shares_of_images_told_right_overall_and_by_class() -> None:
 
 
 def test_the_proportions_of_the_classes_are_no_fault() -> None:
-    """Uneven real classes beside even generated ones of the same distribution: as real as real."""
+    """Imbalanced real classes and balanced generated ones of the same distribution: as real as real."""
     found = measure(sample([200, 40, 10], 0), sample([80, 80, 80], 1))
     assert found["overall"]["images"] == 80 + 40 + 10
     assert abs(found["overall"]["kid"]) < 3 * found["overall"]["kid_sd"] + 0.01

@@ -47,7 +47,7 @@ FOLDS = Comparison(
 
 @st.composite
 def comparisons(draw: st.DrawFn) -> Comparison:
-    """Two to five trials of the arms a and b, which guess, on one test part or on several of unlike size."""
+    """Two to five trials of the arms a and b, which guess, on one test part or on several of different sizes."""
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     shared, classes, trials = draw(st.booleans()), draw(st.integers(2, 4)), draw(st.integers(2, 5))
     tested = []

@@ -1,7 +1,7 @@
-"""The statistics of gains against other formulations of the same question, where these must agree, and how closely.
+"""The statistics of gains against other formulations of the same question: where they must agree, and how closely.
 
 Each oracle is scipy's, or a few lines that share nothing with ``stats``. Where one asks a wider or narrower question,
-the test says by how much that moves its answer.
+the test states by how much that changes its answer.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def test_two_way_bootstrap(seed: int) -> None:
     With mean squares m of trials, images and rest its variance is exactly
     (m_t (T-1)/T + m_i (I-1)/I + m_r (T-1)(I-1)/(T I)) / (T I), where two_way has (m_t + m_i - m_r) / (T I). So the
     draws agree with the first within their own error (4 standard errors of 1.8 %, from 1,500 draws); and where the rest
-    is small beside trial and image effects, the two statistics themselves agree within 10 %.
+    is small compared with trial and image effects, the two statistics themselves agree within 10 %.
     """
     rng = np.random.default_rng(seed)
     trials, images = 30, 80

@@ -129,7 +129,7 @@ def test_a_phone_need_not_scroll_sideways_but_within_plots_and_tables(done: Proj
 
 
 @in_a_browser
-def test_the_page_says_on_what_it_ran_where_the_times_lie_beside_it(done: Project, tmp_path: Path) -> None:
+def test_the_page_says_on_what_it_ran_where_the_times_lie_next_to_it(done: Project, tmp_path: Path) -> None:
     page, script = done.reports / "report.html", "() => document.getElementById('run').textContent"
     told = seen(page, script, tmp_path)
     assert re.search(r"GANs 3 in \d+\.\d minutes on cpu, classifiers 18 in", told)

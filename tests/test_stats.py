@@ -1,4 +1,4 @@
-"""Intervals and tests: known answers, properties, and how often an interval covers the truth."""
+"""Confidence intervals and tests: known answers, properties, and how often an interval covers the truth."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_the_same_difference_everywhere() -> None:
 def test_the_interval_covers_the_truth_where_the_paired_t_does_not(
     trial_sd: float, image_sd: float, rest_sd: float
 ) -> None:
-    """Crossed trial and image effects: 95 % intervals cover in 92 to 98 % of runs; the paired t is too sure."""
+    """Crossed trial and image effects: 95 % intervals cover in 92 to 98 % of runs; the paired t does in fewer."""
     rng = np.random.default_rng(20240)
     runs, trials, images, truth = 600, 10, 100, 1.0
     covered = covered_by_paired_t = 0
@@ -216,7 +216,7 @@ def test_power_is_how_often_a_point_is_seen(error: float, freedom: float) -> Non
     assert Estimate(0.3, error, freedom).power(1.0) == pytest.approx(seen, abs=4 * math.sqrt(0.25 / runs))
 
 
-def test_power_of_trials_drawn_anew() -> None:
+def test_power_of_trials_drawn_again() -> None:
     """Eight trials whose differences have standard deviation 1: the paired t sees one point as often as it says."""
     rng = np.random.default_rng(6)
     drawn = 1.0 + rng.normal(size=(20_000, 8))
@@ -289,7 +289,7 @@ def test_a_change_is_unknown_where_one_run_is() -> None:
 
 
 def test_corrected_resampled_by_hand() -> None:
-    """Means 1, 2, 6 of test parts of unlike size; variance 7; one test image to four train images (eq. 9)."""
+    """Means 1, 2, 6 of test parts of different sizes; variance 7; one test image to four train images (eq. 9)."""
     differences = [np.array([0.0, 2.0]), np.array([2.0]), np.array([5.0, 6.0, 7.0])]
     estimate = corrected_resampled(differences, 1 / 4)
     assert estimate.mean == pytest.approx(3.0)

@@ -1,4 +1,4 @@
-"""What a gain is worth in labels: read off curves whose answer is known, and with intervals that hold it."""
+"""Gains in equivalent labels: read off curves whose answer is known, with intervals that cover it."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_an_interval_reaches_as_far_as_its_draws_and_says_where_it_knows_no_more
 
 # ------------------------------------------------------------------------------- from predictions to what is reported
 
-UPWARD, DOWNWARD = (5, 10, 20), (10, 13, 20)  # images a class; a trial has 5, or 20
+UPWARD, DOWNWARD = (5, 10, 20), (10, 13, 20)  # images per class; a trial has 5, or 20
 
 
 def comparison(
@@ -183,7 +183,7 @@ def comparison(
 ) -> Comparison:
     """Trials of two classes on one test part. The base arm is right where luck, difficulty and log images add up.
 
-    The arm gan is as good as the base arm with ``gain_images`` more labels a class. ``downward``: the trials have 20.
+    The arm gan is as good as the base arm with ``gain_images`` more labels per class. ``downward``: the trials have 20.
     """
     rng = np.random.default_rng(seed)
     labels = np.arange(images) % 2
@@ -214,9 +214,9 @@ def number(end: dict[str, float]) -> float:
 
 @pytest.mark.parametrize(("downward", "more"), [(False, 5.0), (False, 0.0), (True, 10.0), (True, -6.0)])
 def test_the_interval_holds_the_labels_that_the_arm_is_worth(downward: bool, more: float) -> None:
-    """A simulated learning curve whose truth is known: 95 % intervals hold it in nearly all of 25 runs.
+    """A simulated learning curve whose truth is known: 95 % intervals cover it in nearly all of 25 runs.
 
-    Also where the curve goes on by its slope, though it bends there: the bend is small beside the interval.
+    Also where the curve is extrapolated by its slope, though it bends there: the bend is small next to the interval.
     """
     held = 0
     for seed in range(25):
@@ -236,7 +236,7 @@ def test_a_gain_and_its_worth_have_one_sign_and_one_verdict() -> None:
             assert number(found["ci_low"]) > 0
 
 
-def test_what_is_reported_beside_the_figure() -> None:
+def test_what_is_reported_with_the_figure() -> None:
     up, down = reported(comparison(1, 5.0)), reported(comparison(1, 5.0, downward=True))
     assert (up["unit"], up["confidence"], up["trials"], up["metric"]) == (
         "labelled images per class",
@@ -293,7 +293,7 @@ def test_curves_have_mean_and_spread_of_every_metric() -> None:
 
 
 def test_folds_have_a_worth_too() -> None:
-    """Test parts of unlike size, each trial's own."""
+    """Test parts of different sizes, each trial's own."""
     of = comparison(0, 20.0, downward=True, trials=5)
 
     def cut(values: np.ndarray, fold: int) -> np.ndarray:
