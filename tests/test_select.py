@@ -236,7 +236,7 @@ def test_held_out_images_never_reach_the_training(
     select: str, ready: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "_judge", lambda *arguments: lambda generator: 0.5)
-    first, second, third = (copy_of(ready, tmp_path / str(number), select=select) for number in range(3))
+    first, second, third = (copy_of(ready, tmp_path / str(number), select=select, steps=4) for number in range(3))
     _, kept, held = folds(second)
     scramble(second, held)
     before, after = run(first), run(second)

@@ -128,7 +128,8 @@ def test_the_whole_pipeline_learns_from_them(root: Path) -> None:
     assert store.read_json(made.trials / "0.json", "")["filler_images"] == {"gan": 8, "pseudo": 20}
     images = np.array(found.beside.images)
     save(root / "more" / "0.png", 255 - images[0])
-    pipeline.run(made)
+    prepared(made)
+    learned(made)
     assert (made.models / "0" / "generator.safetensors").read_bytes() != first
 
 

@@ -1,4 +1,4 @@
-"""What a generator starts an image from. ``gan.latents`` in params.yaml."""
+"""What a generator makes an image from. ``gan.latents`` in params.yaml."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Normal(Spec):
 
 @dataclass(frozen=True)
 class Codes(Spec):
-    """A code for each training image, learned with G, which must draw that image from it (GLO, Bojanowski 2018).
+    """A code per training image, learned with G, which must reproduce that image from it (GLO, Bojanowski 2018).
 
-    New images come from between two codes of a class, as SMOTE's do between two images (DeepSMOTE, Dablain 2021), and
-    from some noise; the discriminator judges those. So no training image is forgotten, as it is by a generator of
-    normal latents that a small set is too much for (Inclusive GAN, Yu 2020).
+    New images come from between two codes of a class, as SMOTE's do between two images (DeepSMOTE, Dablain 2021), plus
+    some noise; the discriminator judges those. No training image is then forgotten, as can happen with normal latents
+    (Inclusive GAN, Yu 2020).
     """
 
     kind: Literal["codes"] = "codes"
-    blend: Annotated[float, Ge(0), Le(0.5)] = 0.3  # of the second code, at least; at most one half. 0: near copies
-    noise: Annotated[float, Ge(0)] = 0.8  # its length over that of a code
+    blend: Annotated[float, Ge(0), Le(0.5)] = 0.3  # least weight of the second code, of at most 0.5. 0: near copies
+    noise: Annotated[float, Ge(0)] = 0.8  # its length relative to a code's
     reconstruction: Annotated[float, Gt(0)] = 1.0  # weight, in G's loss, of the mean error of images in [-1, 1]
     lr: Annotated[float, Gt(0)] = 0.01  # of the codes
 

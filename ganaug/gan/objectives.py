@@ -43,32 +43,33 @@ def _cross_entropy(logits: Tensor, target: float) -> Tensor:
     return (F.softplus(logits) - target * logits).mean()
 
 
+class _CrossEntropy(ObjectiveSpec):
+    """D's binary cross-entropy (Goodfellow 2014, eq. 1); its logits are log odds of "real"."""
+
+    smooths: ClassVar[bool] = True
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor, real_label: float = 1.0) -> Tensor:
+        return _cross_entropy(real, real_label) + _cross_entropy(fake, 0.0)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Minimax(ObjectiveSpec):
+class Minimax(_CrossEntropy):
     """The zero-sum game as written (Goodfellow 2014, eq. 1): G minimises log(1 - D(G(z))).
 
     Its gradient vanishes where D is sure of the fakes: here to show that, not to be used.
     """
 
     kind: Literal["minimax"] = "minimax"
-    smooths: ClassVar[bool] = True
-
-    def discriminator_loss(self, real: Tensor, fake: Tensor, real_label: float = 1.0) -> Tensor:
-        return _cross_entropy(real, real_label) + _cross_entropy(fake, 0.0)
 
     def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         return -_cross_entropy(fake, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class NonSaturating(ObjectiveSpec):
+class NonSaturating(_CrossEntropy):
     """Binary cross-entropy, G against the label "real" (Goodfellow 2014, section 3: maximise log D(G(z)))."""
 
     kind: Literal["non-saturating"] = "non-saturating"
-    smooths: ClassVar[bool] = True
-
-    def discriminator_loss(self, real: Tensor, fake: Tensor, real_label: float = 1.0) -> Tensor:
-        return _cross_entropy(real, real_label) + _cross_entropy(fake, 0.0)
 
     def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         return _cross_entropy(fake, 1.0)
@@ -76,7 +77,7 @@ class NonSaturating(ObjectiveSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class LeastSquares(ObjectiveSpec):
-    """Squares instead of logarithms, real 1 and fake 0 (Mao 2017, eq. 9): fakes far on the right side still learn."""
+    """Squares instead of logarithms, real 1 and fake 0 (Mao 2017, eq. 9): G still learns from fakes that fool D."""
 
     kind: Literal["least-squares"] = "least-squares"
     smooths: ClassVar[bool] = True
@@ -103,7 +104,7 @@ class _Critic(ObjectiveSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class Wasserstein(_Critic):
-    """WGAN (Arjovsky 2017, algorithm 1): the critic's weights are clipped, so that it is Lipschitz by some constant."""
+    """WGAN (Arjovsky 2017, algorithm 1): clipping the weights makes the critic Lipschitz for some constant."""
 
     kind: Literal["wasserstein"] = "wasserstein"
     clip: Annotated[float, Gt(0)] = 0.01  # type: ignore[misc]  # a setting here, absent elsewhere
@@ -123,7 +124,7 @@ class WassersteinGP(_Critic):
 
 @dataclass(frozen=True, kw_only=True)
 class Hinge(ObjectiveSpec):
-    """Hinge objective (Lim and Ye 2017; Miyato 2018, eq. 16-17): D stops pushing where a logit is beyond its margin."""
+    """Hinge objective (Lim and Ye 2017; Miyato 2018, eq. 16-17): D ignores logits beyond their margin."""
 
     kind: Literal["hinge"] = "hinge"
 

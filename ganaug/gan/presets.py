@@ -1,10 +1,10 @@
 """Presets: the published GANs by name. ``gan: {preset: wgan-gp}`` takes a preset's values; other keys change them.
 
-Values are the sources' own where they give them, but for two things: ``gan`` and ``cgan`` take DCGAN's Adam in the
-place of gradient descent with momentum, and latents are normal, not uniform. Those published without labels take them
-by concatenation, which is how CGAN gave them to the original GAN. The widths are the published ones, and more than a
-CPU has time for: set ``generator_width`` and ``discriminator_width`` lower there. None but ``default`` augments what
-the discriminator sees: they were published for sets of 50,000 images and more, and ``augment`` is there to be added.
+Values are the sources' own where they give them, with two exceptions: ``gan`` and ``cgan`` use DCGAN's Adam instead of
+gradient descent with momentum, and latents are normal, not uniform. GANs published without labels take them by
+concatenation, as CGAN gave them to the original GAN. The widths are the published ones, too slow on a CPU: set
+``generator_width`` and ``discriminator_width`` lower there. Only ``default`` augments what the discriminator sees: the
+others were published for sets of 50,000 images and more; add ``augment`` for smaller ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Preset:
     """``values`` as ``gan:`` in params.yaml would have them."""
 
     source: str
-    line: str
+    line: str  # what it is
     values: dict[str, Any]
 
 
@@ -51,6 +51,17 @@ _MLP = {
     "batch_size": 100,
     "generator_width": 1200,
     "discriminator_width": 240,
+}
+_RESNET = {
+    **_PLAIN,
+    "architecture": {"kind": "resnet"},
+    "discriminator_steps": 5,
+    "batch_size": 64,
+    "z_dim": 128,
+    "generator_width": 128,
+    "discriminator_width": 128,
+    "beta1": 0.0,
+    "beta2": 0.9,
 }
 
 PRESETS: dict[str, Preset] = {
@@ -97,41 +108,26 @@ PRESETS: dict[str, Preset] = {
         "Gulrajani 2017, arXiv 1704.00028",
         "Wasserstein critic with a gradient penalty, five critic steps, residual networks; labels by concatenation",
         {
-            **_PLAIN,
-            "architecture": {"kind": "resnet"},
+            **_RESNET,
             "objective": {"kind": "wasserstein-gp"},
-            "discriminator_steps": 5,
-            "batch_size": 64,
-            "z_dim": 128,
-            "generator_width": 128,
-            "discriminator_width": 128,
             "generator_lr": 1e-4,  # algorithm 1's
             "discriminator_lr": 1e-4,
-            "beta1": 0.0,
-            "beta2": 0.9,
         },
     ),
     "lsgan": Preset(
         "Mao 2017, arXiv 1611.04076",
-        "DCGAN with least squares in the place of cross-entropy; labels by concatenation",
+        "DCGAN with least squares instead of cross-entropy; labels by concatenation",
         {**_DCGAN, "objective": {"kind": "least-squares"}, "batch_size": 64},
     ),
     "sngan-projection": Preset(
         "Miyato and Koyama 2018, arXiv 1802.05637",
         "residual networks, spectral normalisation, hinge, class-conditional norms and projection, five D steps",
         {
-            **_PLAIN,
-            "architecture": {"kind": "resnet"},
+            **_RESNET,
             "objective": {"kind": "hinge"},
             "regularisers": [{"kind": "spectral-norm"}],
             "conditioning": "projection",
-            "discriminator_steps": 5,
-            "batch_size": 64,
-            "z_dim": 128,
             "generator_width": 256,
-            "discriminator_width": 128,
-            "beta1": 0.0,
-            "beta2": 0.9,
             "rate": "linear",
         },
     ),
@@ -157,7 +153,10 @@ PRESETS: dict[str, Preset] = {
 
 
 def expand(gan: Mapping[str, Any]) -> dict[str, Any]:
-    """``gan:`` of params.yaml with its preset's values where it says nothing itself."""
+    """``gan:`` of params.yaml, with its preset's values for the keys it leaves out.
+
+    Raises UserError if there is no such preset.
+    """
     name = gan.get("preset", "default")
     if not isinstance(name, str) or name not in PRESETS:
         raise UserError(
@@ -167,7 +166,7 @@ def expand(gan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """``above`` wins. Two groups are joined, unless they are of different kinds."""
+    """``above`` wins. Two groups are merged, unless they are of different kinds."""
     joined = dict(below)
     for key, value in above.items():
         old = below.get(key)

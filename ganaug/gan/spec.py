@@ -1,4 +1,4 @@
-"""The settings of a GAN, as ``gan:`` in params.yaml has them."""
+"""The settings of a GAN: ``gan:`` in params.yaml."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from ganaug.settings import Spec
 class Ramp(Spec):
     """From unconditional to conditional (Transitional-cGAN, Shahbazi 2022), as shares of the steps."""
 
-    begin: Annotated[float, Ge(0), Lt(1)] = 0.2  # until here, labels say nothing
-    end: Annotated[float, Gt(0), Le(1)] = 0.5  # from here on, all that they say
+    begin: Annotated[float, Ge(0), Lt(1)] = 0.2  # until here, labels do not count
+    end: Annotated[float, Gt(0), Le(1)] = 0.5  # from here on, they count fully
 
     def __post_init__(self) -> None:
         if self.end < self.begin:
             raise ValueError("an end that is not before the begin")
 
     def strength(self, done: float) -> float:
-        """0 to 1, when ``done`` of the steps (0 to 1) are over."""
+        """How much labels count, 0 to 1, when a share of ``done`` of the steps is over."""
         if done >= self.end:
             return 1.0
         return (done - self.begin) / (self.end - self.begin) if done > self.begin else 0.0
@@ -39,23 +39,23 @@ class Ramp(Spec):
 class GanSpec(Spec):
     """Settings of the networks and of their training. Defaults: measured on tuning draws (the preset ``default``)."""
 
-    preset: str = "default"  # where the values that params.yaml leaves out come from (see presets.py)
+    preset: str = "default"  # the source of the values that params.yaml leaves out (see presets.py)
     architecture: Architecture = field(default_factory=Compact)
     conditioning: Conditioning = "projection"
     objective: Objective = field(default_factory=NonSaturating)
     regularisers: tuple[Regulariser, ...] = (R1(gamma=1.0, every=4),)
     steps: Annotated[int, Ge(1)] = 2000  # of the generator
     discriminator_steps: Annotated[int, Ge(1)] = 1  # for each of them
-    batch_size: Annotated[int, Ge(2)] = 64  # real images a step, and as many fakes
+    batch_size: Annotated[int, Ge(2)] = 64  # real images per step, and as many fakes
     z_dim: Annotated[int, Ge(1)] = 64
     latents: Latents = field(default_factory=Normal)
     generator_width: Annotated[int, Ge(1)] = 32  # channels at the full image size
     discriminator_width: Annotated[int, Ge(1)] = 32
     augment: DiffAugment = field(default_factory=DiffAugment)  # what D sees, of real and of fake
-    ada: Ada | None = None  # augment with a probability that follows D's overfitting; left out: always
+    ada: Ada | None = None  # augment with a probability that follows D's overfitting; unset: always
     vary: DiffAugment = field(default_factory=lambda: DiffAugment(shift=0.0))  # real images only: G learns it
-    ramp: Ramp | None = None  # left out: conditional from the first step
-    unlabelled: bool = True  # learn from images without labels, where there are any, as of the class classifiers say
+    ramp: Ramp | None = None  # unset: conditional from the first step
+    unlabelled: bool = True  # learn from images without labels too, as of the class that classifiers are sure of
     optimizer: Literal["adam", "rmsprop"] = "adam"
     generator_lr: Annotated[float, Gt(0)] = 3e-4
     discriminator_lr: Annotated[float, Gt(0)] = 3e-4
@@ -70,5 +70,5 @@ class GanSpec(Spec):
     save_seconds: Annotated[float, Gt(0)] = 30.0  # between two saved states of a training
 
     def lasting(self) -> GanSpec:
-        """What results depend on: without the settings that only say how a run keeps its state."""
+        """What results depend on: how often a run saves its state is set to the default."""
         return replace(self, save_seconds=30.0)

@@ -1,4 +1,4 @@
-"""The memory of a generator: a code for each training image, and the way from normal numbers to a place between two."""
+"""The memory of a generator: a code per training image, and the way from normal numbers to a point between two."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from torch.nn import functional as F
 class CodeBook(nn.Module):
     """Normal numbers (N, z_dim) and labels (N,) -> latents (N, z_dim) between two codes of the label's class.
 
-    Latents and codes have the length that normal numbers have in the mean square: the root of ``z_dim``.
+    One code for each of ``images``, of ``classes``. Latents and codes have the root-mean-square length of normal
+    numbers, the root of ``z_dim``. ``blend`` (0 to 0.5): the least share of the second code; ``noise``: its length
+    relative to that of a code.
     """
 
     first: Tensor  # (classes,), the row of the class's first code
@@ -26,7 +28,7 @@ class CodeBook(nn.Module):
         self.register_buffer("count", torch.ones(classes, dtype=torch.int64))
 
     def assign(self, labels: Tensor) -> Tensor:
-        """Each image of ``labels`` (N,) gets a code of its class: its row, (N,)."""
+        """A code of its class for each image: its row, (N,). ``labels`` (N,)."""
         order = labels.argsort(stable=True)
         self.count.copy_(torch.bincount(labels, minlength=len(self.count)))
         self.first.copy_(self.count.cumsum(0) - self.count)
@@ -37,8 +39,8 @@ class CodeBook(nn.Module):
         return _of_length(self.rows[rows])
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        # The first three numbers, made uniform, choose the codes and the way between them. That they are noise too does
-        # no harm: they are three of many.
+        # The first three numbers, made uniform, choose the codes and the share of each. That they are also part of the
+        # noise does no harm: they are three of many.
         chosen = torch.special.ndtr(latents[:, :3].float()).clamp(max=1 - 1e-6)
         first, count = self.first[labels], self.count[labels]
         one, other = (first + (chosen[:, at] * count).long() for at in (0, 1))
