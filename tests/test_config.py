@@ -321,12 +321,3 @@ def test_settings_and_command_line_import_no_torch(module: str) -> None:
 def test_a_gan_without_labels_leaves_nothing_to_make_by_class(arm: str) -> None:
     with refused(f"classify.arms: {arm} makes as many images of a class", "gan.conditioning is none"):
         config.check({"gan": {"conditioning": "none"}, "classify": {"arms": ["none", arm]}})
-
-
-@pytest.mark.parametrize("key", ["mix", "mix_with_classical", "mixes"])
-def test_group_normalisation_has_no_statistics_to_separate(key: str) -> None:
-    separate: dict[str, object] = {"statistics": "separate"}
-    classify = {key: {"gan": separate} if key == "mixes" else separate}
-    config.check({"classify": classify})
-    with refused("classify: statistics separate needs batch normalisation, but classifier.norm is group"):
-        config.check({"classify": classify, "classifier": {"norm": "group"}})

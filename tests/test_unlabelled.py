@@ -1,4 +1,4 @@
-"""Images without labels beside a set of one's own: which are taken, and that what is tested on is not among them."""
+"""Images without labels next to your own set: which are taken, and that no test image is among them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from expect import refused
 from photos import noise, photos, save
+from stages import run
 
 from ganaug import config, device, store
 from ganaug.data.prepared import read_prepared
-from ganaug.stages import labels, pipeline, prepare, train
+from ganaug.stages import labels, prepare, train
 from ganaug.stages.held import kept_and_held
 from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
@@ -55,8 +56,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_images_of_a_folder_and_below_it(root: Path) -> None:
-    told = prepared(project(root, unlabelled=str(more(root / "more"))))
-    assert "9 images without labels" in told
+    said = prepared(project(root, unlabelled=str(more(root / "more"))))
+    assert "9 images without labels" in said
     found = read_prepared(root / "data" / "prepared")
     assert found.beside is not None
     assert found.beside.images.shape == (9, 8, 8, 3)
@@ -79,9 +80,9 @@ def test_what_is_labelled_too_is_left_out(root: Path) -> None:
     folder = more(root / "more")
     shutil.copy(root / "photos" / "dog" / "2.png", folder / "who knows.png")
     shutil.copy(folder / "3.png", folder / "again.png")
-    told = prepared(project(root, unlabelled=str(folder)))
-    assert "9 images without labels" in told
-    assert f"2 of {folder} have the pixels of a labelled image or of one another: left out" in told
+    said = prepared(project(root, unlabelled=str(folder)))
+    assert "9 images without labels" in said
+    assert f"2 of {folder} have the pixels of a labelled image or of one another: left out" in said
     found = read_prepared(root / "data" / "prepared")
     assert found.beside is not None
     assert not set(found.beside.pixels) & set(found.pixels)
@@ -94,9 +95,9 @@ def test_broken_images_are_refused_or_skipped(root: Path) -> None:
     with refused("must be readable, but 1 of 10 are not", "broken.png"):
         prepared(project(root, unlabelled=str(folder)))
     assert not (root / "data").exists() or not (root / "data" / "prepared").exists()
-    told = prepared(project(root, unlabelled=str(folder), on_broken="skip"))
-    assert "9 images without labels" in told
-    assert f"1 of {folder} cannot be read: left out" in told
+    said = prepared(project(root, unlabelled=str(folder), on_broken="skip"))
+    assert "9 images without labels" in said
+    assert f"1 of {folder} cannot be read: left out" in said
 
 
 def test_folders_that_will_not_do(root: Path) -> None:
@@ -118,7 +119,7 @@ def test_dvc_watches_the_folder(root: Path) -> None:
 
 def test_the_whole_pipeline_learns_from_them(root: Path) -> None:
     made = project(root, unlabelled=str(more(root / "more", 20)))
-    pipeline.run(made)
+    run(made, "prepare", "train", "synth", "classify")
     first = (made.models / "0" / "generator.safetensors").read_bytes()
     _, description = store.read_tensors(made.generator("0"), "")
     found = read_prepared(made.prepared)
@@ -128,12 +129,12 @@ def test_the_whole_pipeline_learns_from_them(root: Path) -> None:
     assert store.read_json(made.trials / "0.json", "")["filler_images"] == {"gan": 8, "pseudo": 20}
     images = np.array(found.beside.images)
     save(root / "more" / "0.png", 255 - images[0])
-    pipeline.run(made)
+    run(made, "prepare", "train")
     assert (made.models / "0" / "generator.safetensors").read_bytes() != first
 
 
 def learning(root: Path, **gan: Any) -> Project:
-    """With twenty images without labels; ``gan``: settings beside the small ones."""
+    """With twenty images without labels; ``gan``: further settings next to the small ones."""
     made = project(root, unlabelled=str(more(root / "more", 20)))
     raw = config.plain(made.settings)
     raw["gan"] |= gan
@@ -146,7 +147,7 @@ def learning(root: Path, **gan: Any) -> Project:
 
 def learned(made: Project) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The weights of a split's generator, and what its file says of it."""
-    train.train(made, "0", Progress(made.work.root / "progress"))
+    run(made, "train", split="0")
     tensors, description = store.read_tensors(made.generator("0"), "")
     return {name: value.numpy().tobytes() for name, value in tensors.items()}, description
 
@@ -176,7 +177,7 @@ def test_the_gan_learns_what_teachers_are_sure_of(root: Path, monkeypatch: pytes
     codes = np.frombuffer(weights["codes.rows"], np.float32)
     assert len(codes) == (len(kept) + 20) * made.settings.gan.z_dim
     more_images, classes = labels.labelled_by_teachers(made, found, "0", device.resolve("cpu"))
-    assert len(seen) == 1  # kept, not taught anew
+    assert len(seen) == 1  # kept, not taught again
     assert (more_images == found.images_of(found.unlabelled_rows(found.split("0")))).all()
     assert set(classes.tolist()) <= {0, 1}
 
@@ -204,27 +205,27 @@ def test_a_label_is_the_class_that_the_gan_learns_it_as(root: Path, monkeypatch:
 
 
 def test_ways_to_use_them(root: Path) -> None:
-    """All differ; those that are ignored are as if they were not there, and not among what it learned from."""
+    """Both differ; those that are ignored are as if they were not there, and not among what it learned from."""
     found = {}
-    for kind in ("pseudo", "joint", "ignored"):
+    for kind in ("pseudo", "ignored"):
         made = learning(root, unlabelled={"kind": kind})
         found[kind], description = learned(made)
         beside = read_prepared(made.prepared).beside
         assert beside is not None
         assert bool(set(beside.pixels) & set(description["train_images_sha256"])) == (kind != "ignored")
         assert description.get("pseudo_labelled") == (20 if kind == "pseudo" else None)
-    assert found["pseudo"] != found["joint"] != found["ignored"] != found["pseudo"]
+    assert found["pseudo"] != found["ignored"]
     made = project(root)
     prepared(made)
     assert learned(made)[0] == found["ignored"]
 
 
-def test_ignored_images_are_told_of_where_an_arm_learns_from_them(root: Path) -> None:
+def test_ignored_images_are_reported_where_an_arm_learns_from_them(root: Path) -> None:
     raw = config.plain(learning(root, unlabelled={"kind": "ignored"}).settings)
     for arms, count in ((["none", "gan"], 0), (["none", "pseudo"], 20)):
         raw["classify"]["arms"] = arms
         made = Project(root, config.check(raw))
-        pipeline.run(made)
+        run(made)
         assert store.read_json(made.reports / "summary.json", "")["dataset"]["unlabelled_images"] == count
 
 
@@ -269,12 +270,12 @@ def test_rows_of_both_kinds_are_looked_up_together(root: Path) -> None:
     assert found.hashes(rows) == [found.beside.pixels[8], found.pixels[0], found.beside.pixels[0], found.pixels[3]]
 
 
-def test_file_names_are_told_as_they_are_below_the_folder(root: Path) -> None:
+def test_file_names_are_kept_as_they_are_below_the_folder(root: Path) -> None:
     """So that the prepared files do not depend on where the folder lies."""
     folder = more(root / "more")
     (folder / "notes.txt").write_text("not an image")
-    told = prepared(project(root, unlabelled=str(folder)))
-    assert f"1 of {folder} are hidden, links to folders or no images: left out, as notes.txt is" in told
+    said = prepared(project(root, unlabelled=str(folder)))
+    assert f"1 of {folder} are hidden, links to folders or no images: left out, as notes.txt is" in said
     table = store.read_table(root / "data" / "prepared" / "unlabelled.csv")
     assert [row["file"] for row in table] == [*(f"{number}.png" for number in range(8)), "below/last.png"]
     shutil.copy(folder / "0.png", folder / "caf\udce9.png")
@@ -293,7 +294,7 @@ def test_teachers_that_are_never_sure_are_an_error(root: Path) -> None:
     raw = config.plain(made.settings)
     raw["classify"]["pseudo"]["confidence"] = 0.999999
     with refused("classify.pseudo.confidence", "none reaches 0.999999; lower it"):
-        pipeline.run(Project(root, config.check(raw)))
+        run(Project(root, config.check(raw)), "prepare", "train")
 
 
 def test_near_copies_of_unlabelled_images_are_found(root: Path) -> None:
@@ -302,7 +303,7 @@ def test_near_copies_of_unlabelled_images_are_found(root: Path) -> None:
     raw = config.plain(made.settings)
     raw["fidelity"]["enabled"] = True
     made = Project(root, config.check(raw))
-    pipeline.run(made)
+    run(made)
     found, table = read_prepared(made.prepared), store.read_table(made.fidelity / "0.nearest.csv")
     train = [*found.split("0").train, *range(len(found.images), len(found.images) + 9)]
     folder = made.synth / "0"
