@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy and torch are imported, here and in what tests start
 settings.register_profile("ganaug", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("ganaug")
+
+# Files of more than some ten seconds start first, the slowest before all, so that no worker is left with one of them
+# at the end. `pytest --durations=0` tells when this order is out of date.
+SLOWEST = ("test_resume.py", "test_pipeline.py", "test_init.py", "test_own_images.py", "test_fidelity_stage.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))  # stable: the order within a file stays
 
 
 @pytest.fixture(scope="session", autouse=True)

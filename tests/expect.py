@@ -1,4 +1,4 @@
-"""What a test may expect of an error that a user can mend."""
+"""What a test may expect of an error that a user can fix."""
 
 from __future__ import annotations
 

@@ -10,14 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from expect import refused
+from stages import run
 
 from ganaug import config, store
 from ganaug.data.prepared import read_prepared
-from ganaug.stages import classify
-from ganaug.stages import report as reporting
 from ganaug.stages.fidelity import NEAREST
-from ganaug.stages.pipeline import run
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.stages.synth import read_synthetic
 
@@ -26,6 +23,7 @@ SMALL: dict[str, Any] = {
     "gan": {"steps": 4, "batch_size": 8, "generator_width": 4, "discriminator_width": 4},
     "synth": {"per_class": 8},
     "classifier": {"steps": 8, "width": 4, "batch_size": 8},
+    "classify": {"arms": ["none", "classical", "gan"], "curve": []},
     "device": "cpu",
     "jobs": 1,
 }
@@ -39,7 +37,7 @@ def again(done: Project, root: Path, **changes: Any) -> Project:
     """A copy of a finished project, classified and reported with other settings."""
     shutil.copytree(done.root, root, dirs_exist_ok=True)
     made = project(root, **changes)
-    classify.classify(made, None, Progress(made.work.root / "progress"))
+    run(made, "classify")
     return made
 
 
@@ -70,7 +68,7 @@ def test_every_trial_has_its_figures(done: Project) -> None:
 
 
 def test_the_judge_is_the_classifier_of_the_arm_classical(done: Project, tmp_path: Path) -> None:
-    """Kept by its arm or trained anew: the same figures."""
+    """Kept by its arm or trained again: the same figures."""
     for trial in (0, 1):
         arm = json.loads((done.trials / f"{trial}.json").read_text())["arms"]["classical"]
         assert read(done, trial)["judge_accuracy"] == pytest.approx(arm["accuracy"])
@@ -81,7 +79,7 @@ def test_the_judge_is_the_classifier_of_the_arm_classical(done: Project, tmp_pat
     for path in kept:
         path.unlink()
     made = Project(tmp_path, done.settings)
-    classify.classify(made, None, Progress(made.work.root / "progress"))
+    run(made, "classify")
     assert written(made) == written(done)
 
 
@@ -151,10 +149,10 @@ def test_a_stale_figure_is_not_reported(done: Project, tmp_path: Path) -> None:
     found = read(done)
     store.write_json(tmp_path / "reports" / "fidelity" / "0.json", {**found, "key": "another"})
     with refused("fidelity/0.json", "other settings or images", "ganaug classify"):
-        reporting.report(Project(tmp_path, done.settings))
+        run(Project(tmp_path, done.settings), "report")
 
 
-def test_a_changed_encoder_trains_no_arm_anew(done: Project, tmp_path: Path) -> None:
+def test_a_changed_encoder_trains_no_arm_again(done: Project, tmp_path: Path) -> None:
     import torch
     from torchvision.models import resnet18
 
@@ -170,16 +168,17 @@ def test_a_changed_encoder_trains_no_arm_anew(done: Project, tmp_path: Path) -> 
     assert found["overall"]["gan_train"] == own["overall"]["gan_train"]  # by classifiers, as before
     assert found["memorisation"]["pixels"] == own["memorisation"]["pixels"]
     assert found["overall"]["kid"] != own["overall"]["kid"]
-    reporting.report(made)
+    run(made, "report")
     assert "512 features of torchvision&#39;s resnet18" in (made.reports / "report.html").read_text()
 
 
 def test_a_generator_without_labels_is_measured_as_one_class(tmp_path: Path) -> None:
     made = project(
         tmp_path,
+        protocol={**SMALL["protocol"], "trials": 1},
         gan={**SMALL["gan"], "conditioning": "none"},
         synth={"per_class": 30},
-        classify={"arms": ["none", "classical"]},
+        classify={"arms": ["none", "classical"], "curve": []},
     )
     run(made)
     found = read(made)

@@ -407,7 +407,7 @@ def test_the_placebo_does_not_pass_the_gate(tmp_path: Path) -> None:
         tmp_path,
         **{**BARE, "classify": {"arms": ["none", "placebo"], "curve": []}},
         classifier={"steps": 60, "width": 8, "batch_size": 64},
-        protocol={"trials": 4},
+        protocol={"trials": 3},
         gate=[{"gain": "placebo_vs_none"}],
     )
     run(made)

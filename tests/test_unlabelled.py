@@ -292,7 +292,7 @@ def test_teachers_that_are_never_sure_are_an_error(root: Path) -> None:
     made = project(root, unlabelled=str(more(root / "more")))
     raw = config.plain(made.settings)
     raw["classify"]["pseudo"]["confidence"] = 0.999999
-    with refused("classify.pseudo.confidence", "none reaches 0.999999; lower it"):
+    with refused("classify.pseudo.confidence", "none of 9 reaches 0.999999; lower it"):
         pipeline.run(Project(root, config.check(raw)))
 
 
