@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from ganaug.evaluate.contributions import METRICS, accuracy, balanced_accuracy, macro_f1
+from ganaug import config
+from ganaug.evaluate import gains
+from ganaug.evaluate.contributions import METRICS, Metric, accuracy, balanced_accuracy, macro_f1
+from ganaug.evaluate.scores import scores
 
 CLASSES = 5
 labelled = st.lists(st.tuples(st.integers(0, CLASSES - 1), st.integers(0, CLASSES - 1)), min_size=1, max_size=40)
@@ -96,3 +99,26 @@ def test_macro_f1_spread_is_its_sampling_error() -> None:
         scores.append(values.mean())
         errors.append(values.std(ddof=1) / np.sqrt(count))
     assert np.mean(errors) == pytest.approx(np.std(scores, ddof=1), rel=0.1)
+
+
+def test_a_metric_is_one_entry_from_which_all_others_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def errors(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+        return np.asarray(predicted != labels, np.float64)
+
+    monkeypatch.setitem(METRICS, "error_rate", Metric("error rate", errors, is_mean_of_classes=False))
+    labels, predicted = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])
+    assert scores(predicted, labels, ["a", "b"])["error_rate"] == 25.0
+    comparison = gains.Comparison(
+        [gains.Tested(labels, {"none": predicted, "gan": labels}, 4)] * 2, 2, shared_test=True
+    )
+    assert comparison.gain_figures([("gan", "none")])["gan_vs_none"]["error_rate"]["mean"] == -25.0
+    rule = {"gain": "gan_vs_none", "metric": "error_rate"}
+    settings = config.check({"report": {"primary_metric": "error_rate"}, "gate": [rule]})
+    assert (settings.report.primary_metric, settings.gate[0].metric) == ("error_rate", "error_rate")
+
+
+def test_repeats_count_by_their_mean() -> None:
+    labels, repeats = np.array([0, 1, 1]), np.array([[0, 1, 0], [1, 1, 1]])
+    for metric in METRICS.values():
+        both = metric(repeats, labels, 2)
+        assert both == pytest.approx((metric(repeats[0], labels, 2) + metric(repeats[1], labels, 2)) / 2)

@@ -72,10 +72,9 @@ METRICS = {
 
 def metric_or(other: str) -> AfterValidator:
     """For a setting of type ``Annotated[str, metric_or("auto")]``: the name of a metric, or this word."""
-    names = [other, *METRICS]
 
     def check(name: str) -> str:
-        if name not in names:
+        if name not in (names := [other, *METRICS]):
             raise ValueError(f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}")
         return name
 
