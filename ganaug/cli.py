@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from ganaug.synth.formats import FORMATS
+
 app = typer.Typer(
     name="ganaug",
     help="Would GAN images make your classifier better? Measured, with a confidence interval and a test behind the number.",
@@ -94,7 +96,7 @@ def synth(
         typer.Option("--balance", help="equal; none: in the train part's proportions; fill: up to its largest class."),
     ] = "equal",
     out: Annotated[Path, typer.Option("--out", help="The folder to write to.")] = Path("synthetic"),
-    output_format: Annotated[str, typer.Option("--format", help="png or npz.")] = "png",
+    output_format: Annotated[str, typer.Option("--format", help=f"{' or '.join(FORMATS)}.")] = "png",
     model: Annotated[Path, typer.Option("--model", help="The generator file.")] = Path(
         "models/release/generator.safetensors"
     ),

@@ -1,4 +1,4 @@
-"""In whose features images are compared: the union of encoders is at the foot."""
+"""The networks in whose features images are compared: the union of encoders is at the foot."""
 
 from __future__ import annotations
 
@@ -24,28 +24,32 @@ if TYPE_CHECKING:
 class Own(Spec):
     """The classifier of the trial itself: trained on its train part under the classical policy.
 
-    It knows these images as no published network does, and it is there without a download; figures of two trials are
-    alike, not the same measure.
+    It knows these images better than any published network and needs no download. It differs from trial to trial, so
+    figures of two trials are not quite the same measure.
     """
 
     kind: Literal["own"] = "own"
 
     def path_digest(self) -> str | None:
+        """None: it has no file of weights."""
         return None
 
 
 @dataclass(frozen=True)
 class Torchvision(Spec):
-    """A published classification network of torchvision, such as resnet18, on images enlarged to what it knows."""
+    """A published classification network of torchvision, such as resnet18, on enlarged images."""
 
     name: str
     kind: Literal["torchvision"] = "torchvision"
     weights: str = "DEFAULT"  # torchvision's name for them; looked for in torch hub's cache, never downloaded
     path: Path | None = None  # a file with these weights, where the cache has none
-    image_size: Annotated[int, Ge(32)] = 224  # pixels a side; the cost grows with its square
+    image_size: Annotated[int, Ge(32)] = 224  # pixels per side; the cost grows with its square
 
     def path_digest(self) -> str | None:
-        """Of the file of weights. Those in the cache are told apart by their name."""
+        """The SHA-256 of ``path``; None for weights in the cache, whose name identifies them.
+
+        Raises UserError if the file cannot be read.
+        """
         if self.path is None:
             return None
         try:
@@ -56,7 +60,10 @@ class Torchvision(Spec):
             ) from None
 
     def build(self) -> nn.Module:
-        """In eval mode: float images (N, 1 or 3, H, W) in [-1, 1] -> logits of its own classes."""
+        """In eval mode: float images (N, 1 or 3, H, W) in [-1, 1] -> logits of its own classes.
+
+        Raises UserError if there is no such network or its weights cannot be read.
+        """
         import torch
 
         from ganaug.classify.networks import Published
@@ -71,9 +78,9 @@ class Torchvision(Spec):
                 "there, name its place with fidelity.encoder.path, or set the encoder to {kind: own}"
             ) from None
         except (OSError, RuntimeError, EOFError, UnpicklingError, TypeError, AttributeError) as error:
-            told = textwrap.shorten(f"{type(error).__name__}: {error}", 200)
+            said = textwrap.shorten(f"{type(error).__name__}: {error}", 200)
             raise UserError(
-                f"fidelity.encoder: {path} must hold the weights of {self.name}, but {told}; fetch {weights.url} again"
+                f"fidelity.encoder: {path} must hold the weights of {self.name}, but {said}; fetch {weights.url} again"
             ) from None
         expected = weights.transforms()
         return Published(net, expected.mean, expected.std, self.image_size).eval()
@@ -94,7 +101,7 @@ class Torchvision(Spec):
                 f'fidelity.encoder.weights: must be one of {", ".join(choices)}, got "{self.weights}"; correct it'
             )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of initial weights, which are replaced
+            warnings.simplefilter("ignore", FutureWarning)  # about initial weights, which are replaced
             net = models.get_model(self.name, weights=None)
         if hasattr(net, "transform_input"):
             net.transform_input = True  # as Inception and GoogLeNet were trained

@@ -3,7 +3,7 @@
 A policy sees a batch as the training loop draws it and returns what the classifier learns from. Policies that distort
 one image at a time work on Pillow images, which is two to four times as fast as tensors at these sizes.
 
-``flip`` is False where a policy has it, since a mirrored image is wrong for text, digits and whatever has a side.
+``flip`` is False where a policy has it, since a mirrored image is wrong for text, digits and the like.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
+import numpy as np
 from annotated_types import Ge, Gt, Le
 from pydantic import Field
 
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nothing(Spec):
+class _Member(Spec):
+    def build(self, image_size: int, classes: int) -> Policy:
+        """The policy for images of ``image_size`` pixels per side and labels in 0..``classes``-1."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nothing(_Member):
     """The images as they are."""
 
     kind: Literal["nothing"] = "nothing"
@@ -35,7 +43,7 @@ class Nothing(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Affine(Spec):
+class Affine(_Member):
     """torchvision's RandomAffine: rotation, shift, scale and shear, each uniform."""
 
     kind: Literal["affine"] = "affine"
@@ -59,8 +67,8 @@ class Affine(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrivialAugment(Spec):
-    """torchvision's TrivialAugmentWide (Müller and Hutter 2021): one random operation at a random strength an image.
+class TrivialAugment(_Member):
+    """torchvision's TrivialAugmentWide (Müller and Hutter 2021): one random operation of random strength per image.
 
     As published it shifts by up to 32 pixels, meant for images of that size and larger; here by up to ``shift``.
     """
@@ -93,8 +101,8 @@ class TrivialAugment(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandAugment(Spec):
-    """torchvision's RandAugment (Cubuk 2020): ``operations`` random operations an image at one strength of 0..30."""
+class RandAugment(_Member):
+    """torchvision's RandAugment (Cubuk 2020): ``operations`` random operations per image at one strength of 0..30."""
 
     kind: Literal["rand-augment"] = "rand-augment"
     operations: Annotated[int, Ge(1)] = 2
@@ -110,7 +118,7 @@ class RandAugment(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CutMix(Spec):
+class CutMix(_Member):
     """torchvision's CutMix (Yun 2019): a box of another image pasted in, labels mixed by area."""
 
     kind: Literal["cutmix"] = "cutmix"
@@ -123,7 +131,7 @@ class CutMix(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MixUp(Spec):
+class MixUp(_Member):
     """torchvision's MixUp (Zhang 2018): images and labels blended with those of another image."""
 
     kind: Literal["mixup"] = "mixup"
@@ -160,7 +168,6 @@ def _image_by_image(transform: Callable[[Any], Any], flip: bool) -> Policy:
         transform = v2.Compose([v2.RandomHorizontalFlip(), transform])
 
     def apply(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        import numpy as np
         import torch
         from PIL import Image
 

@@ -5,23 +5,18 @@ from __future__ import annotations
 import csv
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 from ganaug import store
 from ganaug.errors import UserError
+from ganaug.synth.formats import FORMATS, MANIFEST
 from ganaug.synth.spec import Balance, SynthSpec
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ganaug.synth.sampler import Sampler
 
-    _Chunks = Iterator[tuple[int, NDArray[np.uint8], NDArray[np.int64]]]  # label, images, their numbers
-
-MANIFEST = "manifest.csv"
 _COLUMNS = ["file", "class", "seed", "index", "accepted"]  # accepted: of the class's candidates, by the filters
 
 
@@ -35,10 +30,12 @@ def export(
     output_format: str,
     overwrite: bool,
 ) -> str:
-    """Write images of each class asked for, and a manifest, to ``out``. Returns a line on what was made.
+    """Write images of each class asked for, and a manifest, to the folder ``out``; returns a line on what was made.
 
-    ``classes``: names or indices, each with a number of its own after ``=`` or not; ``balance`` spreads ``n`` as
-    ``synth.balance`` does, given the images that the generator learned from.
+    ``model`` is the generator's file; ``classes``: names or indices, each with or without a number of its own after
+    ``=``; ``balance`` spreads ``n`` images per class as ``synth.balance`` does, given the images that the generator
+    learned from; ``seed`` gives the latents; ``output_format`` is one of FORMATS; ``overwrite`` replaces what an
+    earlier call wrote. Raises UserError if an option or the folder cannot be used.
     """
     if n < 1:
         raise UserError(f"--n: must be at least 1, got {n}; ask for one image or more")
@@ -46,8 +43,8 @@ def export(
         raise UserError(
             f'--balance: must be one of {", ".join(get_args(Balance))}, got "{balance}"; choose one of them'
         )
-    if output_format not in ("png", "npz"):
-        raise UserError(f'--format: must be png or npz, got "{output_format}"; choose one of them')
+    if output_format not in FORMATS:
+        raise UserError(f'--format: must be {" or ".join(FORMATS)}, got "{output_format}"; choose one of them')
     _check_out(out, overwrite)
 
     from ganaug import device
@@ -67,8 +64,12 @@ def export(
     part = out.resolve().parent / f".{out.resolve().name}.{uuid.uuid4().hex[:8]}.part"
     try:
         part.mkdir(parents=True)
-        write = _write_png if output_format == "png" else _write_npz
-        store.write_csv(part / MANIFEST, _COLUMNS, write(part, sampler, chunks, counts, seed))
+        made = FORMATS[output_format](part, sampler.classes, chunks, counts)
+        store.write_csv(
+            part / MANIFEST,
+            _COLUMNS,
+            ([file, sampler.classes[one], seed, number, sampler.accepted[one]] for file, one, number in made),
+        )
         _put_in_place(part, out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -81,7 +82,7 @@ def _spread(sampler: Sampler, model: Path, n: int, balance: str) -> list[int]:
     said = sampler.description.get("train_images") or {}
     learned = {name: said.get(name, 0) for name in sampler.classes}  # the file has them in another order
     if balance != "equal" and not any(learned.values()):
-        raise UserError(f"{model}: must say what it learned from for --balance {balance}, but is older; train it anew")
+        raise UserError(f"{model}: must say what it learned from for --balance {balance}, but is older; train it again")
     return list(SynthSpec(n, cast(Balance, balance)).counts(learned).values())
 
 
@@ -119,49 +120,8 @@ def _asked(asked: Sequence[str] | None, classes: Sequence[str]) -> tuple[dict[in
     return labels, notes
 
 
-def folder_name(class_name: str) -> str:
-    """The class's name as a folder, with what a path could misread percent-encoded: ``../x`` -> ``..%2Fx``."""
-    unsafe = '%/\\:*?"<>|' + "".join(map(chr, range(32)))
-    safe = "".join(f"%{ord(letter):02X}" if letter in unsafe else letter for letter in class_name)
-    hidden = safe.strip(". ") == "" or safe == MANIFEST
-    return safe.replace(".", "%2E") if hidden else safe
-
-
-def _write_png(
-    folder: Path, sampler: Sampler, chunks: _Chunks, counts: Mapping[int, int], seed: int
-) -> Iterator[list[Any]]:
-    digits = max(6, len(str(max(counts.values()) - 1)))
-    made, last = 0, -1
-    for label, chunk, numbers in chunks:
-        if label != last:
-            made, last = 0, label
-            name = folder_name(sampler.classes[label])
-            (folder / name).mkdir()
-        for image, number in zip(chunk, numbers.tolist(), strict=True):
-            file = f"{name}/{made:0{digits}d}.png"
-            (folder / file).write_bytes(store.png_bytes(image))
-            yield [file, sampler.classes[label], seed, number, sampler.accepted[label]]
-            made += 1
-
-
-def _write_npz(
-    folder: Path, sampler: Sampler, chunks: _Chunks, counts: Mapping[int, int], seed: int
-) -> Iterator[list[Any]]:
-    """One file with ``images`` (N, H, W, C), ``labels`` (N,) and the names of the ``classes``."""
-    import numpy as np
-
-    made = list(chunks)
-    labels = np.concatenate([np.full(len(chunk), label, np.int64) for label, chunk, _ in made])
-    images = np.concatenate([chunk for _, chunk, _ in made])
-    with (folder / "images.npz").open("wb") as file:
-        np.savez_compressed(file, images=images, labels=labels, classes=np.array(sampler.classes))
-    for label, _, numbers in made:
-        for number in numbers.tolist():
-            yield ["images.npz", sampler.classes[label], seed, number, sampler.accepted[label]]
-
-
 def _check_out(out: Path, overwrite: bool) -> None:
-    """Before any work: nothing of the user's own is ever removed, only what an earlier call's manifest lists."""
+    """Refuse a folder with files of the user: only what an earlier call's manifest lists is ever removed."""
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise UserError(f"--out: must be a folder of its own, but {out} is a file or a link; name another")
     held = set(out.iterdir()) if out.is_dir() else set()
