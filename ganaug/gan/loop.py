@@ -201,7 +201,7 @@ class _Run:
 
 
 def pictures(generator: Generator, classes: int, per_class: int, seed: int) -> NDArray[np.uint8]:
-    """Images of a finished generator on the CPU, (``classes``, ``per_class``, H, W, C), drawn by ``seed``."""
+    """Images of a finished ``generator`` on the CPU, (``classes``, ``per_class``, H, W, C), drawn by ``seed``."""
     labels = torch.arange(classes).repeat_interleave(per_class)
     latents = torch.randn((len(labels), generator.z_dim), generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
