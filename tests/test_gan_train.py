@@ -227,7 +227,7 @@ def test_it_learns_a_data_set_of_two_plain_classes() -> None:
     """Black images of class 0 and white ones of class 1: the class decides the brightness."""
     images = np.zeros((8, 8, 8, 1), np.uint8)
     images[4:] = 255
-    spec = replace(SPEC, steps=150, batch_size=16, generator_lr=2e-3, discriminator_lr=2e-3, augment=DiffAugment(0))
+    spec = replace(SPEC, steps=80, batch_size=16, generator_lr=2e-3, discriminator_lr=2e-3, augment=DiffAugment(0))
     made = train_gan(images, np.repeat([0, 1], 4), 2, spec, 0, CPU, snapshots=1, log_rows=1).generator
     latents = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

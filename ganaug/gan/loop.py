@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from ganaug.gan.watching import Row
 from ganaug.pixels import to_pixels
 
 _CANDIDATES = 6  # checkpoints that gan.select compares, over the last half of the steps
+_GATHERED = ("history", "speed", "scores", "step", "diverged_at")  # of Trained, as a saved state has it
 
 Judge = Callable[[Generator], float]  # a generator in evaluation mode -> higher is better
 Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images (N, H, W, C), labels (N,)
@@ -170,19 +172,12 @@ class _Run:
 
     def state(self) -> dict[str, Any]:
         """For the keeper: tensors and plain values."""
-        out = self.out
         return {
-            "step": self.step,
+            **{name: getattr(self, name) for name in ("step", "good", "best")},
             "training": self.training.state(),
-            "good": self.good,
-            "best": self.best,
-            "history": out.history,
-            "speed": [list(pair) for pair in out.speed],
-            "progress": [torch.from_numpy(image) for image in out.progress],
-            "scores": [list(pair) for pair in out.scores],
-            "best_step": out.step,
-            "diverged_at": out.diverged_at,
-            "seconds": out.seconds + time.perf_counter() - self.since,
+            "out": {name: copy.copy(getattr(self.out, name)) for name in _GATHERED},
+            "progress": [torch.from_numpy(image) for image in self.out.progress],
+            "seconds": self.out.seconds + time.perf_counter() - self.since,
         }
 
     def go_on_from(self, state: dict[str, Any] | None) -> int:
@@ -190,18 +185,17 @@ class _Run:
         if state is None:
             return 0
         self.training.set_state(state["training"])
-        self.good, self.best, out = state["good"], state["best"], self.out
-        out.history, out.step, out.diverged_at = state["history"], state["best_step"], state["diverged_at"]
-        out.speed = [(step, rate) for step, rate in state["speed"]]
-        out.scores = [(step, score) for step, score in state["scores"]]
-        out.progress = [image.numpy() for image in state["progress"]]
-        out.seconds = state["seconds"]
+        self.good, self.best = state["good"], state["best"]
+        for name in _GATHERED:
+            setattr(self.out, name, state["out"][name])
+        self.out.progress = [image.numpy() for image in state["progress"]]
+        self.out.seconds = state["seconds"]
         self.since, self.since_step = time.perf_counter(), state["step"]
         return int(state["step"])
 
 
 def pictures(generator: Generator, classes: int, per_class: int, seed: int) -> NDArray[np.uint8]:
-    """Images of a finished generator on the CPU, (``classes``, ``per_class``, H, W, C), drawn by ``seed``."""
+    """Images of a finished ``generator`` on the CPU, (``classes``, ``per_class``, H, W, C), drawn by ``seed``."""
     labels = torch.arange(classes).repeat_interleave(per_class)
     latents = torch.randn((len(labels), generator.z_dim), generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():

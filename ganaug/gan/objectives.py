@@ -36,11 +36,15 @@ class ObjectiveSpec(ObjectiveFacts):
         raise NotImplementedError
 
 
-def _cross_entropy(logits: Tensor, target: float) -> Tensor:
+def _softplus(logits: Tensor) -> Tensor:
     from torch.nn import functional as F
 
+    return F.softplus(logits)
+
+
+def _cross_entropy(logits: Tensor, target: float) -> Tensor:
     # -t log s(x) - (1 - t) log(1 - s(x)), with log s(x) = x - softplus(x)
-    return (F.softplus(logits) - target * logits).mean()
+    return (_softplus(logits) - target * logits).mean()
 
 
 class _CrossEntropy(ObjectiveSpec):
@@ -129,9 +133,7 @@ class Hinge(ObjectiveSpec):
     kind: Literal["hinge"] = "hinge"
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        from torch.nn import functional as F
-
-        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+        return (1 - real).relu().mean() + (1 + fake).relu().mean()
 
     def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         return -fake.mean()
@@ -154,14 +156,10 @@ class Relativistic(ObjectiveSpec):
         return (R1(gamma=self.gamma), R2(gamma=self.gamma)) if self.gamma else ()
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        from torch.nn import functional as F
-
-        return F.softplus(fake - real).mean()
+        return _softplus(fake - real).mean()
 
     def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        from torch.nn import functional as F
-
-        return F.softplus(real - fake).mean()
+        return _softplus(real - fake).mean()
 
 
 Objective = Annotated[

@@ -18,7 +18,7 @@ import torch
 
 from ganaug import store
 
-_VERSION = 1
+_VERSION = 2
 
 
 class Keeper:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 class CodeBook(nn.Module):
-    """Normal numbers (N, z_dim) and labels (N,) -> latents (N, z_dim) between two codes of the label's class.
+    """Turns normal numbers and labels into latents between two codes of the label's class.
 
     One code for each of ``images``, of ``classes``. Latents and codes have the root-mean-square length of normal
     numbers, the root of ``z_dim``. ``blend`` (0 to 0.5): the least share of the second code; ``noise``: its length
@@ -39,6 +39,7 @@ class CodeBook(nn.Module):
         return _of_length(self.rows[rows])
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """(N, z_dim) and (N,) -> (N, z_dim)."""
         # The first three numbers, made uniform, choose the codes and the share of each. That they are also part of the
         # noise does no harm: they are three of many.
         chosen = torch.special.ndtr(latents[:, :3].float()).clamp(max=1 - 1e-6)

@@ -32,41 +32,44 @@ def set_label_strength(net: nn.Module, strength: float) -> None:
 
 
 class ClassTable(Labelled):
-    """A learned row for each class: labels (N,) -> (N, features)."""
+    """A learned row per class."""
 
     def __init__(self, classes: int, features: int) -> None:
         super().__init__()
         self.rows = nn.Embedding(classes, features)
 
     def forward(self, labels: Tensor) -> Tensor:
+        """(N,) -> (N, features)."""
         return self.ramped(self.rows(labels), self.rows.weight.mean(dim=0))
 
 
 class OneHot(Labelled):
-    """Labels (N,) -> (N, classes), as CGAN gives them to both networks (Mirza and Osindero 2014)."""
+    """One-hot vectors, as CGAN gives them to both networks (Mirza and Osindero 2014)."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.classes = classes
 
     def forward(self, labels: Tensor) -> Tensor:
+        """(N,) -> (N, classes)."""
         rows = F.one_hot(labels, self.classes).float()
         return self.ramped(rows, rows.new_full((self.classes,), 1 / self.classes))
 
 
 class ClassLogits(Labelled):
-    """Features (N, F) -> logits of the classes (N, classes)."""
+    """The classes that D says."""
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
         self.layer = nn.Linear(features, classes)
 
     def forward(self, features: Tensor) -> Tensor:
+        """(N, features) -> logits (N, classes)."""
         return cast(Tensor, self.layer(features))
 
 
 class Latent(nn.Module):
-    """A generator's input: latents (N, ``z_dim``) and labels (N,) in 0..``classes``-1 -> (N, features).
+    """A generator's input: latents (N, ``z_dim``) and labels (N,) in 0..``classes``-1.
 
     Of the ``conditioning``, ``concat`` and ``auxiliary`` join the label to the latent; ``projection`` joins a learned
     row of it if ``table`` is set (the label also enters the norms there); ``none`` is the latent alone.
@@ -82,11 +85,12 @@ class Latent(nn.Module):
             self.label, self.features = ClassTable(classes, z_dim), 2 * z_dim
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Both joined, (N, features)."""
         return latents if self.label is None else torch.cat([latents, self.label(labels)], dim=1)
 
 
 class Norm(nn.Module):
-    """Batch normalisation of maps (N, C, H, W); under ``projection`` its scale and shift are learned per class
+    """Batch normalisation; under ``projection`` its scale and shift are learned per class
     (de Vries 2017; Miyato and Koyama 2018)."""
 
     def __init__(self, channels: int, classes: int, conditioning: Conditioning) -> None:
@@ -99,6 +103,7 @@ class Norm(nn.Module):
             nn.init.zeros_(self.shift.rows.weight)
 
     def forward(self, maps: Tensor, labels: Tensor) -> Tensor:
+        """Maps (N, C, H, W), of the same shape."""
         maps = self.norm(maps)
         if self.by_class:
             scale, shift = (table(labels)[:, :, None, None].to(maps.dtype) for table in (self.scale, self.shift))

@@ -36,6 +36,10 @@ class Body(nn.Module):
     def __call__(self, images: Tensor, label: Tensor | None) -> Tensor:
         return cast(Tensor, super().__call__(images, label))
 
+    def forward(self, images: Tensor, label: Tensor | None) -> Tensor:
+        """The architecture's own part."""
+        raise NotImplementedError
+
 
 def with_label_maps(images: Tensor, label: Tensor | None) -> Tensor:
     """The label's numbers (N, K) as constant maps after the image's channels: how convolutions take a CGAN's label."""
@@ -46,7 +50,7 @@ def with_label_maps(images: Tensor, label: Tensor | None) -> Tensor:
 
 
 class MinibatchFeatures(nn.Module):
-    """Features (N, F) -> (N, F + ``kernels``): how close an image's features are to others' (Salimans 2016, eq. 3.2).
+    """How close an image's features (N, ``features``) are to the others' (Salimans 2016, section 3.2).
 
     Each kernel is a linear map to ``dims`` numbers; its output is the sum over the other images of exp(-L1 distance).
     """
@@ -58,6 +62,7 @@ class MinibatchFeatures(nn.Module):
         self.features = features + kernels
 
     def forward(self, features: Tensor) -> Tensor:
+        """(N, F) -> (N, F + ``kernels``)."""
         mapped = self.map(features).float().view(-1, self.kernels, self.dims)
         near = torch.exp(-(mapped[:, None] - mapped[None]).abs().sum(dim=3)).sum(dim=1) - 1  # but itself
         return torch.cat([features, near.to(features.dtype)], dim=1)

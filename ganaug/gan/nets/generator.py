@@ -39,6 +39,10 @@ class Generator(nn.Module):
             latents = self.codes(latents, labels)
         return cast(Tensor, super().__call__(latents, labels))
 
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """The architecture's own part, after the codes."""
+        raise NotImplementedError
+
     def recall(self, rows: Tensor, labels: Tensor) -> Tensor:
         """Images from the codes of these rows themselves, (N,)."""
         assert self.codes is not None
