@@ -306,10 +306,10 @@ def test_plain_values_check_back_to_the_same_settings(
 def test_plain_values_are_what_yaml_and_json_hold() -> None:
     import json
 
-    told = plain(Settings())
-    assert json.loads(json.dumps(told)) == told
-    assert told["gan"]["objective"] == {"kind": "non-saturating"}
-    assert set(told) == {
+    written = plain(Settings())
+    assert json.loads(json.dumps(written)) == written
+    assert written["gan"]["objective"] == {"kind": "non-saturating"}
+    assert set(written) == {
         "data", "protocol", "gan", "synth", "classifier", "classify", "fidelity", "report", "gate", "device", "jobs",
     }  # fmt: skip
 

@@ -226,8 +226,8 @@ def test_the_gate_against_an_earlier_run(
 
 def test_the_gate_refuses_what_is_no_earlier_run(done: Project, tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text("{}")
-    for name, told in (("missing.json", "must exist, but is missing"), ("other.json", "must be a summary of schema 1")):
-        with pytest.raises(UserError, match=told):
+    for name, rule in (("missing.json", "must exist, but is missing"), ("other.json", "must be a summary of schema 1")):
+        with pytest.raises(UserError, match=rule):
             reporting.gate(done, False, tmp_path / name)
 
 
@@ -290,7 +290,7 @@ def test_a_second_project_and_more_processes_give_the_same_bytes(done: Project, 
 
 
 def weights(made: Project) -> dict[str, bytes]:
-    """Of all three networks. (The description beside them names the key, which spare images are part of.)"""
+    """Of all three networks. (The description in the same file names the key, which spare images are part of.)"""
     tensors, _ = store.read_tensors(made.models / "0" / "checkpoint.safetensors", "")
     return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}
 
@@ -332,8 +332,8 @@ def test_the_labels_of_unlabelled_images_reach_nothing(tmp_path: Path) -> None:
     split = prepared.split("0")
     assert split.unlabelled == prepared.split("release").unlabelled
     assert len(split.unlabelled) == 100
-    told = json.loads((made.trials / "0.json").read_text(encoding="utf-8"))["arms"]
-    assert told["pseudo"] != told["none"]
+    arms_of_trial = json.loads((made.trials / "0.json").read_text(encoding="utf-8"))["arms"]
+    assert arms_of_trial["pseudo"] != arms_of_trial["none"]
 
     def again(relabel: bool, repaint: bool) -> dict[str, bytes]:
         changed = copy_of(made, tmp_path / f"{relabel}{repaint}", **changes)

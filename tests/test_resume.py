@@ -99,7 +99,7 @@ def states(root: Path) -> list[Path]:
 def until(reached: Callable[[], object], what: str, seconds: float = 90.0) -> None:
     end = time.monotonic() + seconds
     while not reached():
-        assert time.monotonic() < end, f"waited {seconds:.0f} s in vain until {what}"
+        assert time.monotonic() < end, f"waited {seconds:.0f} s for this: {what}"
         time.sleep(0.005)
 
 
@@ -227,14 +227,14 @@ def test_a_second_run_waits_for_one_whose_parent_was_killed(start: Begin, whole:
     shell.wait(60)
     assert living(shell.pid) == [child]
     second = start(ganaug_train(fresh / "second", "--split", "0"), fresh)
-    told = "train: another run is at split 0; waiting for it"
+    waiting = "train: another run is at split 0; waiting for it"
     said = fresh / "second"
-    until(lambda: said.exists() and told in said.read_text(), "the second run said that it waits")
+    until(lambda: said.exists() and waiting in said.read_text(), "the second run said that it waits")
     os.kill(child, signal.SIGCONT)
     assert second.wait(120) == 0, (fresh / "second").read_text()
     until(lambda: not living(shell.pid), "the first run ended")
     waited, *rest = (fresh / "second").read_text().splitlines()
-    assert waited == told
+    assert waited == waiting
     # Speed and seconds are the first run's, to the digit: nothing was trained again.
     assert rest == (fresh / "first").read_text().splitlines()
     assert rest[0].startswith("[1/1] 0: ")
@@ -440,7 +440,7 @@ def test_a_state_is_saved_when_it_is_time(tmp_path: Path, monkeypatch: pytest.Mo
     for later in (105.0, 109.0, 110.0, 111.0, 119.0, 121.0):
         now = later
         made.keep(1, state)
-    assert asked == [110.0, 121.0]  # nothing is gathered in vain
+    assert asked == [110.0, 121.0]  # a state is gathered only to be saved
 
 
 def test_sigterm_is_handed_back_after_the_training(tmp_path: Path) -> None:

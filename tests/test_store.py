@@ -176,8 +176,8 @@ def tensors() -> dict[str, torch.Tensor]:
 def test_tensors_round_trip(tmp_path: Path) -> None:
     description = {"classes": ["ä", "b"], "deep": {"x": [1, 2.5, None]}}
     store.write_tensors(tmp_path / "a.safetensors", tensors(), description)
-    read, told = store.read_tensors(tmp_path / "a.safetensors", "make it")
-    assert told == description
+    read, found = store.read_tensors(tmp_path / "a.safetensors", "make it")
+    assert found == description
     assert set(read) == set(tensors())
     for name, tensor in tensors().items():
         assert read[name].dtype == tensor.dtype

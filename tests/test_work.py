@@ -139,11 +139,11 @@ def _hold(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "told"),
+    ("title", "said"),
     [("split 3", "train: another run is at split 3; waiting for it"), (None, "another run is at the same work;")],
 )
 def test_who_waits_for_another_process_says_so_once(
-    title: str | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    title: str | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holder = multiprocessing.get_context("spawn").Process(target=_hold, args=(tmp_path,))
     holder.start()
@@ -163,7 +163,7 @@ def test_who_waits_for_another_process_says_so_once(
     monkeypatch.setattr(work_module, "print", say, raising=False)
     assert (Work(tmp_path).once("train", "key", again, title) / "made").read_text() == "whole"
     (line,) = capsys.readouterr().out.splitlines()
-    assert told in line
+    assert said in line
     holder.join(60)
     assert holder.exitcode == 0
 
