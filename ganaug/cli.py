@@ -12,7 +12,7 @@ from ganaug.synth.formats import FORMATS
 
 app = typer.Typer(
     name="ganaug",
-    help="Would GAN images make your classifier better? Measured, with a confidence interval and a test behind the number.",
+    help="Would GAN images make your classifier better? Measured, with a confidence interval and a test.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -206,7 +206,7 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
     ] = False,
 ) -> None:
-    """Would GAN images make your classifier better? Measured, with a confidence interval and a test behind the number."""
+    """Would GAN images make your classifier better? Measured, with a confidence interval and a test."""
 
 
 def main() -> None:

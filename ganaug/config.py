@@ -73,7 +73,7 @@ class Settings(Spec):
 
 
 def load(path: Path) -> Settings:
-    """The settings in the file ``path``. Raises UserError if it is missing, no YAML or has a mistake, naming the key."""
+    """The settings in the file ``path``. Raises UserError, naming the key, if it is missing or has a mistake."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 

@@ -108,7 +108,7 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
 
 
 def read_array(path: Path, hint: str) -> NDArray[Any]:
-    """Memory-mapped: only the rows that are used are read. Raises UserError, with ``hint``, if it is missing or broken."""
+    """Memory-mapped: only rows that are used are read. Raises UserError, with ``hint``, if it is missing or broken."""
     try:
         return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
     except FileNotFoundError:

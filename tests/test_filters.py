@@ -21,11 +21,11 @@ from ganaug.classify.spec import ClassifierSpec
 from ganaug.config import check
 from ganaug.gan.build import build_generator
 from ganaug.gan.spec import GanSpec
+from ganaug.near_copies import Yardstick, nearest
 from ganaug.pixels import to_float
 from ganaug.stages import pipeline, synth, train
 from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
-from ganaug.near_copies import Yardstick, nearest
 from ganaug.synth.agreement import Agreement
 from ganaug.synth.copies import Copies
 from ganaug.synth.export import export

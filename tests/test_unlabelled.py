@@ -14,9 +14,9 @@ from photos import noise, photos, save
 from ganaug import config, device, store
 from ganaug.data.prepared import read_prepared
 from ganaug.stages import labels, pipeline, prepare, train
-from ganaug.stages.split import SplitOf
 from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
+from ganaug.stages.split import SplitOf
 from ganaug.start.dvc import dvc_yaml
 
 

@@ -37,7 +37,7 @@ class Seen:
 
 @torch.no_grad()
 def look(model: nn.Module, images: Images, device: torch.device, chunk: int = 256) -> Seen:
-    """uint8 ``images`` (N, H, W, C), N > 0, through the ``model`` in evaluation mode, on ``device``, ``chunk`` at a time.
+    """uint8 ``images`` (N, H, W, C), N > 0, through ``model`` in evaluation mode on ``device``, ``chunk`` at a time.
 
     The features are the flattened input of the linear layer that ran last; without such a layer, the logits. Raises
     UserError if they are not finite.

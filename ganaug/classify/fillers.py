@@ -197,7 +197,7 @@ FILLERS: dict[str, Filler] = {filler.name: filler for filler in (Gan(), Pseudo()
 
 
 def sure_of(spec: PseudoLabels, images: NDArray[np.uint8], teach: Teach) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of those images (N, H, W, C) that teachers are sure of, and the class of each. Raises UserError if none is."""
+    """Rows of those images (N, H, W, C) that teachers are sure of, and the class of each. Raises UserError if none."""
     said = np.mean([teach(number)(images) for number in range(spec.teachers)], axis=0)
     sure = np.flatnonzero(said.max(axis=1) >= spec.confidence)
     if not len(sure):

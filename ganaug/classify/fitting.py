@@ -56,7 +56,7 @@ def predict(model: nn.Module, images: Images, device: torch.device) -> NDArray[n
 
 
 def probabilities(model: nn.Module, images: Images, device: torch.device) -> NDArray[np.float32]:
-    """uint8 images (N, H, W, C) -> the probability of each class, (N, classes). Raises UserError as ``predict`` does."""
+    """uint8 images (N, H, W, C) -> probabilities (N, classes). Raises UserError if the network diverged."""
     return _logits(model, images, device).softmax(dim=1).cpu().numpy()
 
 

@@ -43,7 +43,7 @@ class SmallCNN(nn.Module):
 
 
 def resnet18(channels: int, classes: int, image_size: int) -> nn.Module:
-    """torchvision's ResNet-18, untrained: images (N, ``channels``, ``image_size``, ``image_size``) -> logits of ``classes``.
+    """torchvision's ResNet-18, untrained: images (N, ``channels``, ``image_size``, ``image_size``) -> ``classes`` logits.
 
     Under 64 pixels it has the stem that He 2016 (section 4.2) gives the networks for CIFAR-10, a 3x3 convolution of
     stride 1 without pooling: the published one (7x7, stride 2, pooling) leaves 2x2 of an 8x8 image to the first block.
@@ -90,8 +90,8 @@ class Published(nn.Module):
 def pretrained_resnet18(classes: int, image_size: int, weights: str) -> Published:
     """torchvision's ResNet-18 with published weights and a new last layer, which is to be trained.
 
-    Images under 64 pixels are enlarged to 64, so that 2x2 are left of them before the mean; more may raise the accuracy,
-    but twice the side is four times the cost.
+    Images under 64 pixels are enlarged to 64, so that 2x2 are left of them before the mean; more may raise the
+    accuracy, but twice the side is four times the cost.
     """
     from torchvision.models import resnet18 as published
 

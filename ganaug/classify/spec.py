@@ -64,8 +64,10 @@ class ClassifierSpec(Spec):
         return user_model.digest(self.model) if self.is_own else None
 
     def build(self, channels: int, classes: int, image_size: int) -> nn.Module:
-        """A new network, with initial weights from torch's global random state: images (N, ``channels``, ``image_size``,
-        ``image_size``) -> logits (N, ``classes``)."""
+        """A new network with initial weights from torch's global random state.
+
+        Images (N, ``channels``, ``image_size``, ``image_size``) -> logits (N, ``classes``).
+        """
         if self.is_own:
             return user_model.build(self.model, channels, classes, image_size)
         from ganaug.classify import networks

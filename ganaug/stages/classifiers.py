@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def fit(split: SplitOf, chosen: Arm, real: Pool, filling: Pool | None, seed: int, where: torch.device) -> nn.Module:
-    """The project's classifier, trained on ``where`` as the arm ``chosen`` says: on ``real`` images and on its filler's,
-    ``filling``. ``seed`` gives its initial weights and its batches; of ``split`` only shape, classes and settings count.
-    """
+    """The project's classifier, trained as the arm ``chosen`` says on ``real`` images and those of its filler,
+    ``filling``. ``seed`` gives its initial weights and its batches; ``where`` is the device; of ``split`` only shape,
+    classes and settings count."""
     from ganaug.classify.arms import batches
     from ganaug.classify.fitting import train_classifier
 

@@ -1,4 +1,4 @@
-"""Work as tasks, and the one function that makes what is missing of it: on workers and devices, with a bar and lines."""
+"""Work as tasks, and the one function that makes what is missing: on workers and devices, with a bar and lines."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def finish(project: Project, name: str, tasks: Sequence[Task], progress: Progres
 
 
 def publish(work: Work, target: Path, folders: Mapping[str, Sequence[Path]], whole: bool) -> None:
-    """Copy finished work to ``target/<name>``; of folders of one name, later ones add to and replace earlier ones' files.
+    """Copy finished work to ``target/<name>``: ``folders`` has, by name, folders whose files add to earlier ones' or
+    replace them; ``work`` holds the lock.
 
     ``whole``: these are all; what else lies in ``target``, as of an earlier protocol, is removed.
     """

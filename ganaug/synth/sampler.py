@@ -71,8 +71,8 @@ class Sampler:
                 )
 
     def candidates(self, label: int, count: int, seed: int, device: torch.device) -> NDArray[np.uint8]:
-        """The first ``count`` images (count, H, W, C) of the class ``label``, whatever the filters say of them; ``seed``
-        is that of the latents."""
+        """The first ``count`` images (count, H, W, C) of the class ``label``, before any filter, on ``device``; ``seed`` is
+        that of the latents."""
         chunks = itertools.islice(self._candidates(label, seed, device), -(-count // CHUNK))
         return np.concatenate(list(chunks))[:count]
 
