@@ -39,8 +39,8 @@ class Seen:
 def look(model: nn.Module, images: Images, device: torch.device, chunk: int = 256) -> Seen:
     """uint8 ``images`` (N, H, W, C), N > 0, through ``model`` in evaluation mode on ``device``, ``chunk`` at a time.
 
-    The features are the flattened input of the linear layer that ran last; without such a layer, the logits. Raises
-    UserError if they are not finite.
+    The features are the flattened input of the linear layer that ran last; without such a layer, the logits.
+    Raises UserError if they are not finite.
     """
     given: list[Tensor] = []
     hooks = [

@@ -43,7 +43,7 @@ class SmallCNN(nn.Module):
 
 
 def resnet18(channels: int, classes: int, image_size: int) -> nn.Module:
-    """torchvision's ResNet-18, untrained: images (N, ``channels``, ``image_size``, ``image_size``) -> ``classes`` logits.
+    """torchvision's ResNet-18, untrained: images (N, ``channels``, ``image_size``, ``image_size``) -> (N, ``classes``).
 
     Under 64 pixels it has the stem that He 2016 (section 4.2) gives the networks for CIFAR-10, a 3x3 convolution of
     stride 1 without pooling: the published one (7x7, stride 2, pooling) leaves 2x2 of an 8x8 image to the first block.

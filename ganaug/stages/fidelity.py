@@ -45,6 +45,7 @@ def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whol
     """Write ``reports/fidelity/<trial>.json`` and ``<trial>.nearest.csv`` of ``trials``, where the settings ask for it.
 
     ``judges``: the finished work of each trial's arm JUDGE, where that arm was run. ``whole``: these trials are all.
+    ``progress`` shows how far it is.
     """
     project = trials[0].project
     folder = project.fidelity

@@ -48,7 +48,8 @@ class Task:
 
 
 def finish(project: Project, name: str, tasks: Sequence[Task], progress: Progress) -> None:
-    """Make those of ``tasks`` that are not finished yet, side by side, and say a line of each; ``name`` heads the bar.
+    """Make those of ``tasks`` that are not finished yet, side by side; ``progress`` shows a bar called ``name``, or a line
+    per task.
 
     Work that another run of ``project`` is at is waited for.
     """

@@ -27,7 +27,7 @@ class Work:
         self.root = root
 
     def key(self, stage: str, depends_on: Any) -> str:
-        """What stands for work of ``stage``, one of RECIPES: a hash of all that it ``depends_on``, plain JSON values."""
+        """What stands for work of ``stage``, one of RECIPES: a hash of all that it ``depends_on``, plain values."""
         return store.digest(store.canonical({"stage": stage, "recipe": RECIPES[stage], "on": depends_on}))[:32]
 
     def place(self, stage: str, key: str) -> Path:

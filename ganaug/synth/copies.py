@@ -32,8 +32,8 @@ class Distance(Judge):
 
 @dataclass(frozen=True, kw_only=True)
 class Copies(FilterSpec):
-    """Drops near-copies (see near_copies.py): images nearer to a real one than all but ``percentile`` % of real ones are
-    to one another.
+    """Drops near-copies (see near_copies.py): images nearer to a real one than all but ``percentile`` % of real
+    ones are to one another.
 
     The distance is that of pixels; of images with more than 256 values, of a random projection to so many: projections
     of the train part travel in the generator's file, never its images. This is for variety, and no privacy.

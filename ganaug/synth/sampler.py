@@ -71,8 +71,10 @@ class Sampler:
                 )
 
     def candidates(self, label: int, count: int, seed: int, device: torch.device) -> NDArray[np.uint8]:
-        """The first ``count`` images (count, H, W, C) of the class ``label``, before any filter, on ``device``; ``seed`` is
-        that of the latents."""
+        """The first ``count`` images (count, H, W, C) of the class ``label``, before any filter, made on ``device``.
+
+        ``seed`` is that of the latents.
+        """
         chunks = itertools.islice(self._candidates(label, seed, device), -(-count // CHUNK))
         return np.concatenate(list(chunks))[:count]
 
@@ -99,7 +101,7 @@ class Sampler:
 def save_generator(
     path: Path, generator: Generator, description: dict[str, Any], filters: FittedFilters | None = None
 ) -> None:
-    """Write the weights of ``generator``, its fitted ``filters`` and all that is needed to use them, in one file."""
+    """Write the weights of ``generator``, its fitted ``filters`` and their ``description`` in one file at ``path``."""
     from ganaug.gan.transfer import SCREEN
 
     tensors = dict(generator.state_dict())
