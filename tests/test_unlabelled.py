@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from expect import refused
 from photos import noise, photos, save
-from stages import run
+from stages import prepared, run
 
 from ganaug import config, device, store
 from ganaug.data.prepared import read_prepared
-from ganaug.stages import labels, prepare, train
+from ganaug.stages import labels, train
 from ganaug.stages.held import kept_and_held
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.start.dvc import dvc_yaml
 
@@ -43,10 +42,6 @@ def project(root: Path, **data: Any) -> Project:
         "jobs": 1,
     }
     return Project(root, config.check(raw))
-
-
-def prepared(made: Project) -> str:
-    return prepare.prepare(made, Progress(made.work.root / "progress"))
 
 
 @pytest.fixture
