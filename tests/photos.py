@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import stages
 from PIL import Image
 
 from ganaug import config
 from ganaug.data.prepared import Prepared, read_prepared
-from ganaug.stages import prepare as stage
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 
 
@@ -58,5 +57,5 @@ def project(root: Path, source: dict[str, Any], **data: Any) -> Project:
 def prepare(root: Path, source: dict[str, Any], **data: Any) -> tuple[Prepared, str]:
     """What the real stage wrote, and what it said."""
     made = project(root, source, **data)
-    said = stage.prepare(made, Progress(root / "progress"))
+    said = stages.prepared(made)
     return read_prepared(made.prepared), said

@@ -8,12 +8,17 @@ from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 
 
+def prepared(made: Project) -> str:
+    """The first stage alone. Returns what it says."""
+    return prepare.prepare(made, Progress(made.work.root / "progress"))
+
+
 def run(made: Project, *stages: str, split: str | None = None) -> None:
     """The named stages, one after the other; without names all five. ``split``: train and synth handle it alone."""
     progress = Progress(made.work.root / "progress")
     for stage in stages or ("prepare", "train", "synth", "classify", "report"):
         if stage == "prepare":
-            prepare.prepare(made, progress)
+            prepared(made)
         elif stage == "train":
             train.train(made, split, progress)
         elif stage == "synth":
