@@ -79,12 +79,14 @@ class Yardstick:
         """From the training images ``train`` (N, F) with ``labels`` (N,) in 0..``classes``-1, and ``unlabelled`` ones
         (M, F), which count as neighbours alone. ``share``, 0 to 1: that of the definition.
 
-        An image that is there twice says nothing of how near others may be.
+        An image that is there twice says nothing of how near others may be, nor does the only one of a class, whose
+        neighbours are of other classes.
         """
         near = nearest(train, train, others_are_images=True).distance
         if unlabelled is not None and unlabelled.shape[0]:
             near = np.minimum(near, nearest(train, unlabelled).distance)
-        near = np.where((near > 0) & np.isfinite(near), near, np.nan)
+        several = np.bincount(labels, minlength=classes)[labels] > 1
+        near = np.where((near > 0) & np.isfinite(near) & several, near, np.nan)
         scale = np.array([_median(near[labels == label]) for label in range(classes)])
         relative = near / scale[labels]
         known = relative[np.isfinite(relative)]

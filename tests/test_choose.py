@@ -306,7 +306,7 @@ def test_teachers_are_reckoned_with() -> None:
     pace = Pace("cpu", 1, 0.0, {"none": 1.0, "pseudo": 1.0})
     raw: dict[str, Any] = {
         "protocol": {"kind": "subsets", "trials": 2, "unlabelled_per_class": 1},
-        "gan": {"unlabelled": {"kind": "joint"}},
+        "gan": {"unlabelled": False},
         "classifier": {"steps": 10},
         "classify": {"arms": ["none", "pseudo"], "curve": [], "pseudo": {"teachers": 3}},
         "fidelity": {"enabled": False},

@@ -106,6 +106,7 @@ def trial(**changes: Any) -> dict[str, Any]:
     found = measure(sample([30] * 3, 0), sample([30] * 3, 1, **changes))
     of_class = {"distance_ratio": 1.2, "near_copies": 1}
     overall = {**of_class, "nearer": 0.4, "drawn_to_train": 0.6, "near_copies_share": 0.01, "near_copies": 2}
+    overall["held_out_near_copies_share"] = 0.01
     return {
         **found,
         "encoder": {"kind": "own", "features": 6},

@@ -73,6 +73,14 @@ def test_images_without_labels_are_neighbours_and_an_equal_image_is_a_copy() -> 
     assert is_copy.tolist() == [True, True, False, False]
 
 
+def test_the_only_image_of_a_class_gives_no_distance() -> None:
+    """Its neighbours are of other classes: measured by them, every honest image of the class would be a copy."""
+    train, labels = np.array([[0.0], [1.0], [100.0]]), np.array([0, 0, 1])
+    yardstick = Yardstick.of(train, labels, 2)
+    assert np.isnan(yardstick.scale[1])
+    assert yardstick.is_copy(np.array([0.0, 50.0]), np.array([1, 1])).tolist() == [True, False]
+
+
 @pytest.mark.parametrize("train", [np.zeros((1, 4)), np.zeros((3, 4))], ids=["one", "all equal"])
 def test_without_a_distance_only_equal_images_are_copies(train: np.ndarray) -> None:
     yardstick = Yardstick.of(train, np.zeros(len(train), np.int64), 1)

@@ -17,9 +17,10 @@ from ganaug import config, store
 from ganaug.data.prepared import read_prepared
 from ganaug.errors import UserError
 from ganaug.gan.presets import PRESETS
-from ganaug.stages import classify, pipeline, synth, train
-from ganaug.stages import report as reporting
+from ganaug.stages import gate, synth, train
 from ganaug.stages.project import Project
+from ganaug.stages.runs import runs_of
+from ganaug.stages.split import SplitOf
 from ganaug.synth.sampler import load_sampler
 
 SMALL: dict[str, Any] = {
@@ -59,7 +60,7 @@ def finished(made: Project, stage: str) -> set[str]:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = project(tmp_path_factory.mktemp("done"))
-    pipeline.run(made)
+    run(made)
     return made
 
 
@@ -130,7 +131,7 @@ def test_arms_that_gan_images_are_added_to_have_a_learning_curve(done: Project) 
         assert trial["curve"]["classical@2"]["accuracy"] == pytest.approx(100 * right)
         split = prepared.split(number)
         own, untouched = set(split.train), {*split.test, *split.spare}
-        for run_ in classify.runs_of(done, prepared, number):
+        for run_ in runs_of(SplitOf(done, number)):
             assert own <= set(run_.rows)
             assert not untouched & set(run_.rows)
     summary = json.loads((done.reports / "summary.json").read_text())
@@ -212,12 +213,12 @@ def test_the_gate_against_an_earlier_run(
     done: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str], markdown: bool
 ) -> None:
     lax = project(done.root, gate=[{"gain": "gan_vs_none", "above": -1000.0}])
-    assert reporting.gate(lax, markdown)
+    assert gate.gate(lax, markdown)
     assert "Against" not in capsys.readouterr().out
-    assert reporting.gate(lax, markdown, earlier(done, tmp_path / "same.json"))
+    assert gate.gate(lax, markdown, earlier(done, tmp_path / "same.json"))
     assert "no fall shown" in capsys.readouterr().out
     better = earlier(done, tmp_path / "better.json", mean=90.0, standard_error=0.5, degrees_of_freedom=9.0)
-    assert not reporting.gate(lax, markdown, better)
+    assert not gate.gate(lax, markdown, better)
     said = capsys.readouterr().out
     assert "FELL" in said
     assert "+90.00" in said
@@ -228,7 +229,7 @@ def test_the_gate_refuses_what_is_no_earlier_run(done: Project, tmp_path: Path) 
     (tmp_path / "other.json").write_text("{}")
     for name, rule in (("missing.json", "must exist, but is missing"), ("other.json", "must be a summary of schema 1")):
         with pytest.raises(UserError, match=rule):
-            reporting.gate(done, False, tmp_path / name)
+            gate.gate(done, False, tmp_path / name)
 
 
 def test_the_page_and_the_summary_say_how_the_generators_trained(done: Project) -> None:
@@ -249,9 +250,8 @@ def test_a_gan_without_labels_makes_images_of_no_class(tmp_path: Path) -> None:
         tmp_path, **{**BARE, "classify": arms}, gan={"conditioning": "none"}, gate=[], protocol={"trials": 1}
     )
     run(made)
-    images, labels = synth.read_synthetic(made, read_prepared(made.prepared), "0")
+    (images,) = synth.read_synthetic(SplitOf(made, "0"))
     assert images.shape == (12, 8, 8, 1)
-    assert not labels.any()
     description = load_sampler(made.generator("release")).description
     assert description["classes"] == ["unlabelled"]
     assert description["train_images"] == {"unlabelled": 50}
@@ -265,9 +265,7 @@ def test_every_preset_goes_through_the_pipeline(name: str, done: Project, tmp_pa
     shutil.copytree(done.prepared, tmp_path / "data" / "prepared")
     made = Project(tmp_path, config.check({**SMALL, **BARE, "gan": gan}))
     run(made, "train", "synth", split="0")
-    images, labels = synth.read_synthetic(made, read_prepared(made.prepared), "0")
-    assert images.shape == (120, 8, 8, 1)
-    assert np.bincount(labels).tolist() == [12] * 10
+    assert [images.shape for images in synth.read_synthetic(SplitOf(made, "0"))] == [(12, 8, 8, 1)] * 10
     assert made.settings.gan.preset == name
 
 
@@ -283,7 +281,7 @@ def test_gains_are_differences_of_the_arms_as_scikit_learn_scores_them(done: Pro
 
 def test_a_second_project_and_more_processes_give_the_same_bytes(done: Project, tmp_path: Path) -> None:
     again = project(tmp_path, jobs=2)
-    pipeline.run(again)
+    run(again)
     first, second = artifacts(done), artifacts(again)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
@@ -379,22 +377,22 @@ def test_finished_splits_are_not_done_again_after_an_interruption(
     done: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = prepared_for(done, tmp_path)
-    real = train._train_split
+    real = train._train
     trained: list[str] = []
 
-    def interrupted(*arguments: Any) -> str:
+    def interrupted(split: SplitOf, *others: Any) -> dict[str, Any]:
         if len(trained) == 1:
             raise KeyboardInterrupt
-        trained.append(arguments[1])
-        return real(*arguments)
+        trained.append(split.name)
+        return real(split, *others)
 
-    monkeypatch.setattr(train, "_train_split", interrupted)
+    monkeypatch.setattr(train, "_train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(made, "train")
     kept = finished(made, "train")
     assert len(kept) == 1
     times = {key: (made.work.place("train", key) / "generator.safetensors").stat().st_mtime_ns for key in kept}
-    monkeypatch.setattr(train, "_train_split", real)
+    monkeypatch.setattr(train, "_train", real)
     run(made, "train")
     assert len(finished(made, "train")) == 3
     for key, time in times.items():
@@ -411,19 +409,19 @@ def test_the_placebo_does_not_pass_the_gate(tmp_path: Path) -> None:
         gate=[{"gain": "placebo_vs_none"}],
     )
     run(made)
-    assert reporting.gate(made, markdown=False) is False
+    assert gate.gate(made, markdown=False) is False
 
 
 def test_the_gate_refuses_figures_of_other_settings(done: Project, tmp_path: Path) -> None:
     other = copy_of(done, tmp_path, classifier={"steps": 99})
     with pytest.raises(UserError, match="classifier"):
-        reporting.gate(other, markdown=False)
+        gate.gate(other, markdown=False)
 
 
 def test_the_gate_refuses_figures_of_an_earlier_recipe(done: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reporting, "RECIPES", {**reporting.RECIPES, "train": 99})
+    monkeypatch.setattr(gate, "RECIPES", {**gate.RECIPES, "train": 99})
     with pytest.raises(UserError, match="dvc repro -f"):
-        reporting.gate(done, markdown=False)
+        gate.gate(done, markdown=False)
 
 
 def test_a_report_without_trials_is_one_line(done: Project, tmp_path: Path) -> None:
@@ -479,7 +477,7 @@ def test_the_gate_does_not_judge_tuning_draws(tmp_path: Path) -> None:
     made = project(tmp_path, **BARE, protocol={"draws": "tuning", "trials": 1})
     run(made)
     with pytest.raises(UserError, match=r"protocol\.draws"):
-        reporting.gate(made, markdown=False)
+        gate.gate(made, markdown=False)
 
 
 def test_a_training_that_diverges_is_not_a_verdict(done: Project, tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ from ganaug.gan.spec import GanSpec, Ramp
 from ganaug.gan.steps import Training
 from ganaug.stages import train
 from ganaug.stages.project import Project
+from ganaug.stages.split import SplitOf
+from ganaug.stages.tasks import Worker
 
 STEPS = 120
 SMALL: dict[str, Any] = {
@@ -326,14 +328,13 @@ def test_a_state_of_another_version_is_not_used(
 
 
 def test_the_recipe_and_torch_are_part_of_the_version(whole: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared = train.prepared_now(whole)
-
-    def path() -> Path:
-        return train._keeper(whole, prepared, "0", "cpu", os.getpid()).path
+    def path(device: str = "cpu") -> Path:
+        worker = Worker(torch.device(device), lambda step: None, os.getpid())
+        return train._keeper(SplitOf(whole, "0"), worker).path
 
     first = path()
     assert path() == first
-    assert train._keeper(whole, prepared, "0", "cuda", os.getpid()).path != first
+    assert path("cuda") != first
     for target, name, value in (
         (torch, "__version__", "9.9"),
         (train, "RECIPES", {"train": 99}),

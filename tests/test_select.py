@@ -23,6 +23,7 @@ from ganaug.gan.spec import GanSpec
 from ganaug.stages import prepare, train
 from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
+from ganaug.stages.split import SplitOf
 
 SPEC = GanSpec(
     steps=20, batch_size=4, z_dim=3, generator_width=4, discriminator_width=4, held_out=0.2, select="gan-train"
@@ -253,8 +254,8 @@ def test_a_real_judge_looks_at_them(ready: Project, tmp_path: Path) -> None:
     prepared, _, held = folds(made)
 
     def judge(labels: np.ndarray) -> float:
-        look = train._judge(made, prepared, (np.array(prepared.images[held]), labels), 0, torch.device("cpu"))
-        return look(trained_rgb())
+        part = replace(prepared.part(held), labels=labels)
+        return train._judge(SplitOf(made, "0"), part, torch.device("cpu"))(trained_rgb())
 
     right = prepared.labels[held]
     assert judge(right) == pytest.approx(1 - judge(1 - right))
@@ -272,7 +273,7 @@ def test_the_key_follows_what_decides_the_inner_fold(ready: Project) -> None:
     grouped, paired = replace(prepared, groups=names), replace(prepared, groups=[names[row // 2] for row in range(20)])
 
     def keys(made: Project) -> list[str]:
-        return [train.train_key(made, one, "0") for one in (prepared, grouped, paired)]
+        return [SplitOf(made, "0", one).train_key for one in (prepared, grouped, paired)]
 
     assert len(set(keys(ready))) == 3
     assert len(set(keys(project(ready.root, held_out=0.0, select="last")))) == 1
@@ -284,7 +285,7 @@ def test_the_key_follows_the_classifier_only_where_it_judges(ready: Project) -> 
     def key(steps: int, select: str) -> str:
         made = project(ready.root, select=select)
         other = replace(made.settings, classifier=replace(made.settings.classifier, steps=steps))
-        return train.train_key(replace(made, settings=other), prepared, "0")
+        return SplitOf(replace(made, settings=other), "0", prepared).train_key
 
     assert key(4, "gan-train") != key(5, "gan-train")
     assert key(4, "last") == key(5, "last")

@@ -33,6 +33,7 @@ from ganaug.gan.transfer import read_start
 from ganaug.stages import prepare, train
 from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
+from ganaug.stages.split import SplitOf
 from ganaug.synth.sampler import save_generator
 
 CPU = torch.device("cpu")
@@ -377,7 +378,7 @@ def test_the_key_follows_the_content_and_not_the_path(first: Project, tmp_path: 
 
     def key(path: Path | None) -> str:
         gan = SMALL | ({"init_from": str(path)} if path else {})
-        return train.train_key(Project(first.root, config.check({**raw(first), "gan": gan})), prepared, "0")
+        return SplitOf(Project(first.root, config.check({**raw(first), "gan": gan})), "0", prepared).train_key
 
     content = first.generator("0").read_bytes()
     here, there = tmp_path / "here", tmp_path / "deep" / "there"
