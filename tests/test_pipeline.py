@@ -54,7 +54,7 @@ def artifacts(made: Project) -> dict[str, bytes]:
 
 
 def finished(made: Project, stage: str) -> set[str]:
-    return {path.name for path in (made.work.root / stage).iterdir() if path.is_dir()}
+    return {path.name for path in (made.work.root / stage).iterdir() if path.is_dir() and path.suffix != ".part"}
 
 
 @pytest.fixture(scope="module")

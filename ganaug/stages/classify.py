@@ -49,13 +49,12 @@ def classify(project: Project, only: str | None, progress: Progress) -> None:
 
 def classify_task(run: Run) -> Task:
     """The training and the test of one run."""
-    title = f"{run.trial.name} {run.name}"
     labels = run.trial.prepared.labels[run.trial.rows.test]
 
     def line(folder: Path) -> str:
         return f"{(store.read_array(folder / _PREDICTIONS, '') == labels).mean():.1%} of the test images right"
 
-    return Task("classify", run.key, title, partial(_train_and_test, run), line)
+    return Task("classify", run.key, run.trial.name, partial(_train_and_test, run), line, run.name)
 
 
 def _train_and_test(run: Run, folder: Path, worker: Worker) -> None:

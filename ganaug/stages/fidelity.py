@@ -68,7 +68,7 @@ def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whol
 
 def fidelity_task(trial: SplitOf, judge: Path | None) -> Task:
     """The measuring of a trial's images; ``judge`` is the finished work of its arm JUDGE, if there is one."""
-    return Task("fidelity", fidelity_key(trial), f"fidelity {trial.name}", partial(_measure, trial, judge), _line)
+    return Task("fidelity", fidelity_key(trial), trial.name, partial(_measure, trial, judge), _line, "images")
 
 
 def fidelity_key(trial: SplitOf) -> str:

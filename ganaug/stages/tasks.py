@@ -32,15 +32,21 @@ class Worker:
 
 @dataclass(frozen=True)
 class Task:
-    """A piece of work: what it is called, what stands for it, how it is made."""
+    """A piece of work on a split: what stands for it, how it is made, what it is called."""
 
     stage: str  # one of work.RECIPES
     key: str
-    title: str
+    split: str
     make: Callable[[Path, Worker], Mapping[str, Any] | None]  # fills the folder; returns measurements to keep with it
     line: Callable[[Path], str]  # the finished folder -> what to say of it
+    detail: str = ""  # which of the split's, where there are several
     steps: int = 1
     after: Callable[[Worker], None] | None = None  # called where it was made, when the folder is in its place
+
+    @property
+    def title(self) -> str:
+        """What it is called: the split, and which of its tasks."""
+        return f"{self.split} {self.detail}".strip()
 
     def folder(self, work: Work) -> Path:
         """Where the finished work lies."""
@@ -56,7 +62,7 @@ def finish(project: Project, name: str, tasks: Sequence[Task], progress: Progres
     work = project.work
     missing = {task.key: task for task in tasks if not task.folder(work).is_dir()}  # of equal keys one
     todo = [
-        (_make, (project, task.stage, task.key, task.title, task.make, task.after, progress.reporter(task.key)))
+        (_make, (project, task.stage, task.key, task.split, task.make, task.after, progress.reporter(task.key)))
         for task in missing.values()
     ]
     steps = max((task.steps for task in tasks), default=1)
@@ -92,7 +98,7 @@ def _make(
     project: Project,
     stage: str,
     key: str,
-    title: str,
+    split: str,
     make: Callable[[Path, Worker], Mapping[str, Any] | None],
     after: Callable[[Worker], None] | None,
     report: Callable[[int], None],
@@ -103,7 +109,7 @@ def _make(
     where = device.resolve(project.settings.device)
     device.prepare(where)
     worker = Worker(where, report, parent)
-    project.work.once(stage, key, lambda folder: make(folder, worker), title)
+    project.work.once(stage, key, lambda folder: make(folder, worker), f"split {split}")
     if after:
         after(worker)
     return key

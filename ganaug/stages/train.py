@@ -58,7 +58,7 @@ def train_task(split: SplitOf) -> Task:
     work, key = split.project.work, split.train_key
     line = partial(_line, work, key)
     after = partial(_forget_state, split)
-    return Task("train", key, split.name, partial(_train, split), line, split.settings.gan.steps, after)
+    return Task("train", key, split.name, partial(_train, split), line, "", split.settings.gan.steps, after)
 
 
 def _train(split: SplitOf, folder: Path, worker: Worker) -> dict[str, Any]:
