@@ -7,9 +7,8 @@ from typing import Any
 
 from ganaug.gan.latents import Codes
 from ganaug.gan.nets.codes import CodeBook
-from ganaug.gan.nets.discriminator import BodyShape, Discriminator, normalise_spectrally
+from ganaug.gan.nets.discriminator import BodyShape, Discriminator
 from ganaug.gan.nets.generator import Generator, GeneratorShape
-from ganaug.gan.regularisers import MinibatchDiscrimination, SpectralNorm
 from ganaug.gan.spec import GanSpec
 
 CODES = "codes."  # the prefix of a generator's tensors that belong to single training images
@@ -42,15 +41,13 @@ def restore_generator(spec: GanSpec, classes: int, image_shape: Shape, tensors: 
 
 
 def build_discriminator(spec: GanSpec, classes: int, image_shape: Shape) -> Discriminator:
-    """An untrained discriminator, spectrally normalised if ``spec`` says so."""
+    """An untrained discriminator, changed as the regularisers of ``spec`` change it."""
     channels, size, _ = image_shape
     label_inputs = classes if spec.conditioning == "concat" else 0
     _, build = spec.architecture.networks()
     body = build(BodyShape(channels, label_inputs, size, spec.discriminator_width))
-    nearness = next(
-        ((one.kernels, one.dims) for one in spec.regularisers if isinstance(one, MinibatchDiscrimination)), None
-    )
+    nearness = next((one.nearness for one in spec.regularisers if one.nearness), None)
     discriminator = Discriminator(body, classes, spec.conditioning, nearness)
-    if any(isinstance(one, SpectralNorm) for one in spec.regularisers):
-        normalise_spectrally(discriminator)
+    for one in spec.regularisers:
+        one.change(discriminator)
     return discriminator

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from ganaug.gan.nets.discriminator import Discriminator
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -53,6 +55,10 @@ class RegulariserSpec(Spec):
     looks_at_batch: ClassVar[bool] = False  # makes D's logits depend on the other images of the batch
     rescales: ClassVar[bool] = False  # divides D's weights by their norm
     every: ClassVar[int] = 1  # steps from one penalty to the next, each so many times as large
+    decay: ClassVar[float | None] = None  # per step, of the averages of logits that the penalty needs
+    real_label: ClassVar[float | None] = None  # the softened target of real images
+    # Kernels and dims of the MinibatchFeatures that D has; here and not in ``change``, since D's head must fit them.
+    nearness: ClassVar[tuple[int, int] | None] = None
 
     def refuses(self, objective: ObjectiveFacts) -> str | None:
         """Why it does not go with the objective; None where it does."""
@@ -69,6 +75,9 @@ class RegulariserSpec(Spec):
     def penalty(self, judged: Judged) -> Tensor:
         """The term of the discriminator's loss, a scalar."""
         return judged.real_logits.new_zeros(())
+
+    def change(self, discriminator: Discriminator) -> None:
+        """Change the untrained network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +134,7 @@ class LeCam(RegulariserSpec):
 
     kind: Literal["lecam"] = "lecam"
     weight: Annotated[float, Gt(0)] = 0.3
-    decay: Annotated[float, Ge(0), Lt(1)] = 0.99  # of the averages, a step
+    decay: Annotated[float, Ge(0), Lt(1)] = 0.99  # type: ignore[misc]  # of the averages, per step: a setting here
     from_step: Annotated[int, Ge(1)] = 1000  # before it the averages only gather
 
     def refuses(self, objective: ObjectiveFacts) -> str | None:
@@ -149,6 +158,11 @@ class SpectralNorm(RegulariserSpec):
     def refuses(self, objective: ObjectiveFacts) -> str | None:
         return "which clips the weights that this would rescale" if objective.clip is not None else None
 
+    def change(self, discriminator: Discriminator) -> None:
+        from ganaug.gan.nets.discriminator import normalise_spectrally
+
+        normalise_spectrally(discriminator)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MinibatchDiscrimination(RegulariserSpec):
@@ -158,6 +172,10 @@ class MinibatchDiscrimination(RegulariserSpec):
     kernels: Annotated[int, Ge(1)] = 50
     dims: Annotated[int, Ge(1)] = 5  # of each kernel
     looks_at_batch: ClassVar[bool] = True
+
+    @property
+    def nearness(self) -> tuple[int, int]:  # type: ignore[override]
+        return self.kernels, self.dims
 
     def refuses(self, objective: ObjectiveFacts) -> str | None:
         needs = "whose own penalty needs logits that depend on one image alone"
@@ -169,7 +187,7 @@ class LabelSmoothing(RegulariserSpec):
     """One-sided label smoothing (Salimans 2016, section 3.4): real images have a target below 1, fakes still 0."""
 
     kind: Literal["label-smoothing"] = "label-smoothing"
-    real_label: Annotated[float, Gt(0.5), Lt(1)] = 0.9
+    real_label: Annotated[float, Gt(0.5), Lt(1)] = 0.9  # type: ignore[misc]
 
     def refuses(self, objective: ObjectiveFacts) -> str | None:
         return None if objective.smooths else "which has no target for real images that could be softened"

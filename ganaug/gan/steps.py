@@ -21,7 +21,7 @@ from ganaug.gan import combinations
 from ganaug.gan.build import build_discriminator, build_generator
 from ganaug.gan.latents import Codes
 from ganaug.gan.nets.conditioning import set_label_strength
-from ganaug.gan.regularisers import Judged, LabelSmoothing, LeCam
+from ganaug.gan.regularisers import Judged
 from ganaug.gan.spec import GanSpec
 from ganaug.pixels import to_float
 
@@ -87,9 +87,9 @@ class Training:
         self.optimizer_g = self._optimizer(groups)
         self.optimizer_d = self._optimizer([(list(self.discriminator.parameters()), spec.discriminator_lr)])
         self.regularisers = (*spec.objective.built_in(), *spec.regularisers)
-        smoothing = [one.real_label for one in spec.regularisers if isinstance(one, LabelSmoothing)]
-        self.loss_options = {"real_label": smoothing[0]} if smoothing else {}
-        self.lecam = next((one for one in spec.regularisers if isinstance(one, LeCam)), None)
+        smoothed = [one.real_label for one in self.regularisers if one.real_label is not None]
+        self.loss_options = {"real_label": smoothed[0]} if smoothed else {}
+        self.logit_decay = next((one.decay for one in self.regularisers if one.decay is not None), None)
         # What a step leaves to the next, besides weights: on the device, so that nothing waits for it.
         self.measures = torch.zeros(len(MEASURES), device=device)
         self.measured = torch.zeros(2, device=device)  # steps of D, of G
@@ -225,7 +225,7 @@ class Training:
 
     @torch.no_grad()
     def _follow(self, real: Tensor, fake: Tensor, **values: Tensor) -> None:
-        """What the history, LeCam and ADA need of a step of D: its logits (N,) of both kinds, and other measures."""
+        """What the history, penalties and ADA need of a step of D: logits (N,) of both kinds, and other measures."""
         boundary = self.spec.objective.boundary
         # Without a zero of its own, a score is compared with the mean score of the other kind.
         above, below = (fake.mean(), real.mean()) if boundary is None else (boundary, boundary)
@@ -237,8 +237,8 @@ class Training:
             d_logit_real=real.mean(),
             d_logit_fake=fake.mean(),
         )
-        if self.lecam:
-            self.logit_averages.lerp_(torch.stack([real.mean(), fake.mean()]), 1 - self.lecam.decay)
+        if self.logit_decay is not None:
+            self.logit_averages.lerp_(torch.stack([real.mean(), fake.mean()]), 1 - self.logit_decay)
         if self.spec.ada:
             self.signs[0] += torch.sign(real - (boundary or 0.0)).mean()
             self.signs[1] += 1

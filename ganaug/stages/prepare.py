@@ -10,7 +10,6 @@ from ganaug import store
 from ganaug.data.gather import gather
 from ganaug.data.prepared import write_prepared
 from ganaug.data.splits import RELEASE
-from ganaug.data.subsets import Subsets
 from ganaug.data.unlabelled import gather_unlabelled
 from ganaug.stages.project import Project, prepared_with
 from ganaug.stages.tasks import processes
@@ -35,7 +34,7 @@ def prepare(project: Project, progress: Progress) -> str:
     counts = np.bincount(found.labels, minlength=len(found.classes))
     notes = [*found.notes, *others]
     used = {row for split in splits.values() for row in (*split.train, *split.test)}
-    if not isinstance(protocol, Subsets) and len(used) < len(found.files):
+    if protocol.uses_all and len(used) < len(found.files):
         notes.append(
             f"{len(found.files) - len(used)} images are in no split: they, or an image of their group, have the pixels "
             "of a test image"
