@@ -1,6 +1,6 @@
 """The first-run path with your own images: a built wheel, its environment, init, cd, dvc repro.
 
-python tests/journey.py [FOLDER]            # one small set, some two minutes on two cores; the last line says pass
+python tests/journey.py [FOLDER]            # one small set, under three minutes on two cores; the last line says pass
 python tests/journey.py --all [FOLDER]      # three sets, and pip fills an empty environment from the wheel's metadata
 
 Without --all the environment holds the wheel alone and looks up its dependencies in the environment that runs this
