@@ -54,8 +54,7 @@ class Task:
 
 
 def finish(project: Project, name: str, tasks: Sequence[Task], progress: Progress) -> None:
-    """Make those of ``tasks`` that are not finished yet, side by side; ``progress`` shows a bar called ``name``, or a line
-    per task.
+    """Make those of ``tasks`` that are not finished yet, side by side; ``progress`` shows a bar called ``name``.
 
     Work that another run of ``project`` is at is waited for.
     """
