@@ -68,10 +68,6 @@ class Prepared:
         """The rows that a split may learn from without labels. Those of ``beside`` follow the labelled ones."""
         return [*split.unlabelled, *range(len(self.images), len(self.images) + len(self._beside.pixels))]
 
-    def unlabelled_digest(self, split: Split) -> str:
-        """Hash of the images of those rows, in order."""
-        return store.digest(*self.hashes(self.unlabelled_rows(split)))
-
     def hashes(self, rows: Sequence[int]) -> list[str]:
         """The SHA-256 of each image, for rows with and without labels; no image is read."""
         count = len(self.pixels)

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganaug import store
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -23,6 +21,8 @@ MANIFEST = "manifest.csv"
 
 def _png(folder: Path, classes: Sequence[str], chunks: Chunks, counts: Mapping[int, int]) -> Made:
     """A folder per class, a file per image."""
+    from ganaug import store  # not above: the command line lists the formats in its help
+
     digits = max(6, len(str(max(counts.values()) - 1)))
     made, last = 0, -1
     for label, chunk, numbers in chunks:
@@ -39,7 +39,7 @@ def _png(folder: Path, classes: Sequence[str], chunks: Chunks, counts: Mapping[i
 
 def _npz(folder: Path, classes: Sequence[str], chunks: Chunks, counts: Mapping[int, int]) -> Made:
     """One file with ``images`` (N, H, W, C), ``labels`` (N,) and the names of the ``classes``."""
-    import numpy as np  # not above: the command line lists the formats in its help
+    import numpy as np
 
     made = list(chunks)
     labels = np.concatenate([np.full(len(chunk), label, np.int64) for label, chunk, _ in made])
