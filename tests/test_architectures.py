@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganaug import config
+from ganaug.gan.architectures import Architecture
 from ganaug.gan.build import build_discriminator, build_generator
 from ganaug.gan.nets.conditioning import ClassTable, Norm, OneHot, set_label_strength
 from ganaug.gan.nets.discriminator import BodyShape, Discriminator
@@ -24,7 +25,7 @@ from ganaug.gan.nets.mlp import MlpBody, MlpGenerator
 from ganaug.gan.nets.r3gan import _Block as R3ganBlock
 from ganaug.gan.spec import GanSpec
 
-ARCHITECTURES = ["compact", "mlp", "dcgan", "resnet", "r3gan"]
+ARCHITECTURES = [kind().kind for kind in get_args(get_args(Architecture)[0])]
 CONDITIONINGS = ["none", "concat", "projection", "auxiliary"]
 CLASSES, LATENT = 3, 5
 

@@ -10,6 +10,7 @@ import pytest
 
 from ganaug import config
 from ganaug.errors import UserError
+from ganaug.gan.architectures import Architecture
 from ganaug.gan.combinations import check
 from ganaug.gan.objectives import Objective, Relativistic
 from ganaug.gan.presets import PRESETS
@@ -17,6 +18,7 @@ from ganaug.gan.regularisers import Regulariser
 from ganaug.gan.spec import GanSpec
 
 OBJECTIVES = [kind().kind for kind in get_args(get_args(Objective)[0])]
+ARCHITECTURES = [kind().kind for kind in get_args(get_args(Architecture)[0])]
 REGULARISERS = [kind().kind for kind in get_args(get_args(Regulariser)[0])]
 
 # By hand: what the members themselves must say.
@@ -152,7 +154,7 @@ def test_batch_normalisation_in_the_discriminator_and_slopes_of_single_images(
         accepted(values)
 
 
-@pytest.mark.parametrize("architecture", ["compact", "mlp", "dcgan", "resnet", "r3gan"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_spectral_norm_needs_weights_that_are_not_zero(architecture: str) -> None:
     values = gan(regularisers=kinds("spectral-norm"), architecture={"kind": architecture})
     if architecture == "r3gan":

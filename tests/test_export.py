@@ -123,6 +123,19 @@ def test_seeds_give_other_images(make: Any, out: Path, tmp_path: Path) -> None:
     assert set(files(out / "1").values()).isdisjoint(files(tmp_path / "other" / "1").values())
 
 
+@pytest.mark.parametrize("output_format", FORMATS)
+def test_every_format_lists_the_same_images(make: Any, out: Path, tmp_path: Path, output_format: str) -> None:
+    asked = ["1=3", "a/b=130", "."]
+    make(asked, n=2, output_format=output_format)
+    make(asked, n=2, to=tmp_path / "png")
+    listed, held = rows(out), files(out)
+    assert {row["file"] for row in listed} | {"manifest.csv"} == set(held)
+    assert all(held.values())
+    assert [{**row, "file": ""} for row in listed] == [{**row, "file": ""} for row in rows(tmp_path / "png")]
+    make(["1"], n=1, output_format=output_format, overwrite=True)
+    assert {row["file"] for row in rows(out)} | {"manifest.csv"} == set(files(out))
+
+
 def test_png_and_npz_hold_the_same_pixels(make: Any, out: Path, tmp_path: Path) -> None:
     make(n=4)
     npz = tmp_path / "npz"

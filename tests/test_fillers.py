@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -115,8 +116,14 @@ KEYS: Any = SimpleNamespace(synth_key="key", synthetic_counts={"a": 3, "b": 4}, 
 
 
 @every
-def test_a_filler_says_what_its_images_depend_on(filler: str) -> None:
-    """The keys of kept work: plain JSON; with pseudo's settings and base only where teachers learn."""
+def test_what_images_depend_on_is_plain_json(filler: str) -> None:
+    found = FILLERS[filler].depends_on(KEYS, PseudoLabels(), "classical")
+    assert json.loads(json.dumps(found)) == found
+    assert FILLERS[filler].teachers(PseudoLabels()) >= 0
+
+
+def test_each_filler_says_what_its_images_depend_on() -> None:
+    """The keys of kept work: with pseudo's settings and base only where teachers learn."""
     spec = PseudoLabels(teachers=2, confidence=0.7)
     expected = {
         "gan": "key",
@@ -125,14 +132,15 @@ def test_a_filler_says_what_its_images_depend_on(filler: str) -> None:
         "oversample": None,
         "smote": {"a": 3, "b": 4},
     }
-    assert FILLERS[filler].depends_on(KEYS, spec, "classical") == expected[filler]
-    assert FILLERS[filler].teachers(spec) == (2 if filler == "pseudo" else 0)
+    assert {name: FILLERS[name].depends_on(KEYS, spec, "classical") for name in expected} == expected
+    assert {name: FILLERS[name].teachers(spec) for name in expected} == {**dict.fromkeys(expected, 0), "pseudo": 2}
 
 
 def test_what_each_filler_needs() -> None:
-    assert [name for name, one in FILLERS.items() if one.per_class] == ["gan", "placebo", "smote"]
-    assert [name for name, one in FILLERS.items() if one.unlabelled] == ["pseudo"]
-    assert [name for name, one in FILLERS.items() if one.is_gan] == ["gan"]
+    known = {name: FILLERS[name] for name in ("gan", "pseudo", "placebo", "oversample", "smote")}
+    assert [name for name, one in known.items() if one.per_class] == ["gan", "placebo", "smote"]
+    assert [name for name, one in known.items() if one.unlabelled] == ["pseudo"]
+    assert [name for name, one in known.items() if one.is_gan] == ["gan"]
 
 
 def test_a_filler_that_does_not_say_what_it_depends_on_cannot_be_made() -> None:

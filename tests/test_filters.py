@@ -39,7 +39,8 @@ CPU = torch.device("cpu")
 GAN = GanSpec(z_dim=4, generator_width=4, discriminator_width=4)
 PLAIN = Nothing()
 QUICK = Agreement(policy=PLAIN, repeats=1)
-every = pytest.mark.parametrize("one", [QUICK, Copies()], ids=lambda one: one.kind)
+MEMBERS = [QUICK if kind is Agreement else kind() for kind in FILTERS.values()]
+every = pytest.mark.parametrize("one", MEMBERS, ids=lambda one: one.kind)
 
 
 def stripes(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ from stages import run
 from ganaug import config, store
 from ganaug.data.prepared import read_prepared
 from ganaug.errors import UserError
+from ganaug.evaluate.contributions import METRICS
 from ganaug.gan.presets import PRESETS
 from ganaug.stages import gate, synth, train
 from ganaug.stages.project import Project
@@ -112,7 +113,7 @@ def test_the_summary_keeps_the_contract(done: Project) -> None:
     }
     fields = {"mean", "ci_low", "ci_high", "p_value", "power", "unit", "confidence", "trials", "method"}
     for gain in summary["gains"].values():
-        assert set(gain) == {"accuracy", "balanced_accuracy", "macro_f1"}
+        assert set(gain) == set(METRICS)
         assert all(fields <= set(figure) for figure in gain.values())
     assert {"gain", "metric", "above", "p_holm", "passed"} <= set(summary["gate"][0])
 

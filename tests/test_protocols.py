@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import pytest
 from expect import refused
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganaug.data import cross_validation
@@ -19,6 +19,9 @@ from ganaug.data.protocols import ProtocolSpec
 from ganaug.data.splits import RELEASE, Items, Protocol
 from ganaug.data.subsets import Subsets
 from ganaug.errors import UserError
+
+KINDS = get_args(get_args(ProtocolSpec)[0])
+every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 
 
 def named(prefix: str, numbers: np.ndarray) -> list[str]:
@@ -102,25 +105,28 @@ def sets(draw: st.DrawFn, *, grouped: bool = False, official: bool = False) -> I
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Protocol, Items]:
-    """Every protocol, with images that it takes."""
-    kind = draw(st.sampled_from(["subsets", "cv", "holdout"]))
+def cases(draw: st.DrawFn, kind: type[Protocol]) -> tuple[Protocol, Items]:
+    """A protocol of this kind, with images that it takes."""
     seed, grouped = draw(st.integers(0, 5)), draw(st.booleans())
-    if kind == "cv":
+    if kind is CrossValidation:
         protocol = CrossValidation(folds=draw(st.integers(2, 5)), repeats=draw(st.integers(1, 3)), seed=seed)
         return protocol, draw(sets(grouped=grouped))
-    if kind == "holdout":
+    if kind is Holdout:
         return Holdout(trials=draw(st.integers(1, 3)), seed=seed), draw(sets(grouped=grouped, official=True))
-    tiny = replace(SMALL, trials=1, test_per_class=1, tuning_test_per_class=0, tuning_per_class=0, seed=seed)
-    return tiny, draw(sets(official=draw(st.booleans())))
+    if kind is Subsets:
+        tiny = replace(SMALL, trials=1, test_per_class=1, tuning_test_per_class=0, tuning_per_class=0, seed=seed)
+        return tiny, draw(sets(official=draw(st.booleans())))
+    return kind(), draw(sets(grouped=grouped, official=draw(st.booleans())))
 
 
 # -------------------------------------------------------------------------------------------------- every protocol
 
 
-@given(cases())
-def test_no_image_duplicate_or_group_is_on_both_sides(case: tuple[Protocol, Items]) -> None:
-    protocol, items = case
+@every
+@given(st.data())
+@settings(max_examples=30)
+def test_no_image_duplicate_or_group_is_on_both_sides(kind: type[Protocol], data: st.DataObject) -> None:
+    protocol, items = data.draw(cases(kind))
     bound = together(items)
     for split in protocol.splits(items).values():
         train, test = set(split.train), set(split.test)
@@ -131,9 +137,13 @@ def test_no_image_duplicate_or_group_is_on_both_sides(case: tuple[Protocol, Item
             assert all(not rows & train or not rows & test for rows in bound)
 
 
-@given(cases())
-def test_splits_are_those_named_with_two_images_of_every_class_to_train_on(case: tuple[Protocol, Items]) -> None:
-    protocol, items = case
+@every
+@given(st.data())
+@settings(max_examples=30)
+def test_splits_are_those_named_with_two_images_of_every_class_to_train_on(
+    kind: type[Protocol], data: st.DataObject
+) -> None:
+    protocol, items = data.draw(cases(kind))
     splits = protocol.splits(items)
     assert list(splits) == protocol.names() == [RELEASE, *protocol.trial_names()]
     assert len(protocol.trial_names()) == protocol.trials
@@ -144,9 +154,11 @@ def test_splits_are_those_named_with_two_images_of_every_class_to_train_on(case:
         assert split.test == sorted(set(split.test))
 
 
-@given(cases())
-def test_the_same_seed_deals_the_same(case: tuple[Protocol, Items]) -> None:
-    protocol, items = case
+@every
+@given(st.data())
+@settings(max_examples=30)
+def test_the_same_seed_deals_the_same(kind: type[Protocol], data: st.DataObject) -> None:
+    protocol, items = data.draw(cases(kind))
     assert replace(protocol).splits(items) == protocol.splits(items)
 
 
@@ -597,7 +609,7 @@ def test_holdout_needs_every_class_on_both_sides(train: list[int], test: list[in
         Holdout().splits(made(labels, official=np.arange(len(labels)) >= sum(train)))
 
 
-@pytest.mark.parametrize("kind", get_args(get_args(ProtocolSpec)[0]))
+@every
 def test_every_protocol_says_what_it_can_do(kind: type[Protocol]) -> None:
     protocol = kind()
     assert isinstance(protocol, Protocol)

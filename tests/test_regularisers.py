@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ganaug.gan.build import build_discriminator
 from ganaug.gan.nets.discriminator import MinibatchFeatures
-from ganaug.gan.objectives import LeastSquares, NonSaturating
+from ganaug.gan.objectives import OBJECTIVES, LeastSquares, NonSaturating
 from ganaug.gan.regularisers import (
     R1,
     R2,
@@ -33,6 +33,8 @@ from ganaug.gan.watching import read_measures
 SHAPE = (2, 3, 3)  # channels, height, width
 PIXELS = math.prod(SHAPE)
 Critic = Callable[[Tensor], Tensor]
+MEMBERS = get_args(get_args(Regulariser)[0])
+every = pytest.mark.parametrize("kind", MEMBERS, ids=lambda kind: kind.__name__)
 
 
 def images(count: int, seed: int) -> Tensor:
@@ -83,6 +85,45 @@ def quadratic() -> tuple[Critic, Tensor, Tensor]:
 def value(penalty: Tensor) -> float:
     assert penalty.shape == ()
     return float(penalty.detach())
+
+
+# --------------------------------------------------------------------------------------------------- every regulariser
+
+
+@every
+def test_a_penalty_is_a_finite_number_with_finite_slopes(kind: Any) -> None:
+    """Only members that say so may take gradients at the images."""
+    torch.manual_seed(3)
+    critic = Small().double()
+    others: dict[str, Any] = {}
+    if kind.gradient_norm is None:
+        real, fake = images(5, 0), images(5, 1)
+        others = {"real": real, "fake": fake, "real_logits": critic(real), "fake_logits": critic(fake)}
+    penalty = kind().penalty(judged(critic, **others))
+    assert value(penalty) >= 0
+    assert penalty.isfinite()
+    if penalty.requires_grad:
+        slopes = torch.autograd.grad(penalty, list(critic.parameters()), allow_unused=True)
+        assert all(one.isfinite().all() for one in slopes if one is not None)
+
+
+@every
+def test_a_training_with_it_goes_on_and_can_be_repeated(kind: Any) -> None:
+    found = []
+    for _ in range(2):
+        training = gan_training(objective=LeastSquares(), regularisers=(kind(),))
+        training.step(1)
+        training.step(2)
+        found.append(training.discriminator.state_dict())
+        assert all(math.isfinite(one) for one in read_measures(training).values())
+    assert all(torch.equal(one, found[1][name]) for name, one in found[0].items())
+
+
+@every
+def test_what_does_not_go_together_is_said_in_words(kind: Any) -> None:
+    reasons = [kind().refuses(objective) for objective in OBJECTIVES]
+    assert None in reasons
+    assert all(reason is None or reason.startswith(("which ", "whose ")) for reason in reasons)
 
 
 # ------------------------------------------------------------------------------------------------------ closed forms
