@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ganaug.errors import UserError
@@ -26,6 +28,17 @@ def resolve(name: DeviceName) -> torch.device:
         there = ", ".join(kind for kind, is_there in present.items() if is_there)
         raise UserError(f'device: must be present on this machine, got "{name}"; here: {there} (or use "auto")')
     return torch.device(name)
+
+
+def kind(name: DeviceName) -> str:
+    """``cuda``, ``mps`` or ``cpu``: the type of the device that ``resolve`` gives, for those who run nothing on it.
+
+    Where the operating system shows no GPU, torch is not asked: its import takes seconds and 300 MB.
+    """
+    drivers = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA's, AMD's, and Windows' for Linux below it
+    if name == "auto" and sys.platform == "linux" and not any(map(os.path.exists, drivers)):
+        return "cpu"
+    return resolve(name).type
 
 
 def title(device: torch.device) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from typing import Any
+
 import pytest
 import torch
 from expect import refused
@@ -60,3 +64,18 @@ def test_float32_where_it_is_asked_for() -> None:
     weights = torch.ones(2, 2)
     with device.autocast(torch.device("cpu"), enabled=False):
         assert (weights @ weights).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu"])
+def test_the_kind_is_that_of_the_device(name: Any) -> None:
+    assert device.kind(name) == device.resolve(name).type
+
+
+def test_without_a_driver_the_kind_is_known_without_torch() -> None:
+    """The parent of the workers then starts seconds earlier."""
+    code = (
+        "import os, sys; os.path.exists = lambda path: False; sys.platform = 'linux'; from ganaug import device; "
+        "print(device.kind('auto'), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["cpu", "False"]

@@ -144,7 +144,7 @@ def _jobs(settings: Settings) -> int:
         return settings.jobs
     from ganaug import device
 
-    return processes(settings) if device.resolve(settings.device).type == "cpu" else 1
+    return processes(settings) if device.kind(settings.device) == "cpu" else 1
 
 
 def processes(settings: Settings) -> int:
