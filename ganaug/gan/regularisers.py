@@ -57,8 +57,6 @@ class RegulariserSpec(Spec):
     every: ClassVar[int] = 1  # steps from one penalty to the next, each so many times as large
     decay: ClassVar[float | None] = None  # per step, of the averages of logits that the penalty needs
     real_label: ClassVar[float | None] = None  # the softened target of real images
-    # Kernels and dims of the MinibatchFeatures that D has; here and not in ``change``, since D's head must fit them.
-    nearness: ClassVar[tuple[int, int] | None] = None
 
     def refuses(self, objective: ObjectiveFacts) -> str | None:
         """Why it does not go with the objective; None where it does."""
@@ -67,6 +65,11 @@ class RegulariserSpec(Spec):
         if self.gradient_norm == objective.gradient_norm:
             return "which has such a penalty built in"
         return f"whose own penalty holds gradient norms at {objective.gradient_norm:g}, not {self.gradient_norm:g}"
+
+    @property
+    def nearness(self) -> tuple[int, int] | None:
+        """Kernels and dims of the MinibatchFeatures that D is built with; None where it has none."""
+        return None
 
     def is_due(self, step: int) -> bool:
         """Whether the penalty is part of the loss of this step, 1..steps."""
@@ -174,7 +177,7 @@ class MinibatchDiscrimination(RegulariserSpec):
     looks_at_batch: ClassVar[bool] = True
 
     @property
-    def nearness(self) -> tuple[int, int]:  # type: ignore[override]
+    def nearness(self) -> tuple[int, int]:
         return self.kernels, self.dims
 
     def refuses(self, objective: ObjectiveFacts) -> str | None:
