@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import shutil
 import uuid
@@ -125,8 +126,6 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
 
 def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
     """``pixels`` (H, W, 1 or 3) as a PNG file."""
-    import io
-
     from PIL import Image
 
     out = io.BytesIO()

@@ -159,6 +159,7 @@ def batches(
     may be memory-mapped.
     """
     import torch
+    from torch.nn import functional as F
 
     pool = len(filling[1]) if filling is not None else 0
     mix = chosen.mix
@@ -180,7 +181,9 @@ def batches(
                 return policy(torch.cat([images, more]), torch.cat([targets, theirs]))
             images, targets = policy(images, targets) if len(images) else plain(images, targets)
             clean, theirs = plain(more, theirs)
-            return torch.cat([images, clean]), torch.cat(_alike(targets, theirs, classes))
+            if targets.ndim == 2:  # soft
+                theirs = F.one_hot(theirs, classes).to(torch.float32)
+            return torch.cat([images, clean]), torch.cat([targets, theirs])
 
     return draw
 
@@ -192,11 +195,3 @@ def _rows(pool: Pool, rows: Tensor) -> tuple[Tensor, Tensor]:
     images, labels = pool
     index = rows.numpy()
     return torch.from_numpy(np.ascontiguousarray(images[index].transpose(0, 3, 1, 2))), torch.from_numpy(labels[index])
-
-
-def _alike(first: Tensor, second: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """Two batches of targets, both soft if the first one is."""
-    import torch
-    from torch.nn import functional as F
-
-    return first, F.one_hot(second, classes).to(torch.float32) if first.ndim == 2 else second

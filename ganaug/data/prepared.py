@@ -51,14 +51,11 @@ class Prepared:
     def split(self, name: str) -> Split:
         """The rows of a split. Raises UserError if there is none of that name."""
         if name not in self._splits:
-            self._splits[name] = self._read_split(name)
+            known = sorted(path.stem for path in (self.folder / "splits").glob("*.json"))
+            if name not in known:
+                raise UserError(f'split "{name}": must be one of {", ".join(known)}; name one of them, or {_HINT}')
+            self._splits[name] = Split(**store.read_json(self.folder / "splits" / f"{name}.json", _HINT))
         return self._splits[name]
-
-    def _read_split(self, name: str) -> Split:
-        known = sorted(path.stem for path in (self.folder / "splits").glob("*.json"))
-        if name not in known:
-            raise UserError(f'split "{name}": must be one of {", ".join(known)}; name one of them, or {_HINT}')
-        return Split(**store.read_json(self.folder / "splits" / f"{name}.json", _HINT))
 
     def digest(self, rows: Sequence[int]) -> str:
         """Hash of the images and labels of some rows, in order; from the images' hashes, so no image is read."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ganaug.data import pictures
 from ganaug.data.gather import Gathered, gather, look
@@ -113,7 +114,6 @@ def _correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
 def _perceptual_hashes(images: NDArray[np.uint8], rows: Sequence[int]) -> NDArray[np.uint64]:
     """A hash of 64 bits for each of ``rows``."""
     import imagehash
-    from PIL import Image
 
     out = np.empty(len(rows), np.uint64)
     for position, row in enumerate(rows):

@@ -197,10 +197,8 @@ def change(before: Estimate, after: Estimate) -> Estimate:
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment (1979): adjusted p-values in the order given, at most 1."""
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = highest
-    return adjusted
+    p = np.array(p_values, np.float64)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.maximum.accumulate(np.minimum(1.0, p[order] * np.arange(len(p), 0, -1)))
+    return [float(one) for one in adjusted]

@@ -8,6 +8,7 @@ as they are.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,8 @@ from ganaug.settings import Spec
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    Uniform = Callable[[float], Tensor]
 
 
 @dataclass(frozen=True)
@@ -118,9 +121,3 @@ class Ada(Spec):
         import torch
 
         return (probability + torch.sign(sign - self.target) * (images / self.speed_images)).clamp(0.0, 1.0)
-
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Uniform = Callable[[float], Tensor]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganaug import seeds
+from ganaug.gan.steps import Training
 from ganaug.near_copies import Yardstick, nearest
 from ganaug.pixels import to_float
-
-if TYPE_CHECKING:
-    from ganaug.gan.steps import Training
 
 Row = Mapping[str, float | None]
 

@@ -6,39 +6,28 @@ import contextlib
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from ganaug import config, store
 from ganaug.classify.encoders import Torchvision
 from ganaug.config import Settings
 from ganaug.errors import UserError
 
-if TYPE_CHECKING:
-    from jinja2 import Template
-
 
 def dvc_yaml(settings: Settings) -> str:
     """The pipeline of a project with these settings. A source at a path is a dependency of ``prepare``."""
-    return template("dvc.yaml.j2").render(
-        watched=[_scalar(path) for path in settings.data.watched()],
-        train_watched=[_scalar(path) for path in _train_watches(settings)],
-        classify_watched=[_scalar(path) for path in _classify_watches(settings)],
-    )
-
-
-def _train_watches(settings: Settings) -> list[Path]:
-    """What a training depends on besides the images: its initial weights, and the code of classifiers that it uses."""
-    asks = settings.gan.select == "gan-train" or settings.gan_has_teachers
-    code = settings.classifier.code_path() if asks else None
-    return [path for path in (settings.gan.init_from, code) if path]
-
-
-def _classify_watches(settings: Settings) -> list[Path]:
-    """The code of the classifier, and the weights whose features images are compared in."""
-    encoder = settings.fidelity.encoder
-    weights = encoder.path if isinstance(encoder, Torchvision) else None
-    return [path for path in (settings.classifier.code_path(), weights) if path]
+    code, encoder = settings.classifier.code_path(), settings.fidelity.encoder
+    trains_classifiers = settings.gan.select == "gan-train" or settings.gan_has_teachers
+    paths: dict[str, Sequence[Path | None]] = {
+        "watched": settings.data.watched(),
+        "train_watched": [settings.gan.init_from, code if trains_classifiers else None],
+        "classify_watched": [code, encoder.path if isinstance(encoder, Torchvision) else None],
+    }
+    watched = {stage: [_scalar(path) for path in of_stage if path] for stage, of_stage in paths.items()}
+    return template("dvc.yaml.j2").render(watched)
 
 
 def _scalar(path: Path) -> str:
@@ -50,8 +39,6 @@ def _scalar(path: Path) -> str:
 
 def template(name: str) -> Template:
     """A text template of the package."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     environment = Environment(
         loader=PackageLoader("ganaug"), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )

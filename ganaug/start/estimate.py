@@ -39,7 +39,8 @@ class Pace:
     def run_seconds(self, settings: Settings) -> float:
         """The whole pipeline."""
         steps, classify = self.classifier_steps, settings.classify
-        a_step = sum(steps[one.name] * _trainings(one) for one in arms_of(settings))
+        teachers = {one.name: one.filler.teachers(one.pseudo) if one.filler else 0 for one in arms_of(settings)}
+        a_step = sum(steps[name] * (1 + count) for name, count in teachers.items())
         a_step += len(classify.curve) * sum(steps[name] for name in classify.curve_arms)
         if settings.fidelity.enabled:  # one more classifier, which learns from generated images alone
             a_step += min(steps.values())
@@ -53,11 +54,6 @@ class Pace:
     def slower(self) -> float:
         """The factor by which a job is slower next to others."""
         return _CROWDED if self.jobs > 1 else 1.0
-
-
-def _trainings(chosen: Arm) -> int:
-    """Classifiers that an arm trains in a trial: its own and its filler's teachers."""
-    return 1 + (chosen.filler.teachers(chosen.pseudo) if chosen.filler else 0)
 
 
 def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> Pace:

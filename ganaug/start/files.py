@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from ganaug import config, store
 from ganaug.errors import UserError
 from ganaug.start.dvc import dvc_yaml, template
@@ -70,8 +72,6 @@ def write(folder: Path, plan: Plan) -> list[str]:
 
 def parsed(params: str) -> Any:
     """The plain values of a params.yaml."""
-    from ruamel.yaml import YAML
-
     return YAML(typ="safe", pure=True).load(params)
 
 

@@ -6,6 +6,8 @@ import io
 import re
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from ganaug.data.labelled import one_line
 from ganaug.start.choose import Chosen
 from ganaug.start.dvc import template
@@ -22,8 +24,6 @@ def params_yaml(chosen: Chosen, title: str) -> str:
 
 def flow(value: dict[str, Any]) -> str:
     """``{kind: folder, path: photos}``: quoted only where YAML needs it."""
-    from ruamel.yaml import YAML
-
     out = io.StringIO()
     yaml = YAML(typ="rt", pure=True)  # keeps the order of the keys
     yaml.default_flow_style, yaml.width = True, 10_000

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ganaug import store
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    # label, images (n, H, W, C) of that class, their numbers (n,)
-    Chunks = Iterator[tuple[int, NDArray[np.uint8], NDArray[np.int64]]]
-    Made = Iterator[tuple[str, int, int]]  # (file relative to the folder, label, number) of each image, in order
-    # a folder, the names of the classes, the images, {label: number of images}
-    Writer = Callable[[Path, Sequence[str], Chunks, Mapping[int, int]], Made]
-
 MANIFEST = "manifest.csv"
+
+# label, images (n, H, W, C) of that class, their numbers (n,)
+Chunks = Iterator[tuple[int, NDArray[np.uint8], NDArray[np.int64]]]
+Made = Iterator[tuple[str, int, int]]  # (file relative to the folder, label, number) of each image, in order
+# a folder, the names of the classes, the images, {label: number of images}
+Writer = Callable[[Path, Sequence[str], Chunks, Mapping[int, int]], Made]
 
 
 def _png(folder: Path, classes: Sequence[str], chunks: Chunks, counts: Mapping[int, int]) -> Made:
@@ -39,8 +37,6 @@ def _png(folder: Path, classes: Sequence[str], chunks: Chunks, counts: Mapping[i
 
 def _npz(folder: Path, classes: Sequence[str], chunks: Chunks, counts: Mapping[int, int]) -> Made:
     """One file with ``images`` (N, H, W, C), ``labels`` (N,) and the names of the ``classes``."""
-    import numpy as np  # not above: the command line lists the formats in its help
-
     made = list(chunks)
     labels = np.concatenate([np.full(len(chunk), label, np.int64) for label, chunk, _ in made])
     images = np.concatenate([chunk for _, chunk, _ in made])
