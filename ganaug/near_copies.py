@@ -85,7 +85,8 @@ class Yardstick:
         if unlabelled is not None and unlabelled.shape[0]:
             near = np.minimum(near, nearest(train, unlabelled).distance)
         near = np.where((near > 0) & np.isfinite(near), near, np.nan)
-        scale = np.array([_median(near[labels == label]) for label in range(classes)])
+        by_class = (near[labels == label] for label in range(classes))
+        scale = np.array([np.nanmedian(one) if np.isfinite(one).any() else np.nan for one in by_class])
         relative = near / scale[labels]
         known = relative[np.isfinite(relative)]
         return cls(scale, float(np.quantile(known, share)) if len(known) else None)
@@ -100,8 +101,3 @@ class Yardstick:
         if self.bound is not None:
             is_copy |= self.relative(distance, labels) < self.bound  # not true of NaN
         return np.asarray(is_copy)
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else np.nan

@@ -40,6 +40,9 @@ def _known(name: str) -> str:
     return name
 
 
+_Name = Annotated[str, AfterValidator(_known)]
+
+
 def filler_of(name: str) -> Filler | None:
     """The filler of an arm, by the arm's name."""
     filler = ARMS[name][0]
@@ -68,13 +71,7 @@ ALL_REAL = Mix(share=0.0)  # of an arm without a filler; no setting can say so
 class ClassifySpec(Spec):
     """The arms to run and what they are made of."""
 
-    arms: Annotated[tuple[Annotated[str, AfterValidator(_known)], ...], Len(1)] = (
-        "none",
-        "classical",
-        "gan",
-        "gan+classical",
-        "placebo",
-    )
+    arms: Annotated[tuple[_Name, ...], Len(1)] = ("none", "classical", "gan", "gan+classical", "placebo")
     classical: PolicySpec = field(default_factory=TrivialAugment)
     mix: Mix = field(default_factory=Mix)
     mix_with_classical: Mix = field(default_factory=Mix)  # of every filler+policy

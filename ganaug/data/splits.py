@@ -64,9 +64,7 @@ class Protocol(Spec):
     """
 
     shared_test: ClassVar[bool]  # whether all trials are tested on the same images
-    uses_all: ClassVar[bool] = (
-        True  # whether every image is in a split, unless it or its group has a test image's pixels
-    )
+    uses_all: ClassVar[bool] = True  # every image is in a split, unless it or its group has a test image's pixels
 
     @property
     def trials(self) -> int:

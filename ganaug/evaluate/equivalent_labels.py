@@ -84,20 +84,12 @@ class Curve:
 
 
 def monotone(scores: Values) -> Values:
-    """Each row's nearest values that never fall (isotonic regression): more labels do no harm, a fall is noise.
+    """Isotonic regression of each row of ``scores`` (rows, P): more labels do no harm, so a fall is noise."""
+    from scipy.optimize import isotonic_regression
 
-    ``scores`` (rows, P), any number of rows and few points: by the max-min formula (Robertson, Wright and Dykstra 1988,
-    theorem 1.4.4), value i is the maximum over a <= i of the minimum over b >= i of mean(a..b).
-    """
     rising = np.atleast_2d(scores).copy()
-    falling = (np.diff(rising) < 0).any(axis=1)
-    rows = rising[falling]
-    fitted = np.full_like(rows, -np.inf)
-    for first in range(rows.shape[1]):
-        means = rows[:, first:].cumsum(axis=1) / np.arange(1, rows.shape[1] - first + 1)
-        least = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]
-        fitted[:, first:] = np.maximum(fitted[:, first:], least)
-    rising[falling] = fitted
+    for row in np.flatnonzero((np.diff(rising) < 0).any(axis=1)):
+        rising[row] = isotonic_regression(rising[row]).x
     return rising
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Features = NDArray[np.floating]  # (N, F)
+from ganaug.evaluate.distances import Features
 
 NEIGHBOURS = 5  # k, as in Naeem 2020
 _WORKING_MEMORY = 64  # MiB, of distances at a time

@@ -105,10 +105,8 @@ def _class_dims(now: Mapping[str, Tensor], one_more: Mapping[str, Tensor]) -> di
     """
     found: dict[str, tuple[int, int]] = {}
     for name, value in now.items():
-        grown = [
-            (dim, more - size) for dim, (size, more) in enumerate(zip(value.shape, one_more[name].shape, strict=True))
-        ]
-        found.update((name, (dim, each)) for dim, each in grown if each)
+        sizes = zip(value.shape, one_more[name].shape, strict=True)
+        found.update((name, (dim, more - size)) for dim, (size, more) in enumerate(sizes) if more > size)
     return found
 
 

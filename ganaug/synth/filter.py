@@ -7,7 +7,6 @@ travels in the generator's file, so that ``ganaug synth`` makes what was measure
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -60,8 +59,3 @@ class FilterSpec(Spec):
     def least(self, scores: NDArray[np.float32]) -> float:
         """The score that an image of a class must reach, given those of the class's candidates, (N,), N > 0."""
         raise NotImplementedError
-
-    @classmethod
-    def restore(cls, about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Judge:
-        """The judge that a file holds."""
-        return cls.judge(dict(about), dict(tensors))

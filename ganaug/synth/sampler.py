@@ -85,12 +85,8 @@ class Sampler:
         devices.place(self.generator, device).eval()
         labels = torch.full((CHUNK,), label, device=device)
         for start in itertools.count(step=CHUNK):
-            latents = torch.stack(
-                [
-                    torch.randn(self.generator.z_dim, generator=seeds.torch_rng(seed, "image", label, index))
-                    for index in range(start, start + CHUNK)
-                ]
-            )
+            rngs = (seeds.torch_rng(seed, "image", label, index) for index in range(start, start + CHUNK))
+            latents = torch.stack([torch.randn(self.generator.z_dim, generator=rng) for rng in rngs])
             with torch.no_grad():
                 images = to_pixels(self.generator(latents.to(device), labels))
             yield images
