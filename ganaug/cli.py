@@ -222,7 +222,3 @@ def main() -> None:
         reason = f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error})"
         print(f"ganaug: {reason}; correct the path, its permissions or the space on the disk", file=sys.stderr)
         sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

@@ -20,6 +20,7 @@ from ganaug.errors import UserError
 
 if TYPE_CHECKING:
     import torch
+    from jinja2 import Template
 
 
 @contextmanager
@@ -62,6 +63,15 @@ def digest(*parts: bytes | str | NDArray[Any]) -> str:
         total.update(f"{kind}:{len(data)}:".encode())
         total.update(data)
     return total.hexdigest()
+
+
+def template(name: str) -> Template:
+    """A text template of the package."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("ganaug")
+    texts = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    return texts.get_template(name)
 
 
 def write_text(path: Path, text: str) -> None:

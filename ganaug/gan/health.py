@@ -139,7 +139,9 @@ def _of_history(history: Sequence[Row], diverged_at: int | None, kept: int, comp
     if held_out is not None and generated is not None and generated > 0 and held_out / generated >= _OVERFITTING:
         says = f"it scores unseen real images {held_out / generated:.0%} of the way from training to generated images"
         found.append(("discriminator overfits", says))
-    if _explodes(history, last):
+    middle = history[len(history) // 4 : len(history) // 2]
+    gradients = [(_mean(middle, name), _mean(last, name)) for name in ("d_gradient", "g_gradient")]
+    if any(before and now and now > _GROWN * before for before, now in gradients):
         found.append(("gradients grow", "the norm of a network's gradients kept rising"))
     return found
 
@@ -153,12 +155,6 @@ def _of_images(measured: Measured) -> list[tuple[str, str]]:
         says = f"{measured.copies:.0%} of the images are closer to a training image than nearly any two of these are"
         found.append(("copies", says))
     return found
-
-
-def _explodes(history: Sequence[Row], last: Sequence[Row]) -> bool:
-    middle = history[len(history) // 4 : len(history) // 2]
-    pairs = [(_mean(middle, name), _mean(last, name)) for name in ("d_gradient", "g_gradient")]
-    return any(before and now and now > _GROWN * before for before, now in pairs)
 
 
 def _mean(rows: Sequence[Row], name: str) -> float | None:

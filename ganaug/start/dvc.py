@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
-from ganaug import config, store
+from ganaug import store
 from ganaug.classify.encoders import Torchvision
 from ganaug.config import Settings
-from ganaug.errors import UserError
 
 
 def dvc_yaml(settings: Settings) -> str:
@@ -27,7 +22,7 @@ def dvc_yaml(settings: Settings) -> str:
         "classify_watched": [code, encoder.path if isinstance(encoder, Torchvision) else None],
     }
     watched = {stage: [_scalar(path) for path in of_stage if path] for stage, of_stage in paths.items()}
-    return template("dvc.yaml.j2").render(watched)
+    return store.template("dvc.yaml.j2").render(watched)
 
 
 def _scalar(path: Path) -> str:
@@ -35,25 +30,3 @@ def _scalar(path: Path) -> str:
     text = path.as_posix()
     is_plain = re.fullmatch(r"[\w./-]*/[\w./-]*", text, re.ASCII)
     return text if is_plain else json.dumps(text.replace("${", r"\${"), ensure_ascii=False)
-
-
-def template(name: str) -> Template:
-    """A text template of the package."""
-    environment = Environment(
-        loader=PackageLoader("ganaug"), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
-    )
-    return environment.get_template(name)
-
-
-def main() -> None:
-    """Write dvc.yaml again from the params.yaml of each folder that the command line names."""
-    for folder in map(Path, sys.argv[1:]):
-        try:
-            with contextlib.chdir(folder):  # paths in the settings start there
-                store.write_text(Path("dvc.yaml"), dvc_yaml(config.load(Path("params.yaml"))))
-        except UserError as error:
-            sys.exit(f"ganaug: {folder}: {error}")
-
-
-if __name__ == "__main__":
-    main()
