@@ -156,10 +156,7 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], description: 
 
 
 def read_tensors(path: Path, hint: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The tensors and their description. No code of the file is run.
-
-    Raises UserError, with ``hint``, if it is missing, broken or not ganaug's.
-    """
+    """Tensors and their description; runs no code. Raises UserError, with ``hint``, if missing or not ganaug's."""
     from safetensors import SafetensorError, safe_open
 
     if path.is_dir():

@@ -207,10 +207,7 @@ def parse_background(colour: str) -> tuple[int, int, int]:
 
 
 def refuse_broken(broken: Sequence[tuple[str, str]], total: int, key: str = "data.source") -> None:
-    """``broken``: (file, reason) pairs of ``total`` files; ``key`` is where params.yaml names them.
-
-    Raises UserError if there are any.
-    """
+    """Raises UserError if any of ``total`` files are ``broken``: (file, reason). params.yaml names them at ``key``."""
     if broken:
         shown = "; ".join(f"{file}: {reason}" for file, reason in broken[:5])
         more = f"; and {len(broken) - 5} more" if len(broken) > 5 else ""

@@ -97,10 +97,7 @@ class Prepared:
 
 
 def write_prepared(folder: Path, made_with: dict[str, Any], data: Gathered, splits: dict[str, Split]) -> None:
-    """Complete ``folder``, which holds the images already.
-
-    ``made_with``: the settings that ``data`` depends on; ``splits`` by name.
-    """
+    """Write ``data`` into ``folder``, which holds its images; ``made_with``: its settings; ``splits`` by name."""
     found = data.found
     groups = found.groups
     header = ["file", "class", "sha256"] + ["group"] * (groups is not None)

@@ -181,8 +181,7 @@ def corrected_resampled(
 def change(before: Estimate, after: Estimate) -> Estimate:
     """How much larger the mean of ``after`` is, the two runs treated as independent (Welch 1947).
 
-    Runs that share test images or trials are positively correlated: their difference varies less than this says, so a
-    test on it is conservative.
+    Runs that share test images or trials are positively correlated, so a test on the difference is conservative.
     """
     mean = after.mean - before.mean
     errors = [(one.standard_error, one.degrees_of_freedom) for one in (before, after)]

@@ -1,8 +1,7 @@
 """Differentiable augmentation (Zhao 2020): what the discriminator sees, of real and of fake images, in both steps.
 
 The discriminator memorises few images, but not if it sees each through a new random distortion. The gradient passes
-through the distortion, and the same distribution distorts real and fake, so that the generator still learns the images
-as they are.
+through it, and real and fake are distorted alike, so that the generator still learns the images as they are.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """How a training is doing: is the generator varied, does it copy, has one network won; and what to do about it.
 
-Distances are Euclidean, between pixels in [-1, 1]. From few images as they are, the figures serve for alarms, not for
-comparing generators.
+Distances are Euclidean, between pixels in [-1, 1]. From so few images they serve for alarms, not for comparisons.
 """
 
 from __future__ import annotations

@@ -153,10 +153,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def expand(gan: Mapping[str, Any]) -> dict[str, Any]:
-    """``gan:`` of params.yaml, with its preset's values for the keys it leaves out.
-
-    Raises UserError if there is no such preset.
-    """
+    """``gan:`` of params.yaml over the values of its preset. Raises UserError if there is no such preset."""
     name = gan.get("preset", "default")
     if not isinstance(name, str) or name not in PRESETS:
         raise UserError(

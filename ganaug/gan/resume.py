@@ -25,8 +25,7 @@ class Keeper:
     """The state of one split's training, in one file.
 
     ``path``: the file; ``title``: the split's name; ``about``: what the state depends on, as a table of texts;
-    ``every_seconds``: how often it is saved; ``parent``: the process that this one works for, without which it stops
-    (None: it works for nobody).
+    ``every_seconds`` it is saved; ``parent``: the process that this one works for, and stops without (None: nobody).
     """
 
     def __init__(self, path: Path, title: str, about: dict[str, str], every_seconds: float, parent: int | None) -> None:

@@ -57,10 +57,7 @@ class Pace:
 
 
 def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> Pace:
-    """Time the networks of ``settings`` on their device.
-
-    ``images`` (N, H, W, C) uint8; ``labels`` (N,) in 0..``classes``-1.
-    """
+    """Time the networks of ``settings`` on ``images`` (N, H, W, C) uint8 with ``labels`` (N,) in 0..``classes``-1."""
     from ganaug.classify.fitting import train_classifier
     from ganaug.gan.steps import Training
     from ganaug.gan.watching import read_measures

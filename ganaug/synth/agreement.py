@@ -51,8 +51,7 @@ class Agreement(FilterSpec):
     """Keeps the images that classifiers, each trained on a part of the real images, are surest to be of their class.
 
     Cross-fitted: ``repeats`` times the train part is dealt into ``folds``, and a classifier learns from each fold alone
-    under ``policy``. The score is the mean probability of the image's own class, 0 to 1; a share ``keep`` of each class
-    passes.
+    under ``policy``. The score is the mean probability of the image's own class; a share ``keep`` of each class passes.
     """
 
     kind: Literal["agreement"] = "agreement"

@@ -1,8 +1,7 @@
 """What every filter is: it decides one image at a time which synthetic images are used.
 
-A filter is one class in a file of its own, with its settings as ``synth.filters`` of params.yaml has them, entered in
-the union in filters.py. It is fitted on what the generator learned from, and on nothing else; the judge that it fits
-travels in the generator's file, so that ``ganaug synth`` makes what was measured.
+It is fitted on what the generator learned from, and on nothing else; the judge that it fits travels in the generator's
+file, so that ``ganaug synth`` makes what was measured. Each is one class in a file of its own.
 """
 
 from __future__ import annotations
