@@ -22,7 +22,7 @@ class CrossValidation(Protocol):
     """Every image is tested once per repeat, by networks trained on the other folds; ``release`` holds all images.
 
     Folds have the same share of each class, as far as possible: images of one group, and images of the same pixels,
-    stay together. Trial t is fold t mod ``folds`` of repeat t div ``folds``. A class needs a group, or image, for each fold.
+    stay together. Trial t is fold t mod ``folds`` of repeat t div ``folds``. A class needs a group or image per fold.
     """
 
     kind: Literal["cv"] = "cv"

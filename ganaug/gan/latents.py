@@ -23,7 +23,7 @@ class Codes(Spec):
     """A code per training image, learned with G, which must reproduce that image from it (GLO, Bojanowski 2018).
 
     New images come from between two codes of a class, as SMOTE's do between two images (DeepSMOTE, Dablain 2021), plus
-    some noise; D judges those. No training image is forgotten, as some are from normal latents (Inclusive GAN, Yu 2020).
+    some noise; D judges those. No training image is forgotten, as may be with normal latents (Inclusive GAN, Yu 2020).
     """
 
     kind: Literal["codes"] = "codes"

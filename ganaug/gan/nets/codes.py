@@ -13,7 +13,7 @@ class CodeBook(nn.Module):
     """Turns normal numbers and labels into latents between two codes of the label's class.
 
     One code for each of ``images``, of ``classes``. Latents and codes have the root-mean-square length of normal
-    numbers, the root of ``z_dim``. ``blend``: the second code's least share, 0 to 0.5; ``noise``: its length over a code's.
+    numbers, the root of ``z_dim``. ``blend`` (0 to 0.5): the second's least share; ``noise``: its length over a code's.
     """
 
     first: Tensor  # (classes,), the row of the class's first code
