@@ -1,7 +1,5 @@
 """The command line: one thin command per stage. Heavy imports wait until a command runs."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Between uint8 pixels as they are stored and the float images that networks see."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -4,8 +4,6 @@
 images per class as there are synthetic ones, so that two arms differ in what the images are and in nothing else.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass

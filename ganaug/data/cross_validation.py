@@ -1,7 +1,5 @@
 """Protocol ``cv``: repeated stratified k-fold on a user's own images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 

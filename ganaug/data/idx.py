@@ -1,7 +1,5 @@
 """Benchmarks in the IDX format: MNIST and the sets that share its file names."""
 
-from __future__ import annotations
-
 import gzip
 import math
 import struct

@@ -1,7 +1,5 @@
 """What a source gives: every image with its label, as pixels or as a file, and which images must stay together."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """May images be mirrored? The images decide: it is wrong for text, digits, and shoes that all face one way."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

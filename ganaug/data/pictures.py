@@ -3,8 +3,6 @@
 Several processes decode images into one memory-mapped array, so memory stays bounded for any number of images.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

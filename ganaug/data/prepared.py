@@ -1,7 +1,5 @@
 """The prepared data set on disk: one memory-mapped array, a table of its rows, the classes and the splits."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a protocol is: labelled items in, the rows of every split out. Each is one class in a file of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar

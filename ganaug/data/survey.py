@@ -1,7 +1,5 @@
 """A first look at a labelled image set: what is in it, and what is wrong with it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

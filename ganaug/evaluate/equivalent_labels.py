@@ -4,8 +4,6 @@ Read off the base arm's learning curve: mean scores at a few numbers of images, 
 in the logarithm of the number. Pure: arrays in, numbers out.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ A manifold is the union of balls around its images; a ball's radius is the dista
 Pure: features in, numbers out. Memory does not grow with the square of the number of images.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -3,8 +3,6 @@
 Distributions are scipy.special's: importing scipy.stats takes longer than all of ``ganaug gate``.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Distances are Euclidean, between pixels in [-1, 1]. From so few images they serve for alarms, not for comparisons.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """What a generator makes an image from. ``gan.latents`` in params.yaml."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Literal
 

@@ -7,8 +7,6 @@ concatenation, as CGAN gave them to the original GAN. The widths are the publish
 others were published for sets of 50,000 images and more; add ``augment`` for smaller ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

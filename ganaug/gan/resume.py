@@ -1,7 +1,5 @@
 """The state of a training on disk: saved whole now and then, on SIGTERM, and when the run that asked for it is gone."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

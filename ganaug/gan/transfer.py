@@ -4,8 +4,6 @@ A tensor with an entry per class (a table's row, a column of a label's input) ta
 of the class of that name, or else the mean of all old entries.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

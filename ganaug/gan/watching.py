@@ -3,8 +3,6 @@
 All of it waits for the device, unlike a step.
 """
 
-from __future__ import annotations
-
 import copy
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The model card: what a generator was made from, its gains and its limits, for those who receive it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The verdict in words and as a table: what a manager understands and a statistician accepts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Settings for a new set of images, each with its reason."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any

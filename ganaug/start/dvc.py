@@ -1,7 +1,5 @@
 """A project's dvc.yaml, written from one template for every project."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

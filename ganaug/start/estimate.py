@@ -1,7 +1,5 @@
 """How long a run takes on this machine: a few steps of each network are timed, the rest is computed."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The worked examples: projects on public images, their settings tuned on tuning draws."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

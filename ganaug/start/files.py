@@ -1,7 +1,5 @@
 """Writing a new project: nothing of the user's is overwritten, and a failure leaves nothing behind."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

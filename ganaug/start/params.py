@@ -1,7 +1,5 @@
 """The params.yaml of chosen settings: each with its reason, in a comment."""
 
-from __future__ import annotations
-
 import io
 import re
 from typing import Any

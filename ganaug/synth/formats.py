@@ -1,7 +1,5 @@
 """The formats that images are exported in: one function each, entered in the table at the foot."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 

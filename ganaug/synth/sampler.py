@@ -4,8 +4,6 @@ Each image's latent comes from a random generator of its own, and images go thro
 size, the last one padded, since convolutions round differently at another batch size.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass

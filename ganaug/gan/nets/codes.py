@@ -1,7 +1,5 @@
 """The memory of a generator: a code per training image, and the way from normal numbers to a point between two."""
 
-from __future__ import annotations
-
 from typing import cast
 
 import torch
