@@ -37,7 +37,7 @@ def main() -> None:
             for stage in ("classify", "report"):
                 largest, together = peaks(["ganaug", stage], folder)
                 print(
-                    f"{name}: ganaug {stage}: largest process {largest / 2**20:,.0f} MiB, all {together / 2**20:,.0f} MiB",
+                    f"{name}: ganaug {stage}: largest process {largest >> 20:,} MiB, all {together >> 20:,} MiB",
                     flush=True,
                 )
 

@@ -1,7 +1,5 @@
 """The command line: one thin command per stage. Heavy imports wait until a command runs."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -222,7 +220,3 @@ def main() -> None:
         reason = f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error})"
         print(f"ganaug: {reason}; correct the path, its permissions or the space on the disk", file=sys.stderr)
         sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

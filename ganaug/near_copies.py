@@ -87,7 +87,8 @@ class Yardstick:
             near = np.minimum(near, nearest(train, unlabelled).distance)
         several = np.bincount(labels, minlength=classes)[labels] > 1
         near = np.where((near > 0) & np.isfinite(near) & several, near, np.nan)
-        scale = np.array([_median(near[labels == label]) for label in range(classes)])
+        by_class = (near[labels == label] for label in range(classes))
+        scale = np.array([np.nanmedian(one) if np.isfinite(one).any() else np.nan for one in by_class])
         relative = near / scale[labels]
         known = relative[np.isfinite(relative)]
         return cls(scale, float(np.quantile(known, share)) if len(known) else None)
@@ -102,8 +103,3 @@ class Yardstick:
         if self.bound is not None:
             is_copy |= self.relative(distance, labels) < self.bound  # not true of NaN
         return np.asarray(is_copy)
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else np.nan

@@ -1,15 +1,9 @@
 """Between uint8 pixels as they are stored and the float images that networks see."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+import numpy as np
 import torch
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor
 
 
 def to_float(pixels: Tensor) -> Tensor:

@@ -1,6 +1,17 @@
-"""``python -m ganaug.project FOLDER ...``, the documented name of ``python -m ganaug.start.dvc``."""
+"""``python -m ganaug.project FOLDER ...``: dvc.yaml written again from each folder's params.yaml."""
 
-from ganaug.start.dvc import main
+import contextlib
+import sys
+from pathlib import Path
+
+from ganaug import config, store
+from ganaug.errors import UserError
+from ganaug.start.dvc import dvc_yaml
 
 if __name__ == "__main__":
-    main()
+    for folder in map(Path, sys.argv[1:]):
+        try:
+            with contextlib.chdir(folder):  # paths in the settings start there
+                store.write_text(Path("dvc.yaml"), dvc_yaml(config.load(Path("params.yaml"))))
+        except UserError as error:
+            sys.exit(f"ganaug: {folder}: {error}")

@@ -1,7 +1,5 @@
 """Settings that were taken out because they measured as bringing nothing: refused with the reason and what to write."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The base of all settings: plain frozen dataclasses, checked once at the edge (see config.py)."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 

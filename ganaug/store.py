@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import shutil
 import uuid
@@ -19,6 +20,7 @@ from ganaug.errors import UserError
 
 if TYPE_CHECKING:
     import torch
+    from jinja2 import Template
 
 
 @contextmanager
@@ -61,6 +63,15 @@ def digest(*parts: bytes | str | NDArray[Any]) -> str:
         total.update(f"{kind}:{len(data)}:".encode())
         total.update(data)
     return total.hexdigest()
+
+
+def template(name: str) -> Template:
+    """A text template of the package."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("ganaug")
+    texts = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    return texts.get_template(name)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -125,8 +136,6 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
 
 def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
     """``pixels`` (H, W, 1 or 3) as a PNG file."""
-    import io
-
     from PIL import Image
 
     out = io.BytesIO()
@@ -147,10 +156,7 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], description: 
 
 
 def read_tensors(path: Path, hint: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The tensors and their description. No code of the file is run.
-
-    Raises UserError, with ``hint``, if it is missing, broken or not ganaug's.
-    """
+    """Tensors and their description; runs no code. Raises UserError, with ``hint``, if missing or not ganaug's."""
     from safetensors import SafetensorError, safe_open
 
     if path.is_dir():

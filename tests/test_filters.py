@@ -170,7 +170,7 @@ def test_an_image_is_judged_by_itself(one: Any) -> None:
 @every
 def test_a_judge_comes_back_from_its_tensors(one: Any) -> None:
     judge = one.fit(known())
-    back = FILTERS[one.kind].restore(json.loads(json.dumps(judge.about)), judge.tensors)
+    back = FILTERS[one.kind].judge(json.loads(json.dumps(judge.about)), judge.tensors)
     images, _ = stripes(12, np.random.default_rng(3))
     assert (back.scores(images, 0) == judge.scores(images, 0)).all()
 

@@ -40,6 +40,9 @@ def _known(name: str) -> str:
     return name
 
 
+_Name = Annotated[str, AfterValidator(_known)]
+
+
 def filler_of(name: str) -> Filler | None:
     """The filler of an arm, by the arm's name."""
     filler = ARMS[name][0]
@@ -68,13 +71,7 @@ ALL_REAL = Mix(share=0.0)  # of an arm without a filler; no setting can say so
 class ClassifySpec(Spec):
     """The arms to run and what they are made of."""
 
-    arms: Annotated[tuple[Annotated[str, AfterValidator(_known)], ...], Len(1)] = (
-        "none",
-        "classical",
-        "gan",
-        "gan+classical",
-        "placebo",
-    )
+    arms: Annotated[tuple[_Name, ...], Len(1)] = ("none", "classical", "gan", "gan+classical", "placebo")
     classical: PolicySpec = field(default_factory=TrivialAugment)
     mix: Mix = field(default_factory=Mix)
     mix_with_classical: Mix = field(default_factory=Mix)  # of every filler+policy
@@ -159,6 +156,7 @@ def batches(
     may be memory-mapped.
     """
     import torch
+    from torch.nn import functional as F
 
     pool = len(filling[1]) if filling is not None else 0
     mix = chosen.mix
@@ -180,7 +178,9 @@ def batches(
                 return policy(torch.cat([images, more]), torch.cat([targets, theirs]))
             images, targets = policy(images, targets) if len(images) else plain(images, targets)
             clean, theirs = plain(more, theirs)
-            return torch.cat([images, clean]), torch.cat(_alike(targets, theirs, classes))
+            if targets.ndim == 2:  # soft
+                theirs = F.one_hot(theirs, classes).to(torch.float32)
+            return torch.cat([images, clean]), torch.cat([targets, theirs])
 
     return draw
 
@@ -192,11 +192,3 @@ def _rows(pool: Pool, rows: Tensor) -> tuple[Tensor, Tensor]:
     images, labels = pool
     index = rows.numpy()
     return torch.from_numpy(np.ascontiguousarray(images[index].transpose(0, 3, 1, 2))), torch.from_numpy(labels[index])
-
-
-def _alike(first: Tensor, second: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """Two batches of targets, both soft if the first one is."""
-    import torch
-    from torch.nn import functional as F
-
-    return first, F.one_hot(second, classes).to(torch.float32) if first.ndim == 2 else second

@@ -46,10 +46,7 @@ class Torchvision(Spec):
     image_size: Annotated[int, Ge(32)] = 224  # pixels per side; the cost grows with its square
 
     def path_digest(self) -> str | None:
-        """The SHA-256 of ``path``; None for weights in the cache, whose name identifies them.
-
-        Raises UserError if the file cannot be read.
-        """
+        """The SHA-256 of ``path``; None: their name identifies the weights. Raises UserError if it cannot be read."""
         if self.path is None:
             return None
         try:

@@ -1,7 +1,5 @@
 """What a network sees in images: the features before its last layer, and its logits."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

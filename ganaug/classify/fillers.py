@@ -2,11 +2,7 @@
 
 ``gan`` is what is measured; the others are what it must be measured against. ``placebo`` and ``smote`` make as many
 images per class as there are synthetic ones, so that two arms differ in what the images are and in nothing else.
-
-Each is one class here, entered in FILLERS at the foot; it says itself what it needs and what its images depend on.
 """
-
-from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,8 +23,7 @@ from ganaug.settings import Spec
 class PseudoLabels(Spec):
     """The filler ``pseudo``: images without labels, labelled by the mean prediction of ``teachers`` (Lee 2013).
 
-    Teachers learn from the real images as the arm without its filler does. Images of which they are less sure are left
-    out.
+    Teachers learn from the real images as the arm without its filler does. What they are less sure of is left out.
     """
 
     teachers: Annotated[int, Ge(1)] = 4

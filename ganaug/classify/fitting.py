@@ -1,7 +1,5 @@
 """Training the downstream classifier: the same loop, budget and start for every arm."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The downstream classifiers that come with the package."""
 
-from __future__ import annotations
-
 import textwrap
 from http.client import HTTPException
 from pathlib import Path

@@ -8,6 +8,7 @@ one image at a time work on Pillow images, which is two to four times as fast as
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -18,9 +19,10 @@ from pydantic import Field
 from ganaug.settings import Spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
+
+    # uint8 images (N, C, H, W) and targets (N,) -> float images in [-1, 1] and targets (N,) or (N, classes).
+    Policy = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 # torchvision draws from torch's global generator; arms.batches seeds it for each step and restores it afterwards.
 
@@ -150,11 +152,6 @@ POLICIES: dict[str, Any] = {  # by name, without Nothing
 }
 
 
-if TYPE_CHECKING:
-    # uint8 images (N, C, H, W) and targets (N,) -> float images in [-1, 1] and targets (N,) or (N, classes).
-    Policy = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-
-
 def _plain(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     from ganaug.pixels import to_float
 
@@ -171,22 +168,18 @@ def _image_by_image(transform: Callable[[Any], Any], flip: bool) -> Policy:
         import torch
         from PIL import Image
 
-        from ganaug.pixels import to_float
-
         pixels = images.permute(0, 2, 3, 1).numpy()
         mode_l = pixels.shape[3] == 1
         done = [transform(Image.fromarray(image[:, :, 0] if mode_l else image)) for image in pixels]
         out = torch.from_numpy(np.stack([np.asarray(image) for image in done]).reshape(pixels.shape))
-        return to_float(out.permute(0, 3, 1, 2)), targets
+        return _plain(out.permute(0, 3, 1, 2), targets)
 
     return apply
 
 
 def _whole_batch(transform: Callable[[Tensor, Tensor], Any]) -> Policy:
     def apply(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        from ganaug.pixels import to_float
-
-        mixed, soft = transform(to_float(images), targets)
+        mixed, soft = transform(*_plain(images, targets))
         return mixed, soft
 
     return apply

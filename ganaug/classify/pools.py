@@ -1,7 +1,5 @@
 """Pools of images that batches are drawn from, and what labels more of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Protocol
 

@@ -28,10 +28,7 @@ _handed_out: WeakSet[nn.Module] = WeakSet()
 
 
 def locate(model: str) -> Path:
-    """The source file of ``module:factory``, relative if it is below the current directory.
-
-    Raises UserError if there is none.
-    """
+    """The source file of ``module:factory``, relative if below this folder. Raises UserError if there is none."""
     name = model.partition(":")[0]
     with _importable():
         found = _find(name)

@@ -1,7 +1,5 @@
 """Protocol ``cv``: repeated stratified k-fold on a user's own images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
@@ -22,8 +20,7 @@ class CrossValidation(Protocol):
     """Every image is tested once per repeat, by networks trained on the other folds; ``release`` holds all images.
 
     Folds have the same share of each class, as far as possible: images of one group, and images of the same pixels,
-    stay together. Trial t is fold t mod ``folds`` of repeat t div ``folds``. A class needs as many groups, or different
-    images, as there are folds.
+    stay together. Trial t is fold t mod ``folds`` of repeat t div ``folds``. A class needs a group or image per fold.
     """
 
     kind: Literal["cv"] = "cv"
@@ -106,9 +103,8 @@ class CrossValidation(Protocol):
 def _deal(part_counts: NDArray[np.float64], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Images of each class in each part, (P, classes) -> the fold of each part, (P,).
 
-    Large parts go first; each goes to the fold that has least of the part's classes. Scikit-learn's
-    StratifiedGroupKFold does the same, but shuffles only groups of equal counts: where groups differ in size, all its
-    repeats are the same deal.
+    Large parts go first, each to the fold that has least of its classes. Scikit-learn's StratifiedGroupKFold does the
+    same, but shuffles only groups of equal counts: where groups differ in size, all its repeats are the same deal.
     """
     sizes = part_counts.sum(axis=1)
     shares = part_counts / part_counts.sum(axis=0)

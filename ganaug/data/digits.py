@@ -1,7 +1,5 @@
 """The smallest benchmark: scikit-learn's handwritten digits."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Images in folders: one folder per class."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from PIL import Image
 
 from ganaug.data.labelled import Labelled, label_rows, one_line
 from ganaug.data.source import PathSource
@@ -97,7 +96,5 @@ def is_image(path: Path) -> bool:
 
 @cache
 def _endings() -> frozenset[str]:
-    from PIL import Image
-
     Image.init()
     return frozenset(ending for ending, name in Image.registered_extensions().items() if name in Image.OPEN)

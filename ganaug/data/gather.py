@@ -1,7 +1,5 @@
 """From a source to images of one shape on disk."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path

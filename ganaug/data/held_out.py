@@ -1,7 +1,5 @@
 """An inner fold: images of a train part that are held out of a training, to evaluate it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Protocol ``holdout``: an official test part."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 

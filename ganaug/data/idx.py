@@ -1,7 +1,5 @@
 """Benchmarks in the IDX format: MNIST and the sets that share its file names."""
 
-from __future__ import annotations
-
 import gzip
 import math
 import struct
@@ -60,12 +58,7 @@ class Idx(PathSource):
                 f"data.source.path: must be a folder of IDX files, got {self.path}, which is not there; set it to the "
                 "folder that holds train-images-idx3-ubyte.gz and its three companions"
             )
-        found = sorted(
-            path
-            for separator in "-."
-            for suffix in ("", ".gz")
-            for path in self.path.glob(f"*{stem}{separator}{kind}{suffix}")
-        )
+        found = sorted(path for end in ("", ".gz") for path in self.path.glob(f"*{stem}[-.]{kind}{end}"))
         if not found:
             raise UserError(
                 f"{self.path}: must hold {stem}-{kind} or {stem}-{kind}.gz, found neither; add the file or correct "

@@ -1,7 +1,5 @@
 """What a source gives: every image with its label, as pixels or as a file, and which images must stay together."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -66,10 +64,7 @@ def rows_by_value(values: NDArray[Any], names: Sequence[str]) -> tuple[list[str]
 
 
 def check_class_names(classes: Sequence[str], where: str) -> None:
-    """People and file systems must be able to distinguish the names, and each must do as a folder's name.
-
-    Raises UserError if they cannot.
-    """
+    """Raises UserError unless people and file systems can distinguish the names, and each does as a folder's name."""
     for name in classes:
         shown = one_line(name, 40)
         if len(name) > LONGEST_NAME:

@@ -1,7 +1,5 @@
 """May images be mirrored? The images decide: it is wrong for text, digits, and shoes that all face one way."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,17 +54,12 @@ def compare_mirrored(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Mi
     both, pair = np.concatenate([plain, turned]), np.tile(np.arange(count), 2)
     is_mirrored = np.repeat([0, 1], count)
     components = min(50, count // 2, plain.shape[1])
+    classifier = make_pipeline(PCA(components, random_state=0), StandardScaler(), RidgeClassifier())
     nearest = NearestNeighbors(n_neighbors=2)
     right = []
     # One thread: fast enough, fifteen times as fast as two on cores that are busy, and the same on every machine.
     with threadpool_limits(1), np.errstate(invalid="ignore"):  # PCA of images that are all the same divides by 0
-        predicted = cross_val_predict(
-            make_pipeline(PCA(components, random_state=0), StandardScaler(), RidgeClassifier()),
-            both,
-            is_mirrored,
-            groups=pair,
-            cv=GroupKFold(min(5, count)),
-        )
+        predicted = cross_val_predict(classifier, both, is_mirrored, groups=pair, cv=GroupKFold(min(5, count)))
         nearest.fit(plain)
         for queries in (plain, turned):
             found = nearest.kneighbors(queries, return_distance=False)

@@ -1,7 +1,5 @@
 """Images in a NumPy archive, in the layout of MedMNIST's files."""
 
-from __future__ import annotations
-
 import zipfile
 from dataclasses import dataclass
 from typing import Any, Literal

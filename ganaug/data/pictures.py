@@ -3,23 +3,19 @@
 Several processes decode images into one memory-mapped array, so memory stays bounded for any number of images.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 
 from ganaug import store
 from ganaug.errors import UserError
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 Pictures = NDArray[np.uint8] | list[Path]
 Aspect = Literal["pad", "crop", "squeeze"]
@@ -65,8 +61,6 @@ def _look_chunk(paths: Sequence[Path]) -> list[Look]:
 
 
 def _look(path: Path) -> Look:
-    from PIL import Image
-
     try:
         with _opened(path) as image:
             width, height = image.size
@@ -128,8 +122,6 @@ def _render_chunk(pictures: Pictures, start: int, shape: Shape, path: Path) -> t
 
 def read_picture(path: Path, shape: Shape) -> NDArray[np.uint8]:
     """The picture upright, in 8 bits, on the background: (size, size, channels). Raises whatever its decoder raises."""
-    from PIL import ImageOps
-
     with _opened(path) as image:
         if image.format == "JPEG":  # decodes at an eighth of its size or more, never under four times the target
             image.draft(None, (4 * shape.size, 4 * shape.size))
@@ -138,16 +130,12 @@ def read_picture(path: Path, shape: Shape) -> NDArray[np.uint8]:
 
 def fit_pixels(pixels: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:
     """One image (H, W, C) uint8 in the shape asked for; unchanged if it has that shape."""
-    from PIL import Image
-
     if pixels.shape == (shape.size, shape.size, shape.channels):
         return np.ascontiguousarray(pixels)
     return _fit(Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), shape)
 
 
 def _fit(image: Image.Image, shape: Shape) -> NDArray[np.uint8]:
-    from PIL import Image, ImageOps
-
     image = _eight_bits(image)
     if image.has_transparency_data:
         above = image.convert("RGBA")
@@ -167,8 +155,6 @@ def _fit(image: Image.Image, shape: Shape) -> NDArray[np.uint8]:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """16-bit gray (0..65535) -> 8 bits; all other modes unchanged."""
-    from PIL import Image
-
     if image.mode == "F":
         raise ValueError("it has floating-point pixels of unknown range; save it with 8 or 16 bits")
     if image.mode != "I" and not image.mode.startswith("I;16"):
@@ -182,8 +168,6 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Lazily opened; a decompression bomb (over 89 million pixels, Pillow's limit) is an error."""
-    from PIL import Image
-
     if path.stat().st_size == 0:
         raise ValueError("it has zero bytes")
     # Not by its name: Pillow maps a plain TIFF into memory then, and scrambles one that lies on its side.
@@ -194,8 +178,6 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 @contextmanager
 def _only_bombs_matter() -> Iterator[None]:
     """Pillow warns about much that is harmless, and only warns about half a decompression bomb: an error here."""
-    from PIL import Image
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -203,8 +185,6 @@ def _only_bombs_matter() -> Iterator[None]:
 
 
 def _reason(error: Exception, path: Path | None) -> str:
-    from PIL import Image, UnidentifiedImageError
-
     if isinstance(error, UnidentifiedImageError):
         return "it is not an image that Pillow can read"
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
@@ -220,17 +200,12 @@ def _reason(error: Exception, path: Path | None) -> str:
 
 def parse_background(colour: str) -> tuple[int, int, int]:
     """``black``, ``white`` or ``#rrggbb`` (any name that Pillow knows)."""
-    from PIL import ImageColor
-
     red, green, blue, *_ = ImageColor.getrgb(colour)
     return red, green, blue
 
 
 def refuse_broken(broken: Sequence[tuple[str, str]], total: int, key: str = "data.source") -> None:
-    """``broken``: (file, reason) pairs of ``total`` files; ``key`` is where params.yaml names them.
-
-    Raises UserError if there are any.
-    """
+    """Raises UserError if any of ``total`` files are ``broken``: (file, reason). params.yaml names them at ``key``."""
     if broken:
         shown = "; ".join(f"{file}: {reason}" for file, reason in broken[:5])
         more = f"; and {len(broken) - 5} more" if len(broken) > 5 else ""

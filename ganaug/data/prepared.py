@@ -1,7 +1,5 @@
 """The prepared data set on disk: one memory-mapped array, a table of its rows, the classes and the splits."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -51,14 +49,11 @@ class Prepared:
     def split(self, name: str) -> Split:
         """The rows of a split. Raises UserError if there is none of that name."""
         if name not in self._splits:
-            self._splits[name] = self._read_split(name)
+            known = sorted(path.stem for path in (self.folder / "splits").glob("*.json"))
+            if name not in known:
+                raise UserError(f'split "{name}": must be one of {", ".join(known)}; name one of them, or {_HINT}')
+            self._splits[name] = Split(**store.read_json(self.folder / "splits" / f"{name}.json", _HINT))
         return self._splits[name]
-
-    def _read_split(self, name: str) -> Split:
-        known = sorted(path.stem for path in (self.folder / "splits").glob("*.json"))
-        if name not in known:
-            raise UserError(f'split "{name}": must be one of {", ".join(known)}; name one of them, or {_HINT}')
-        return Split(**store.read_json(self.folder / "splits" / f"{name}.json", _HINT))
 
     def digest(self, rows: Sequence[int]) -> str:
         """Hash of the images and labels of some rows, in order; from the images' hashes, so no image is read."""
@@ -96,10 +91,7 @@ class Prepared:
 
 
 def write_prepared(folder: Path, made_with: dict[str, Any], data: Gathered, splits: dict[str, Split]) -> None:
-    """Complete ``folder``, which holds the images already.
-
-    ``made_with``: the settings that ``data`` depends on; ``splits`` by name.
-    """
+    """Write ``data`` into ``folder``, which holds its images; ``made_with``: its settings; ``splits`` by name."""
     found = data.found
     groups = found.groups
     header = ["file", "class", "sha256"] + ["group"] * (groups is not None)

@@ -1,7 +1,5 @@
 """Who is in which split: the union of all protocols. Each is one class in its own file."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """What every source of labelled images is: one class in a file of its own, entered in the union in sources.py."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

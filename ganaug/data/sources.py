@@ -1,7 +1,5 @@
 """Where labelled images come from: the union of all sources. Each is one class in a file of its own."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The settings of the labelled images: ``data:`` in params.yaml."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a protocol is: labelled items in, the rows of every split out. Each is one class in a file of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -64,9 +62,7 @@ class Protocol(Spec):
     """
 
     shared_test: ClassVar[bool]  # whether all trials are tested on the same images
-    uses_all: ClassVar[bool] = (
-        True  # whether every image is in a split, unless it or its group has a test image's pixels
-    )
+    uses_all: ClassVar[bool] = True  # every image is in a split, unless it or its group has a test image's pixels
 
     @property
     def trials(self) -> int:

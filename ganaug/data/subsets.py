@@ -1,7 +1,5 @@
 """Protocol ``subsets``: a benchmark of disjoint draws from a large pool."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice

@@ -1,7 +1,5 @@
 """A first look at a labelled image set: what is in it, and what is wrong with it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ganaug.data import pictures
 from ganaug.data.gather import Gathered, gather, look
@@ -56,7 +55,7 @@ def survey(source: SourceSpec, folder: Path, jobs: int, largest: int, on_done: C
     gray = images.shape[3] == 1 or all(_is_gray(images[start : start + 512]) for start in range(0, len(images), 512))
     spec = replace(spec, channels="gray" if gray else "rgb", on_broken="refuse")
     sizes = Counter((one.width, one.height) for one in data.looks)
-    alike = _rows_by_pixels(data.pixels)
+    files, alike = data.found.files, _rows_by_pixels(data.pixels)
     same = [rows for rows in alike if len(rows) > 1]
     rng = np.random.default_rng(0)
     rows = np.sort(rng.permutation(np.flatnonzero(~data.found.official_test))[:2000])  # no flips by the test part
@@ -65,12 +64,9 @@ def survey(source: SourceSpec, folder: Path, jobs: int, largest: int, on_done: C
         spec=spec,
         counts=dict(zip(data.found.classes, np.bincount(labels).tolist(), strict=True)),
         sizes=dict(sizes.most_common()),
-        duplicates=[[data.found.files[row] for row in rows_] for rows_ in same],
-        conflicts=[[data.found.files[row] for row in rows_] for rows_ in same if len(set(labels[rows_])) > 1],
-        near=[
-            (data.found.files[first], data.found.files[second])
-            for first, second in near_pairs(images, [rows[0] for rows in alike])
-        ],
+        duplicates=[[files[row] for row in rows_] for rows_ in same],
+        conflicts=[[files[row] for row in rows_] for rows_ in same if len(set(labels[rows_])) > 1],
+        near=[(files[one], files[other]) for one, other in near_pairs(images, [rows_[0] for rows_ in alike])],
         mirrored=compare_mirrored(images[rows][..., : 1 if gray else 3], labels[rows]),
     )
 
@@ -113,7 +109,6 @@ def _correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
 def _perceptual_hashes(images: NDArray[np.uint8], rows: Sequence[int]) -> NDArray[np.uint64]:
     """A hash of 64 bits for each of ``rows``."""
     import imagehash
-    from PIL import Image
 
     out = np.empty(len(rows), np.uint64)
     for position, row in enumerate(rows):

@@ -1,7 +1,5 @@
 """Train parts of other sizes, each contained in the next larger one: the points of a learning curve."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Images without labels: a folder of the user's, converted to the shape of the labelled images."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Comparison with an earlier run: has a gain that the gate asks for fallen?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal

@@ -1,7 +1,5 @@
 """Which classes are confused with which. Pure: predictions in, percentages out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

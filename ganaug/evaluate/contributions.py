@@ -4,8 +4,6 @@ Each function takes predictions (N,) and labels (N,), both in 0..classes-1, and 
 Their mean is the metric in [0, 1]; their spread is its sampling error over test images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 Pure: features in, numbers out. None is comparable between encoders.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -4,8 +4,6 @@ Read off the base arm's learning curve: mean scores at a few numbers of images, 
 in the logarithm of the number. Pure: arrays in, numbers out.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -84,21 +82,19 @@ class Curve:
 
 
 def monotone(scores: Values) -> Values:
-    """Each row's nearest values that never fall (isotonic regression): more labels do no harm, a fall is noise.
+    """Isotonic regression of each row of ``scores`` (rows, P): more labels do no harm, so a fall is noise.
 
-    ``scores`` (rows, P), any number of rows and few points: by the max-min formula (Robertson, Wright and Dykstra 1988,
-    theorem 1.4.4), value i is the maximum over a <= i of the minimum over b >= i of mean(a..b).
+    For thousands of rows of a few points, all at once, by the max-min formula (Robertson, Wright and Dykstra 1988,
+    theorem 1.4.4): value i is the maximum over a <= i of the minimum over b >= i of mean(a..b).
     """
-    rising = np.atleast_2d(scores).copy()
-    falling = (np.diff(rising) < 0).any(axis=1)
-    rows = rising[falling]
-    fitted = np.full_like(rows, -np.inf)
-    for first in range(rows.shape[1]):
-        means = rows[:, first:].cumsum(axis=1) / np.arange(1, rows.shape[1] - first + 1)
+    scores = np.atleast_2d(scores)
+    rising = np.full_like(scores, -np.inf)
+    for first in range(scores.shape[1]):
+        means = scores[:, first:].cumsum(axis=1) / np.arange(1, scores.shape[1] - first + 1)
         least = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]
-        fitted[:, first:] = np.maximum(fitted[:, first:], least)
-    rising[falling] = fitted
-    return rising
+        rising[:, first:] = np.maximum(rising[:, first:], least)
+    unchanged = (np.diff(scores) >= 0).all(axis=1, keepdims=True)
+    return np.where(unchanged, scores, rising)  # to the last digit
 
 
 def shared_means(scores: Values, groups: NDArray[np.int64] | None, seed: int, draws: int = DRAWS) -> Values:

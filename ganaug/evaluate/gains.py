@@ -1,7 +1,5 @@
 """From the predictions of every trial to arms and gains, in the form of summary.json. Figures are in percent."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ Pure: features and predictions in, a dictionary of figures out. GAN-train and GA
 falls where variety or quality is missing, the second where images are not of their class.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any

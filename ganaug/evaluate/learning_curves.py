@@ -1,7 +1,5 @@
 """From predictions at several numbers of labels to learning curves and equivalent labels, as summary.json has them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any

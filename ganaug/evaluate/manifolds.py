@@ -4,14 +4,12 @@ A manifold is the union of balls around its images; a ball's radius is the dista
 Pure: features in, numbers out. Memory does not grow with the square of the number of images.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Features = NDArray[np.floating]  # (N, F)
+from ganaug.evaluate.distances import Features
 
 NEIGHBOURS = 5  # k, as in Naeem 2020
 _WORKING_MEMORY = 64  # MiB, of distances at a time

@@ -3,8 +3,6 @@
 Pure: distances in, numbers out. What a near-copy is, and which unit distances have, is said in near_copies.py.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

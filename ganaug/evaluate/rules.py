@@ -1,7 +1,5 @@
 """The rules of the gate, which gains must pass in CI."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any

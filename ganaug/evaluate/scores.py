@@ -1,7 +1,5 @@
 """A classifier's scores on one test part, in percent."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 Distributions are scipy.special's: importing scipy.stats takes longer than all of ``ganaug gate``.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -181,8 +179,7 @@ def corrected_resampled(
 def change(before: Estimate, after: Estimate) -> Estimate:
     """How much larger the mean of ``after`` is, the two runs treated as independent (Welch 1947).
 
-    Runs that share test images or trials are positively correlated: their difference varies less than this says, so a
-    test on it is conservative.
+    Runs that share test images or trials are positively correlated, so a test on the difference is conservative.
     """
     mean = after.mean - before.mean
     errors = [(one.standard_error, one.degrees_of_freedom) for one in (before, after)]
@@ -197,10 +194,8 @@ def change(before: Estimate, after: Estimate) -> Estimate:
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment (1979): adjusted p-values in the order given, at most 1."""
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = highest
-    return adjusted
+    p = np.array(p_values, np.float64)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.maximum.accumulate(np.minimum(1.0, p[order] * np.arange(len(p), 0, -1)))
+    return [float(one) for one in adjusted]

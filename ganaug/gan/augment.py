@@ -1,13 +1,13 @@
 """Differentiable augmentation (Zhao 2020): what the discriminator sees, of real and of fake images, in both steps.
 
 The discriminator memorises few images, but not if it sees each through a new random distortion. The gradient passes
-through the distortion, and the same distribution distorts real and fake, so that the generator still learns the images
-as they are.
+through it, and real and fake are distorted alike, so that the generator still learns the images as they are.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,8 @@ from ganaug.settings import Spec
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    Uniform = Callable[[float], Tensor]
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,3 @@ class Ada(Spec):
         import torch
 
         return (probability + torch.sign(sign - self.target) * (images / self.speed_images)).clamp(0.0, 1.0)
-
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Uniform = Callable[[float], Tensor]

@@ -3,8 +3,6 @@
 What a regulariser needs of an objective it says itself; here are the rules that involve several settings.
 """
 
-from __future__ import annotations
-
 from typing import NoReturn
 
 from ganaug.errors import UserError

@@ -1,7 +1,5 @@
 """How labels enter a GAN. ``gan.conditioning`` in params.yaml; the networks for it are in nets/conditioning.py."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 # Not at all; joined to both inputs (CGAN); by class-conditional norms and a projection discriminator; joined to the

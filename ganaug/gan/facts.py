@@ -1,7 +1,5 @@
 """Facts about an objective: what a training step and the regularisers need to know of it, besides its losses."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,15 +1,12 @@
 """How a training is doing: is the generator varied, does it copy, has one network won; and what to do about it.
 
-Distances are Euclidean, between pixels in [-1, 1]. From few images as they are, the figures serve for alarms, not for
-comparing generators.
+Distances are Euclidean, between pixels in [-1, 1]. From so few images they serve for alarms, not for comparisons.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganaug import seeds
+from ganaug.gan.steps import Training
 from ganaug.near_copies import Yardstick, nearest
 from ganaug.pixels import to_float
-
-if TYPE_CHECKING:
-    from ganaug.gan.steps import Training
 
 Row = Mapping[str, float | None]
 
@@ -141,7 +136,9 @@ def _of_history(history: Sequence[Row], diverged_at: int | None, kept: int, comp
     if held_out is not None and generated is not None and generated > 0 and held_out / generated >= _OVERFITTING:
         says = f"it scores unseen real images {held_out / generated:.0%} of the way from training to generated images"
         found.append(("discriminator overfits", says))
-    if _explodes(history, last):
+    middle = history[len(history) // 4 : len(history) // 2]
+    gradients = [(_mean(middle, name), _mean(last, name)) for name in ("d_gradient", "g_gradient")]
+    if any(before and now and now > _GROWN * before for before, now in gradients):
         found.append(("gradients grow", "the norm of a network's gradients kept rising"))
     return found
 
@@ -155,12 +152,6 @@ def _of_images(measured: Measured) -> list[tuple[str, str]]:
         says = f"{measured.copies:.0%} of the images are closer to a training image than nearly any two of these are"
         found.append(("copies", says))
     return found
-
-
-def _explodes(history: Sequence[Row], last: Sequence[Row]) -> bool:
-    middle = history[len(history) // 4 : len(history) // 2]
-    pairs = [(_mean(middle, name), _mean(last, name)) for name in ("d_gradient", "g_gradient")]
-    return any(before and now and now > _GROWN * before for before, now in pairs)
 
 
 def _mean(rows: Sequence[Row], name: str) -> float | None:

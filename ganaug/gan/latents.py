@@ -1,7 +1,5 @@
 """What a generator makes an image from. ``gan.latents`` in params.yaml."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -23,8 +21,7 @@ class Codes(Spec):
     """A code per training image, learned with G, which must reproduce that image from it (GLO, Bojanowski 2018).
 
     New images come from between two codes of a class, as SMOTE's do between two images (DeepSMOTE, Dablain 2021), plus
-    some noise; the discriminator judges those. No training image is then forgotten, as can happen with normal latents
-    (Inclusive GAN, Yu 2020).
+    some noise; D judges those. No training image is forgotten, as may be with normal latents (Inclusive GAN, Yu 2020).
     """
 
     kind: Literal["codes"] = "codes"

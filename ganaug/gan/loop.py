@@ -1,7 +1,5 @@
 """Training a GAN from first step to last: history, snapshots, the checkpoint that is kept, and resuming."""
 
-from __future__ import annotations
-
 import copy
 import math
 import time

@@ -7,8 +7,6 @@ concatenation, as CGAN gave them to the original GAN. The widths are the publish
 others were published for sets of 50,000 images and more; add ``augment`` for smaller ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -153,10 +151,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def expand(gan: Mapping[str, Any]) -> dict[str, Any]:
-    """``gan:`` of params.yaml, with its preset's values for the keys it leaves out.
-
-    Raises UserError if there is no such preset.
-    """
+    """``gan:`` of params.yaml over the values of its preset. Raises UserError if there is no such preset."""
     name = gan.get("preset", "default")
     if not isinstance(name, str) or name not in PRESETS:
         raise UserError(

@@ -1,7 +1,5 @@
 """The state of a training on disk: saved whole now and then, on SIGTERM, and when the run that asked for it is gone."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
@@ -25,8 +23,7 @@ class Keeper:
     """The state of one split's training, in one file.
 
     ``path``: the file; ``title``: the split's name; ``about``: what the state depends on, as a table of texts;
-    ``every_seconds``: how often it is saved; ``parent``: the process that this one works for, without which it stops
-    (None: it works for nobody).
+    ``every_seconds`` it is saved; ``parent``: the process that this one works for, and stops without (None: nobody).
     """
 
     def __init__(self, path: Path, title: str, about: dict[str, str], every_seconds: float, parent: int | None) -> None:

@@ -4,8 +4,6 @@ A tensor with an entry per class (a table's row, a column of a label's input) ta
 of the class of that name, or else the mean of all old entries.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -105,10 +103,8 @@ def _class_dims(now: Mapping[str, Tensor], one_more: Mapping[str, Tensor]) -> di
     """
     found: dict[str, tuple[int, int]] = {}
     for name, value in now.items():
-        grown = [
-            (dim, more - size) for dim, (size, more) in enumerate(zip(value.shape, one_more[name].shape, strict=True))
-        ]
-        found.update((name, (dim, each)) for dim, each in grown if each)
+        sizes = zip(value.shape, one_more[name].shape, strict=True)
+        found.update((name, (dim, more - size)) for dim, (size, more) in enumerate(sizes) if more > size)
     return found
 
 

@@ -3,8 +3,6 @@
 All of it waits for the device, unlike a step.
 """
 
-from __future__ import annotations
-
 import copy
 
 import numpy as np
@@ -54,8 +52,7 @@ def gaps(training: Training, held_out: tuple[Tensor, Tensor], step: int, most: i
     """How much higher D's mean logit is on train images than on held-out real ones, and than on generated ones.
 
     Of ``training`` after ``step``; ``held_out``: images and labels; ``most``: images of each kind. Overfitting shows in
-    the ratio of the two (Karras 2020, r_v): 0, D knows no more of the train images than of others; 1, others look like
-    fakes to it.
+    the ratio of the two (Karras 2020, r_v): 0, D knows train images no better than others; 1, others seem fake to it.
     """
     device, classes = training.device, training.classes
     rng = torch.Generator(device).manual_seed(seeds.derive(training.seed, "gaps", step))

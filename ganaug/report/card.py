@@ -1,23 +1,17 @@
 """The model card: what a generator was made from, its gains and its limits, for those who receive it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
+from ganaug import store
 from ganaug.evaluate.contributions import METRICS
 from ganaug.report import fidelity_tables, verdict
 
 
 def render(summary: Mapping[str, Any]) -> str:
     """``summary`` as summary.json has it -> Markdown. The headings follow Mitchell 2019."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("ganaug"), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
-    )
     dataset, settings, found = summary["dataset"], summary["settings"], summary["fidelity"]
-    return environment.get_template("model-card.md.j2").render(
+    return store.template("model-card.md.j2").render(
         summary=summary,
         dataset=dataset,
         gan=settings["gan"],

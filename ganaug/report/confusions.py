@@ -1,7 +1,5 @@
 """The page's tables of confusions: of the arm with GAN images, and of its base."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Gains in equivalent labels, in words and as a table."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

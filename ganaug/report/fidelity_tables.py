@@ -1,7 +1,5 @@
 """Metrics of the generated images over the trials: figures for the summary, words and tables."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev

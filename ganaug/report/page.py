@@ -1,7 +1,5 @@
 """The report as one HTML page, opened from disk without a network."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

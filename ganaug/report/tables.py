@@ -1,7 +1,5 @@
 """From a summary to the tables and figures that DVC shows: ``dvc metrics show`` and ``dvc plots show``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

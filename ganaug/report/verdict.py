@@ -1,7 +1,5 @@
 """The verdict in words and as a table: what a manager understands and a statistician accepts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -108,11 +106,8 @@ def arms_of(gain: str) -> str:
 def arm_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name and score of each arm."""
     metric = summary["dataset"]["primary_metric"]
-    rows = []
-    for name, figures in summary["arms"].items():
-        sd = figures[metric]["sd"]
-        rows.append((name, f"{figures[metric]['mean']:.1f}" + (f" ± {sd:.1f}" if sd is not None else "")))
-    return rows
+    found = ((name, figures[metric]["mean"], figures[metric]["sd"]) for name, figures in summary["arms"].items())
+    return [(name, f"{mean:.1f}" + (f" ± {sd:.1f}" if sd is not None else "")) for name, mean, sd in found]
 
 
 def gain_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]]:

@@ -1,7 +1,5 @@
 """Settings for a new set of images, each with its reason."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -48,12 +46,7 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
     sides = sorted({w for w, _ in survey.sizes} | {h for _, h in survey.sizes})
     spread = f"{sides[0]} to {sides[-1]}" if len(sides) > 1 else f"{sides[0]}"
     raw: dict[str, Any] = {
-        "data": {
-            "source": source,
-            "image_size": size,
-            "channels": survey.spec.channels,
-            "aspect": survey.spec.aspect,
-        },
+        "data": {"source": source, "image_size": size, "channels": survey.spec.channels, "aspect": survey.spec.aspect},
         "protocol": protocol,
         "gan": {
             "steps": FEWEST_STEPS,

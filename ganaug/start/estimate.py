@@ -1,7 +1,5 @@
 """How long a run takes on this machine: a few steps of each network are timed, the rest is computed."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable
@@ -39,7 +37,8 @@ class Pace:
     def run_seconds(self, settings: Settings) -> float:
         """The whole pipeline."""
         steps, classify = self.classifier_steps, settings.classify
-        a_step = sum(steps[one.name] * _trainings(one) for one in arms_of(settings))
+        teachers = {one.name: one.filler.teachers(one.pseudo) if one.filler else 0 for one in arms_of(settings)}
+        a_step = sum(steps[name] * (1 + count) for name, count in teachers.items())
         a_step += len(classify.curve) * sum(steps[name] for name in classify.curve_arms)
         if settings.fidelity.enabled:  # one more classifier, which learns from generated images alone
             a_step += min(steps.values())
@@ -55,16 +54,8 @@ class Pace:
         return _CROWDED if self.jobs > 1 else 1.0
 
 
-def _trainings(chosen: Arm) -> int:
-    """Classifiers that an arm trains in a trial: its own and its filler's teachers."""
-    return 1 + (chosen.filler.teachers(chosen.pseudo) if chosen.filler else 0)
-
-
 def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> Pace:
-    """Time the networks of ``settings`` on their device.
-
-    ``images`` (N, H, W, C) uint8; ``labels`` (N,) in 0..``classes``-1.
-    """
+    """Time the networks of ``settings`` on ``images`` (N, H, W, C) uint8 with ``labels`` (N,) in 0..``classes``-1."""
     from ganaug.classify.fitting import train_classifier
     from ganaug.gan.steps import Training
     from ganaug.gan.watching import read_measures

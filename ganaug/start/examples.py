@@ -1,17 +1,14 @@
 """The worked examples: projects on public images, their settings tuned on tuning draws."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path
 
-from ganaug import config
+from ganaug import config, store
 from ganaug.config import Settings
 from ganaug.data.idx import Idx
 from ganaug.errors import UserError
 from ganaug.start import estimate
-from ganaug.start.dvc import template
 from ganaug.start.files import Plan, parsed
 from ganaug.start.findings import run_time
 
@@ -39,7 +36,7 @@ def example(name: str, images: Path | None, path: Path | None) -> Plan:
         raise UserError(f'--dataset: must be one of {", ".join(_ABOUT)}, got "{name}"; choose one, or use --images')
     if images is not None and not images.is_dir():
         raise UserError(f"--images: must be a folder of Fashion-MNIST's IDX files, got {images}; correct it")
-    text = template(f"{name}.yaml").render()
+    text = store.template(f"{name}.yaml").render()
     if path is not None:
         text = text.replace(_DEBIAN, json.dumps(path.as_posix(), ensure_ascii=False))
     return Plan(text, *_ABOUT[name], _time(config.check(parsed(text)), images))

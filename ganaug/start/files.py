@@ -1,7 +1,5 @@
 """Writing a new project: nothing of the user's is overwritten, and a failure leaves nothing behind."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess
@@ -11,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from ganaug import config, store
 from ganaug.errors import UserError
-from ganaug.start.dvc import dvc_yaml, template
+from ganaug.start.dvc import dvc_yaml
 
 FILES = ("params.yaml", "dvc.yaml", ".gitignore", "README.md")
 MADE = ("data/prepared", "data/synth", "models", "reports", "synthetic", ".ganaug")  # by a run
@@ -60,8 +60,8 @@ def write(folder: Path, plan: Plan) -> list[str]:
     kept = [name for name in FILES if os.path.lexists(folder / name)]
     with contextlib.chdir(folder):  # paths in the settings start there
         pipeline = dvc_yaml(config.check(parsed(plan.params)))
-    readme = template("project-readme.md.j2").render(title=plan.title, about=plan.about)
-    texts = (plan.params, pipeline, template("gitignore").render(), readme)
+    readme = store.template("project-readme.md.j2").render(title=plan.title, about=plan.about)
+    texts = (plan.params, pipeline, store.template("gitignore").render(), readme)
     for name, text in zip(FILES, texts, strict=True):
         if name not in kept:
             store.write_text(folder / name, text)
@@ -70,8 +70,6 @@ def write(folder: Path, plan: Plan) -> list[str]:
 
 def parsed(params: str) -> Any:
     """The plain values of a params.yaml."""
-    from ruamel.yaml import YAML
-
     return YAML(typ="safe", pure=True).load(params)
 
 

@@ -1,7 +1,5 @@
 """What ``ganaug init`` says: what it found, what it chose, and how long a run takes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``ganaug init``: from a set of images to a project, with settings that suit the set and a reason for each."""
 
-from __future__ import annotations
-
 import math
 import os
 import shlex

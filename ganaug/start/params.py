@@ -1,29 +1,25 @@
 """The params.yaml of chosen settings: each with its reason, in a comment."""
 
-from __future__ import annotations
-
 import io
 import re
 from typing import Any
 
+from ruamel.yaml import YAML
+
+from ganaug import store
 from ganaug.data.labelled import one_line
 from ganaug.start.choose import Chosen
-from ganaug.start.dvc import template
 
 
 def params_yaml(chosen: Chosen, title: str) -> str:
     """The file's text. What ``chosen.raw`` lacks is a default, which the template spells out."""
     why = {key: one_line(reason) for key, reason in chosen.why.items()}
-    text = template("params.yaml.j2").render(
-        **chosen.raw, why=why, source=flow(chosen.raw["data"]["source"]), title=title
-    )
-    return aligned(text)
+    source = flow(chosen.raw["data"]["source"])
+    return aligned(store.template("params.yaml.j2").render(**chosen.raw, why=why, source=source, title=title))
 
 
 def flow(value: dict[str, Any]) -> str:
     """``{kind: folder, path: photos}``: quoted only where YAML needs it."""
-    from ruamel.yaml import YAML
-
     out = io.StringIO()
     yaml = YAML(typ="rt", pure=True)  # keeps the order of the keys
     yaml.default_flow_style, yaml.width = True, 10_000

@@ -34,9 +34,12 @@ class Jury(Judge):
         return of_all[:, label].float().numpy()
 
     def _members(self) -> Iterator[SmallCNN]:
-        for number in range(self.about["members"]):
+        from ganaug.classify.networks import SmallCNN
+
+        about, (channels, size, _) = self.about, self.about["image_shape"]
+        for number in range(about["members"]):
             prefix = f"members.{number}."
-            member = _network(self.about).eval()
+            member = SmallCNN(channels, about["classes"], size, about["width"], about["depth"]).eval()
             member.load_state_dict(
                 {name.removeprefix(prefix): one for name, one in self.tensors.items() if name.startswith(prefix)}
             )
@@ -48,8 +51,7 @@ class Agreement(FilterSpec):
     """Keeps the images that classifiers, each trained on a part of the real images, are surest to be of their class.
 
     Cross-fitted: ``repeats`` times the train part is dealt into ``folds``, and a classifier learns from each fold alone
-    under ``policy``. The score is the mean probability of the image's own class, 0 to 1; a share ``keep`` of each class
-    passes.
+    under ``policy``. The score is the mean probability of the image's own class; a share ``keep`` of each class passes.
     """
 
     kind: Literal["agreement"] = "agreement"
@@ -94,13 +96,6 @@ class Agreement(FilterSpec):
         channels, size, _ = about["image_shape"]
         trained = train_classifier(draw, spec, channels, known.classes, size, seed, known.device)
         return cast("SmallCNN", trained.cpu().to(memory_format=torch.contiguous_format))
-
-
-def _network(about: dict[str, Any]) -> SmallCNN:
-    from ganaug.classify.networks import SmallCNN
-
-    channels, size, _ = about["image_shape"]
-    return SmallCNN(channels, about["classes"], size, about["width"], about["depth"])
 
 
 def _folds(known: Known, folds: int, repeat: int) -> Iterator[NDArray[np.int64]]:

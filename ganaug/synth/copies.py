@@ -1,7 +1,5 @@
 """The filter ``copies``: no near-copies of training images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -142,13 +141,12 @@ def _check_out(out: Path, overwrite: bool) -> None:
 def _made_before(out: Path) -> set[Path]:
     """The files that an earlier call's manifest lists, their folders, the manifest; nothing if it is not ours."""
     try:
-        with (out / MANIFEST).open(newline="", encoding="utf-8") as file:
-            table = csv.DictReader(file)
-            if (table.fieldnames or [])[:4] != _COLUMNS[:4]:  # earlier ones had no fifth
-                return set()
-            files = {out / row["file"] for row in table}
-    except (OSError, UnicodeDecodeError, csv.Error):
+        rows = store.read_table(out / MANIFEST)
+    except UserError:
         return set()
+    if not rows or list(rows[0])[:4] != _COLUMNS[:4]:  # earlier ones had no fifth
+        return set()
+    files = {out / row["file"] for row in rows}
     return {out / MANIFEST} | files | {path.parent for path in files if path.parent != out}
 
 

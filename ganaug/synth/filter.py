@@ -1,13 +1,11 @@
 """What every filter is: it decides one image at a time which synthetic images are used.
 
-A filter is one class in a file of its own, with its settings as ``synth.filters`` of params.yaml has them, entered in
-the union in filters.py. It is fitted on what the generator learned from, and on nothing else; the judge that it fits
-travels in the generator's file, so that ``ganaug synth`` makes what was measured.
+It is fitted on what the generator learned from, and on nothing else; the judge that it fits travels in the generator's
+file, so that ``ganaug synth`` makes what was measured. Each is one class in a file of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -60,8 +58,3 @@ class FilterSpec(Spec):
     def least(self, scores: NDArray[np.float32]) -> float:
         """The score that an image of a class must reach, given those of the class's candidates, (N,), N > 0."""
         raise NotImplementedError
-
-    @classmethod
-    def restore(cls, about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Judge:
-        """The judge that a file holds."""
-        return cls.judge(dict(about), dict(tensors))

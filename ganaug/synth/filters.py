@@ -1,7 +1,5 @@
 """Which synthetic images are used: the union of all filters."""
 
-from __future__ import annotations
-
 from typing import Annotated, get_args
 
 from pydantic import Field

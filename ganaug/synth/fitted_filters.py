@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ganaug.synth.filter import FilterSpec, Judge, Known
+from ganaug.synth.filter import Judge, Known
 from ganaug.synth.filters import FILTERS, Filter
 
 CANDIDATES = 500  # images per class that thresholds are fitted on
@@ -68,8 +68,7 @@ class FittedFilters:
         for number, one in enumerate(about):
             prefix = f"judges.{number}."
             own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-            kind: type[FilterSpec] = FILTERS[one["kind"]]
-            judges.append(kind.restore({key: value for key, value in one.items() if key != "kind"}, own))
+            judges.append(FILTERS[one["kind"]].judge({key: one[key] for key in one if key != "kind"}, own))
         return cls([one["kind"] for one in about], judges, tensors["least"].numpy())
 
     def passes(self, images: NDArray[np.uint8], label: int) -> NDArray[np.bool_]:

@@ -4,26 +4,26 @@ Each image's latent comes from a random generator of its own, and images go thro
 size, the last one padded, since convolutions round differently at another batch size.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from ganaug import device as devices
 from ganaug import seeds, store
 from ganaug.errors import UserError
-
-if TYPE_CHECKING:
-    import torch
-
-    from ganaug.gan.nets.generator import Generator
-    from ganaug.synth.fitted_filters import FittedFilters
+from ganaug.gan.build import restore_generator
+from ganaug.gan.nets.generator import Generator
+from ganaug.gan.spec import GanSpec
+from ganaug.gan.transfer import SCREEN
+from ganaug.pixels import to_pixels
+from ganaug.synth.fitted_filters import FittedFilters
 
 CHUNK = 100
 _PATIENCE = 10_000  # candidates in a row that no filter lets through: then there is no hope
@@ -80,19 +80,11 @@ class Sampler:
 
     def _candidates(self, label: int, seed: int, device: torch.device) -> Iterator[NDArray[np.uint8]]:
         """Without end, in chunks (CHUNK, H, W, C)."""
-        import torch
-
-        from ganaug.pixels import to_pixels
-
         devices.place(self.generator, device).eval()
         labels = torch.full((CHUNK,), label, device=device)
         for start in itertools.count(step=CHUNK):
-            latents = torch.stack(
-                [
-                    torch.randn(self.generator.z_dim, generator=seeds.torch_rng(seed, "image", label, index))
-                    for index in range(start, start + CHUNK)
-                ]
-            )
+            rngs = (seeds.torch_rng(seed, "image", label, index) for index in range(start, start + CHUNK))
+            latents = torch.stack([torch.randn(self.generator.z_dim, generator=rng) for rng in rngs])
             with torch.no_grad():
                 images = to_pixels(self.generator(latents.to(device), labels))
             yield images
@@ -102,8 +94,6 @@ def save_generator(
     path: Path, generator: Generator, description: dict[str, Any], filters: FittedFilters | None = None
 ) -> None:
     """Write the weights of ``generator``, its fitted ``filters`` and their ``description`` in one file at ``path``."""
-    from ganaug.gan.transfer import SCREEN
-
     tensors = dict(generator.state_dict())
     if filters is not None:
         tensors |= {f"{SCREEN}{name}": tensor for name, tensor in filters.tensors.items()}
@@ -112,13 +102,6 @@ def save_generator(
 
 def load_sampler(path: Path) -> Sampler:
     """Read a file that ``save_generator`` wrote. No code of the file is run. Raises UserError if it does not fit."""
-    from pydantic import TypeAdapter, ValidationError
-
-    from ganaug.gan.build import restore_generator
-    from ganaug.gan.spec import GanSpec
-    from ganaug.gan.transfer import SCREEN
-    from ganaug.synth.fitted_filters import FittedFilters
-
     hint = 'run "dvc repro" to train one, or name another file with --model'
     tensors, description = store.read_tensors(path, hint)
     try:

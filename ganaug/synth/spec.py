@@ -1,7 +1,5 @@
 """The settings of the synthetic images, as ``synth:`` in params.yaml has them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal

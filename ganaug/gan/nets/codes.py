@@ -1,7 +1,5 @@
 """The memory of a generator: a code per training image, and the way from normal numbers to a point between two."""
 
-from __future__ import annotations
-
 from typing import cast
 
 import torch
@@ -13,8 +11,7 @@ class CodeBook(nn.Module):
     """Turns normal numbers and labels into latents between two codes of the label's class.
 
     One code for each of ``images``, of ``classes``. Latents and codes have the root-mean-square length of normal
-    numbers, the root of ``z_dim``. ``blend`` (0 to 0.5): the least share of the second code; ``noise``: its length
-    relative to that of a code.
+    numbers, the root of ``z_dim``. ``blend`` (0 to 0.5): the second's least share; ``noise``: its length over a code's.
     """
 
     first: Tensor  # (classes,), the row of the class's first code

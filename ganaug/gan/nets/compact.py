@@ -1,7 +1,5 @@
 """The lean pair for few pixels and few images: the default, and the fastest step on a CPU."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import cast
 

@@ -1,7 +1,5 @@
 """How labels enter networks: class tables, one-hot vectors, class-conditional norms, and how much they count."""
 
-from __future__ import annotations
-
 from typing import cast
 
 import torch

@@ -1,8 +1,6 @@
 """DCGAN (Radford 2016) with its guidelines: strided convolutions, batch normalisation in both networks but for G's last
 and D's first layer, no hidden dense layers, ReLU in G, LeakyReLU in D, weights from N(0, 0.02)."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import cast
 

@@ -1,7 +1,5 @@
 """The discriminator: an architecture's body, and what all of them do with its features and the labels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import cast
 

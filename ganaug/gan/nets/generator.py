@@ -1,7 +1,5 @@
 """The base of all generators."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import cast
 

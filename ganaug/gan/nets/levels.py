@@ -1,7 +1,5 @@
 """The sizes of a network's maps: their side and their channels at each level."""
 
-from __future__ import annotations
-
 
 def sides(image_size: int) -> list[int]:
     """The side of the maps at each level, the image's own first: ``sides(28) == [28, 14, 7]``.

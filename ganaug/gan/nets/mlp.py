@@ -1,7 +1,5 @@
 """Fully connected networks: the original GAN (Goodfellow 2014) and CGAN (Mirza and Osindero 2014)."""
 
-from __future__ import annotations
-
 import math
 from typing import cast
 

@@ -4,8 +4,6 @@ What normalisation would do is done by the start: the last convolution of each b
 with the number of blocks (Zhang 2019, Fixup).
 """
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 from typing import cast

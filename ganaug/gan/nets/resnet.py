@@ -1,7 +1,5 @@
 """Residual networks of SNGAN and of the projection discriminator (Miyato 2018, table 3; Miyato and Koyama 2018)."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import cast
 
