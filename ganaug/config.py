@@ -1,7 +1,5 @@
 """params.yaml -> checked settings. The one place where configuration is read; imports no torch."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field, fields
 from functools import cache

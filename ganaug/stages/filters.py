@@ -3,8 +3,6 @@
 Fitting is work of its own, apart from the training: another filter trains no GAN.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path

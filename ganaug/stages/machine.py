@@ -1,7 +1,5 @@
 """What a run ran on: hardware and versions, read without importing what is asked about."""
 
-from __future__ import annotations
-
 import os
 import platform
 from importlib import metadata

@@ -1,7 +1,5 @@
 """The whole pipeline in one process, as dvc.yaml has it in five: for benchmarks and tests."""
 
-from __future__ import annotations
-
 from ganaug.stages import classify, prepare, synth, train
 from ganaug.stages import report as reporting
 from ganaug.stages.progress import Progress

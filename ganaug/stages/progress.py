@@ -1,7 +1,5 @@
 """What a stage shows while it runs: one bar on a terminal, plain lines elsewhere."""
 
-from __future__ import annotations
-
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """The runs of a trial: every training of the classifier that its arms and their learning curves ask for."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import cached_property
 

@@ -193,12 +193,6 @@ def open_splits(project: Project, only: str | None = None) -> list[SplitOf]:
     return splits
 
 
-def open_trials(project: Project) -> list[SplitOf]:
-    """Every trial, in order."""
-    prepared = prepared_now(project)
-    return [SplitOf(project, name, prepared) for name in project.settings.protocol.trial_names()]
-
-
 def gan_settings(settings: Settings) -> dict[str, Any]:
     """The GAN's settings that results depend on; weights to start from by their hash, wherever they lie.
 

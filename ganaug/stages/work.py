@@ -4,8 +4,6 @@ DVC removes a stage's outputs before it runs the stage. What a split cost is kep
 stage goes on with the next split, an added trial is computed alone, and a changed classifier trains no GAN.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
