@@ -59,7 +59,10 @@ def finish(project: Project, name: str, tasks: Sequence[Task], progress: Progres
     Work that another run of ``project`` is at is waited for.
     """
     work = project.work
-    missing = {task.key: task for task in tasks if not task.folder(work).is_dir()}  # of equal keys one
+    missing: dict[str, Task] = {}
+    for task in tasks:
+        if not task.folder(work).is_dir():
+            missing.setdefault(task.key, task)
     todo = [
         (_make, (project, task.stage, task.key, task.split, task.make, task.after, progress.reporter(task.key)))
         for task in missing.values()

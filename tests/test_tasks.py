@@ -1,0 +1,122 @@
+"""The runner: what is missing is made once, where and for whom, and what is published is all there is."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pytest
+from expect import refused
+from stages import run
+
+from ganaug import config, store
+from ganaug.errors import UserError
+from ganaug.stages.progress import Progress
+from ganaug.stages.project import Project
+from ganaug.stages.runs import runs_of
+from ganaug.stages.split import SplitOf
+from ganaug.stages.tasks import Task, Worker, finish, publish
+
+
+def project(root: Path, **changes: Any) -> Project:
+    raw = {"protocol": {"kind": "subsets", "trials": 1, "train_per_class": 2, "test_per_class": 5}, "device": "cpu"}
+    return Project(root, config.check({**raw, "jobs": 1, **changes}))
+
+
+def write(text: str, folder: Path, worker: Worker) -> dict[str, Any]:
+    store.write_text(folder / "made.txt", text)
+    store.write_json(folder / "where.json", {"pid": os.getpid(), "parent": worker.parent, "device": str(worker.device)})
+    return {"measured": 1}
+
+
+def task(key: str, text: str = "text") -> Task:
+    return Task("synth", key, "0", partial(write, text), lambda folder: (folder / "made.txt").read_text(), key)
+
+
+def done(made: Project, tasks: list[Task]) -> list[dict[str, Any]]:
+    finish(made, "synth", tasks, Progress(made.root / "progress"))
+    return [store.read_json(one.folder(made.work) / "where.json", "") for one in tasks]
+
+
+def test_what_is_missing_is_made_and_each_key_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = project(tmp_path)
+    done(made, [task("a", "first"), task("a", "second"), task("b")])
+    assert (made.work.place("synth", "a") / "made.txt").read_text() == "first"
+    assert capsys.readouterr().out.splitlines() == ["[1/2] 0 a: first", "[2/2] 0 b: text"]
+    assert (made.work.timing("synth", "a") or {})["measured"] == 1
+    done(made, [task("a", "third"), task("c")])
+    assert capsys.readouterr().out.splitlines() == ["[1/1] 0 c: text"]
+    assert (made.work.place("synth", "a") / "made.txt").read_text() == "first"
+
+
+def test_a_worker_knows_who_waits_for_it_only_where_the_runner_started_it(tmp_path: Path) -> None:
+    """A worker of another scheduler has another parent: it must not take itself for an orphan."""
+    for found in done(project(tmp_path / "own", jobs=2), [task("a"), task("b")]):
+        assert found["parent"] == os.getpid() != found["pid"]
+    (alone,) = done(project(tmp_path / "alone"), [task("a")])
+    assert alone["parent"] == alone["pid"] == os.getpid()  # nobody else, which a training knows
+    with joblib.parallel_config(backend="threading"):
+        assert [one["parent"] for one in done(project(tmp_path / "other", jobs=2), [task("a"), task("b")])] == [
+            None
+        ] * 2
+
+
+def test_an_error_of_the_user_comes_through_and_leaves_nothing_finished(tmp_path: Path) -> None:
+    def fail(folder: Path, worker: Worker) -> None:
+        raise UserError("rule, value; fix")
+
+    made = project(tmp_path, jobs=2)
+    with refused("rule, value; fix"):
+        done(made, [Task("synth", "a", "0", fail, str), task("b")])
+    assert not made.work.place("synth", "a").exists()
+
+
+def test_what_is_published_replaces_what_was_there(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    done(made, [task("a", "one"), task("b", "two")])
+    a, b = (made.work.place("synth", key) for key in "ab")
+    publish(made.work, tmp_path / "out", {"0": [a], "1": [a, b]}, whole=True)
+    assert (tmp_path / "out" / "1" / "made.txt").read_text() == "two"  # the later folder's
+    assert not (tmp_path / "out" / "0" / "timing.json").exists()
+    publish(made.work, tmp_path / "out", {"1": [a]}, whole=False)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0", "1"]
+    publish(made.work, tmp_path / "out", {"1": [a]}, whole=True)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["1"]
+
+
+def test_no_key_reads_an_image(tmp_path: Path) -> None:
+    """Keys stand for images that may take gigabytes; each follows what it depends on."""
+
+    class Sealed:
+        shape = (1, 8, 8, 1)
+
+        def __len__(self) -> int:
+            return 1797
+
+        def __getitem__(self, rows: Any) -> Any:
+            assert rows == slice(None, 0, None), "an image was read"
+            return self
+
+    made = project(tmp_path, classify={"arms": ["none", "gan", "placebo", "smote"], "curve": [2.0]})
+    run(made, "prepare")
+
+    def keys(of: Project) -> list[str | None]:
+        split = SplitOf(of, "0", replace(SplitOf(of, "0").prepared, images=Sealed()))
+        runs = [one.key for one in runs_of(split)]
+        return [split.labels_key, split.train_key, split.filters_key, split.synth_key, *runs]
+
+    usual = keys(made)
+    arms = {"arms": ["none", "gan", "placebo", "smote"], "curve": [2.0]}
+    other = keys(project(tmp_path, classify=arms, synth={"seed": 1}))
+    assert other[:3] == usual[:3]
+    assert other[3] != usual[3]
+    assert [a == b for a, b in zip(other[4:8], usual[4:8], strict=True)] == [True, False, True, True]  # the arm gan's
+    fewer = keys(project(tmp_path, classify=arms, synth={"per_class": 7}))
+    assert [a == b for a, b in zip(fewer[4:8], usual[4:8], strict=True)] == [True, False, False, False]
+    filtered = keys(project(tmp_path, classify=arms, synth={"drop_copies": True}))
+    assert filtered[1] == usual[1]
+    assert filtered[2] is not None
+    assert filtered[3] != usual[3]
