@@ -32,6 +32,7 @@ from ganaug import config, device, seeds, store
 from ganaug.classify.arms import arm, batches, gain_pairs
 from ganaug.classify.features import look
 from ganaug.classify.fitting import predict, train_classifier
+from ganaug.classify.pools import Pool
 from ganaug.config import Settings
 from ganaug.data.prepared import Part, Prepared
 from ganaug.data.subsets import Subsets
@@ -43,6 +44,7 @@ from ganaug.report.verdict import interval, markdown_table
 from ganaug.stages import classify, prepare, synth, train
 from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project, prepared_now
+from ganaug.stages.split import SplitOf
 
 ROOT = Path(__file__).parents[1]
 SETS = {  # name -> (folder of its params.yaml, trials, seconds of one core)
@@ -98,7 +100,7 @@ def run(project: Project, trial: str) -> dict[str, Any]:
     synth.synth_all(project, trial, progress)
     classify.classify(project, trial, progress)
     prepared = prepared_now(project)
-    images, labels = synth.read_synthetic(project, prepared, trial)
+    images, labels = synth.synthetic_pool(SplitOf(project, trial, prepared))
     test = prepared.part(prepared.split(trial).test)
     learned = _classifier(project.settings, prepared, (images, labels))
     judge = _classifier(project.settings, prepared, (test.images, test.labels))
@@ -112,7 +114,7 @@ def run(project: Project, trial: str) -> dict[str, Any]:
     }
 
 
-def _classifier(settings: Settings, prepared: Prepared, pool: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> Any:
+def _classifier(settings: Settings, prepared: Prepared, pool: Pool) -> Any:
     device.prepare(device.resolve("cpu"))
     spec, seed = settings.classifier, seeds.derive(0, "zoo")
     draw = batches(arm("none", settings.classify), pool, None, len(prepared.classes), spec.batch_size, seed)
@@ -240,8 +242,8 @@ def zoo(plan: Plan, figures: Path) -> dict[str, Any]:
 
 def strip(project: Project, prepared: Prepared, path: Path) -> None:
     """The first images of trial 0, a column a class, not chosen."""
-    images, labels = synth.read_synthetic(project, prepared, "0")
-    _write_strip(images, labels, len(prepared.classes), path)
+    images, labels = synth.synthetic_pool(SplitOf(project, "0", prepared))
+    _write_strip(images[:], labels, len(prepared.classes), path)
 
 
 def strip_of_real(part: Part, classes: int, path: Path) -> None:
