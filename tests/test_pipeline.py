@@ -468,6 +468,18 @@ def test_splits_of_another_protocol_are_refused(done: Project, tmp_path: Path) -
         run(other, "report")
 
 
+def test_synthetic_images_of_other_settings_are_refused(done: Project, tmp_path: Path) -> None:
+    """Their key lies next to them: no arm learns from images that another seed made."""
+    other = copy_of(done, tmp_path, synth={"seed": 1})
+    with refused("data/synth/0: was made with other settings", 'run "ganaug synth --all"'):
+        run(other, "classify")
+    run(other, "synth", "classify")
+    (tmp_path / "data" / "synth" / "0" / "key.json").unlink()
+    shutil.rmtree(other.work.root / "classify")
+    with refused("key.json: the file must exist, but is missing"):
+        run(other, "classify")
+
+
 def test_images_of_a_generator_of_other_settings_are_refused(done: Project, tmp_path: Path) -> None:
     other = copy_of(done, tmp_path, gan={"steps": 7})
     with pytest.raises(UserError, match="other settings of gan"):
