@@ -41,7 +41,6 @@ from ganaug.gan.steps import Training
 from ganaug.report.grids import grid
 from ganaug.report.verdict import interval, markdown_table
 from ganaug.stages import classify, prepare, synth, train
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project, prepared_now
 
 ROOT = Path(__file__).parents[1]
@@ -93,10 +92,9 @@ def pace(settings: Settings, prepared: Prepared) -> float:
 
 def run(project: Project, trial: str) -> dict[str, Any]:
     """One preset on one trial: the stages, then what they do not measure."""
-    progress = Progress(project.work.root / "progress")
-    train.train(project, trial, progress)
-    synth.synth_all(project, trial, progress)
-    classify.classify(project, trial, progress)
+    train.train(project, trial)
+    synth.synth_all(project, trial)
+    classify.classify(project, trial)
     prepared = prepared_now(project)
     images, labels = synth.read_synthetic(project, prepared, trial)
     test = prepared.part(prepared.split(trial).test)
@@ -195,7 +193,7 @@ class Plan:
 
     def time(self) -> None:
         """How many steps each preset makes in the seconds; kept, so that a second run finds the same trainings."""
-        prepare.prepare(self.prepared, Progress(self.folder / "progress"))
+        prepare.prepare(self.prepared)
         device.prepare(device.resolve("cpu"))
         for preset in self.presets:
             if not self._steps_file(preset).is_file():

@@ -28,7 +28,6 @@ from ganaug.data.prepared import Prepared, read_prepared
 from ganaug.data.table import Table
 from ganaug.errors import UserError
 from ganaug.stages import prepare as stage
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.start import estimate
 from ganaug.start import init as module
@@ -80,14 +79,14 @@ def start(
     **columns: str,
 ) -> None:
     path = Path(images) if images is not None else None
-    module.init(Path(folder), path, dataset, nested, Columns(**columns), minutes, Progress(Path()))
+    module.init(Path(folder), path, dataset, nested, Columns(**columns), minutes)
 
 
 def prepare(folder: str | Path = "project") -> Prepared:
     """``ganaug prepare`` in the project."""
     with contextlib.chdir(folder):
         project = Project.here()
-        stage.prepare(project, Progress(project.work.root / "progress"))
+        stage.prepare(project)
         return read_prepared(project.prepared.resolve())
 
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     import torch
 
     from ganaug.evaluate.memorisation import Memorisation
-    from ganaug.stages.progress import Progress
 
 NEAREST = ("class", "index", "train_row", "distance", "relative", "near_copy")  # the columns of <trial>.nearest.csv
 # The arm whose classifier judges the generated images and, as encoder ``own``, lends its features. It is trained on
@@ -41,11 +40,10 @@ _HINT = 'run "ganaug classify" (or "dvc repro")'
 _PUBLISHED_CHUNK = 32  # images at a time through a published network, which enlarges them
 
 
-def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whole: bool, progress: Progress) -> None:
+def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whole: bool) -> None:
     """Write ``reports/fidelity/<trial>.json`` and ``<trial>.nearest.csv`` of ``trials``, where the settings ask for it.
 
     ``judges``: the finished work of each trial's arm JUDGE, where that arm was run. ``whole``: these trials are all.
-    ``progress`` shows how far it is.
     """
     project = trials[0].project
     folder = project.fidelity
@@ -56,7 +54,7 @@ def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whol
         if project.settings.fidelity.enabled
     }
     if tasks:
-        finish(project, "fidelity", list(tasks.values()), progress)
+        finish(project, "fidelity", list(tasks.values()))
     for name, task in tasks.items():
         kept = task.folder(project.work)
         figures = store.read_json(kept / _FIGURES, "")

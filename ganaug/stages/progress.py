@@ -2,71 +2,56 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
 
 class Progress:
-    """Workers are other processes: each writes how many steps it has done to a small file, which is read here."""
+    """Of the tasks with these ``keys``. Workers are other processes: each writes how many steps it has done to a small
+    file in ``folder``, which is read here."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, keys: Collection[str]) -> None:
+        self.folder, self.keys = folder, keys
         self._done = 0
-        self._total = 0
 
     def reporter(self, key: str) -> Callable[[int], None]:
         """For a worker: call it with the steps done so far."""
         return partial(_write_steps, self.folder / key)
 
     @contextmanager
-    def stage(self, name: str, tasks: Mapping[str, str], steps: int) -> Iterator[None]:
-        """Around the work on ``tasks`` (key -> title), each of so many ``steps``; ``name`` is the stage's."""
-        self._done, self._total = 0, len(tasks)
-        if not tasks:
+    def stage(self, name: str, steps: int) -> Iterator[None]:
+        """Around the work, each task of so many ``steps``; ``name`` is the stage's."""
+        if not self.keys:
             print(f"{name}: nothing to do, all of it was done before", flush=True)
-        bar = self._bar(name, list(tasks), steps) if tasks and sys.stdout.isatty() else nullcontext()
         try:
-            with bar:
+            with self._bar(name, steps) if self.keys and sys.stdout.isatty() else nullcontext():
                 yield
         except KeyboardInterrupt:
             print(f"ganaug: {name} was interrupted; what is finished is kept, run it again to go on", file=sys.stderr)
             raise
         finally:
-            for key in tasks:
+            for key in self.keys:
                 (self.folder / key).unlink(missing_ok=True)
-
-    @contextmanager
-    def counting(self, name: str) -> Iterator[Callable[[int, int], None]]:
-        """A bar on a terminal, for work that is counted here: call what is given with (done, total)."""
-        if not sys.stdout.isatty():
-            yield lambda done, total: None
-            return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns) as bar:
-            task = bar.add_task(name, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
 
     def finished(self, title: str, line: str) -> None:
         """Print the ``line`` of a finished task, with how many are done."""
         self._done += 1
-        print(f"[{self._done}/{self._total}] {title}: {line}", flush=True)
+        print(f"[{self._done}/{len(self.keys)}] {title}: {line}", flush=True)
 
     @contextmanager
-    def _bar(self, name: str, keys: list[str], steps: int) -> Iterator[None]:
+    def _bar(self, name: str, steps: int) -> Iterator[None]:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         stop = threading.Event()
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
         with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as bar:
-            task = bar.add_task(name, total=steps * len(keys))
+            task = bar.add_task(name, total=steps * len(self.keys))
 
             def watch() -> None:
                 while not stop.wait(0.5):
-                    running = sum(_read_steps(self.folder / key) for key in keys)
+                    running = sum(_read_steps(self.folder / key) for key in self.keys)
                     bar.update(task, completed=max(running, self._done * steps))
 
             watcher = threading.Thread(target=watch, daemon=True)
@@ -76,7 +61,21 @@ class Progress:
             finally:
                 stop.set()
                 watcher.join()
-            bar.update(task, completed=steps * len(keys))
+            bar.update(task, completed=steps * len(self.keys))
+
+
+@contextmanager
+def counting(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, for work that is counted here: call what is given with (done, total)."""
+    if not sys.stdout.isatty():
+        yield lambda done, total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _write_steps(path: Path, steps: int) -> None:

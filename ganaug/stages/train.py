@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from ganaug.gan.loop import Trained
     from ganaug.gan.nets.generator import Generator
     from ganaug.gan.resume import Keeper
-    from ganaug.stages.progress import Progress
 
 _WATCHED = 500  # real images, about, that a training's discriminator is watched with
 _LOOKED_AT, _MOST_LOOKED_AT = (
@@ -39,15 +38,15 @@ _LOOKED_AT, _MOST_LOOKED_AT = (
 _JUDGED_BY = 100  # images per class that a checkpoint's classifier learns from
 
 
-def train(project: Project, only: str | None, progress: Progress) -> None:
+def train(project: Project, only: str | None) -> None:
     """Train the generator of every split, or of the split ``only``, each on its train part alone; fit the filters."""
     splits = open_splits(project, only)
     tasks = [train_task(split) for split in splits]
-    finish(project, "train", tasks, progress)
+    finish(project, "train", tasks)
     folders = {split.name: [task.folder(project.work)] for split, task in zip(splits, tasks, strict=True)}
     filters = filter_tasks(splits)
     if filters:
-        finish(project, "filters", list(filters.values()), progress)
+        finish(project, "filters", list(filters.values()))
         for name, task in filters.items():
             folders[name].append(task.folder(project.work))
     publish(project.work, project.models, folders, whole=only is None)

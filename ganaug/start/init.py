@@ -17,7 +17,7 @@ from ganaug.data.npz import Npz
 from ganaug.data.survey import survey
 from ganaug.data.table import ENDINGS, Table
 from ganaug.errors import UserError
-from ganaug.stages.progress import Progress
+from ganaug.stages.progress import counting
 from ganaug.start import estimate
 from ganaug.start.choose import choose, with_steps
 from ganaug.start.examples import example
@@ -45,12 +45,11 @@ def init(
     nested: bool,
     columns: Columns,
     minutes: float,
-    progress: Progress,
 ) -> None:
     """Write a project into ``folder`` and say what was found, chosen and how long a run takes.
 
     ``images``: a folder, a table (with ``columns``) or an archive; ``nested``: the first level of folders is the class;
-    ``dataset``: a worked example instead; ``minutes`` that a run may take; ``progress`` shows how many images are read.
+    ``dataset``: a worked example instead; ``minutes`` that a run may take.
     Raises UserError if the images or the folder cannot be used.
     """
     if (images is None) == (dataset is None) and dataset != "fashion-mnist":
@@ -64,7 +63,7 @@ def init(
         plan = example(dataset, images, _path_from(folder, images) if images else None)
     else:
         assert images is not None
-        plan = _own_images(folder, _source(images, nested, columns), minutes, progress)
+        plan = _own_images(folder, _source(images, nested, columns), minutes)
     with undone_on_error(folder):
         kept = write(folder, plan)
         dvc = init_dvc(folder)
@@ -76,12 +75,12 @@ def init(
     print(f"{dvc}\n{plan.time}\nnext: {go_there}dvc repro")
 
 
-def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float, progress: Progress) -> Plan:
+def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> Plan:
     """A project for a user's images, which are looked at first."""
     _check_apart(source, folder)
     kind, cores = device.resolve("auto").type, joblib.cpu_count()
     with tempfile.TemporaryDirectory() as temporary:
-        with progress.counting("reading the images") as on_done:
+        with counting("reading the images") as on_done:
             seen = survey(source, Path(temporary), cores, LARGEST[kind], on_done)
         print(findings(seen, source.path))
         chosen = choose(seen, _source_settings(source, folder), kind, cores)
