@@ -61,11 +61,7 @@ class Table(PathSource):
     def _read(self) -> pd.DataFrame:
         import pandas as pd
 
-        if not self.path.is_file():
-            raise UserError(
-                f"data.source.path: must be a table ({', '.join(ENDINGS)}), got {self.path}, which "
-                f"{'is a folder' if self.path.exists() else 'is not there'}; correct the path"
-            )
+        self._check_is(f"a table ({', '.join(ENDINGS)})", self.path.is_file())
         try:
             if self.path.suffix.lower() in (".parquet", ".pq"):
                 table = pd.read_parquet(self.path)
