@@ -47,7 +47,8 @@ def init(
     """
     from ganaug.start import init as command
 
-    command.init(folder, images, dataset, nested, command.Columns(file, label, split, group), minutes)
+    columns = {"file": file, "label": label, "split": split or None, "group": group or None}
+    command.init(folder, images, dataset, nested, columns, minutes)
 
 
 @app.command()

@@ -102,6 +102,14 @@ def read_json(path: Path, hint: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
 
 
+def read_named(path: Path, key: str) -> bytes:
+    """The file that the setting ``key`` names. Raises UserError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{key}: {path} must be a file that can be read ({error.strerror}); correct it") from None
+
+
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """In UTF-8, a line per row."""
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:

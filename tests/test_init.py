@@ -34,7 +34,6 @@ from ganaug.start import init as module
 from ganaug.start import params as params_text
 from ganaug.start.dvc import dvc_yaml
 from ganaug.start.estimate import Pace
-from ganaug.start.init import Columns
 
 REPOSITORY = Path(__file__).parents[1]
 FILES = {"params.yaml", "dvc.yaml", ".gitignore", "README.md"}
@@ -76,10 +75,10 @@ def start(
     dataset: str | None = None,
     minutes: float = 20,
     nested: bool = False,
-    **columns: str,
+    **columns: str | None,
 ) -> None:
     path = Path(images) if images is not None else None
-    module.init(Path(folder), path, dataset, nested, Columns(**columns), minutes)
+    module.init(Path(folder), path, dataset, nested, columns, minutes)
 
 
 def prepare(folder: str | Path = "project") -> Prepared:

@@ -23,15 +23,11 @@ def show_verdict(project: Project) -> None:
     from ganaug.report import verdict
 
     summary = _read_summary(project)
-    print(
-        verdict.text_table((f"arm ({summary['dataset']['primary_metric']}, %)", "mean ± sd"), verdict.arm_rows(summary))
-    )
-    print()
-    print(verdict.text_table(("gain (points)", "mean", "interval", "p", ""), verdict.gain_rows(summary)))
-    print()
+    arms = (f"arm ({summary['dataset']['primary_metric']}, %)", "mean ± sd")
+    print(verdict.text_table(arms, verdict.arm_rows(summary)) + "\n")
+    print(verdict.text_table(("gain (points)", "mean", "interval", "p", ""), verdict.gain_rows(summary)) + "\n")
     if verdict.rare_classes(summary):
-        print(verdict.text_table(*verdict.rare_rows(summary)))
-        print()
+        print(verdict.text_table(*verdict.rare_rows(summary)) + "\n")
     for sentence in verdict.sentences(summary):
         print(sentence)
     print(f"report: {(project.reports / 'report.html').resolve()}")

@@ -1,9 +1,8 @@
 """What a stage shows while it runs: one bar on a terminal, plain lines elsewhere."""
 
 import sys
-import threading
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -40,28 +39,24 @@ class Progress:
         self._done += 1
         print(f"[{self._done}/{len(self.keys)}] {title}: {line}", flush=True)
 
-    @contextmanager
-    def _bar(self, name: str, steps: int) -> Iterator[None]:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    def _bar(self, name: str, steps: int) -> AbstractContextManager[object]:
+        from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.table import Table
 
-        stop = threading.Event()
+        def completed() -> int:
+            return max(sum(_read_steps(self.folder / key) for key in self.keys), self._done * steps)
+
+        class Bar(Progress):
+            def make_tasks_table(self, tasks: Iterable[Task]) -> Table:
+                """Called whenever the bar is drawn."""
+                for task in tasks:
+                    self.update(task.id, completed=completed())
+                return super().make_tasks_table(self.tasks)
+
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as bar:
-            task = bar.add_task(name, total=steps * len(self.keys))
-
-            def watch() -> None:
-                while not stop.wait(0.5):
-                    running = sum(_read_steps(self.folder / key) for key in self.keys)
-                    bar.update(task, completed=max(running, self._done * steps))
-
-            watcher = threading.Thread(target=watch, daemon=True)
-            watcher.start()
-            try:
-                yield
-            finally:
-                stop.set()
-                watcher.join()
-            bar.update(task, completed=steps * len(self.keys))
+        bar = Bar(*columns, TimeElapsedColumn(), TimeRemainingColumn(), refresh_per_second=2)
+        bar.add_task(name, total=steps * len(self.keys))
+        return bar
 
 
 @contextmanager

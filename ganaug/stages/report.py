@@ -56,7 +56,6 @@ def report(project: Project) -> str:
     ]
     least, most = min(learned.values()), max(learned.values())
     generators = [*trials, release]
-    results.check_generators(generators)
     histories, health = results.histories(generators), results.health(generators)
     faithful = read_fidelity(trials)
     summary: dict[str, Any] = {

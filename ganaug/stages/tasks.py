@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganaug import store
+from ganaug import device, store
 from ganaug.config import Settings
 from ganaug.errors import UserError
 from ganaug.stages.progress import Progress
@@ -90,8 +90,6 @@ def keep_only(folder: Path, names: Collection[str]) -> None:
 
 
 def _make(project: Project, task: Task, report: Callable[[int], None], parent: int | None) -> str:
-    from ganaug import device
-
     where = device.resolve(project.settings.device)
     device.prepare(where)
     worker = Worker(where, report, parent)
@@ -127,11 +125,7 @@ def in_parallel(settings: Settings, tasks: Sequence[tuple[Callable[..., Any], tu
 
 def _jobs(settings: Settings) -> int:
     """``jobs``, or one per core, or one on a GPU."""
-    if settings.jobs:
-        return settings.jobs
-    from ganaug import device
-
-    return processes(settings) if device.kind(settings.device) == "cpu" else 1
+    return processes(settings) if settings.jobs or device.kind(settings.device) == "cpu" else 1
 
 
 def processes(settings: Settings) -> int:

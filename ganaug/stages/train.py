@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug import __version__, seeds, store
+from ganaug import __version__, device, seeds, store
 from ganaug.classify.arms import arm
 from ganaug.data.prepared import Part
 from ganaug.errors import UserError
@@ -61,7 +61,6 @@ def train_task(split: SplitOf) -> Task:
 
 
 def _train(split: SplitOf, folder: Path, worker: Worker) -> dict[str, Any]:
-    from ganaug import device
     from ganaug.gan.loop import train_gan
     from ganaug.gan.transfer import read_start
 
@@ -139,7 +138,6 @@ def _check_unseen(saw: set[str], pixels: Sequence[str], what: str, name: str) ->
 
 def _write(folder: Path, trained: Trained, part: Part, description: dict[str, Any], seed: int) -> None:
     """A split's outputs: the networks, the history, sample images, and how healthy the training was."""
-    from ganaug import device
     from ganaug.gan import health
     from ganaug.gan.loop import pictures
     from ganaug.gan.watching import HISTORY

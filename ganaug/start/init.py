@@ -4,7 +4,8 @@ import math
 import os
 import shlex
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,28 +29,18 @@ from ganaug.start.params import params_yaml
 LARGEST = {"cpu": 64, "mps": 128, "cuda": 128}  # pixels per side, at most, of the images that init chooses
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The names of a table's columns."""
-
-    file: str = "file"
-    label: str = "label"
-    split: str = "split"
-    group: str = "group"
-
-
 def init(
     folder: Path,
     images: Path | None,
     dataset: str | None,
     nested: bool,
-    columns: Columns,
+    columns: Mapping[str, Any],
     minutes: float,
 ) -> None:
     """Write a project into ``folder`` and say what was found, chosen and how long a run takes.
 
-    ``images``: a folder, a table (with ``columns``) or an archive; ``nested``: the first level of folders is the class;
-    ``dataset``: a worked example instead; ``minutes`` that a run may take.
+    ``images``: a folder, a table (``columns``: settings of Table) or an archive; ``nested``: the first level of folders
+    is the class; ``dataset``: a worked example instead; ``minutes`` that a run may take.
     Raises UserError if the images or the folder cannot be used.
     """
     if (images is None) == (dataset is None) and dataset != "fashion-mnist":
@@ -98,7 +89,7 @@ def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> P
     return Plan(params_yaml(chosen, title), title, f"Images: `{path}`.", time)
 
 
-def _source(images: Path, nested: bool, columns: Columns) -> Folder | Npz | Table:
+def _source(images: Path, nested: bool, columns: Mapping[str, Any]) -> Folder | Npz | Table:
     if images.is_dir():
         return Folder(images, nested=nested)
     if not images.exists():
@@ -106,9 +97,7 @@ def _source(images: Path, nested: bool, columns: Columns) -> Folder | Npz | Tabl
     if images.suffix.lower() == ".npz":
         return Npz(images)
     if images.suffix.lower() in ENDINGS:
-        return Table(
-            images, file=columns.file, label=columns.label, split=columns.split or None, group=columns.group or None
-        )
+        return replace(Table(images), **columns)
     raise UserError(
         f"--images: must be a folder, a table ({', '.join(ENDINGS)}) or an NPZ archive, got {images}; name one of these"
     )
