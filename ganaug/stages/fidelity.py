@@ -48,11 +48,10 @@ def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whol
     project = trials[0].project
     folder = project.fidelity
     folder.mkdir(parents=True, exist_ok=True)  # an output that DVC looks for, also where it is empty
-    tasks = {
-        trial.name: fidelity_task(trial, judges.get(trial.name))
-        for trial in trials
-        if project.settings.fidelity.enabled
-    }
+    tasks = {}
+    for trial in trials if project.settings.fidelity.enabled else ():
+        make = partial(_measure, trial, judges.get(trial.name))
+        tasks[trial.name] = Task("fidelity", fidelity_key(trial), trial.name, make, _line, "images")
     if tasks:
         finish(project, "fidelity", list(tasks.values()))
     for name, task in tasks.items():
@@ -62,11 +61,6 @@ def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whol
         store.write_text(folder / f"{name}.{_NEAREST}", (kept / _NEAREST).read_text(encoding="utf-8"))
     if whole:
         keep_only(folder, [f"{name}.{end}" for name in tasks for end in ("json", _NEAREST)])
-
-
-def fidelity_task(trial: SplitOf, judge: Path | None) -> Task:
-    """The measuring of a trial's images; ``judge`` is the finished work of its arm JUDGE, if there is one."""
-    return Task("fidelity", fidelity_key(trial), trial.name, partial(_measure, trial, judge), _line, "images")
 
 
 def fidelity_key(trial: SplitOf) -> str:
