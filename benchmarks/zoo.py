@@ -42,7 +42,6 @@ from ganaug.gan.steps import Training
 from ganaug.report.grids import grid
 from ganaug.report.verdict import interval, markdown_table
 from ganaug.stages import classify, prepare, synth, train
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project, prepared_now
 from ganaug.stages.split import SplitOf
 
@@ -95,10 +94,9 @@ def pace(settings: Settings, prepared: Prepared) -> float:
 
 def run(project: Project, trial: str) -> dict[str, Any]:
     """One preset on one trial: the stages, then what they do not measure."""
-    progress = Progress(project.work.root / "progress")
-    train.train(project, trial, progress)
-    synth.synth_all(project, trial, progress)
-    classify.classify(project, trial, progress)
+    train.train(project, trial)
+    synth.synth_all(project, trial)
+    classify.classify(project, trial)
     prepared = prepared_now(project)
     images, labels = synth.synthetic_pool(SplitOf(project, trial, prepared))
     test = prepared.part(prepared.split(trial).test)
@@ -197,7 +195,7 @@ class Plan:
 
     def time(self) -> None:
         """How many steps each preset makes in the seconds; kept, so that a second run finds the same trainings."""
-        prepare.prepare(self.prepared, Progress(self.folder / "progress"))
+        prepare.prepare(self.prepared)
         device.prepare(device.resolve("cpu"))
         for preset in self.presets:
             if not self._steps_file(preset).is_file():

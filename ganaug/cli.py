@@ -45,11 +45,10 @@ def init(
 
     Example: ganaug init lesions --images photos/
     """
-    from ganaug.stages.progress import Progress
     from ganaug.start import init as command
 
-    columns = command.Columns(file, label, split, group)
-    command.init(folder, images, dataset, nested, columns, minutes, Progress(Path()))
+    columns = {"file": file, "label": label, "split": split or None, "group": group or None}
+    command.init(folder, images, dataset, nested, columns, minutes)
 
 
 @app.command()
@@ -59,11 +58,9 @@ def prepare() -> None:
     Example: ganaug prepare
     """
     from ganaug.stages import prepare as stage
-    from ganaug.stages.progress import Progress
     from ganaug.stages.project import Project
 
-    project = Project.here()
-    print(stage.prepare(project, Progress(project.work.root / "progress")))
+    print(stage.prepare(Project.here()))
 
 
 @app.command()
@@ -73,11 +70,9 @@ def train(split: Split = None) -> None:
     Example: ganaug train --split release
     """
     from ganaug.stages import train as stage
-    from ganaug.stages.progress import Progress
     from ganaug.stages.project import Project
 
-    project = Project.here()
-    stage.train(project, split, Progress(project.work.root / "progress"))
+    stage.train(Project.here(), split)
 
 
 @app.command()
@@ -109,11 +104,9 @@ def synth(
         if classes or overwrite or balance != "equal" or output_format != "png" or out != Path("synthetic"):
             raise typer.BadParameter("--all and --split write data/synth/ for the arms; leave the other options out")
         from ganaug.stages import synth as stage
-        from ganaug.stages.progress import Progress
         from ganaug.stages.project import Project
 
-        project = Project.here()
-        stage.synth_all(project, split, Progress(project.work.root / "progress"))
+        stage.synth_all(Project.here(), split)
     else:
         from ganaug.synth import export
 
@@ -127,11 +120,9 @@ def classify(split: Split = None) -> None:
     Example: ganaug classify
     """
     from ganaug.stages import classify as stage
-    from ganaug.stages.progress import Progress
     from ganaug.stages.project import Project
 
-    project = Project.here()
-    stage.classify(project, split, Progress(project.work.root / "progress"))
+    stage.classify(Project.here(), split)
 
 
 @app.command()

@@ -80,7 +80,7 @@ def load(path: Path) -> Settings:
     except FileNotFoundError:
         raise UserError(f"{path}: must exist, but is missing; run ganaug in a project's folder") from None
     except YAMLError as error:
-        raise UserError(f"{path}: must be YAML, but {_one_line(str(error))}; correct the file") from None
+        raise UserError(f"{path}: must be YAML, but {' '.join(str(error).split())}; correct the file") from None
     if raw is not None and not isinstance(raw, dict):
         raise UserError(f"{path}: must hold keys and values, got {type(raw).__name__}; see the README for an example")
     return check(raw or {}, str(path))
@@ -191,19 +191,10 @@ def _nearest(key: str, location: tuple[int | str, ...]) -> str:
     """A known key of a like name, if there is one."""
     import difflib
 
-    known = {item.name for spec in _all_specs() for item in fields(spec)}
+    known = {item.name for spec in _below(Spec) for item in fields(spec)}
     near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.7)
     return f' (did you mean "{near[0]}"?)' if near and near[0] != key else ""
 
 
-def _all_specs() -> list[type[Any]]:
-    found: list[type[Any]] = []
-    todo: list[type[Any]] = list(Spec.__subclasses__())
-    while todo:
-        found.append(todo.pop())
-        todo += found[-1].__subclasses__()
-    return found
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _below(kind: type[Any]) -> list[type[Any]]:
+    return [spec for one in kind.__subclasses__() for spec in (one, *_below(one))]

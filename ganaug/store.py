@@ -85,14 +85,29 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, hint: str) -> Any:
-    """``hint`` says what makes the file. Raises UserError if it is missing or broken."""
+@contextmanager
+def _reading(path: Path, what: str, hint: str, *errors: type[Exception]) -> Iterator[None]:
+    """Around reading ``path``: says, with the ``hint``, that it is missing, or broken, which raises ``errors``."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        yield
     except FileNotFoundError:
         raise UserError(f"{path}: the file must exist, but is missing; {hint}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: must be JSON, but {error}; {hint}") from None
+    except errors as error:
+        raise UserError(f"{path}: must be {what}, but cannot be read ({error}); {hint}") from None
+
+
+def read_json(path: Path, hint: str) -> Any:
+    """``hint`` says what makes the file. Raises UserError if it is missing or broken."""
+    with _reading(path, "JSON", hint, json.JSONDecodeError, UnicodeDecodeError):
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_named(path: Path, key: str) -> bytes:
+    """The file that the setting ``key`` names. Raises UserError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{key}: {path} must be a file that can be read ({error.strerror}); correct it") from None
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -120,12 +135,8 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
 
 def read_array(path: Path, hint: str) -> NDArray[Any]:
     """Memory-mapped: only rows that are used are read. Raises UserError, with ``hint``, if it is missing or broken."""
-    try:
+    with _reading(path, "a NumPy array", hint, ValueError, EOFError):
         return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
-    except FileNotFoundError:
-        raise UserError(f"{path}: the file must exist, but is missing; {hint}") from None
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{path}: must be a NumPy array, but {error}; {hint}") from None
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
@@ -161,14 +172,11 @@ def read_tensors(path: Path, hint: str) -> tuple[dict[str, torch.Tensor], dict[s
 
     if path.is_dir():
         raise UserError(f"{path}: must be a file, but is a folder; {hint}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    what = "a generator that ganaug wrote"
+    with (
+        _reading(path, what, hint, OSError, SafetensorError, KeyError, json.JSONDecodeError),
+        safe_open(path, framework="pt") as file,
+    ):
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         return tensors, json.loads(metadata[_DESCRIPTION])
-    except FileNotFoundError:
-        raise UserError(f"{path}: the file must exist, but is missing; {hint}") from None
-    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise UserError(
-            f"{path}: must be a generator that ganaug wrote, but cannot be read ({error}); {hint}"
-        ) from None

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from ganaug.stages import classify, prepare, synth, train
 from ganaug.stages import report as reporting
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 
 
 def prepared(made: Project) -> str:
     """The first stage alone. Returns what it says."""
-    return prepare.prepare(made, Progress(made.work.root / "progress"))
+    return prepare.prepare(made)
 
 
 def run(made: Project, *stages: str, split: str | None = None) -> None:
     """The named stages, one after the other; without names all five. ``split``: train and synth handle it alone."""
-    progress = Progress(made.work.root / "progress")
     for stage in stages or ("prepare", "train", "synth", "classify", "report"):
         if stage == "prepare":
             prepared(made)
         elif stage == "train":
-            train.train(made, split, progress)
+            train.train(made, split)
         elif stage == "synth":
-            synth.synth_all(made, split, progress)
+            synth.synth_all(made, split)
         elif stage == "classify":
-            classify.classify(made, None, progress)
+            classify.classify(made, None)
         else:
             assert stage == "report"
             reporting.report(made)

@@ -24,7 +24,6 @@ from ganaug.gan.spec import GanSpec
 from ganaug.near_copies import Yardstick, nearest
 from ganaug.pixels import to_float
 from ganaug.stages import pipeline, synth, train
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.synth.agreement import Agreement
 from ganaug.synth.copies import Copies
@@ -320,12 +319,11 @@ def test_the_whole_pipeline_with_filters(tmp_path: Path, monkeypatch: pytest.Mon
         raise AssertionError("a GAN was trained")
 
     monkeypatch.setattr("ganaug.gan.loop.train_gan", no_training)
-    progress = Progress(made.work.root / "progress")
     for changed in (project(tmp_path / "p", filters=filters), project(tmp_path / "p")):
         with refused("was made with other settings of gan or of synth's filters"):
-            synth.synth_all(changed, None, progress)
-        train.train(changed, None, progress)
-        synth.synth_all(changed, None, progress)
+            synth.synth_all(changed, None)
+        train.train(changed, None)
+        synth.synth_all(changed, None)
     assert load_sampler(made.generator("0")).filters is None
     assert (np.load(made.synth / "0" / "0.npy") == load_sampler(made.generator("0")).candidates(0, 30, 0, CPU)).all()
 

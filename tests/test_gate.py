@@ -77,4 +77,4 @@ def test_an_unknown_gain_is_refused_with_those_that_are_known() -> None:
 
 def test_results_keep_the_order_of_the_rules() -> None:
     found = gains(a=with_p(0.5), b=with_p(0.001), c=with_p(0.2))
-    assert [one.rule.gain for one in judge([GateRule(name) for name in "cab"], found, "accuracy")] == ["c", "a", "b"]
+    assert [one.gain for one in judge([GateRule(name) for name in "cab"], found, "accuracy")] == ["c", "a", "b"]

@@ -28,14 +28,12 @@ from ganaug.data.prepared import Prepared, read_prepared
 from ganaug.data.table import Table
 from ganaug.errors import UserError
 from ganaug.stages import prepare as stage
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.start import estimate
 from ganaug.start import init as module
 from ganaug.start import params as params_text
 from ganaug.start.dvc import dvc_yaml
 from ganaug.start.estimate import Pace
-from ganaug.start.init import Columns
 
 REPOSITORY = Path(__file__).parents[1]
 FILES = {"params.yaml", "dvc.yaml", ".gitignore", "README.md"}
@@ -77,17 +75,17 @@ def start(
     dataset: str | None = None,
     minutes: float = 20,
     nested: bool = False,
-    **columns: str,
+    **columns: str | None,
 ) -> None:
     path = Path(images) if images is not None else None
-    module.init(Path(folder), path, dataset, nested, Columns(**columns), minutes, Progress(Path()))
+    module.init(Path(folder), path, dataset, nested, columns, minutes)
 
 
 def prepare(folder: str | Path = "project") -> Prepared:
     """``ganaug prepare`` in the project."""
     with contextlib.chdir(folder):
         project = Project.here()
-        stage.prepare(project, Progress(project.work.root / "progress"))
+        stage.prepare(project)
         return read_prepared(project.prepared.resolve())
 
 

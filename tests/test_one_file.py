@@ -217,7 +217,6 @@ PIPELINE = """
 import json
 from ganaug.classify.fillers import Toy
 from ganaug.stages import classify, pipeline
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 
 project = Project.here()
@@ -225,7 +224,7 @@ pipeline.run(project)
 trial = project.trials / "0.json"
 before = json.loads(trial.read_text())["keys"]
 Toy.version = 2
-classify.classify(project, None, Progress(project.work.root / "progress"))
+classify.classify(project, None)
 print(json.dumps([before, json.loads(trial.read_text())["keys"]]))
 """
 

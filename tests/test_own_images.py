@@ -16,7 +16,6 @@ from ganaug.data.prepared import read_prepared
 from ganaug.report import verdict
 from ganaug.stages import classify, prepare, synth, train
 from ganaug.stages.pipeline import run
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.stages.runs import runs_of
 from ganaug.stages.split import SplitOf
@@ -127,11 +126,10 @@ def test_the_page_names_the_protocol_and_the_rare_classes(done: Project) -> None
 
 def test_classes_of_one_size_have_nothing_to_fill(tmp_path: Path) -> None:
     made = project(tmp_path, {"kind": "folder", "path": str(photos(tmp_path / "photos", dict.fromkeys(COUNTS, 3)))})
-    progress = Progress(made.work.root / "progress")
-    prepare.prepare(made, progress)
-    train.train(made, "0", progress)
+    prepare.prepare(made)
+    train.train(made, "0")
     with refused("synth.balance", "as many images", "equal"):
-        synth.synth_all(made, "0", progress)
+        synth.synth_all(made, "0")
 
 
 def test_no_group_is_on_both_sides(tmp_path: Path) -> None:
@@ -144,7 +142,7 @@ def test_no_group_is_on_both_sides(tmp_path: Path) -> None:
             rows.append([file, name, f"patient {index % 6}"])
     store.write_csv(tmp_path / "labels.csv", ["file", "label", "group"], rows)
     made = project(tmp_path, {"kind": "table", "path": str(tmp_path / "labels.csv")})
-    prepare.prepare(made, Progress(made.work.root / "progress"))
+    prepare.prepare(made)
     prepared = read_prepared(made.prepared)
     groups = [row["group"] for row in store.read_table(made.prepared / "items.csv")]
     for trial in made.settings.protocol.trial_names():
@@ -203,8 +201,7 @@ def test_a_changed_classifier_of_ones_own_is_trained_anew(tmp_path: Path, monkey
         fidelity={"enabled": False},  # no images are generated here
         gate=[],
     )
-    progress = Progress(made.work.root / "progress")
-    prepare.prepare(made, progress)
+    prepare.prepare(made)
 
     def key() -> str:
         return runs_of(SplitOf(made, "0"))[0].key
@@ -213,5 +210,5 @@ def test_a_changed_classifier_of_ones_own_is_trained_anew(tmp_path: Path, monkey
     (tmp_path / "mine.py").write_text(OWN + "# other\n")
     after = key()
     assert before != after
-    classify.classify(made, None, progress)
+    classify.classify(made, None)
     assert set(_trial(made, 0)["arms"]) == {"none"}

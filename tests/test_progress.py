@@ -10,8 +10,8 @@ from ganaug.stages.progress import Progress
 
 
 def test_plain_lines_count_what_is_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    progress = Progress(tmp_path)
-    with progress.stage("train", {"a": "0", "b": "release"}, 10):
+    progress = Progress(tmp_path, ["a", "b"])
+    with progress.stage("train", 10):
         progress.reporter("a")(3)
         progress.finished("0", "done")
         progress.finished("release", "done")
@@ -20,16 +20,16 @@ def test_plain_lines_count_what_is_finished(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_nothing_to_do_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(tmp_path).stage("train", {}, 10):
+    with Progress(tmp_path, []).stage("train", 10):
         pass
     assert "nothing to do" in capsys.readouterr().out
 
 
 def test_an_interruption_says_that_work_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    progress = Progress(tmp_path)
+    progress = Progress(tmp_path, ["a"])
 
     def interrupted() -> None:
-        with progress.stage("train", {"a": "0"}, 10):
+        with progress.stage("train", 10):
             progress.reporter("a")(3)
             raise KeyboardInterrupt
 
@@ -43,8 +43,8 @@ def test_a_terminal_gets_a_bar(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    progress = Progress(tmp_path)
-    with progress.stage("train", {"a": "0"}, 10):
+    progress = Progress(tmp_path, ["a"])
+    with progress.stage("train", 10):
         progress.finished("0", "done")
     out = capsys.readouterr().out
     assert "[1/1] 0: done" in out

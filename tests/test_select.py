@@ -21,7 +21,6 @@ from ganaug.gan.loop import Trained, pictures, train_gan
 from ganaug.gan.nets.generator import Generator
 from ganaug.gan.spec import GanSpec
 from ganaug.stages import prepare, train
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf
 
@@ -141,7 +140,7 @@ def project(root: Path, **gan: Any) -> Project:
 
 
 def run(made: Project) -> dict[str, bytes]:
-    train.train(made, "0", Progress(made.work.root / "progress"))
+    train.train(made, "0")
     return {path.name: path.read_bytes() for path in (made.models / "0").iterdir()}
 
 
@@ -150,7 +149,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Project:
     root = tmp_path_factory.mktemp("select")
     photos(root / "photos", "ant", "bee", count=10)
     made = project(root)
-    prepare.prepare(made, Progress(made.work.root / "progress"))
+    prepare.prepare(made)
     return made
 
 

@@ -15,7 +15,6 @@ from stages import run
 
 from ganaug import config, store
 from ganaug.errors import UserError
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.stages.runs import runs_of
 from ganaug.stages.split import SplitOf
@@ -38,7 +37,7 @@ def task(key: str, text: str = "text") -> Task:
 
 
 def done(made: Project, tasks: list[Task]) -> list[dict[str, Any]]:
-    finish(made, "synth", tasks, Progress(made.root / "progress"))
+    finish(made, "synth", tasks)
     return [store.read_json(one.folder(made.work) / "where.json", "") for one in tasks]
 
 

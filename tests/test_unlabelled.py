@@ -14,7 +14,6 @@ from photos import noise, photos, save
 from ganaug import config, device, store
 from ganaug.data.prepared import read_prepared
 from ganaug.stages import labels, pipeline, prepare, train
-from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf
 from ganaug.start.dvc import dvc_yaml
@@ -45,7 +44,7 @@ def project(root: Path, **data: Any) -> Project:
 
 
 def prepared(made: Project) -> str:
-    return prepare.prepare(made, Progress(made.work.root / "progress"))
+    return prepare.prepare(made)
 
 
 @pytest.fixture
@@ -147,7 +146,7 @@ def learning(root: Path, **gan: Any) -> Project:
 
 def learned(made: Project) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The weights of a split's generator, and what its file says of it."""
-    train.train(made, "0", Progress(made.work.root / "progress"))
+    train.train(made, "0")
     tensors, description = store.read_tensors(made.generator("0"), "")
     return {name: value.numpy().tobytes() for name, value in tensors.items()}, description
 

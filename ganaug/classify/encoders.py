@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge
 from pydantic import Field
 
+from ganaug import store
 from ganaug.errors import UserError
 from ganaug.settings import Spec
 
@@ -49,12 +50,7 @@ class Torchvision(Spec):
         """The SHA-256 of ``path``; None: their name identifies the weights. Raises UserError if it cannot be read."""
         if self.path is None:
             return None
-        try:
-            return hashlib.sha256(self.path.read_bytes()).hexdigest()
-        except OSError as error:
-            raise UserError(
-                f"fidelity.encoder.path: {self.path} must be a file that can be read ({error.strerror}); correct it"
-            ) from None
+        return hashlib.sha256(store.read_named(self.path, "fidelity.encoder.path")).hexdigest()
 
     def build(self) -> nn.Module:
         """In eval mode: float images (N, 1 or 3, H, W) in [-1, 1] -> logits of its own classes.

@@ -25,11 +25,7 @@ class Folder(PathSource):
         return self.path.resolve().name
 
     def load(self) -> Labelled:
-        if not self.path.is_dir():
-            raise UserError(
-                f"data.source.path: must be a folder with a folder of images for each class, got {self.path}, which "
-                f"{'is a file' if self.path.exists() else 'is not there'}; correct the path"
-            )
+        self._check_is("a folder with a folder of images for each class", self.path.is_dir())
         folders = sorted(entry for entry in self.path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
         if not folders:
             raise UserError(

@@ -42,11 +42,7 @@ class Npz(PathSource):
 
     def _parts(self) -> list[tuple[str, NDArray[np.uint8], NDArray[Any]]]:
         """(part, images (N, H, W, C), labels (N,)) of every part that the archive holds."""
-        if not self.path.is_file():
-            raise UserError(
-                f"data.source.path: must be an NPZ archive, got {self.path}, which "
-                f"{'is a folder' if self.path.exists() else 'is not there'}; correct the path"
-            )
+        self._check_is("an NPZ archive", self.path.is_file())
         try:
             with self.path.open("rb") as file:
                 if not zipfile.is_zipfile(file):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganaug.data.labelled import Labelled
+from ganaug.errors import UserError
 from ganaug.settings import Spec
 
 
@@ -42,3 +43,9 @@ class PathSource(Source):
 
     def where(self) -> str:
         return str(self.path)
+
+    def _check_is(self, rule: str, fits: bool) -> None:
+        """Raises UserError, which says what the path must be by the ``rule``, unless it ``fits``."""
+        if not fits:
+            found = "is not there" if not self.path.exists() else "is a folder" if self.path.is_dir() else "is a file"
+            raise UserError(f"data.source.path: must be {rule}, got {self.path}, which {found}; correct the path")

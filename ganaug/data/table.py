@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,11 +62,7 @@ class Table(PathSource):
     def _read(self) -> pd.DataFrame:
         import pandas as pd
 
-        if not self.path.is_file():
-            raise UserError(
-                f"data.source.path: must be a table ({', '.join(ENDINGS)}), got {self.path}, which "
-                f"{'is a folder' if self.path.exists() else 'is not there'}; correct the path"
-            )
+        self._check_is(f"a table ({', '.join(ENDINGS)})", self.path.is_file())
         try:
             if self.path.suffix.lower() in (".parquet", ".pq"):
                 table = pd.read_parquet(self.path)
@@ -142,7 +139,8 @@ class Table(PathSource):
             if "\0" in file:
                 raise UserError(f"{self.path}: files must be paths, got a zero byte in data row {row + 1}; correct it")
         paths = [folder / file for file in files]
-        missing = [(row, file) for row, file in enumerate(files) if not _is_file(paths[row])]
+        # False, too, where a name is too long for any file, which is an error to Path.is_file.
+        missing = [(row, file) for row, file in enumerate(files) if not os.path.isfile(paths[row])]  # noqa: PTH113
         if missing:
             shown = ", ".join(f"{one_line(file, 80)} (data row {row + 1})" for row, file in missing[:3])
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
@@ -151,13 +149,6 @@ class Table(PathSource):
                 f"{shown}{more}; correct the column or restore the files"
             )
         return paths
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long for any file
-        return False
 
 
 def _as_text(value: Any) -> str:

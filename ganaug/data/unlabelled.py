@@ -48,11 +48,8 @@ def gather_unlabelled(
     hashes, broken = pictures.render(files, shape, folder / IMAGES, jobs)
     if broken and on_broken == "refuse":
         pictures.refuse_broken([(names[row], why) for row, why in broken.items()], len(files), "data.unlabelled")
-    known, kept = set(labelled), []
-    for row, pixels in enumerate(hashes):
-        if row not in broken and pixels not in known:
-            known.add(pixels)
-            kept.append(row)
+    first = {hashes[row]: row for row in reversed(range(len(hashes))) if row not in broken}  # of each set of copies
+    kept = sorted(first[pixels] for pixels in first.keys() - set(labelled))
     if not kept:
         raise UserError(
             f"data.unlabelled: {source} must hold images that are not among the labelled ones, found none; add "

@@ -26,10 +26,11 @@ class GateRule(Spec):
 
 @dataclass(frozen=True)
 class Judged:
-    """A rule, the metric and the gain in percentage points that it was judged by, and whether it passed."""
+    """A rule as judged: by which metric, and the mean gain in percentage points. The names are keys of summary.json."""
 
-    rule: GateRule
+    gain: str
     metric: str
+    above: float
     mean: float
     p_holm: float | None
     passed: bool
@@ -49,11 +50,11 @@ def judge(rules: Sequence[GateRule], gains: Mapping[str, Mapping[str, Any]], pri
             )
         figure = gains[rule.gain][metric]
         estimate = Estimate(figure["mean"], figure["standard_error"], figure["degrees_of_freedom"])
-        chosen.append((rule, metric, estimate, estimate.p_above(rule.above)))
+        chosen.append((rule, metric, estimate.mean, estimate.p_above(rule.above)))
     adjusted = holm([1.0 if p is None else p for *_, p in chosen])
     return [
-        Judged(rule, metric, estimate.mean, None if p is None else p_holm, p is not None and p_holm <= LEVEL)
-        for (rule, metric, estimate, p), p_holm in zip(chosen, adjusted, strict=True)
+        Judged(rule.gain, metric, rule.above, mean, None if p is None else p_holm, p is not None and p_holm <= LEVEL)
+        for (rule, metric, mean, p), p_holm in zip(chosen, adjusted, strict=True)
     ]
 
 

@@ -4,7 +4,7 @@ Distances are Euclidean, between pixels in [-1, 1]. From so few images they serv
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from ganaug.near_copies import Yardstick, nearest
 from ganaug.pixels import to_float
 
 Row = Mapping[str, float | None]
+Found = tuple[str, str]  # a kind of alarm, and what it says
 
 _LAST = 0.2  # of the history's rows: what the training ended with
 _WON = 0.95  # D's accuracy, on real and on fake images, from which it has won
@@ -115,43 +116,38 @@ def alarms(
     the training had diverged, if it had; ``kept``: the step of its weights. ``compares``: D's logits have no zero, and
     a critic that tells all apart is as it should be (Arjovsky 2017).
     """
-    found = _of_history(history, diverged_at, kept, compares) + (_of_images(measured) if measured else [])
+    found = [*_of_history(history, diverged_at, kept, compares), *(_of_images(measured) if measured else ())]
     return [Alarm(kind, says, WHAT_HELPS[kind]) for kind, says in found]
 
 
-def _of_history(history: Sequence[Row], diverged_at: int | None, kept: int, compares: bool) -> list[tuple[str, str]]:
-    found = []
+def _of_history(history: Sequence[Row], diverged_at: int | None, kept: int, compares: bool) -> Iterator[Found]:
     if diverged_at is not None:
         says = f"losses or weights were no longer finite by step {diverged_at}; the weights of step {kept} were kept"
-        found.append(("diverged", says))
+        yield "diverged", says
     last = history[-max(1, round(len(history) * _LAST)) :] if history else []
     real, fake = _mean(last, "d_accuracy_real"), _mean(last, "d_accuracy_fake")
     if real is not None and fake is not None:
         right = f"{real:.0%} of real and {fake:.0%} of generated images right"
         if min(real, fake) >= _WON and not compares:
-            found.append(("discriminator has won", f"it gets {right}, so the generator learns little"))
+            yield "discriminator has won", f"it gets {right}, so the generator learns little"
         if max(real, fake) <= _FOOLED:
-            found.append(("generator has won", f"the discriminator gets only {right}"))
+            yield "generator has won", f"the discriminator gets only {right}"
     held_out, generated = _mean(last, "d_gap_held_out"), _mean(last, "d_gap_fake")
     if held_out is not None and generated is not None and generated > 0 and held_out / generated >= _OVERFITTING:
         says = f"it scores unseen real images {held_out / generated:.0%} of the way from training to generated images"
-        found.append(("discriminator overfits", says))
+        yield "discriminator overfits", says
     middle = history[len(history) // 4 : len(history) // 2]
     gradients = [(_mean(middle, name), _mean(last, name)) for name in ("d_gradient", "g_gradient")]
     if any(before and now and now > _GROWN * before for before, now in gradients):
-        found.append(("gradients grow", "the norm of a network's gradients kept rising"))
-    return found
+        yield "gradients grow", "the norm of a network's gradients kept rising"
 
 
-def _of_images(measured: Measured) -> list[tuple[str, str]]:
-    found = []
+def _of_images(measured: Measured) -> Iterator[Found]:
     if measured.diversity is not None and measured.diversity < _COLLAPSED:
-        says = f"images of a class differ {measured.diversity:.2f} times as much as real ones do"
-        found.append(("mode collapse", says))
+        yield "mode collapse", f"images of a class differ {measured.diversity:.2f} times as much as real ones do"
     if measured.copies is not None and measured.copies > _COPIES:
         says = f"{measured.copies:.0%} of the images are closer to a training image than nearly any two of these are"
-        found.append(("copies", says))
-    return found
+        yield "copies", says
 
 
 def _mean(rows: Sequence[Row], name: str) -> float | None:

@@ -162,9 +162,11 @@ class SpectralNorm(RegulariserSpec):
         return "which clips the weights that this would rescale" if objective.clip is not None else None
 
     def change(self, discriminator: Discriminator) -> None:
-        from ganaug.gan.nets.discriminator import normalise_spectrally
+        from torch import nn
+        from torch.nn.utils.parametrizations import spectral_norm
 
-        normalise_spectrally(discriminator)
+        for module in [one for one in discriminator.modules() if isinstance(one, nn.Conv2d | nn.Linear | nn.Embedding)]:
+            spectral_norm(module)  # algorithm 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,13 +23,10 @@ from ganaug.stages.split import SplitOf, open_splits
 from ganaug.stages.synth import synthetic_pool
 from ganaug.stages.tasks import Task, Worker, finish, keep_only
 
-if TYPE_CHECKING:
-    from ganaug.stages.progress import Progress
-
 _FILLER, _PREDICTIONS = "filler.json", "predictions.npy"
 
 
-def classify(project: Project, only: str | None, progress: Progress) -> None:
+def classify(project: Project, only: str | None) -> None:
     """Train the classifier under every arm of every trial, or of the trial ``only``, and test it on the trial's test
     part. Raises UserError if ``only`` is the release, which has none."""
     trials = [split for split in open_splits(project, only) if split.name != RELEASE]
@@ -38,13 +34,13 @@ def classify(project: Project, only: str | None, progress: Progress) -> None:
         raise UserError(f'split "{RELEASE}": classify needs a trial, which has a test part; name a trial, such as 0')
     runs = {trial.name: runs_of(trial) for trial in trials}
     tasks = [classify_task(run) for trial in trials for run in runs[trial.name]]
-    finish(project, "classify", tasks, progress)
+    finish(project, "classify", tasks)
     for trial in trials:
         _write_trial(trial, runs[trial.name])
     if only is None:
         keep_only(project.trials, [f"{trial.name}{end}" for trial in trials for end in (".json", ".predictions.csv")])
     judges = {run.trial.name: _folder(run) for trial in trials for run in runs[trial.name] if run.name == JUDGE}
-    measure_fidelity(trials, judges, only is None, progress)
+    measure_fidelity(trials, judges, only is None)
 
 
 def classify_task(run: Run) -> Task:

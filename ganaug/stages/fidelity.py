@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     import torch
 
     from ganaug.evaluate.memorisation import Memorisation
-    from ganaug.stages.progress import Progress
 
 NEAREST = ("class", "index", "train_row", "distance", "relative", "near_copy")  # the columns of <trial>.nearest.csv
 # The arm whose classifier judges the generated images and, as encoder ``own``, lends its features. It is trained on
@@ -41,22 +40,20 @@ _HINT = 'run "ganaug classify" (or "dvc repro")'
 _PUBLISHED_CHUNK = 32  # images at a time through a published network, which enlarges them
 
 
-def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whole: bool, progress: Progress) -> None:
+def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whole: bool) -> None:
     """Write ``reports/fidelity/<trial>.json`` and ``<trial>.nearest.csv`` of ``trials``, where the settings ask for it.
 
     ``judges``: the finished work of each trial's arm JUDGE, where that arm was run. ``whole``: these trials are all.
-    ``progress`` shows how far it is.
     """
     project = trials[0].project
     folder = project.fidelity
     folder.mkdir(parents=True, exist_ok=True)  # an output that DVC looks for, also where it is empty
-    tasks = {
-        trial.name: fidelity_task(trial, judges.get(trial.name))
-        for trial in trials
-        if project.settings.fidelity.enabled
-    }
+    tasks = {}
+    for trial in trials if project.settings.fidelity.enabled else ():
+        make = partial(_measure, trial, judges.get(trial.name))
+        tasks[trial.name] = Task("fidelity", fidelity_key(trial), trial.name, make, _line, "images")
     if tasks:
-        finish(project, "fidelity", list(tasks.values()), progress)
+        finish(project, "fidelity", list(tasks.values()))
     for name, task in tasks.items():
         kept = task.folder(project.work)
         figures = store.read_json(kept / _FIGURES, "")
@@ -64,11 +61,6 @@ def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whol
         store.write_text(folder / f"{name}.{_NEAREST}", (kept / _NEAREST).read_text(encoding="utf-8"))
     if whole:
         keep_only(folder, [f"{name}.{end}" for name in tasks for end in ("json", _NEAREST)])
-
-
-def fidelity_task(trial: SplitOf, judge: Path | None) -> Task:
-    """The measuring of a trial's images; ``judge`` is the finished work of its arm JUDGE, if there is one."""
-    return Task("fidelity", fidelity_key(trial), trial.name, partial(_measure, trial, judge), _line, "images")
 
 
 def fidelity_key(trial: SplitOf) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +23,11 @@ def show_verdict(project: Project) -> None:
     from ganaug.report import verdict
 
     summary = _read_summary(project)
-    print(
-        verdict.text_table((f"arm ({summary['dataset']['primary_metric']}, %)", "mean ± sd"), verdict.arm_rows(summary))
-    )
-    print()
-    print(verdict.text_table(("gain (points)", "mean", "interval", "p", ""), verdict.gain_rows(summary)))
-    print()
+    arms = (f"arm ({summary['dataset']['primary_metric']}, %)", "mean ± sd")
+    print(verdict.text_table(arms, verdict.arm_rows(summary)) + "\n")
+    print(verdict.text_table(("gain (points)", "mean", "interval", "p", ""), verdict.gain_rows(summary)) + "\n")
     if verdict.rare_classes(summary):
-        print(verdict.text_table(*verdict.rare_rows(summary)))
-        print()
+        print(verdict.text_table(*verdict.rare_rows(summary)) + "\n")
     for sentence in verdict.sentences(summary):
         print(sentence)
     print(f"report: {(project.reports / 'report.html').resolve()}")
@@ -52,29 +47,29 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None) -> bool
     if not project.settings.gate:
         raise UserError("params.yaml: gate must list at least one rule, got none; add {gain: gan_vs_none, above: 0.0}")
     judged = judge(project.settings.gate, summary["gains"], summary["dataset"]["primary_metric"])
-    against = _against(project, summary, baseline) if baseline else None
+    falls, notes = _against(project, summary, baseline) if baseline else ([], [])
     header = ("gain", "metric", "points", "interval", "must be above", "p (Holm)", "")
     rows = [
         (
-            one.rule.gain,
+            one.gain,
             one.metric,
             f"{one.mean:+.2f}",
-            verdict.interval(summary["gains"][one.rule.gain][one.metric]),
-            f"{one.rule.above:g}",
+            verdict.interval(summary["gains"][one.gain][one.metric]),
+            f"{one.above:g}",
             verdict.p_value(one.p_holm),
             "pass" if one.passed else "FAIL",
         )
         for one in judged
     ]
-    passed = all(one.passed for one in judged) and not (against and any(fall.fell for fall in against.falls))
+    passed = all(one.passed for one in judged) and not any(fall.fell for fall in falls)
     table = verdict.markdown_table if markdown else verdict.text_table
     if markdown:
         print(f"### ganaug gate: {'pass' if passed else 'fail'}\n")
     print(table(header, rows))
-    if against:
-        print(f"\nAgainst {against.name}:" + "\n" * markdown)
-        print(table(*_fall_rows(against.falls)))
-        for note in against.notes:
+    if baseline:
+        print(f"\nAgainst {baseline}:" + "\n" * markdown)
+        print(table(*_fall_rows(falls)))
+        for note in notes:
             print(f"\nNote: {note}." if markdown else f"note: {note}")
     if markdown:
         print("\n" + "\n".join(verdict.sentences(summary)))
@@ -83,23 +78,15 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None) -> bool
     return passed
 
 
-@dataclass(frozen=True)
-class _Against:
-    """An earlier run compared with this one."""
-
-    name: str
-    falls: list[Fall]
-    notes: list[str]
-
-
-def _against(project: Project, summary: dict[str, Any], path: Path) -> _Against:
+def _against(project: Project, summary: dict[str, Any], path: Path) -> tuple[list[Fall], list[str]]:
+    """The falls, and what the reader should know of, against an earlier run."""
     from ganaug.evaluate import baseline
 
     name = str(path)
     now = baseline.read(summary, str(project.reports / "summary.json"))
     before = baseline.read(store.read_json(path, "name the summary.json of an earlier run"), name)
     baseline.refuse_unlike(now, before, name)
-    return _Against(name, baseline.compare(project.settings.gate, now, before), baseline.notes(now, before))
+    return baseline.compare(project.settings.gate, now, before), baseline.notes(now, before)
 
 
 def _fall_rows(falls: list[Fall]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -120,11 +107,12 @@ def _fall_rows(falls: list[Fall]) -> tuple[tuple[str, ...], list[tuple[str, ...]
 
 
 def _read_summary(project: Project) -> dict[str, Any]:
-    summary: dict[str, Any] = store.read_json(project.reports / "summary.json", _RUN)
+    path = project.reports / "summary.json"
+    summary: dict[str, Any] = store.read_json(path, _RUN)
     if not isinstance(summary, dict) or summary.get("schema") != 1:
-        raise UserError(f"{project.reports / 'summary.json'}: must be a summary of schema 1; {_RUN}")
+        raise UserError(f"{path}: must be a summary of schema 1; {_RUN}")
     if "recall_gains" not in summary:
-        raise UserError(f"{project.reports / 'summary.json'}: was made by an earlier ganaug; {_RUN}")
+        raise UserError(f"{path}: was made by an earlier ganaug; {_RUN}")
     return summary
 
 

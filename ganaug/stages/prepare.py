@@ -1,9 +1,5 @@
 """Stage ``prepare``: read the source, bring the images to one shape, deal the splits."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from ganaug import store
@@ -11,17 +7,15 @@ from ganaug.data.gather import gather
 from ganaug.data.prepared import write_prepared
 from ganaug.data.splits import RELEASE
 from ganaug.data.unlabelled import gather_unlabelled
+from ganaug.stages.progress import counting
 from ganaug.stages.project import Project, prepared_with
 from ganaug.stages.tasks import processes
 
-if TYPE_CHECKING:
-    from ganaug.stages.progress import Progress
 
-
-def prepare(project: Project, progress: Progress) -> str:
+def prepare(project: Project) -> str:
     """Read the source, bring the images to one shape, deal the splits. Returns lines that say what was found."""
     spec, protocol = project.settings.data, project.settings.protocol
-    with store.replacing(project.prepared) as folder, progress.counting("prepare") as on_done:
+    with store.replacing(project.prepared) as folder, counting("prepare") as on_done:
         folder.mkdir()
         data = gather(spec, folder / "images.npy", processes(project.settings), on_done)
         splits = protocol.splits(data.items())

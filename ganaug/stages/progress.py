@@ -1,82 +1,76 @@
 """What a stage shows while it runs: one bar on a terminal, plain lines elsewhere."""
 
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
 
 class Progress:
-    """Workers are other processes: each writes how many steps it has done to a small file, which is read here."""
+    """Of the tasks with these ``keys``. Workers are other processes: each writes how many steps it has done to a small
+    file in ``folder``, which is read here."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, keys: Collection[str]) -> None:
+        self.folder, self.keys = folder, keys
         self._done = 0
-        self._total = 0
 
     def reporter(self, key: str) -> Callable[[int], None]:
         """For a worker: call it with the steps done so far."""
         return partial(_write_steps, self.folder / key)
 
     @contextmanager
-    def stage(self, name: str, tasks: Mapping[str, str], steps: int) -> Iterator[None]:
-        """Around the work on ``tasks`` (key -> title), each of so many ``steps``; ``name`` is the stage's."""
-        self._done, self._total = 0, len(tasks)
-        if not tasks:
+    def stage(self, name: str, steps: int) -> Iterator[None]:
+        """Around the work, each task of so many ``steps``; ``name`` is the stage's."""
+        if not self.keys:
             print(f"{name}: nothing to do, all of it was done before", flush=True)
-        bar = self._bar(name, list(tasks), steps) if tasks and sys.stdout.isatty() else nullcontext()
         try:
-            with bar:
+            with self._bar(name, steps) if self.keys and sys.stdout.isatty() else nullcontext():
                 yield
         except KeyboardInterrupt:
             print(f"ganaug: {name} was interrupted; what is finished is kept, run it again to go on", file=sys.stderr)
             raise
         finally:
-            for key in tasks:
+            for key in self.keys:
                 (self.folder / key).unlink(missing_ok=True)
-
-    @contextmanager
-    def counting(self, name: str) -> Iterator[Callable[[int, int], None]]:
-        """A bar on a terminal, for work that is counted here: call what is given with (done, total)."""
-        if not sys.stdout.isatty():
-            yield lambda done, total: None
-            return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns) as bar:
-            task = bar.add_task(name, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
 
     def finished(self, title: str, line: str) -> None:
         """Print the ``line`` of a finished task, with how many are done."""
         self._done += 1
-        print(f"[{self._done}/{self._total}] {title}: {line}", flush=True)
+        print(f"[{self._done}/{len(self.keys)}] {title}: {line}", flush=True)
 
-    @contextmanager
-    def _bar(self, name: str, keys: list[str], steps: int) -> Iterator[None]:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    def _bar(self, name: str, steps: int) -> AbstractContextManager[object]:
+        from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.table import Table
 
-        stop = threading.Event()
+        def completed() -> int:
+            return max(sum(_read_steps(self.folder / key) for key in self.keys), self._done * steps)
+
+        class Bar(Progress):
+            def make_tasks_table(self, tasks: Iterable[Task]) -> Table:
+                """Called whenever the bar is drawn."""
+                for task in tasks:
+                    self.update(task.id, completed=completed())
+                return super().make_tasks_table(self.tasks)
+
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as bar:
-            task = bar.add_task(name, total=steps * len(keys))
+        bar = Bar(*columns, TimeElapsedColumn(), TimeRemainingColumn(), refresh_per_second=2)
+        bar.add_task(name, total=steps * len(self.keys))
+        return bar
 
-            def watch() -> None:
-                while not stop.wait(0.5):
-                    running = sum(_read_steps(self.folder / key) for key in keys)
-                    bar.update(task, completed=max(running, self._done * steps))
 
-            watcher = threading.Thread(target=watch, daemon=True)
-            watcher.start()
-            try:
-                yield
-            finally:
-                stop.set()
-                watcher.join()
-            bar.update(task, completed=steps * len(keys))
+@contextmanager
+def counting(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, for work that is counted here: call what is given with (done, total)."""
+    if not sys.stdout.isatty():
+        yield lambda done, total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _write_steps(path: Path, steps: int) -> None:

@@ -13,52 +13,26 @@ from ganaug.errors import UserError
 from ganaug.stages.work import Work
 
 
-@dataclass(frozen=True)
+@dataclass
 class Project:
     """A folder with params.yaml, and where its artifacts lie."""
 
     root: Path
     settings: Settings
 
+    def __post_init__(self) -> None:
+        self.prepared = self.root / "data" / "prepared"  # what ``prepare`` writes
+        self.models = self.root / "models"  # the generators, a folder per split
+        self.synth = self.root / "data" / "synth"  # the synthetic images, a folder per split
+        self.reports = self.root / "reports"  # the summary, the page and all below
+        self.trials = self.reports / "trials"  # what the classifiers said
+        self.fidelity = self.reports / "fidelity"  # what was measured of the synthetic images
+        self.work = Work(self.root / ".ganaug")  # finished work, kept by hash
+
     @classmethod
     def here(cls) -> Project:
         """The current directory."""
         return cls(Path(), config.load(Path("params.yaml")))
-
-    @property
-    def prepared(self) -> Path:
-        """What ``prepare`` writes."""
-        return self.root / "data" / "prepared"
-
-    @property
-    def models(self) -> Path:
-        """The generators, a folder per split."""
-        return self.root / "models"
-
-    @property
-    def synth(self) -> Path:
-        """The synthetic images, a folder per split."""
-        return self.root / "data" / "synth"
-
-    @property
-    def reports(self) -> Path:
-        """The summary, the page and all below."""
-        return self.root / "reports"
-
-    @property
-    def trials(self) -> Path:
-        """What the classifiers said."""
-        return self.reports / "trials"
-
-    @property
-    def fidelity(self) -> Path:
-        """What was measured of the synthetic images."""
-        return self.reports / "fidelity"
-
-    @property
-    def work(self) -> Work:
-        """Finished work, kept by hash."""
-        return Work(self.root / ".ganaug")
 
     def generator(self, split: str) -> Path:
         """The generator file of a split."""

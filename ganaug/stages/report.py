@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ganaug import __version__, store
 from ganaug.classify.arms import gain_pairs
 from ganaug.data.splits import RELEASE
-from ganaug.evaluate.rules import Judged, judge
+from ganaug.evaluate.rules import judge
 from ganaug.stages import results, sheets
 from ganaug.stages.fidelity import fidelity_key, read_fidelity
 from ganaug.stages.gate import measured_settings
@@ -55,7 +56,6 @@ def report(project: Project) -> str:
     ]
     least, most = min(learned.values()), max(learned.values())
     generators = [*trials, release]
-    results.check_generators(generators)
     histories, health = results.histories(generators), results.health(generators)
     faithful = read_fidelity(trials)
     summary: dict[str, Any] = {
@@ -85,7 +85,7 @@ def report(project: Project) -> str:
             gain: {name: {key: figure[key] for key in _RECALL} for name, figure in figures.items()}
             for gain, figures in comparison.recall_gain_figures(pairs, prepared.classes).items()
         },
-        "gate": [_as_json(judged) for judged in judge(settings.gate, gains, metric)],
+        "gate": [asdict(one) for one in judge(settings.gate, gains, metric)],
         "acceptance": results.acceptance(trials, release),
         "fidelity": fidelity_tables.summarise(faithful),
         "alarms": {split: [alarm["kind"] for alarm in found["alarms"]] for split, found in health.items()},
@@ -178,14 +178,3 @@ def _yaml(value: Any) -> str:
     yaml.default_flow_style = False
     yaml.dump(value, out)
     return out.getvalue()
-
-
-def _as_json(judged: Judged) -> dict[str, Any]:
-    return {
-        "gain": judged.rule.gain,
-        "metric": judged.metric,
-        "above": judged.rule.above,
-        "mean": judged.mean,
-        "p_holm": judged.p_holm,
-        "passed": judged.passed,
-    }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ganaug.evaluate.gains import Tested
     from ganaug.report.tables import History
 
-RUN = 'run "dvc repro"'
+_RUN = 'run "dvc repro"'
 _CLASSIFY = 'run "ganaug classify" (or "dvc repro")'
 
 
@@ -71,7 +71,10 @@ def acceptance(trials: Sequence[SplitOf], release: SplitOf) -> dict[str, Any]:
 
 
 def histories(splits: Sequence[SplitOf]) -> dict[str, History]:
-    """{split: its GAN's history}. None where a column has no figure."""
+    """{split: its GAN's history}. None where a column has no figure. Raises UserError if a generator is missing."""
+    for folder in (split.project.models / split.name for split in splits):
+        if not folder.is_dir():
+            raise UserError(f"{folder}: must hold a generator, but is missing; {_RUN}")
     return {
         split.name: [
             {key: float(value) if value else None for key, value in row.items()}
@@ -83,12 +86,4 @@ def histories(splits: Sequence[SplitOf]) -> dict[str, History]:
 
 def health(splits: Sequence[SplitOf]) -> dict[str, dict[str, Any]]:
     """{split: what the training stage found of its generator}."""
-    return {split.name: store.read_json(split.project.models / split.name / "health.json", RUN) for split in splits}
-
-
-def check_generators(splits: Sequence[SplitOf]) -> None:
-    """Raises UserError if a split has no generator."""
-    for split in splits:
-        folder = split.project.models / split.name
-        if not folder.is_dir():
-            raise UserError(f"{folder}: must hold a generator, but is missing; {RUN}")
+    return {split.name: store.read_json(split.project.models / split.name / "health.json", _RUN) for split in splits}

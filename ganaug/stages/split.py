@@ -199,14 +199,8 @@ def gan_settings(settings: Settings) -> dict[str, Any]:
     Raises UserError if those cannot be read.
     """
     plain: dict[str, Any] = config.plain(settings.gan.lasting())
-    start = settings.gan.init_from
-    if start is not None:
-        try:
-            plain["init_from"] = f"sha256:{store.digest(start.read_bytes())}"
-        except OSError as error:
-            raise UserError(
-                f"gan.init_from: {start} must be a file that can be read ({error.strerror}); correct it"
-            ) from None
+    if settings.gan.init_from is not None:
+        plain["init_from"] = f"sha256:{store.digest(store.read_named(settings.gan.init_from, 'gan.init_from'))}"
     return plain
 
 

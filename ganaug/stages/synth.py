@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +17,15 @@ from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf, open_splits
 from ganaug.stages.tasks import Task, Worker, finish, publish
 
-if TYPE_CHECKING:
-    from ganaug.stages.progress import Progress
-
 _KEY, _MANIFEST = "key.json", "manifest.csv"
 _HINT = 'run "ganaug synth --all" (or "dvc repro")'
 
 
-def synth_all(project: Project, only: str | None, progress: Progress) -> None:
+def synth_all(project: Project, only: str | None) -> None:
     """Images of every class from the generator of every split, or of the split ``only``."""
     splits = open_splits(project, only)
     tasks = {split.name: synth_task(split) for split in splits}
-    finish(project, "synth", list(tasks.values()), progress)
+    finish(project, "synth", list(tasks.values()))
     folders = {name: [task.folder(project.work)] for name, task in tasks.items()}
     publish(project.work, project.synth, folders, whole=only is None)
 

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganaug import store
+from ganaug import device, store
 from ganaug.config import Settings
 from ganaug.errors import UserError
+from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.stages.work import Work
 
 if TYPE_CHECKING:
     import torch
-
-    from ganaug.stages.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ class Task:
         return work.place(self.stage, self.key)
 
 
-def finish(project: Project, name: str, tasks: Sequence[Task], progress: Progress) -> None:
-    """Make those of ``tasks`` that are not finished yet, side by side; ``progress`` shows a bar called ``name``.
+def finish(project: Project, name: str, tasks: Sequence[Task]) -> None:
+    """Make those of ``tasks`` that are not finished yet, side by side, under a bar called ``name``.
 
     Work that another run of ``project`` is at is waited for.
     """
@@ -63,12 +62,9 @@ def finish(project: Project, name: str, tasks: Sequence[Task], progress: Progres
     for task in tasks:
         if not task.folder(work).is_dir():
             missing.setdefault(task.key, task)
-    todo = [
-        (_make, (project, task.stage, task.key, task.split, task.make, task.after, progress.reporter(task.key)))
-        for task in missing.values()
-    ]
-    steps = max((task.steps for task in tasks), default=1)
-    with progress.stage(name, {task.key: task.title for task in missing.values()}, steps):
+    progress = Progress(work.root / "progress", missing)
+    todo = [(_make, (project, task, progress.reporter(task.key))) for task in missing.values()]
+    with progress.stage(name, max((task.steps for task in tasks), default=1)):
         for key in in_parallel(project.settings, todo):
             task = missing[key]
             progress.finished(task.title, task.line(task.folder(work)))
@@ -96,25 +92,14 @@ def keep_only(folder: Path, names: Collection[str]) -> None:
             store.remove(entry)
 
 
-def _make(
-    project: Project,
-    stage: str,
-    key: str,
-    split: str,
-    make: Callable[[Path, Worker], Mapping[str, Any] | None],
-    after: Callable[[Worker], None] | None,
-    report: Callable[[int], None],
-    parent: int | None,
-) -> str:
-    from ganaug import device
-
+def _make(project: Project, task: Task, report: Callable[[int], None], parent: int | None) -> str:
     where = device.resolve(project.settings.device)
     device.prepare(where)
     worker = Worker(where, report, parent)
-    project.work.once(stage, key, lambda folder: make(folder, worker), f"split {split}")
-    if after:
-        after(worker)
-    return key
+    project.work.once(task.stage, task.key, lambda folder: task.make(folder, worker), f"split {task.split}")
+    if task.after:
+        task.after(worker)
+    return task.key
 
 
 def in_parallel(settings: Settings, tasks: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]]) -> Iterable[Any]:
@@ -143,11 +128,7 @@ def in_parallel(settings: Settings, tasks: Sequence[tuple[Callable[..., Any], tu
 
 def _jobs(settings: Settings) -> int:
     """``jobs``, or one per core, or one on a GPU."""
-    if settings.jobs:
-        return settings.jobs
-    from ganaug import device
-
-    return processes(settings) if device.kind(settings.device) == "cpu" else 1
+    return processes(settings) if settings.jobs or device.kind(settings.device) == "cpu" else 1
 
 
 def processes(settings: Settings) -> int:

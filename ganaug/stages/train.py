@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug import __version__, seeds, store
+from ganaug import __version__, device, seeds, store
 from ganaug.classify.arms import arm
 from ganaug.data.prepared import Part
 from ganaug.errors import UserError
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from ganaug.gan.loop import Trained
     from ganaug.gan.nets.generator import Generator
     from ganaug.gan.resume import Keeper
-    from ganaug.stages.progress import Progress
 
 _WATCHED = 500  # real images, about, that a training's discriminator is watched with
 _LOOKED_AT, _MOST_LOOKED_AT = (
@@ -39,15 +38,15 @@ _LOOKED_AT, _MOST_LOOKED_AT = (
 _JUDGED_BY = 100  # images per class that a checkpoint's classifier learns from
 
 
-def train(project: Project, only: str | None, progress: Progress) -> None:
+def train(project: Project, only: str | None) -> None:
     """Train the generator of every split, or of the split ``only``, each on its train part alone; fit the filters."""
     splits = open_splits(project, only)
     tasks = [train_task(split) for split in splits]
-    finish(project, "train", tasks, progress)
+    finish(project, "train", tasks)
     folders = {split.name: [task.folder(project.work)] for split, task in zip(splits, tasks, strict=True)}
     filters = filter_tasks(splits)
     if filters:
-        finish(project, "filters", list(filters.values()), progress)
+        finish(project, "filters", list(filters.values()))
         for name, task in filters.items():
             folders[name].append(task.folder(project.work))
     publish(project.work, project.models, folders, whole=only is None)
@@ -62,7 +61,6 @@ def train_task(split: SplitOf) -> Task:
 
 
 def _train(split: SplitOf, folder: Path, worker: Worker) -> dict[str, Any]:
-    from ganaug import device
     from ganaug.gan.loop import train_gan
     from ganaug.gan.transfer import read_start
 
@@ -140,7 +138,6 @@ def _check_unseen(saw: set[str], pixels: Sequence[str], what: str, name: str) ->
 
 def _write(folder: Path, trained: Trained, part: Part, description: dict[str, Any], seed: int) -> None:
     """A split's outputs: the networks, the history, sample images, and how healthy the training was."""
-    from ganaug import device
     from ganaug.gan import health
     from ganaug.gan.loop import pictures
     from ganaug.gan.watching import HISTORY

@@ -4,7 +4,8 @@ import math
 import os
 import shlex
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ganaug.data.npz import Npz
 from ganaug.data.survey import survey
 from ganaug.data.table import ENDINGS, Table
 from ganaug.errors import UserError
-from ganaug.stages.progress import Progress
+from ganaug.stages.progress import counting
 from ganaug.start import estimate
 from ganaug.start.choose import choose, with_steps
 from ganaug.start.examples import example
@@ -28,29 +29,18 @@ from ganaug.start.params import params_yaml
 LARGEST = {"cpu": 64, "mps": 128, "cuda": 128}  # pixels per side, at most, of the images that init chooses
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The names of a table's columns."""
-
-    file: str = "file"
-    label: str = "label"
-    split: str = "split"
-    group: str = "group"
-
-
 def init(
     folder: Path,
     images: Path | None,
     dataset: str | None,
     nested: bool,
-    columns: Columns,
+    columns: Mapping[str, Any],
     minutes: float,
-    progress: Progress,
 ) -> None:
     """Write a project into ``folder`` and say what was found, chosen and how long a run takes.
 
-    ``images``: a folder, a table (with ``columns``) or an archive; ``nested``: the first level of folders is the class;
-    ``dataset``: a worked example instead; ``minutes`` that a run may take; ``progress`` shows how many images are read.
+    ``images``: a folder, a table (``columns``: settings of Table) or an archive; ``nested``: the first level of folders
+    is the class; ``dataset``: a worked example instead; ``minutes`` that a run may take.
     Raises UserError if the images or the folder cannot be used.
     """
     if (images is None) == (dataset is None) and dataset != "fashion-mnist":
@@ -64,7 +54,7 @@ def init(
         plan = example(dataset, images, _path_from(folder, images) if images else None)
     else:
         assert images is not None
-        plan = _own_images(folder, _source(images, nested, columns), minutes, progress)
+        plan = _own_images(folder, _source(images, nested, columns), minutes)
     with undone_on_error(folder):
         kept = write(folder, plan)
         dvc = init_dvc(folder)
@@ -76,12 +66,12 @@ def init(
     print(f"{dvc}\n{plan.time}\nnext: {go_there}dvc repro")
 
 
-def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float, progress: Progress) -> Plan:
+def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> Plan:
     """A project for a user's images, which are looked at first."""
     _check_apart(source, folder)
     kind, cores = device.resolve("auto").type, joblib.cpu_count()
     with tempfile.TemporaryDirectory() as temporary:
-        with progress.counting("reading the images") as on_done:
+        with counting("reading the images") as on_done:
             seen = survey(source, Path(temporary), cores, LARGEST[kind], on_done)
         print(findings(seen, source.path))
         chosen = choose(seen, _source_settings(source, folder), kind, cores)
@@ -99,7 +89,7 @@ def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float, prog
     return Plan(params_yaml(chosen, title), title, f"Images: `{path}`.", time)
 
 
-def _source(images: Path, nested: bool, columns: Columns) -> Folder | Npz | Table:
+def _source(images: Path, nested: bool, columns: Mapping[str, Any]) -> Folder | Npz | Table:
     if images.is_dir():
         return Folder(images, nested=nested)
     if not images.exists():
@@ -107,9 +97,7 @@ def _source(images: Path, nested: bool, columns: Columns) -> Folder | Npz | Tabl
     if images.suffix.lower() == ".npz":
         return Npz(images)
     if images.suffix.lower() in ENDINGS:
-        return Table(
-            images, file=columns.file, label=columns.label, split=columns.split or None, group=columns.group or None
-        )
+        return replace(Table(images), **columns)
     raise UserError(
         f"--images: must be a folder, a table ({', '.join(ENDINGS)}) or an NPZ archive, got {images}; name one of these"
     )

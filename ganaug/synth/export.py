@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from ganaug import store
+from ganaug import device, store
 from ganaug.errors import UserError
 from ganaug.synth.formats import FORMATS, MANIFEST
 from ganaug.synth.spec import Balance, SynthSpec
@@ -46,7 +46,6 @@ def export(
         raise UserError(f'--format: must be {" or ".join(FORMATS)}, got "{output_format}"; choose one of them')
     _check_out(out, overwrite)
 
-    from ganaug import device
     from ganaug.synth.sampler import load_sampler
 
     sampler = load_sampler(model)

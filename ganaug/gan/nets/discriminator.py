@@ -5,7 +5,6 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from ganaug.gan.conditioning import Conditioning
 from ganaug.gan.nets.conditioning import ClassLogits, ClassTable, OneHot
@@ -114,9 +113,3 @@ class Discriminator(nn.Module):
         if self.conditioning == "projection" and label is not None:
             logits = logits + (label * features).sum(dim=1)
         return logits, self.say_class(features) if self.say_class is not None else None
-
-
-def normalise_spectrally(net: nn.Module) -> None:
-    """From now on, divide every weight of the net by its largest singular value (Miyato 2018, algorithm 1)."""
-    for module in [one for one in net.modules() if isinstance(one, nn.Conv2d | nn.Linear | nn.Embedding)]:
-        spectral_norm(module)
