@@ -6,8 +6,6 @@ Memory is the proportional set size, which counts a page that several processes 
 of all processes together, two workers among them.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

@@ -3,8 +3,6 @@
 python benchmarks/pipeline.py            # clones the committed project to a temporary folder and runs it there
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -3,8 +3,6 @@
 python benchmarks/prepare.py [COUNT]        # pieces of scikit-learn's two photographs, resized to 64 pixels
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 from pathlib import Path

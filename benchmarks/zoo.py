@@ -12,8 +12,6 @@ GAN-test: the accuracy on generated images of a classifier that learned from the
 KID: the kernel distance of generated and real test images in that classifier's features (Binkowski 2018), times 1,000.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

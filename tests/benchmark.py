@@ -1,7 +1,5 @@
 """The scripts of benchmarks/, which are no package, as modules."""
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What every test shares: one thread, repeatable examples, a tiny untrained generator on disk."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

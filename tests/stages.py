@@ -1,7 +1,5 @@
 """The stages as tests call them: by name, in one process, on a project's folder."""
 
-from __future__ import annotations
-
 from ganaug.stages import classify, prepare, synth, train
 from ganaug.stages import report as reporting
 from ganaug.stages.progress import Progress

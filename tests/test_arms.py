@@ -1,7 +1,5 @@
 """The arms: what each batch holds, and that arms differ in nothing else."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The calibration benchmark: its simulations have the truth that they claim, and a small run keeps the level."""
 
-from __future__ import annotations
-
 import math
 import sys
 from dataclasses import replace

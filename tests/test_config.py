@@ -1,7 +1,5 @@
 """Settings: what is left out has a default, and a mistake is one line that names the key."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

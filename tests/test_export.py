@@ -1,7 +1,5 @@
 """Images for the user: what is asked for, where it is asked for, and nothing of the user's own is ever lost."""
 
-from __future__ import annotations
-
 import csv
 import tempfile
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Fidelity in the real pipeline, small: what it reads, what it writes, and that it changes nothing else."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The benchmark of gains: that its scenarios are what their titles say, and what it writes."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """From a user's own images to prepared ones: what goes in comes out in its row; what is wrong is one line."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """What only a CUDA device can show; skipped where there is none."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """The figures of a training's health on cases of known answer, and the alarms: each fires, and only where it should."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """``ganaug init``: a project that runs at once, whatever the images are called; nothing of the user's is touched."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import os

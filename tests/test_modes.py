@@ -1,7 +1,5 @@
 """The benchmark of modes: its measures by known answers, and that a training comes out as points, table and figure."""
 
-from __future__ import annotations
-
 import csv
 import math
 from dataclasses import replace

@@ -4,8 +4,6 @@ The package and the tests are copied and a toy is added to every family, each fr
 tests find their toys, and a small pipeline runs with all of them.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -41,8 +39,6 @@ PLACES = {
 }  # fmt: skip
 OWN_FILES = {"source": "data/toy_source.py", "protocol": "data/toy_protocol.py", "filter": "synth/toy_filter.py"}
 HEAD = '''"""A toy."""
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal

@@ -1,7 +1,5 @@
 """The report's page in a browser: what a click does, and what a phone shows. Without Chromium only its text is read."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The real pipeline, small: what is computed again and what is not, who sees which image, what the gate says."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

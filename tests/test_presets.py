@@ -1,7 +1,5 @@
 """Presets: each is what its source says, a user's key beats it, and groups are joined kind by kind."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Who is in which split: nothing is on both sides or dealt twice, and what does not fit is told with what would."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from typing import get_args

@@ -1,7 +1,5 @@
 """A training that is killed goes on where its last state was saved, and ends with the same bytes."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """gan.select: checkpoints are compared on images that the training never saw, and the best one's weights are kept."""
 
-from __future__ import annotations
-
 import copy
 import shutil
 from dataclasses import replace

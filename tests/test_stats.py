@@ -1,7 +1,5 @@
 """Confidence intervals and tests: known answers, properties, and how often an interval covers the truth."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The state of a training and its steps: how often each network learns, what steers it, and that it can go on."""
 
-from __future__ import annotations
-
 import math
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """A training that begins with another one's weights: the same classes, other classes, and files that do not fit."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Images without labels beside a set of one's own: which are taken, and that what is tested on is not among them."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any

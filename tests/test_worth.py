@@ -1,7 +1,5 @@
 """Gains in equivalent labels: read off curves whose answer is known, with intervals that cover it."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
