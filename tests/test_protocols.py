@@ -183,14 +183,6 @@ def test_a_duplicate_in_two_groups_binds_both_and_so_on_down_the_chain() -> None
     assert items.parts() == {"class 0": 2, "class 1": 1}
 
 
-def test_without_groups_only_duplicates_are_bound() -> None:
-    items = made([0, 0, 1, 1], pixels=["1", "2", "2", "3"])
-    bound = items.bound().tolist()
-    assert bound[1] == bound[2]
-    assert len(set(bound)) == 3
-    assert items.parts() == {"class 0": 2, "class 1": 2}
-
-
 # --------------------------------------------------------------------------------------------------------- subsets
 
 SMALL = Subsets(trials=3, train_per_class=2, test_per_class=4, tuning_test_per_class=3, tuning_per_class=6)
