@@ -17,6 +17,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from ganaug.classify.arms import arm, batches, gain_pairs
 from ganaug.classify.features import look
 from ganaug.classify.fitting import predict, train_classifier
 from ganaug.config import Settings
-from ganaug.data.prepared import Part, Prepared
+from ganaug.data.prepared import Prepared
 from ganaug.data.subsets import Subsets
 from ganaug.evaluate.gains import Comparison, Tested
 from ganaug.gan import presets
@@ -41,6 +42,7 @@ from ganaug.report.verdict import interval, markdown_table
 from ganaug.stages import classify, prepare, synth, train
 from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project, prepared_now
+from ganaug.stages.split import SplitOf
 
 ROOT = Path(__file__).parents[1]
 SETS = {  # name -> (folder of its params.yaml, trials, seconds of one core)
@@ -96,7 +98,8 @@ def run(project: Project, trial: str) -> dict[str, Any]:
     synth.synth_all(project, trial, progress)
     classify.classify(project, trial, progress)
     prepared = prepared_now(project)
-    images, labels = synth.read_synthetic(project, prepared, trial)
+    stacked, labels = synth.synthetic_pool(SplitOf(project, trial, prepared))
+    images = stacked[:]
     test = prepared.part(prepared.split(trial).test)
     learned = _classifier(project.settings, prepared, (images, labels))
     judge = _classifier(project.settings, prepared, (test.images, test.labels))
@@ -212,9 +215,11 @@ def zoo(plan: Plan, figures: Path) -> dict[str, Any]:
         preset: [one for (other, _), one in zip(tasks, done, strict=True) if other == preset] for preset in names
     }
     for preset in names:
-        strip(projects[preset], prepared, figures / f"zoo-{plan.name}-{preset}.png")
+        generated = synth.read_synthetic(SplitOf(projects[preset], "0", prepared))
+        strip(generated, figures / f"zoo-{plan.name}-{preset}.png")
     part = prepared.part(prepared.split("0").train)
-    strip_of_real(part, len(prepared.classes), figures / f"zoo-{plan.name}-real.png")
+    real = [part.images[part.labels == label] for label in range(len(prepared.classes))]
+    strip(real, figures / f"zoo-{plan.name}-real.png")
     summary = {}
     for preset, found in results.items():
         spec = projects[preset].settings.gan
@@ -236,19 +241,9 @@ def zoo(plan: Plan, figures: Path) -> dict[str, Any]:
     return summary
 
 
-def strip(project: Project, prepared: Prepared, path: Path) -> None:
-    """The first images of trial 0, a column a class, not chosen."""
-    images, labels = synth.read_synthetic(project, prepared, "0")
-    _write_strip(images, labels, len(prepared.classes), path)
-
-
-def strip_of_real(part: Part, classes: int, path: Path) -> None:
-    _write_strip(part.images, part.labels, classes, path)
-
-
-def _write_strip(images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int, path: Path, rows: int = 3) -> None:
-    columns = [images[labels == label][:rows] for label in range(classes)]
-    store.write_png(path, grid([np.stack([column[row] for column in columns]) for row in range(rows)]))
+def strip(by_class: Sequence[NDArray[np.uint8]], path: Path, rows: int = 3) -> None:
+    """The first images of each class (N, H, W, C), a column per class, not chosen."""
+    store.write_png(path, grid([np.stack([images[row] for images in by_class]) for row in range(rows)]))
 
 
 def table(found: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ settings.load_profile("ganaug")
 
 # Files of more than some ten seconds start first, the slowest before all, so that no worker is left with one of them
 # at the end. `pytest --durations=0` tells when this order is out of date.
-SLOWEST = ("test_resume.py", "test_pipeline.py", "test_init.py", "test_own_images.py", "test_fidelity_stage.py")
+SLOWEST = ("test_one_file.py", "test_resume.py", "test_pipeline.py", "test_init.py", "test_own_images.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

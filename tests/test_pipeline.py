@@ -20,7 +20,6 @@ from ganaug.stages import gate, synth, train
 from ganaug.stages.project import Project
 from ganaug.stages.runs import runs_of
 from ganaug.stages.split import SplitOf
-from ganaug.synth.sampler import load_sampler
 
 SMALL: dict[str, Any] = {
     "protocol": {"kind": "subsets", "trials": 2, "test_per_class": 20},
@@ -241,20 +240,6 @@ def test_the_page_and_the_summary_say_how_the_generators_trained(done: Project) 
             assert alarm["kind"].capitalize() in page
             assert alarm["mend"] in page.replace("&#39;", "'")
     assert "real images it never saw" in page  # the tuning test images watch the discriminator
-
-
-def test_a_gan_without_labels_makes_images_of_no_class(tmp_path: Path) -> None:
-    arms = {"arms": ["none", "classical"], "curve": []}
-    made = project(
-        tmp_path, **{**BARE, "classify": arms}, gan={"conditioning": "none"}, gate=[], protocol={"trials": 1}
-    )
-    run(made)
-    (images,) = synth.read_synthetic(SplitOf(made, "0"))
-    assert images.shape == (12, 8, 8, 1)
-    description = load_sampler(made.generator("release")).description
-    assert description["classes"] == ["unlabelled"]
-    assert description["train_images"] == {"unlabelled": 50}
-    assert "unlabelled" in (made.reports / "report.html").read_text()
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name != "default"])

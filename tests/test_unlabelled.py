@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from expect import refused
 from photos import noise, photos, save
+from stages import prepared, run
 
 from ganaug import config, device, store
 from ganaug.data.prepared import read_prepared
-from ganaug.stages import labels, pipeline, prepare, train
-from ganaug.stages.progress import Progress
+from ganaug.stages import labels, pipeline
 from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf
 from ganaug.start.dvc import dvc_yaml
@@ -40,10 +40,6 @@ def project(root: Path, **data: Any) -> Project:
         "jobs": 1,
     }
     return Project(root, config.check(raw))
-
-
-def prepared(made: Project) -> str:
-    return prepare.prepare(made, Progress(made.work.root / "progress"))
 
 
 @pytest.fixture
@@ -145,7 +141,7 @@ def learning(root: Path, **gan: Any) -> Project:
 
 def learned(made: Project) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The weights of a split's generator, and what its file says of it."""
-    train.train(made, "0", Progress(made.work.root / "progress"))
+    run(made, "train", split="0")
     tensors, description = store.read_tensors(made.generator("0"), "")
     return {name: value.numpy().tobytes() for name, value in tensors.items()}, description
 
