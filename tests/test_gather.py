@@ -112,8 +112,7 @@ def test_shapes_that_are_refused(data: dict[str, Any], parts: list[str]) -> None
 
 
 @pytest.mark.parametrize(
-    ("channels", "coloured", "expected"),
-    [("auto", False, 1), ("auto", True, 3), ("gray", True, 1), ("rgb", False, 3)],
+    ("channels", "coloured", "expected"), [("auto", False, 1), ("auto", True, 3), ("gray", True, 1), ("rgb", False, 3)]
 )
 def test_channels(tmp_path: Path, channels: str, coloured: bool, expected: int) -> None:
     source = tmp_path / "photos"

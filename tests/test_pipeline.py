@@ -93,13 +93,7 @@ def test_the_summary_keeps_the_contract(done: Project) -> None:
     assert summary["dataset"]["image_shape"] == [1, 8, 8]
     assert {
         key: summary["dataset"][key] for key in ("name", "protocol", "trials", "train_per_class", "test_images")
-    } == {
-        "name": "digits",
-        "protocol": "subsets",
-        "trials": 2,
-        "train_per_class": 5,
-        "test_images": 200,
-    }
+    } == {"name": "digits", "protocol": "subsets", "trials": 2, "train_per_class": 5, "test_images": 200}
     assert set(summary["gains"]) == {
         "classical_vs_none",
         "gan_vs_none",

@@ -507,11 +507,7 @@ def test_a_deal_that_leaves_too_few_to_train_on_is_dealt_again(monkeypatch: pyte
 @pytest.mark.parametrize(
     ("items", "folds", "parts"),
     [
-        (
-            made([0] * 9 + [1] * 4),
-            5,
-            ['class "class 1" has 4 different images, but folds is 5', "protocol.folds to 4"],
-        ),
+        (made([0] * 9 + [1] * 4), 5, ['class "class 1" has 4 different images, but folds is 5', "protocol.folds to 4"]),
         (made([0] * 9 + [1] * 3), 2, ["3 different images", "leaves 2 images of every class", "protocol.folds to 3"]),
         (made([0] * 9 + [1] * 2), 2, ['class "class 1" has 2 different images', "add different images of the class"]),
         (made([0] * 9 + [1] * 3, pixels=[*"abcdefghixxx"]), 2, ["has 1 different images, but folds is 2", "add"]),

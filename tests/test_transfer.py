@@ -45,9 +45,7 @@ ARCHITECTURES: list[Architecture] = [
 LABELLED: list[Conditioning] = ["projection", "concat", "auxiliary"]
 OLD = ["ant", "bee", "cow"]
 each_net = pytest.mark.parametrize(
-    "architecture",
-    ARCHITECTURES,
-    ids=lambda one: one.kind + ("-shared" if getattr(one, "label_share", 0) else ""),
+    "architecture", ARCHITECTURES, ids=lambda one: one.kind + ("-shared" if getattr(one, "label_share", 0) else "")
 )
 
 
