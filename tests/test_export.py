@@ -255,12 +255,6 @@ def test_nothing_to_fill_is_refused(make: Any, out: Path, learned: Path, classes
     assert not out.parent.exists()
 
 
-def test_classes_of_one_size_have_nothing_to_fill(make: Any, tiny_model: Path, tmp_path: Path) -> None:
-    model = described(tiny_model, tmp_path / "even", train_images=dict.fromkeys(FOLDERS, 6))
-    with refused("--balance fill", "use equal"):
-        make(balance="fill", model=model)
-
-
 @pytest.mark.parametrize("balance", ["filled", "", "Fill"])
 def test_an_unknown_balance_is_refused(make: Any, out: Path, balance: str) -> None:
     with refused("--balance", "none, equal, fill", f'"{balance}"'):

@@ -103,7 +103,6 @@ def test_any_size_from_8_to_128_can_be_asked_for(tmp_path: Path, size: int) -> N
         ({"image_size": 7}, ["data.image_size", "got 7"]),
         ({"image_size": 129}, ["data.image_size", "got 129"]),
         ({"background": "blackish"}, ["data", "a colour such as black", "blackish"]),
-        ({"aspect": "stretch"}, ["data.aspect", "stretch"]),
     ],
 )
 def test_shapes_that_are_refused(data: dict[str, Any], parts: list[str]) -> None:

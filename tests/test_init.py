@@ -292,16 +292,10 @@ def test_a_relative_path_starts_at_the_project_and_an_absolute_one_stays(tmp_pat
         assert len(prepare(project).images) == 8
 
 
-def test_in_the_current_folder(capsys: pytest.CaptureFixture[str]) -> None:
-    start(".", photos())
-    assert params(".").data.source == Folder(Path("photos"))
-    assert watched(".") == ["photos"]
-    assert len(prepare(".").images) == 8
-    assert capsys.readouterr().out.splitlines()[-1] == "next: dvc repro"
-
-
 def test_the_command_to_go_there_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
-    start("my project", photos())
+    start(".", photos())
+    assert capsys.readouterr().out.splitlines()[-1] == "next: dvc repro"
+    start("my project", "photos")
     assert capsys.readouterr().out.splitlines()[-1] == "next: cd 'my project' && dvc repro"
 
 
@@ -449,14 +443,6 @@ def test_a_project_that_is_there_is_refused(tmp_path: Path, name: str, kind: str
         path.symlink_to("nowhere")
     before = held(tmp_path)
     with refused("project", f"holds {name}", "nothing is overwritten", "another folder"):
-        start(dataset="digits")
-    assert held(tmp_path) == before
-
-
-def test_a_second_init_is_refused(tmp_path: Path) -> None:
-    start(images=photos())
-    before = held(tmp_path)
-    with refused("holds params.yaml"):
         start(dataset="digits")
     assert held(tmp_path) == before
 

@@ -41,15 +41,7 @@ from ganaug.stages.tasks import Worker
 STEPS = 120
 SMALL: dict[str, Any] = {
     "protocol": {"kind": "subsets", "trials": 1, "train_per_class": 3, "test_per_class": 5},
-    "gan": {
-        "architecture": {"kind": "mlp"},
-        "regularisers": [],
-        "steps": STEPS,
-        "batch_size": 4,
-        "z_dim": 2,
-        "generator_width": 4,
-        "discriminator_width": 4,
-    },
+    "gan": {**stages.TINY_GAN, "steps": STEPS},
     "device": "cpu",
     "jobs": 1,
 }

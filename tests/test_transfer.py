@@ -291,15 +291,7 @@ def test_a_file_that_is_no_generator_is_one_line(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------- the pipeline
 
-SMALL = {
-    "architecture": {"kind": "mlp"},
-    "regularisers": [],
-    "steps": 2,
-    "batch_size": 4,
-    "z_dim": 2,
-    "generator_width": 4,
-    "discriminator_width": 4,
-}
+SMALL = stages.TINY_GAN
 
 
 def project(root: Path, images: Path, **gan: Any) -> Project:
