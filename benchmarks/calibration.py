@@ -8,8 +8,6 @@ the statistical model of such trials; ``Folds`` really runs repeated stratified 
 learn from overlapping parts of Gaussian data.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import time

@@ -8,8 +8,6 @@ on as many draws as there are that no reported figure uses, with test images of 
 they and shortened runs are written nowhere.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from dataclasses import dataclass, field

@@ -6,17 +6,14 @@ Memory is the proportional set size, which counts a page that several processes 
 of all processes together, two workers among them.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import numpy as np
-import psutil  # comes with dvc
+from pipeline import measured
 
 CLASSES, IMAGES, SYNTHETIC, SIDE = 100, 4, 200, 64
 ARMS = {
@@ -35,7 +32,7 @@ def main() -> None:
             for kept in ("classify", "fidelity"):
                 shutil.rmtree(folder / ".ganaug" / kept, ignore_errors=True)
             for stage in ("classify", "report"):
-                largest, together = peaks(["ganaug", stage], folder)
+                _, together, largest = measured(["ganaug", stage], folder)
                 print(
                     f"{name}: ganaug {stage}: largest process {largest >> 20:,} MiB, all {together >> 20:,} MiB",
                     flush=True,
@@ -56,30 +53,6 @@ def write_project(folder: Path, arms: list[str]) -> None:
         f"classify: {{arms: [{', '.join(arms)}], curve: []}}\n"
         "jobs: 2\n"
     )
-
-
-def peaks(command: list[str], folder: Path) -> tuple[int, int]:
-    """Bytes: the most that one process of the command took, and all of them at one time."""
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
-    most, over = [0, 0], threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.2):
-            sizes = []
-            for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
-                try:
-                    sizes.append(one.memory_full_info().pss)
-                except psutil.Error:  # it ended while it was looked at
-                    continue
-            most[0], most[1] = max([most[0], *sizes]), max(most[1], sum(sizes))
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    code = process.wait()
-    over.set()
-    if code != 0:
-        raise SystemExit(f"{' '.join(command)} failed with exit code {code}")
-    return most[0], most[1]
 
 
 if __name__ == "__main__":

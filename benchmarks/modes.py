@@ -15,8 +15,6 @@ rates 1e-3, the clip of weights 0.1, the weight of WGAN-GP's penalty 0.1 (as its
 2017, gan_toy.py). A seed of them all takes five minutes of one core.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import math

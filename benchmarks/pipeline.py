@@ -3,14 +3,13 @@
 python benchmarks/pipeline.py            # clones the committed project to a temporary folder and runs it there
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil  # comes with dvc
@@ -20,7 +19,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         project = Path(sys.argv[1] if len(sys.argv) > 1 else temporary) / "project"
         subprocess.run(["git", "clone", "--quiet", Path(__file__).parents[1], project], check=True)
-        seconds, peak = measured(["dvc", "repro", "--quiet"], project)
+        seconds, peak, _ = measured(["dvc", "repro", "--quiet"], project)
         print(f"dvc repro, cold, {os.cpu_count()} cores: {seconds:.0f} s, {peak / 2**30:.2f} GiB at most")
         print(f"dvc repro, nothing changed: {median(['dvc', 'repro', '--quiet'], project):.2f} s (median of 5)")
         print(f"ganaug --help: {median(['ganaug', '--help'], project):.2f} s (median of 5)")
@@ -29,18 +28,22 @@ def main() -> None:
         print(f"ganaug synth --class 3 --n 5000: {measured(command, project)[0]:.1f} s")
 
 
-def measured(command: list[str], folder: Path) -> tuple[float, int]:
-    """Wall seconds, and the largest memory of the command and all that it started, in bytes.
+def measured(command: list[str], folder: Path) -> tuple[float, int, int]:
+    """Wall seconds, and the largest memory in bytes: of the command and all that it started, and of one process.
 
     Memory is the proportional set size, which counts a page that several processes share once.
     """
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
-    began, peak, over = time.perf_counter(), 0, threading.Event()
+    began, peak, largest, over = time.perf_counter(), 0, 0, threading.Event()
 
     def watch() -> None:
-        nonlocal peak
-        while not over.wait(0.5):
-            peak = max(peak, memory(process.pid))
+        nonlocal peak, largest
+        while not over.wait(0.2):
+            sizes = [0]
+            with suppress(psutil.Error):  # a process ended while it was being looked at
+                for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+                    sizes.append(one.memory_full_info().pss)
+            peak, largest = max(peak, sum(sizes)), max(largest, *sizes)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -50,17 +53,7 @@ def measured(command: list[str], folder: Path) -> tuple[float, int]:
     watcher.join()
     if code != 0:
         raise SystemExit(f"{' '.join(command)} failed with exit code {code}")
-    return seconds, peak
-
-
-def memory(pid: int) -> int:
-    total = 0
-    try:
-        for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
-            total += process.memory_full_info().pss
-    except psutil.Error:  # a process ended while it was being looked at
-        pass
-    return total
+    return seconds, peak, largest
 
 
 def median(command: list[str], folder: Path, runs: int = 5) -> float:

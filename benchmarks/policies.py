@@ -4,8 +4,6 @@ tuning draws and their own evaluation images. No reported trial or test image is
     python benchmarks/policies.py [FOLDER of a params.yaml] [--seeds 3] [--classifier]
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import tempfile

@@ -3,8 +3,6 @@
 python benchmarks/prepare.py [COUNT]        # pieces of scikit-learn's two photographs, resized to 64 pixels
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 from pathlib import Path
@@ -25,7 +23,7 @@ def main() -> None:
             "protocol: {kind: cv, folds: 5, repeats: 1}\n",
             encoding="utf-8",
         )
-        seconds, peak = measured(["ganaug", "prepare"], root)
+        seconds, peak, _ = measured(["ganaug", "prepare"], root)
         size = (root / "data" / "prepared" / "images.npy").stat().st_size
         print(f"ganaug prepare, {count:,} JPEG files of 80 to 120 pixels -> {size / 2**20:.0f} MiB at 64 pixels")
         print(f"{seconds:.0f} s, {count / seconds:,.0f} images per second, {peak / 2**20:.0f} MiB of memory at most")

@@ -12,13 +12,12 @@ GAN-test: the accuracy on generated images of a classifier that learned from the
 KID: the kernel distance of generated and real test images in that classifier's features (Binkowski 2018), times 1,000.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,8 @@ from ganaug import config, device, seeds, store
 from ganaug.classify.arms import arm, batches, gain_pairs
 from ganaug.classify.features import look
 from ganaug.classify.fitting import predict, train_classifier
-from ganaug.classify.pools import Pool
 from ganaug.config import Settings
-from ganaug.data.prepared import Part, Prepared
+from ganaug.data.prepared import Prepared
 from ganaug.data.subsets import Subsets
 from ganaug.evaluate.gains import Comparison, Tested
 from ganaug.gan import presets
@@ -98,7 +96,8 @@ def run(project: Project, trial: str) -> dict[str, Any]:
     synth.synth_all(project, trial)
     classify.classify(project, trial)
     prepared = prepared_now(project)
-    images, labels = synth.synthetic_pool(SplitOf(project, trial, prepared))
+    stacked, labels = synth.synthetic_pool(SplitOf(project, trial, prepared))
+    images = stacked[:]
     test = prepared.part(prepared.split(trial).test)
     learned = _classifier(project.settings, prepared, (images, labels))
     judge = _classifier(project.settings, prepared, (test.images, test.labels))
@@ -112,7 +111,7 @@ def run(project: Project, trial: str) -> dict[str, Any]:
     }
 
 
-def _classifier(settings: Settings, prepared: Prepared, pool: Pool) -> Any:
+def _classifier(settings: Settings, prepared: Prepared, pool: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> Any:
     device.prepare(device.resolve("cpu"))
     spec, seed = settings.classifier, seeds.derive(0, "zoo")
     draw = batches(arm("none", settings.classify), pool, None, len(prepared.classes), spec.batch_size, seed)
@@ -214,9 +213,11 @@ def zoo(plan: Plan, figures: Path) -> dict[str, Any]:
         preset: [one for (other, _), one in zip(tasks, done, strict=True) if other == preset] for preset in names
     }
     for preset in names:
-        strip(projects[preset], prepared, figures / f"zoo-{plan.name}-{preset}.png")
+        generated = synth.read_synthetic(SplitOf(projects[preset], "0", prepared))
+        strip(generated, figures / f"zoo-{plan.name}-{preset}.png")
     part = prepared.part(prepared.split("0").train)
-    strip_of_real(part, len(prepared.classes), figures / f"zoo-{plan.name}-real.png")
+    real = [part.images[part.labels == label] for label in range(len(prepared.classes))]
+    strip(real, figures / f"zoo-{plan.name}-real.png")
     summary = {}
     for preset, found in results.items():
         spec = projects[preset].settings.gan
@@ -238,19 +239,9 @@ def zoo(plan: Plan, figures: Path) -> dict[str, Any]:
     return summary
 
 
-def strip(project: Project, prepared: Prepared, path: Path) -> None:
-    """The first images of trial 0, a column a class, not chosen."""
-    images, labels = synth.synthetic_pool(SplitOf(project, "0", prepared))
-    _write_strip(images[:], labels, len(prepared.classes), path)
-
-
-def strip_of_real(part: Part, classes: int, path: Path) -> None:
-    _write_strip(part.images, part.labels, classes, path)
-
-
-def _write_strip(images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int, path: Path, rows: int = 3) -> None:
-    columns = [images[labels == label][:rows] for label in range(classes)]
-    store.write_png(path, grid([np.stack([column[row] for column in columns]) for row in range(rows)]))
+def strip(by_class: Sequence[NDArray[np.uint8]], path: Path, rows: int = 3) -> None:
+    """The first images of each class (N, H, W, C), a column per class, not chosen."""
+    store.write_png(path, grid([np.stack([images[row] for images in by_class]) for row in range(rows)]))
 
 
 def table(found: dict[str, Any]) -> str:

@@ -1,8 +1,7 @@
 """What every test shares: one thread, repeatable examples, a tiny untrained generator on disk."""
 
-from __future__ import annotations
-
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,11 @@ from hypothesis import settings
 os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy and torch are imported, here and in what tests start
 settings.register_profile("ganaug", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("ganaug")
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # scripts, and no package
 
 # Files of more than some ten seconds start first, the slowest before all, so that no worker is left with one of them
 # at the end. `pytest --durations=0` tells when this order is out of date.
-SLOWEST = ("test_resume.py", "test_pipeline.py", "test_init.py", "test_own_images.py", "test_fidelity_stage.py")
+SLOWEST = ("test_one_file.py", "test_resume.py", "test_pipeline.py", "test_init.py", "test_own_images.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,5 @@
 """What a test may expect of an error that a user can fix."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -10,8 +10,6 @@ The sets are made of real images: photographs that scikit-learn and scikit-image
 where Debian's package has put them (else scikit-learn's digits).
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import json

@@ -1,7 +1,5 @@
 """Pictures, small sets of them and the real prepare, for the tests of users' own images."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 from pathlib import Path

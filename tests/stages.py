@@ -1,10 +1,16 @@
 """The stages as tests call them: by name, in one process, on a project's folder."""
 
-from __future__ import annotations
+from typing import Any
 
 from ganaug.stages import classify, prepare, synth, train
 from ganaug.stages import report as reporting
 from ganaug.stages.project import Project
+
+# The smallest GAN there is: two steps of dense networks.
+TINY_GAN: dict[str, Any] = {
+    "architecture": {"kind": "mlp"}, "regularisers": [], "steps": 2, "batch_size": 4, "z_dim": 2, "generator_width": 4,
+    "discriminator_width": 4,
+}  # fmt: skip
 
 
 def prepared(made: Project) -> str:

@@ -1,7 +1,5 @@
 """One contract for every architecture, conditioning, size and number of channels; then what is particular to each."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Iterator

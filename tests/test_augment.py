@@ -1,7 +1,5 @@
 """Differentiable augmentation: each kind does what it says and no more, and lets the gradient through."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """Comparison with an earlier run: a fall is reported, possible chance is not, what cannot be compared is refused."""
 
-from __future__ import annotations
-
 import copy
 import math
 import re

@@ -1,21 +1,18 @@
 """The calibration benchmark: its simulations have the truth that they claim, and a small run keeps the level."""
 
-from __future__ import annotations
-
 import math
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import calibration
 import numpy as np
 import pytest
-from benchmark import load
 from scipy import stats as scipy_stats
 
 from ganaug.evaluate.stats import Estimate, two_way
 
-calibration = load("calibration")
 CROSSED = calibration.Crossed("", trials=4, images=80, base=1.5, arm_trial=0.15)
 FOLDS = calibration.Folds("", images=60, folds=3, repeats=1)
 

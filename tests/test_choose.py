@@ -1,7 +1,5 @@
 """Settings for a new set of images: what suits it, why, and how long a run then takes."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math

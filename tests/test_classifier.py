@@ -1,7 +1,5 @@
 """The downstream classifier: shapes, training by seed, and that it learns what is to be learnt."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The command line: help with an example, and mistakes that are one line on stderr."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

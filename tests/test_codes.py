@@ -1,7 +1,5 @@
 """Latents that are learned: a code for each training image, new images between two of a class."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What goes together: pair by pair, and each rule; whatever is refused is one line with a hint."""
 
-from __future__ import annotations
-
 import re
 from itertools import combinations as pairs
 from typing import Any, get_args

@@ -1,7 +1,5 @@
 """Settings: what is left out has a default, and a mistake is one line that names the key."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path
@@ -92,12 +90,7 @@ jobs: 2
         ({"gan": {"augment": {"shfit": 0.1}}}, ["gan.augment.shfit: no such key", '"shift"']),
         ({"gan": {"objective": {"kind": "hinge", "margin": 1}}}, ["gan.objective.margin: no such key"]),
         ({"classify": {"mix": {"shares": 0.5}}}, ["classify.mix.shares: no such key", '"share"']),
-        ({"data": {"image_sice": 32}}, ["data.image_sice: no such key", '"image_size"']),
-        ({"data": {"on_brocken": "skip"}}, ["data.on_brocken: no such key", '"on_broken"']),
-        ({"report": {"primary": "accuracy"}}, ["report.primary: no such key"]),
         ({"protocol": {"kind": "cv", "trials": 3}}, ["protocol.trials: no such key"]),
-        ({"protocol": {"kind": "cv", "draws": "tuning"}}, ["protocol.draws: no such key"]),
-        ({"protocol": {"kind": "holdout", "folds": 3}}, ["protocol.folds: no such key"]),
         ({"protocol": {"kind": "subsets", "shared_test": True}}, ["protocol.shared_test: no such key"]),
         ({"gate": [{"gain": "a"}, {"gain": "b", "abov": 0}]}, ["gate[1].abov: no such key", '"above"']),
         ({"data": {"source": {"kind": "digits", "root": "x"}}}, ["data.source.root: no such key"]),
@@ -119,7 +112,6 @@ def test_an_unknown_key_is_named_with_its_path(raw: dict[str, Any], parts: list[
         ({"gan": {"rate": "linar"}}, ["gan.rate", "cosine", "constant", '"linar"']),
         ({"gan": {"rate": None}}, ["gan.rate", "null"]),
         ({"gan": 3}, ["gan", "3"]),
-        ({"gan": []}, ["gan", "[]"]),
         ({"device": "gpu"}, ["device", "cuda", '"gpu"']),
         ({"classify": {"arms": "none"}}, ["classify.arms", '"none"']),
         ({"classify": {"arms": ["none", "smoke"]}}, ["classify.arms[1]", '"smoke"']),
@@ -127,11 +119,7 @@ def test_an_unknown_key_is_named_with_its_path(raw: dict[str, Any], parts: list[
         ({"gate": {"gain": "gan_vs_none"}}, ["gate"]),
         ({"data": {"source": {"kind": "idx", "path": 3}}}, ["data.source.path", "3"]),
         ({"protocol": {"kind": "subsets", "draws": "all"}}, ["protocol.draws", "report", "tuning", '"all"']),
-        ({"protocol": {"kind": "cv", "folds": "5"}}, ["protocol.folds", "integer", '"5"']),
         ({"data": {"channels": "grey"}}, ["data.channels", "auto", "gray", "rgb", '"grey"']),
-        ({"data": {"aspect": "stretch"}}, ["data.aspect", "pad", "crop", "squeeze", '"stretch"']),
-        ({"data": {"on_broken": "drop"}}, ["data.on_broken", "refuse", "skip", '"drop"']),
-        ({"data": {"image_size": "32"}}, ["data.image_size", "integer", '"32"']),
     ],
 )
 def test_a_wrong_type_names_key_rule_and_value(raw: dict[str, Any], parts: list[str]) -> None:

@@ -1,7 +1,5 @@
 """Confusions by known answers, and on the page."""
 
-from __future__ import annotations
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st

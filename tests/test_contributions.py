@@ -1,7 +1,5 @@
 """Metrics as means over images: equal to scikit-learn's, and with the right influence of each image."""
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

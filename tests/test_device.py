@@ -1,7 +1,5 @@
 """Which device runs the networks."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from typing import Any

@@ -1,7 +1,5 @@
 """KID, FID and the inception score against known answers, torchmetrics and torch-fidelity."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Docstrings: every public name has one, long signatures name their parameters, and refusals are stated."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What networks see: the right layer's features, in chunks or at once; published encoders and what they refuse."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Metrics overall and per class: what is compared with what, and what is said where there is too little to compare."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Fidelity in the real pipeline, small: what it reads, what it writes, and that it changes nothing else."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path
@@ -17,7 +15,8 @@ from ganaug.data.prepared import read_prepared
 from ganaug.stages.fidelity import NEAREST
 from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf
-from ganaug.stages.synth import synthetic_pool
+from ganaug.stages.synth import read_synthetic, synthetic_pool
+from ganaug.synth.sampler import load_sampler
 
 SMALL: dict[str, Any] = {
     "protocol": {"kind": "subsets", "trials": 2, "test_per_class": 12},
@@ -118,13 +117,14 @@ def test_each_image_names_the_training_image_next_to_it(done: Project) -> None:
 
 
 def test_measuring_changes_nothing_else(done: Project, tmp_path: Path) -> None:
-    """The off switch leaves an empty folder, and every other artifact as it was."""
+    """The off switch leaves an empty folder, and what all arms predict as it was: they are trained again."""
+    shutil.copytree(done.root, tmp_path, dirs_exist_ok=True)
+    for stage in ("classify", "fidelity"):
+        shutil.rmtree(tmp_path / ".ganaug" / stage)
     off = project(tmp_path, fidelity={"enabled": False})
-    run(off)
+    run(off, "classify", "report")
     assert written(off) == {}
-    for folder in ("models", "data/synth", "reports/trials"):
-        files = [path for path in sorted((done.root / folder).rglob("*")) if path.is_file()]
-        assert all(path.read_bytes() == (off.root / path.relative_to(done.root)).read_bytes() for path in files)
+    assert all(path.read_bytes() == (off.trials / path.name).read_bytes() for path in done.trials.iterdir())
     summaries = [json.loads((made.reports / "summary.json").read_text()) for made in (done, off)]
     assert summaries[1]["fidelity"] is None
     for key in ("arms", "gains", "alarms"):
@@ -182,6 +182,10 @@ def test_a_generator_without_labels_is_measured_as_one_class(tmp_path: Path) -> 
         classify={"arms": ["none", "classical"], "curve": []},
     )
     run(made)
+    (images,) = read_synthetic(SplitOf(made, "0"))
+    assert images.shape == (30, 8, 8, 1)
+    description = load_sampler(made.generator("release")).description
+    assert (description["classes"], description["train_images"]) == (["unlabelled"], {"unlabelled": 50})
     found = read(made)
     assert found["overall"]["gan_train"] is None
     assert found["overall"]["images"] == 30

@@ -1,7 +1,5 @@
 """The fillers: how many images of which class each makes, and from what."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The filters: each judge against a known answer, and that what was measured is what a user gets."""
 
-from __future__ import annotations
-
 import csv
 import json
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Images in folders: a class is a folder, whatever lies deeper; what is left out is said."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

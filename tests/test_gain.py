@@ -1,7 +1,5 @@
 """The benchmark of gains: that its scenarios are what their titles say, and what it writes."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path
@@ -9,15 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
 
+import gain
 import pytest
-from benchmark import load
 from stages import run as run_stages
 
 from ganaug import store
 from ganaug.classify.arms import gain_pairs
 from ganaug.stages.project import Project
 
-gain = load("gain")
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 
 

@@ -1,7 +1,5 @@
 """From predictions to arms and gains, on predictions made by hand."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

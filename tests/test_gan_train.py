@@ -1,7 +1,5 @@
 """The training loop: the same arguments give the same bytes, the average is usable, rates and history are as told."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The gate passes what the figures bear, and nothing else."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What only a CUDA device can show; skipped where there is none."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -11,10 +9,7 @@ from ganaug.gan.loop import train_gan
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
-]
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:

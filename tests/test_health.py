@@ -1,7 +1,5 @@
 """The figures of a training's health on cases of known answer, and the alarms: each fires, and only where it should."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import replace
@@ -204,10 +202,7 @@ NEARLY: dict[str, tuple[list[Row], Measured | None]] = {
     "fakes are above": (history(d_gap_held_out=-0.9, d_gap_fake=-1.0), HEALTHY),
     "nothing held out": (history(last=50, d_gap_held_out=None, d_gap_fake=None, diversity=None), HEALTHY),
     "gradients grow a little": (history(d_gradient=4.9, g_gradient=4.9), HEALTHY),
-    "over long ago": (
-        [*history(40, 40, d_accuracy_real=1.0, d_accuracy_fake=1.0), *history(10, 0)],
-        HEALTHY,
-    ),
+    "over long ago": ([*history(40, 40, d_accuracy_real=1.0, d_accuracy_fake=1.0), *history(10, 0)], HEALTHY),
     "one bad row": (history(last=1, d_accuracy_real=1.0, d_accuracy_fake=1.0), HEALTHY),
     "a row": (history(1, 0), HEALTHY),
     "no row": ([], HEALTHY),

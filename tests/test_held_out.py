@@ -1,7 +1,5 @@
 """The inner fold: what of a train part is held out of a training."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

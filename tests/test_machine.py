@@ -1,7 +1,5 @@
 """What a run says of the machine that it ran on."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Precision, recall, density and coverage against scikit-learn's neighbours, torch-fidelity and known answers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Copies are found, honest images are not taken for copies, and distances are what they say."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,8 +1,7 @@
 """The benchmark of modes: its measures by known answers, and that a training comes out as points, table and figure."""
 
-from __future__ import annotations
-
 import csv
+import importlib
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,6 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from benchmark import load
 
 from ganaug.gan.presets import PRESETS
 from ganaug.pixels import to_float
@@ -18,7 +16,7 @@ from ganaug.pixels import to_float
 
 @pytest.fixture(scope="module")
 def modes() -> ModuleType:
-    return load("modes")
+    return importlib.import_module("modes")
 
 
 def test_the_mixture_itself_is_good_and_whole(modes: ModuleType) -> None:

@@ -1,7 +1,5 @@
 """The one definition of a near-copy: known answers, invariants, and what an honest generator shows."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """Images in a NumPy archive: MedMNIST's layout, and what is refused without running any of its code."""
 
-from __future__ import annotations
-
 import io
 import tempfile
 import zipfile

@@ -1,7 +1,5 @@
 """Objectives: one contract for all of them, each against a formula of its own, and what each is at its optimum."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any, get_args

@@ -4,8 +4,6 @@ The package and the tests are copied and a toy is added to every family, each fr
 tests find their toys, and a small pipeline runs with all of them.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -39,10 +37,9 @@ PLACES = {
     ),
     "export format": ("synth/formats.py", "FORMATS:", '"npz": _npz}', '"npz": _npz, "toy": _toy}', "test_export.py"),
 }  # fmt: skip
+TESTS = {family: file for family, (*_, file) in PLACES.items()} | {"combinations": "test_combinations.py"}
 OWN_FILES = {"source": "data/toy_source.py", "protocol": "data/toy_protocol.py", "filter": "synth/toy_filter.py"}
 HEAD = '''"""A toy."""
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -212,20 +209,30 @@ device: cpu
 jobs: 1
 """
 
-# The pipeline, then the classifiers again with another version of the filler: the keys of all arms, before and after.
-PIPELINE = """
-import json
+# One process, since most of the time is that of its imports: the contract tests, then the pipeline, the classifiers
+# again with another version of the filler, and images in the toy's format. keys.json: the arms' keys before and after.
+EVERYTHING = """
+import json, os, sys
+import pytest
+root, *tests = sys.argv[1:]
+pytest.main(["-v", "-k", "toy", "-p", "no:cacheprovider", "-o", "addopts=", *tests])
+
+from ganaug import cli
 from ganaug.classify.fillers import Toy
 from ganaug.stages import classify, pipeline
 from ganaug.stages.project import Project
 
+os.chdir(root)
 project = Project.here()
 pipeline.run(project)
 trial = project.trials / "0.json"
 before = json.loads(trial.read_text())["keys"]
 Toy.version = 2
 classify.classify(project, None)
-print(json.dumps([before, json.loads(trial.read_text())["keys"]]))
+with open("keys.json", "w") as file:
+    json.dump([before, json.loads(trial.read_text())["keys"]], file)
+sys.argv = ["ganaug", "synth", "--format", "toy", "--n", "2"]
+cli.main()
 """
 
 
@@ -250,14 +257,18 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def python(copy: Path, *arguments: str, at: Path) -> str:
-    """What a Python says that imports the copy."""
-    environment = {**os.environ, "PYTHONPATH": str(copy)}
+@pytest.fixture(scope="module")
+def ran(copy: Path) -> tuple[Path, str]:
+    """The folder of a pipeline with every toy, and what was said on the way."""
+    root = copy / "project"
+    root.mkdir()
+    (root / "params.yaml").write_text(PARAMS, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=at, env=environment, capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", EVERYTHING, str(root), *TESTS.values()],
+        cwd=copy / "tests", env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+    return root, done.stdout
 
 
 def test_each_toy_is_an_edit_of_one_file(copy: Path) -> None:
@@ -271,22 +282,20 @@ def test_each_toy_is_an_edit_of_one_file(copy: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_contract_tests_of_each_family_find_its_toy(copy: Path) -> None:
-    tests = {family: file for family, (*_, file) in PLACES.items()} | {"combinations": "test_combinations.py"}
-    options = ("-v", "-k", "toy", "-p", "no:cacheprovider", "-o", "addopts=")
-    said = python(copy, "-m", "pytest", *options, *tests.values(), at=copy / "tests")
-    found = set(re.findall(r"(\w+\.py)::\S*toy\S* PASSED", said, re.IGNORECASE))
-    assert [family for family, file in tests.items() if file not in found] == []
+def test_the_contract_tests_of_each_family_find_its_toy(ran: tuple[Path, str]) -> None:
+    assert not re.findall(r"toy\S* (?:FAILED|ERROR)", ran[1], re.IGNORECASE), ran[1][-9000:]
+    found = set(re.findall(r"(\w+\.py)::\S*toy\S* PASSED", ran[1], re.IGNORECASE))
+    assert [family for family, file in TESTS.items() if file not in found] == []
 
 
 @pytest.mark.slow
-def test_a_pipeline_runs_with_every_toy(copy: Path, tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text(PARAMS, encoding="utf-8")
-    before, after = json.loads(python(copy, "-c", PIPELINE, at=tmp_path).splitlines()[-1])
+def test_a_pipeline_runs_with_every_toy(ran: tuple[Path, str]) -> None:
+    root, _ = ran
+    before, after = json.loads((root / "keys.json").read_text(encoding="utf-8"))
     # What a filler depends on is in the keys of its arms: nothing old is served, and no other arm is trained again.
     assert {arm for arm in before if before[arm] != after[arm]} == {"toy", "toy+toy-flip"}
 
-    summary = json.loads((tmp_path / "reports" / "summary.json").read_text(encoding="utf-8"))
+    summary = json.loads((root / "reports" / "summary.json").read_text(encoding="utf-8"))
     assert (summary["dataset"]["name"], summary["dataset"]["protocol"]) == ("toy", "toy")
     assert {"toy_vs_none", "gan_vs_toy", "gan+toy-flip_vs_toy+toy-flip"} <= set(summary["gains"])
     assert all(-100 <= figures["toy"]["mean"] <= 100 for figures in summary["gains"].values())
@@ -294,7 +303,6 @@ def test_a_pipeline_runs_with_every_toy(copy: Path, tmp_path: Path) -> None:
     assert all(summary["settings"]["gan"][key]["kind"] == "toy" for key in ("objective", "architecture"))
     assert all(0 < share < 1 for one in summary["acceptance"].values() for share in one["trials"])
 
-    python(copy, "-m", "ganaug", "synth", "--format", "toy", "--n", "2", at=tmp_path)
-    manifest = (tmp_path / "synthetic" / "manifest.csv").read_text(encoding="utf-8").splitlines()
+    manifest = (root / "synthetic" / "manifest.csv").read_text(encoding="utf-8").splitlines()
     assert len(manifest) == 1 + 3 * 2
-    assert {line.split(",")[0] for line in manifest[1:]} == {one.name for one in tmp_path.glob("synthetic/*.bin")}
+    assert {line.split(",")[0] for line in manifest[1:]} == {one.name for one in root.glob("synthetic/*.bin")}

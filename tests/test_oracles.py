@@ -4,8 +4,6 @@ Each oracle is scipy's, or a few lines that share nothing with ``stats``. Where 
 the test states by how much that changes its answer.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A classifier of the user's own, and ResNet-18: built from settings, and every failure told in one line."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import subprocess

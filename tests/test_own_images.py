@@ -1,7 +1,5 @@
 """The real pipeline, small, on a user's own images: folds, groups, imbalanced classes, an own classifier."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Pictures: any format and mode comes out upright, in 8 bits and of one shape; what is broken is named."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The contract of every classical policy, and that none of them wipes out small images."""
 
-from __future__ import annotations
-
 from typing import Any, get_args
 
 import numpy as np

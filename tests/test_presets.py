@@ -1,7 +1,5 @@
 """Presets: each is what its source says, a user's key beats it, and groups are joined kind by kind."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -18,12 +16,7 @@ from ganaug.gan.spec import GanSpec
 PUBLISHED: dict[str, dict[str, Any]] = {
     # Goodfellow 2014 and its pylearn2 configuration mnist.yaml: 1200 ReLU units, 240 maxout units of 5 pieces,
     # dropout one half, batches of 100, 100 latents. (It used momentum; Adam is what the successors took.)
-    "gan": {
-        "kinds": ("mlp", "non-saturating", "concat"),
-        "batch_size": 100,
-        "z_dim": 100,
-        "widths": (1200, 240),
-    },
+    "gan": {"kinds": ("mlp", "non-saturating", "concat"), "batch_size": 100, "z_dim": 100, "widths": (1200, 240)},
     # Radford 2016, section 4: batches of 128, Adam at 0.0002 with a momentum of 0.5, 100 latents.
     "dcgan": {
         "kinds": ("dcgan", "non-saturating", "concat"),

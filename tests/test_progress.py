@@ -1,7 +1,5 @@
 """What a stage says, and what it leaves behind."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

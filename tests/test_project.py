@@ -1,7 +1,5 @@
 """Every project of the repository has the dvc.yaml that the template gives for its settings."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

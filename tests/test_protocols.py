@@ -1,7 +1,5 @@
 """Who is in which split: nothing is on both sides or dealt twice, and what does not fit is told with what would."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from typing import get_args
@@ -183,14 +181,6 @@ def test_a_duplicate_in_two_groups_binds_both_and_so_on_down_the_chain() -> None
     assert len(set(bound[:6].tolist())) == 1
     assert bound[6] != bound[0]
     assert items.parts() == {"class 0": 2, "class 1": 1}
-
-
-def test_without_groups_only_duplicates_are_bound() -> None:
-    items = made([0, 0, 1, 1], pixels=["1", "2", "2", "3"])
-    bound = items.bound().tolist()
-    assert bound[1] == bound[2]
-    assert len(set(bound)) == 3
-    assert items.parts() == {"class 0": 2, "class 1": 2}
 
 
 # --------------------------------------------------------------------------------------------------------- subsets
@@ -517,11 +507,7 @@ def test_a_deal_that_leaves_too_few_to_train_on_is_dealt_again(monkeypatch: pyte
 @pytest.mark.parametrize(
     ("items", "folds", "parts"),
     [
-        (
-            made([0] * 9 + [1] * 4),
-            5,
-            ['class "class 1" has 4 different images, but folds is 5', "protocol.folds to 4"],
-        ),
+        (made([0] * 9 + [1] * 4), 5, ['class "class 1" has 4 different images, but folds is 5', "protocol.folds to 4"]),
         (made([0] * 9 + [1] * 3), 2, ["3 different images", "leaves 2 images of every class", "protocol.folds to 3"]),
         (made([0] * 9 + [1] * 2), 2, ['class "class 1" has 2 different images', "add different images of the class"]),
         (made([0] * 9 + [1] * 3, pixels=[*"abcdefghixxx"]), 2, ["has 1 different images, but folds is 2", "add"]),

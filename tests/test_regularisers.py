@@ -1,7 +1,5 @@
 """Regularisers: closed forms on simple critics, slopes against a second formulation, and what reaches a training."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import replace

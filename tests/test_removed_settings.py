@@ -1,7 +1,5 @@
 """Settings that are there no more are refused in one line: where, why, and what to write instead."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

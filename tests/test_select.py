@@ -1,7 +1,5 @@
 """gan.select: checkpoints are compared on images that the training never saw, and the best one's weights are kept."""
 
-from __future__ import annotations
-
 import copy
 import shutil
 from dataclasses import replace
@@ -10,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import stages
 import torch
 from photos import photos
 from torch import Tensor
@@ -20,7 +19,7 @@ from ganaug.data.prepared import Prepared, read_prepared
 from ganaug.gan.loop import Trained, pictures, train_gan
 from ganaug.gan.nets.generator import Generator
 from ganaug.gan.spec import GanSpec
-from ganaug.stages import prepare, train
+from ganaug.stages import train
 from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf
 
@@ -140,7 +139,7 @@ def project(root: Path, **gan: Any) -> Project:
 
 
 def run(made: Project) -> dict[str, bytes]:
-    train.train(made, "0")
+    stages.run(made, "train", split="0")
     return {path.name: path.read_bytes() for path in (made.models / "0").iterdir()}
 
 
@@ -149,7 +148,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Project:
     root = tmp_path_factory.mktemp("select")
     photos(root / "photos", "ant", "bee", count=10)
     made = project(root)
-    prepare.prepare(made)
+    stages.prepared(made)
     return made
 
 

@@ -1,7 +1,5 @@
 """Sources: what is read is what was written, and a broken file is one line that says so."""
 
-from __future__ import annotations
-
 import gzip
 import struct
 import tempfile

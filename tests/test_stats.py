@@ -1,7 +1,5 @@
 """Confidence intervals and tests: known answers, properties, and how often an interval covers the truth."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -12,15 +10,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats as scipy_stats
 from scipy.stats import binomtest
 
-from ganaug.evaluate.stats import (
-    Estimate,
-    by_group,
-    change,
-    corrected_resampled,
-    holm,
-    interval_of_share,
-    two_way,
-)
+from ganaug.evaluate.stats import Estimate, by_group, change, corrected_resampled, holm, interval_of_share, two_way
 
 finite = st.floats(-100, 100, allow_nan=False, width=32)
 folds = st.lists(hnp.arrays(np.float64, st.integers(1, 8), elements=finite), min_size=2, max_size=8)

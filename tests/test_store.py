@@ -1,7 +1,5 @@
 """Files are written whole or not at all, and read back as they were written."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A look at a set of images: what is in it, what is wrong with it, and whether images may be mirrored."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

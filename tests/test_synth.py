@@ -1,7 +1,5 @@
 """Image i of a class is the same whatever number is asked for, and a generator file is all that it takes."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Images listed in a table: text stays text, rows keep their order, and a mistake names its row."""
 
-from __future__ import annotations
-
 import tempfile
 from contextlib import suppress
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Train parts of other sizes: nested, stratified, and never with an image that anything is tested or tuned on."""
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 

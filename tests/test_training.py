@@ -1,7 +1,5 @@
 """The state of a training and its steps: how often each network learns, what steers it, and that it can go on."""
 
-from __future__ import annotations
-
 import math
 from functools import cache
 from typing import Any
@@ -245,9 +243,7 @@ def test_ada_rises_where_the_discriminator_is_sure_of_real_images_and_falls_else
     objective: str, boundary: float
 ) -> None:
     one = training(
-        objective={"kind": objective},
-        regularisers=[],
-        ada={"interval": 2, "speed_images": 120, "target": 0.6},
+        objective={"kind": objective}, regularisers=[], ada={"interval": 2, "speed_images": 120, "target": 0.6}
     )
     sure(one, boundary + 0.2)
     found = [float(steps(one, number, number).probability) for number in range(1, 7)]
@@ -277,10 +273,7 @@ def test_ada_is_what_decides_whether_images_are_distorted() -> None:
         *((name, {}) for name in PRESETS),
         ("default", {"ada": {"interval": 2, "speed_images": 60}}),
         ("default", {"ramp": {"begin": 0.1, "end": 0.9}, "rate": "cosine"}),
-        (
-            "dcgan",
-            {"regularisers": [{"kind": "lecam", "from_step": 2}, {"kind": "minibatch-discrimination"}]},
-        ),
+        ("dcgan", {"regularisers": [{"kind": "lecam", "from_step": 2}, {"kind": "minibatch-discrimination"}]}),
         ("gan", {"optimizer": "rmsprop", "regularisers": [{"kind": "label-smoothing"}, {"kind": "r1"}]}),
     ],
 )

@@ -1,7 +1,5 @@
 """A training that begins with another one's weights: the same classes, other classes, and files that do not fit."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Sequence
@@ -13,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import stages
 import torch
 from expect import refused
 from photos import photos
@@ -30,7 +29,6 @@ from ganaug.gan.regularisers import MinibatchDiscrimination, SpectralNorm
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
 from ganaug.gan.transfer import read_start
-from ganaug.stages import prepare, train
 from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf
 from ganaug.synth.sampler import save_generator
@@ -47,9 +45,7 @@ ARCHITECTURES: list[Architecture] = [
 LABELLED: list[Conditioning] = ["projection", "concat", "auxiliary"]
 OLD = ["ant", "bee", "cow"]
 each_net = pytest.mark.parametrize(
-    "architecture",
-    ARCHITECTURES,
-    ids=lambda one: one.kind + ("-shared" if getattr(one, "label_share", 0) else ""),
+    "architecture", ARCHITECTURES, ids=lambda one: one.kind + ("-shared" if getattr(one, "label_share", 0) else "")
 )
 
 
@@ -295,15 +291,7 @@ def test_a_file_that_is_no_generator_is_one_line(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------- the pipeline
 
-SMALL = {
-    "architecture": {"kind": "mlp"},
-    "regularisers": [],
-    "steps": 2,
-    "batch_size": 4,
-    "z_dim": 2,
-    "generator_width": 4,
-    "discriminator_width": 4,
-}
+SMALL = stages.TINY_GAN
 
 
 def project(root: Path, images: Path, **gan: Any) -> Project:
@@ -321,7 +309,7 @@ def project(root: Path, images: Path, **gan: Any) -> Project:
 
 def run(made: Project, split: str = "0") -> dict[str, Any]:
     """The description of the split's generator."""
-    train.train(made, split)
+    stages.run(made, "train", split=split)
     description: dict[str, Any] = store.read_tensors(made.generator(split), "")[1]
     return description
 
@@ -330,7 +318,7 @@ def run(made: Project, split: str = "0") -> dict[str, Any]:
 def first(tmp_path_factory: pytest.TempPathFactory) -> Project:
     root = tmp_path_factory.mktemp("first")
     made = project(root, photos(root / "photos", "ant", "bee", count=6))
-    prepare.prepare(made)
+    stages.prepared(made)
     run(made)
     return made
 
@@ -356,7 +344,7 @@ def test_what_the_weights_saw_is_passed_on(first: Project, tmp_path: Path) -> No
     for number, path in enumerate(sorted(images.rglob("*.png"))):
         path.write_bytes(_other_png(number))
     made = project(tmp_path / "second", images, init_from=str(first.generator("0")))
-    prepare.prepare(made)
+    stages.prepared(made)
     description = run(made)
     old, prepared = store.read_tensors(first.generator("0"), "")[1], read_prepared(made.prepared)
     own = {prepared.pixels[row] for row in prepared.split("0").train}
@@ -392,7 +380,7 @@ def test_the_key_follows_the_content_and_not_the_path(first: Project, tmp_path: 
 
 def test_a_start_changes_the_weights_and_is_in_the_description(first: Project, tmp_path: Path) -> None:
     made = project(tmp_path, first.root / "photos", init_from=str(first.models / "0" / "checkpoint.safetensors"))
-    prepare.prepare(made)
+    stages.prepared(made)
     description = run(made)
     assert made.generator("0").read_bytes() != first.generator("0").read_bytes()
     content = (first.models / "0" / "checkpoint.safetensors").read_bytes()
@@ -405,7 +393,7 @@ def test_a_missing_file_is_one_line_and_exit_code_2(
     where: str, first: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = project(tmp_path / "new", first.root / "photos", init_from=str(tmp_path / where))
-    prepare.prepare(made)
+    stages.prepared(made)
     monkeypatch.chdir(made.root)
     monkeypatch.setattr(sys, "argv", ["ganaug", "train", "--split", "0"])
     capsys.readouterr()

@@ -1,7 +1,5 @@
 """Images without labels beside a set of one's own: which are taken, and that what is tested on is not among them."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,10 +8,11 @@ import numpy as np
 import pytest
 from expect import refused
 from photos import noise, photos, save
+from stages import prepared, run
 
 from ganaug import config, device, store
 from ganaug.data.prepared import read_prepared
-from ganaug.stages import labels, pipeline, prepare, train
+from ganaug.stages import labels, pipeline
 from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf
 from ganaug.start.dvc import dvc_yaml
@@ -41,10 +40,6 @@ def project(root: Path, **data: Any) -> Project:
         "jobs": 1,
     }
     return Project(root, config.check(raw))
-
-
-def prepared(made: Project) -> str:
-    return prepare.prepare(made)
 
 
 @pytest.fixture
@@ -146,7 +141,7 @@ def learning(root: Path, **gan: Any) -> Project:
 
 def learned(made: Project) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The weights of a split's generator, and what its file says of it."""
-    train.train(made, "0")
+    run(made, "train", split="0")
     tensors, description = store.read_tensors(made.generator("0"), "")
     return {name: value.numpy().tobytes() for name, value in tensors.items()}, description
 

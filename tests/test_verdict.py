@@ -1,7 +1,5 @@
 """The verdict in words and tables."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Work is done once, whole, and found again by all that it depends on."""
 
-from __future__ import annotations
-
 import multiprocessing
 import signal
 import threading

@@ -1,7 +1,5 @@
 """Gains in equivalent labels: read off curves whose answer is known, with intervals that cover it."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -14,13 +12,7 @@ from sklearn.isotonic import isotonic_regression
 
 from ganaug.evaluate import equivalent_labels as worth
 from ganaug.evaluate import gains
-from ganaug.evaluate.equivalent_labels import (
-    Curve,
-    fold_means,
-    monotone,
-    shared_means,
-    spread_like,
-)
+from ganaug.evaluate.equivalent_labels import Curve, fold_means, monotone, shared_means, spread_like
 from ganaug.evaluate.gains import Comparison, CurvePoint
 from ganaug.evaluate.learning_curves import curve_figures, worth_figures
 
