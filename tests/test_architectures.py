@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ganaug import config
 from ganaug.gan.architectures import Architecture
 from ganaug.gan.build import build_discriminator, build_generator
-from ganaug.gan.nets.conditioning import ClassTable, Norm, OneHot, set_label_strength
+from ganaug.gan.nets.class_inputs import ClassTable, Norm, OneHot, set_label_strength
 from ganaug.gan.nets.discriminator import BodyShape, Discriminator
 from ganaug.gan.nets.generator import Generator, GeneratorShape
 from ganaug.gan.nets.levels import sides, widths

@@ -23,7 +23,7 @@ from ganaug.gan.architectures import Architecture, Compact, Dcgan, Mlp, R3gan, R
 from ganaug.gan.augment import DiffAugment
 from ganaug.gan.conditioning import Conditioning
 from ganaug.gan.loop import Trained, train_gan
-from ganaug.gan.nets.conditioning import set_label_strength
+from ganaug.gan.nets.class_inputs import set_label_strength
 from ganaug.gan.nets.generator import Generator
 from ganaug.gan.regularisers import MinibatchDiscrimination, SpectralNorm
 from ganaug.gan.spec import GanSpec

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ganaug.report import equivalent_labels, verdict
+from ganaug.report import equivalents, verdict
 
 
 def figure(
@@ -261,7 +261,7 @@ def test_ends_that_are_not_known_are_told_so(worth: dict[str, Any], expected: st
 
 
 def test_a_number_of_images_in_words() -> None:
-    assert [equivalent_labels.end(end) for end in (images(-0.04), {"at_most": -2.5}, {"at_least": 5.0}, None)] == [
+    assert [equivalents.end(end) for end in (images(-0.04), {"at_most": -2.5}, {"at_least": 5.0}, None)] == [
         "0", "less than -2.5", "more than 5", "unknown",
     ]  # fmt: skip
 
@@ -292,7 +292,7 @@ def test_rows_of_worth() -> None:
         NAMES["on_top"]: WORTH,
         NAMES["alone"]: {"metric": "accuracy", "more_images": None, "reason": "the train parts are too small"},
     }
-    header, rows = equivalent_labels.rows({**summary(), "worth": both})
+    header, rows = equivalents.rows({**summary(), "worth": both})
     assert header == ("gain", "worth in labelled images per class", "1 point takes")
     assert rows == [
         ("gan+classical over classical", "4 (2 to 7.3)", "3.2 (1.9 to 5)"),

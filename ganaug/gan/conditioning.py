@@ -1,4 +1,4 @@
-"""How labels enter a GAN. ``gan.conditioning`` in params.yaml; the networks for it are in nets/conditioning.py."""
+"""How labels enter a GAN. ``gan.conditioning`` in params.yaml; the networks for it are in nets/class_inputs.py."""
 
 from typing import Literal
 

@@ -20,7 +20,7 @@ from ganaug import seeds
 from ganaug.gan import combinations
 from ganaug.gan.build import build_discriminator, build_generator
 from ganaug.gan.latents import Codes
-from ganaug.gan.nets.conditioning import set_label_strength
+from ganaug.gan.nets.class_inputs import set_label_strength
 from ganaug.gan.regularisers import Judged
 from ganaug.gan.spec import GanSpec
 from ganaug.pixels import to_float

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ganaug import seeds
 from ganaug.gan import health
-from ganaug.gan.nets.conditioning import set_label_strength
+from ganaug.gan.nets.class_inputs import set_label_strength
 from ganaug.gan.nets.generator import Generator
 from ganaug.gan.steps import MEASURES, Training
 from ganaug.pixels import to_float, to_pixels

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ganaug import store
 from ganaug.evaluate.contributions import METRICS
-from ganaug.report import confusions, equivalent_labels, fidelity_tables, plots, verdict
+from ganaug.report import confusions, equivalents, fidelity_tables, plots, verdict
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def render(
         confidence=f"{100 * summary['settings']['report']['confidence']:g}",
         gains=gains,
         curve_plot=_curve_plot(summary, metric, metric_name),
-        worth=equivalent_labels.rows(summary),
+        worth=equivalents.rows(summary),
         worth_methods=sorted({worth["method"] for worth in summary["worth"].values() if worth["more_images"]}),
         gains_plot=plots.gains([(verdict.arms_of(gain), one, verdict.answer(one)) for gain, one in gains.items()]),
         arms_plot=plots.arms(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganaug.evaluate.contributions import METRICS
-from ganaug.report import equivalent_labels
+from ganaug.report import equivalents
 
 # The gains that the verdict reports, and what it calls them.
 _SPOKEN = {
@@ -38,7 +38,7 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _sentence(summary: Mapping[str, Any], gain: str, where: str, metric: str) -> str:
-    figure, worth = summary["gains"][gain][metric], equivalent_labels.of_gain(summary, gain, metric)
+    figure, worth = summary["gains"][gain][metric], equivalents.of_gain(summary, gain, metric)
     confidence = f"{100 * figure['confidence']:g}% confidence interval " * (figure["ci_low"] != figure["ci_high"])
     evidence = f"{confidence}{interval(figure)}, {figure['trials']} trial{'s' * (figure['trials'] > 1)}"
     unit = f"points of {METRICS[metric].words}"
@@ -46,10 +46,10 @@ def _sentence(summary: Mapping[str, Any], gain: str, where: str, metric: str) ->
     return (
         f"{where}, "
         + {
-            "gain": f"GAN images add {size}{equivalent_labels.worth_words(worth)}.",
+            "gain": f"GAN images add {size}{equivalents.worth_words(worth)}.",
             "loss": f"GAN images cost {size}: do not use them this way.",
             "no gain shown": f"GAN images show no gain ({figure['mean']:+.1f} {unit}; {evidence})"
-            f"{equivalent_labels.instead_words(worth)}.",
+            f"{equivalents.instead_words(worth)}.",
             "unknown": f"one trial gives {figure['mean']:+.1f} {unit}: too few to tell.",
         }[answer(figure)]
     )

@@ -15,7 +15,7 @@ from ganaug.classify.arms import arm
 from ganaug.data.prepared import Part
 from ganaug.errors import UserError
 from ganaug.stages.classifiers import fit
-from ganaug.stages.filters import filter_tasks
+from ganaug.stages.fit_filters import filter_tasks
 from ganaug.stages.labels import labelled_by_teachers
 from ganaug.stages.machine import machine
 from ganaug.stages.project import Project

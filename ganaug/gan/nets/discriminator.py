@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ganaug.gan.conditioning import Conditioning
-from ganaug.gan.nets.conditioning import ClassLogits, ClassTable, OneHot
+from ganaug.gan.nets.class_inputs import ClassLogits, ClassTable, OneHot
 
 
 @dataclass(frozen=True)

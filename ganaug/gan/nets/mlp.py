@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ganaug.gan.nets.conditioning import Latent
+from ganaug.gan.nets.class_inputs import Latent
 from ganaug.gan.nets.discriminator import Body, BodyShape
 from ganaug.gan.nets.generator import Generator, GeneratorShape
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganaug.gan.nets.conditioning import Latent
+from ganaug.gan.nets.class_inputs import Latent
 from ganaug.gan.nets.discriminator import Body, BodyShape, with_label_maps
 from ganaug.gan.nets.generator import Generator, GeneratorShape
 from ganaug.gan.nets.levels import sides, widths
