@@ -3,38 +3,110 @@
 from __future__ import annotations
 
 import csv
+import errno
+import glob
 import hashlib
 import io
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.errors import UserError
+from ganaug.errors import UserError, one_line
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     import torch
     from jinja2 import Template
+    from pydantic import TypeAdapter
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path next to ``path`` (file or folder) that takes its place when the block ends without an error."""
+def replacing(path: Path, folder: bool = False) -> Iterator[Path]:
+    """A temporary file (or ``folder``) next to ``path`` that takes its place when the block ends without an error.
+
+    It is empty at first, and on the disk before it is renamed. It is locked as long as its process lives: what a
+    killed one left is removed by the next to write to ``path``, and nothing of one that is still writing.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
+    sweep(path)
+    with _locked_part(path, folder) as part:
+        try:
+            yield part
+            sync(part)
+            if folder and path.is_dir():
+                aside = part.with_suffix(".old")
+                path.replace(aside)
+                part.replace(path)
+                shutil.rmtree(aside)
+            else:
+                part.replace(path)
+        finally:
+            remove(part)
+
+
+@contextmanager
+def _locked_part(path: Path, folder: bool) -> Iterator[Path]:
+    part = path.parent / f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.part"
+    if folder:
+        part.mkdir()
+    else:
+        part.touch()
+    lock = _lock(part)
     try:
-        yield temporary
-        if temporary.is_dir() and path.is_dir():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        yield part
     finally:
-        remove(temporary)
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(path: Path) -> int | None:
+    """A descriptor that holds the lock of ``path`` until it is closed or its process dies; None if that cannot be."""
+    if fcntl is None:
+        return None
+    held = None
+    try:
+        held = os.open(path, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another holds it, or the file system has no locks
+        if held is not None:
+            os.close(held)
+        return None
+    return held
+
+
+def sweep(path: Path) -> None:
+    """Remove what a killed process left of its writing to ``path``: what nobody holds the lock of."""
+    for left in path.parent.glob(f".{glob.escape(path.name[:100])}.????????.*"):
+        if left.suffix in (".part", ".old") and (lock := _lock(left)) is not None:
+            remove(left)
+            os.close(lock)
+
+
+def sync(path: Path) -> None:
+    """Have a file, or all files of a folder, on the disk, so that a rename that follows never shows half of one."""
+    for place in (path, *(path.rglob("*") if path.is_dir() else ())):
+        if place.is_file() or fcntl is not None:  # only Unix opens folders
+            held = os.open(place, os.O_RDONLY)
+            try:
+                os.fsync(held)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # a file system without
+                    raise
+            finally:
+                os.close(held)
 
 
 def remove(path: Path) -> None:
@@ -86,20 +158,48 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def _reading(path: Path, what: str, hint: str, *errors: type[Exception]) -> Iterator[None]:
-    """Around reading ``path``: says, with the ``hint``, that it is missing, or broken, which raises ``errors``."""
+def _reading(path: Path, what: str, hint: str) -> Iterator[None]:
+    """Around reading ``path``: says with the ``hint`` that it is missing or damaged. A decoder may raise anything."""
     try:
         yield
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"{path}: the file must exist, but is missing; {hint}") from None
-    except errors as error:
-        raise UserError(f"{path}: must be {what}, but cannot be read ({error}); {hint}") from None
+    except MemoryError:
+        raise UserError(f"{path}: must be {what}, but asks for more memory than there is; {hint}") from None
+    except Exception as error:
+        reason = one_line(" ".join(_reason(error).split()), 200) or type(error).__name__
+        raise UserError(f"{path}: must be {what}, but cannot be read ({reason}); {hint}") from None
 
 
-def read_json(path: Path, hint: str) -> Any:
-    """``hint`` says what makes the file. Raises UserError if it is missing or broken."""
-    with _reading(path, "JSON", hint, json.JSONDecodeError, UnicodeDecodeError):
-        return json.loads(path.read_text(encoding="utf-8"))
+def _reason(error: Exception) -> str:
+    """What is wrong, without the value: pydantic's errors name the place of the first mistake."""
+    from pydantic import ValidationError
+
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else first["msg"]
+
+
+def read_json(path: Path, hint: str, kind: Any = Any) -> Any:
+    """A JSON file of type ``kind``: anything that pydantic knows, such as ``dict[str, int]`` or a dataclass.
+
+    ``hint`` says what makes the file. Raises UserError if it is missing, damaged or of another type.
+    """
+    with _reading(path, "JSON as ganaug wrote it", hint):
+        return _adapter(kind).validate_json(path.read_bytes(), strict=True)
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def read_named(path: Path, key: str) -> bytes:
@@ -118,13 +218,19 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
         writer.writerows(rows)
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file that a stage wrote. Raises UserError if it cannot be read."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f'{path}: must be a table that a stage wrote, but {error}; run "dvc repro"') from None
+def read_table(path: Path, hint: str = 'run "dvc repro"', kind: Any = dict[str, str]) -> list[Any]:
+    """The rows of a CSV file with a header, each of type ``kind``: a dict, or a dataclass whose fields are its columns.
+
+    ``hint`` says what makes the file. Raises UserError if it is missing, damaged or of another type.
+    """
+    with _reading(path, "a table as ganaug wrote it", hint), path.open(newline="", encoding="utf-8") as file:
+        rows = csv.reader(file, strict=True)
+        header, typed, found = next(rows, []), _adapter(kind), []
+        for row in rows:
+            if len(row) != len(header):
+                raise ValueError(f"line {rows.line_num} has {len(row)} cells, the header {len(header)}")
+            found.append(typed.validate_strings(dict(zip(header, row, strict=True))))
+        return found
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
@@ -133,10 +239,17 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
         np.save(file, array)
 
 
-def read_array(path: Path, hint: str) -> NDArray[Any]:
-    """Memory-mapped: only rows that are used are read. Raises UserError, with ``hint``, if it is missing or broken."""
-    with _reading(path, "a NumPy array", hint, ValueError, EOFError):
-        return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+def read_array(path: Path, hint: str, dtype: Any = np.uint8, dimensions: int = 4) -> NDArray[Any]:
+    """The array at ``path``, memory-mapped: only rows used are read. Of type ``dtype``, with as many ``dimensions``.
+
+    Raises UserError, with ``hint``, if it is missing, damaged or another one.
+    """
+    with _reading(path, f"a NumPy array of {np.dtype(dtype)} in {dimensions} dimensions", hint):
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray) or (array.dtype, array.ndim) != (np.dtype(dtype), dimensions):
+            found = f"{array.dtype}{array.shape}" if isinstance(array, np.ndarray) else "an archive"
+            raise ValueError(f"it holds {found}")
+        return array
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
@@ -168,13 +281,13 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], description: 
 
 def read_tensors(path: Path, hint: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors and their description; runs no code. Raises UserError, with ``hint``, if missing or not ganaug's."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     if path.is_dir():
         raise UserError(f"{path}: must be a file, but is a folder; {hint}")
     what = "a generator that ganaug wrote"
     with (
-        _reading(path, what, hint, OSError, SafetensorError, KeyError, json.JSONDecodeError),
+        _reading(path, what, hint),
         safe_open(path, framework="pt") as file,
     ):
         metadata = file.metadata() or {}

@@ -47,7 +47,7 @@ def test_a_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> 
     path = tmp_path / "folder"
     path.mkdir()
     (path / "old").write_text("old")
-    with pytest.raises(Stop), store.replacing(path) as part:  # noqa: PT012 (what fails is the block)
+    with pytest.raises(Stop), store.replacing(path, folder=True) as part:  # noqa: PT012 (what fails is the block)
         (part / "deep").mkdir(parents=True)
         (part / "deep" / "new").write_text("half")
         raise Stop
@@ -59,8 +59,7 @@ def test_replacing_a_folder_drops_what_it_held(tmp_path: Path) -> None:
     path = tmp_path / "folder"
     path.mkdir()
     (path / "old").write_text("old")
-    with store.replacing(path) as part:
-        part.mkdir()
+    with store.replacing(path, folder=True) as part:
         (part / "new").write_text("new")
     assert [file.name for file in path.iterdir()] == ["new"]
     assert list(tmp_path.iterdir()) == [path]
@@ -72,6 +71,23 @@ def test_the_old_file_is_there_until_the_block_ends(tmp_path: Path) -> None:
     with store.replacing(path) as part:
         part.write_text("new")
         assert path.read_text() == "old"
+
+
+def test_what_a_killed_run_left_goes_and_what_another_is_writing_stays(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    killed, old = tmp_path / ".folder.0123abcd.part", tmp_path / ".folder.0123abcd.old"
+    others = [tmp_path / ".folder2.0123abcd.part", tmp_path / ".folder.part"]
+    for left in (killed, old, *others):
+        left.mkdir()
+    with store.replacing(path, folder=True) as first:
+        assert not killed.exists()
+        assert not old.exists()
+        (first / "a").write_text("first")
+        with store.replacing(path, folder=True) as second:
+            (second / "a").write_text("second")
+        assert first.is_dir()
+    assert (path / "a").read_text() == "first"
+    assert set(tmp_path.iterdir()) == {path, *others}
 
 
 def test_a_failing_row_leaves_the_old_table(tmp_path: Path) -> None:
@@ -145,7 +161,7 @@ def test_canonical_does_not_depend_on_the_order_of_keys(value: dict[str, Any]) -
 def test_array_round_trip(tmp_path: Path) -> None:
     array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     store.write_array(tmp_path / "a.npy", array)
-    read = store.read_array(tmp_path / "a.npy", "make it")
+    read = store.read_array(tmp_path / "a.npy", "make it", array.dtype, array.ndim)
     assert read.dtype == np.uint8
     assert (read == array).all()
     assert isinstance(read, np.memmap)

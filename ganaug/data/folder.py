@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from ganaug.data.labelled import Labelled, label_rows, one_line
+from ganaug.data.labelled import Labelled, label_rows
 from ganaug.data.source import PathSource
-from ganaug.errors import UserError
+from ganaug.errors import UserError, one_line
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ import numpy as np
 from annotated_types import Ge
 from numpy.typing import NDArray
 
-from ganaug.data.labelled import one_line
 from ganaug.data.splits import RELEASE, Items, Protocol, Split
-from ganaug.errors import UserError
+from ganaug.errors import UserError, one_line
 
 
 @dataclass(frozen=True)

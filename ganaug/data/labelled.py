@@ -1,6 +1,5 @@
 """What a source gives: every image with its label, as pixels or as a file, and which images must stay together."""
 
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.errors import UserError
+from ganaug.errors import UserError, is_printable, one_line
 
 LONGEST_NAME = 100  # characters of a class name: it becomes a folder's name, a table's cell, a plot's label
-_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # controls, line ends, stray bytes
 
 
 @dataclass(frozen=True)
@@ -27,12 +25,6 @@ class Labelled:
     official_test: NDArray[np.bool_]  # (N,)
     groups: list[str] | None = None  # images of one group (a patient, a site) never fall on both sides of a split
     notes: list[str] = field(default_factory=list)  # what the user should know about the reading
-
-
-def one_line(text: str, most: int | None = None) -> str:
-    """``text`` on one line, for a message or a table: line breaks are escaped, at most ``most`` characters kept."""
-    shown = _BREAKS.sub(lambda found: ascii(found[0])[1:-1], text[:most])
-    return shown if most is None or len(text) <= most else f"{shown}..."
 
 
 def sort_classes(names: set[str]) -> list[str]:
@@ -72,7 +64,7 @@ def check_class_names(classes: Sequence[str], where: str) -> None:
                 f'{where}: class names must be at most {LONGEST_NAME} characters long, got {len(name)} ("{shown}"); '
                 "shorten it"
             )
-        if _BREAKS.search(name):
+        if not is_printable(name):
             raise UserError(f'{where}: class names must be printable UTF-8 text, got "{shown}"; rename the class')
         if any(part.strip() in ("", ".", "..") for part in name.replace("\\", "/").split("/")):
             raise UserError(

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.data.labelled import Labelled, one_line, rows_by_value
+from ganaug.data.labelled import Labelled, rows_by_value
 from ganaug.data.source import PathSource
-from ganaug.errors import UserError
+from ganaug.errors import UserError, one_line
 
 _PARTS = ("train", "val", "test")
 _ARRAYS = tuple(f"{part}{kind}" for part in ("train_", "val_", "test_", "") for kind in ("images", "labels"))

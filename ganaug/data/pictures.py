@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 
-from ganaug import store
+from ganaug import store, workers
 from ganaug.errors import UserError
 
 Pictures = NDArray[np.uint8] | list[Path]
@@ -220,11 +220,8 @@ def _parallel(jobs: int, function: Callable[..., Any], tasks: Sequence[tuple[Any
     if jobs == 1 or len(tasks) < 8:
         yield from (function(*task) for task in tasks)
         return
-    import joblib
     from joblib.externals.loky import get_reusable_executor
 
-    yield from joblib.Parallel(jobs, return_as="generator", pre_dispatch="4*n_jobs")(
-        joblib.delayed(function)(*task) for task in tasks
-    )
+    yield from workers.run(jobs, function, tasks)
     # joblib would reuse these small workers later, and take torch, once imported there, for a memory leak.
     get_reusable_executor().shutdown()

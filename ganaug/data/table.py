@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ganaug.data.labelled import Labelled, label_rows, one_line
+from ganaug.data.labelled import Labelled, label_rows
 from ganaug.data.source import PathSource
-from ganaug.errors import UserError
+from ganaug.errors import UserError, one_line
 
 if TYPE_CHECKING:
     import pandas as pd

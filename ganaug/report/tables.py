@@ -30,7 +30,7 @@ def write_plot_tables(
     """
     metric, classes = summary["dataset"]["primary_metric"], summary["dataset"]["classes"]
     arms = list(summary["arms"])
-    with store.replacing(folder) as part:
+    with store.replacing(folder, folder=True) as part:
         store.write_csv(
             part / "arms.csv",
             ["trial", "arm", "score"],

@@ -48,7 +48,8 @@ def classify_task(run: Run) -> Task:
     labels = run.trial.prepared.labels[run.trial.rows.test]
 
     def line(folder: Path) -> str:
-        return f"{(store.read_array(folder / _PREDICTIONS, '') == labels).mean():.1%} of the test images right"
+        predicted = store.read_array(folder / _PREDICTIONS, "", np.int64, 1)
+        return f"{(predicted == labels).mean():.1%} of the test images right"
 
     return Task("classify", run.key, run.trial.name, partial(_train_and_test, run), line, run.name)
 
@@ -87,7 +88,7 @@ def _write_trial(trial: SplitOf, runs: Sequence[Run]) -> None:
 
     rows, classes = trial.rows.test, trial.prepared.classes
     labels = trial.prepared.labels[rows]
-    predicted = {run.name: np.asarray(store.read_array(_folder(run) / _PREDICTIONS, "")) for run in runs}
+    predicted = {run.name: np.asarray(store.read_array(_folder(run) / _PREDICTIONS, "", np.int64, 1)) for run in runs}
     first = [run for run in runs if run.repeat == 0]
     found = {
         run.title: mean_scores([scores(predicted[one.name], labels, classes) for one in runs if one.title == run.title])

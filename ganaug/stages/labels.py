@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ganaug import seeds, store
 from ganaug.stages.classifiers import teachers
 from ganaug.stages.split import SplitOf
@@ -35,4 +37,4 @@ def labelled_by_teachers(split: SplitOf, where: torch.device) -> Pool:
         store.write_array(folder / _LABELS, labels)
 
     place = split.project.work.once("labels", split.labels_key, make, f"split {split.name}")
-    return images[store.read_array(place / _ROWS, "")], store.read_array(place / _LABELS, "")
+    return images[store.read_array(place / _ROWS, "", np.int64, 1)], store.read_array(place / _LABELS, "", np.int64, 1)

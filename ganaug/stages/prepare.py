@@ -15,8 +15,7 @@ from ganaug.stages.tasks import processes
 def prepare(project: Project) -> str:
     """Read the source, bring the images to one shape, deal the splits. Returns lines that say what was found."""
     spec, protocol = project.settings.data, project.settings.protocol
-    with store.replacing(project.prepared) as folder, counting("prepare") as on_done:
-        folder.mkdir()
+    with store.replacing(project.prepared, folder=True) as folder, counting("prepare") as on_done:
         data = gather(spec, folder / "images.npy", processes(project.settings), on_done)
         splits = protocol.splits(data.items())
         others = []

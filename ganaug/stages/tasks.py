@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganaug import device, store
+from ganaug import device, store, workers
 from ganaug.config import Settings
-from ganaug.errors import UserError
 from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.stages.work import Work
@@ -78,7 +77,7 @@ def publish(work: Work, target: Path, folders: Mapping[str, Sequence[Path]], who
     """
     with work.alone(target.name):  # a run that waited for another one's work ends when that does
         for name, places in folders.items():
-            with store.replacing(target / name) as folder:
+            with store.replacing(target / name, folder=True) as folder:
                 for place in places:
                     shutil.copytree(place, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(Work.TIMING))
         if whole:
@@ -108,22 +107,16 @@ def in_parallel(settings: Settings, tasks: Sequence[tuple[Callable[..., Any], tu
     Each function is also given, as its last argument, the process that it works for if that is on this machine: joblib
     can be told to use workers of a cluster, whose parent is another process. Raises UserError if a worker is killed.
     """
-    import joblib
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
     from joblib.parallel import get_active_backend
 
-    jobs = min(len(tasks), _jobs(settings)) if tasks else 1
     backend, _ = get_active_backend()
     parent = os.getpid() if type(backend).__name__ in ("LokyBackend", "SequentialBackend") else None
-    try:
-        yield from joblib.Parallel(jobs, return_as="generator_unordered", batch_size=1)(
-            joblib.delayed(function)(*arguments, parent) for function, arguments in tasks
-        )
-    except TerminatedWorkerError:
-        raise UserError(
-            "jobs: a worker process was killed, as the system does when memory runs out; lower jobs, and run it again: "
-            "it goes on where it was"
-        ) from None
+    calls = [(function, *arguments, parent) for function, arguments in tasks]
+    yield from workers.run(_jobs(settings), _call, calls, ordered=False)
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
 
 
 def _jobs(settings: Settings) -> int:

@@ -13,11 +13,10 @@ import joblib
 
 from ganaug import config, device
 from ganaug.data.folder import Folder
-from ganaug.data.labelled import one_line
 from ganaug.data.npz import Npz
 from ganaug.data.survey import survey
 from ganaug.data.table import ENDINGS, Table
-from ganaug.errors import UserError
+from ganaug.errors import UserError, one_line
 from ganaug.stages.progress import counting
 from ganaug.start import estimate
 from ganaug.start.choose import choose, with_steps

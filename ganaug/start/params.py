@@ -7,7 +7,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from ganaug import store
-from ganaug.data.labelled import one_line
+from ganaug.errors import one_line
 from ganaug.start.choose import Chosen
 
 

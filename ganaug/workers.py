@@ -1,0 +1,39 @@
+"""Worker processes: results of many calls, from processes that import nothing of the directory they run in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ganaug.errors import UserError
+
+
+def guard_imports() -> None:
+    """Have the processes that this one starts import from the installed packages alone, never from the directory they
+    run in: a user's ``random.py`` there would be run in the place of Python's."""
+    os.environ["PYTHONSAFEPATH"] = "1"
+
+
+def run(
+    jobs: int, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], ordered: bool = True
+) -> Iterator[Any]:
+    """The result of ``function`` for the arguments of each of ``calls``, from at most ``jobs`` processes.
+
+    ``ordered``: in their order; else as they come. Raises UserError if a worker is killed.
+    """
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    guard_imports()
+    try:
+        yield from joblib.Parallel(
+            max(1, min(jobs, len(calls))),
+            return_as="generator" if ordered else "generator_unordered",
+            **({"pre_dispatch": "4*n_jobs"} if ordered else {"batch_size": 1}),
+        )(joblib.delayed(function)(*arguments) for arguments in calls)
+    except TerminatedWorkerError:
+        raise UserError(
+            "jobs: a worker process was killed, as the system does when memory runs out; lower jobs, and run it again: "
+            "it goes on where it was"
+        ) from None
