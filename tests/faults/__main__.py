@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, work: Path) -> int:
 
 
 def one_again(name: str, number: int, seed: int, base: Path, work: Path) -> int:
-    """Input ``number`` of the reader ``name`` from ``seed``, in this process; ``base``: a project, ``work``: a place."""
+    """Input ``number`` of the reader ``name`` by ``seed``, in this process; ``base``: a project, ``work``: a place."""
     with tempfile.TemporaryDirectory(dir=work) as home:
         reader = fuzz.made(READERS[name], base, Path(home) / name)
         outcome = fuzz.attempt(reader, seed, number, shown=True)

@@ -212,7 +212,8 @@ def attempt(reader: Reader, seed: int, number: int, shown: bool = False) -> Outc
     if error is not None and (status != 2 or not isinstance(error, UserError | OSError | MemoryError)):
         return _fault(reader, number, "traceback", error, shown)
     if trouble := _trouble(told.getvalue(), 1 if error else 0) or _unprintable(out.getvalue()):
-        return _fault(reader, number, f"message: {trouble}", error, shown)
+        fault = _fault(reader, number, f"message: {trouble}", error, shown)
+        return replace(fault, said=ascii(told.getvalue() or out.getvalue())[:200])
     seen = [one for one in warned if not issubclass(one.category, _QUIET)]
     if seen:
         place = f"{seen[0].category.__name__} at {_short(seen[0].filename)}:{seen[0].lineno}"
