@@ -1,8 +1,10 @@
 """The command line: one thin command per stage. Heavy imports wait until a command runs."""
 
+import io
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -200,14 +202,27 @@ def options(
 
 def main() -> None:
     """Entry point: errors the user can fix are one line on stderr, exit code 2."""
-    from ganaug.errors import UserError
+    from ganaug.errors import UserError, one_line
+    from ganaug.workers import guard_imports
 
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter shows another: no work is lost for it
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    guard_imports()
     try:
         app()
     except UserError as error:
-        print(f"ganaug: {error}", file=sys.stderr)
-        sys.exit(2)
+        _fail(str(error))
+    except BrokenPipeError:  # whoever was reading has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         reason = f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error})"
-        print(f"ganaug: {reason}; correct the path, its permissions or the space on the disk", file=sys.stderr)
-        sys.exit(2)
+        _fail(one_line(f"{reason}; correct the path, its permissions or the space on the disk"))
+    except MemoryError as error:
+        _fail(f"the memory of this machine must hold the work, but is too small ({error}); lower jobs, or the numbers")
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"ganaug: {message}", file=sys.stderr)
+    sys.exit(2)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ganaug.errors import UserError
@@ -58,6 +61,25 @@ def prepare(device: torch.device) -> None:
         torch.backends.cudnn.benchmark = True
     else:
         torch.set_num_threads(1)
+
+
+@contextmanager
+def enough_memory(device: torch.device, setting: str) -> Iterator[None]:
+    """Around work on ``device``. Raises UserError, which names the ``setting`` to lower, if its memory is too small."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        import torch
+
+        said = " ".join(str(error).split())
+        on_host = isinstance(error, MemoryError) or "DefaultCPUAllocator" in said
+        if not on_host and not isinstance(error, torch.OutOfMemoryError):
+            raise
+        asked = re.search(r"allocate ([\d.]+ ?(?:[KMGT]iB|bytes))", said)
+        raise UserError(
+            f"{setting} must fit the memory of {title(device)}, but {asked[1] if asked else 'more'} could not be had; "
+            "lower it, the width of the network, or jobs, or use a device with more memory"
+        ) from None
 
 
 def place(module: Module, device: torch.device) -> Module:

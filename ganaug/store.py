@@ -41,7 +41,7 @@ def replacing(path: Path, folder: bool = False) -> Iterator[Path]:
     killed one left is removed by the next to write to ``path``, and nothing of one that is still writing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path)
+    sweep(path.parent, path.name)
     with _locked_part(path, folder) as part:
         try:
             yield part
@@ -53,6 +53,9 @@ def replacing(path: Path, folder: bool = False) -> Iterator[Path]:
                 shutil.rmtree(aside)
             else:
                 part.replace(path)
+        except OSError as error:  # a full disk says so when something is written, and then names no file
+            error.filename = error.filename or str(path)
+            raise
         finally:
             remove(part)
 
@@ -87,9 +90,11 @@ def _lock(path: Path) -> int | None:
     return held
 
 
-def sweep(path: Path) -> None:
-    """Remove what a killed process left of its writing to ``path``: what nobody holds the lock of."""
-    for left in path.parent.glob(f".{glob.escape(path.name[:100])}.????????.*"):
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Remove what killed processes left of their writing to ``folder``, or to its file ``name`` alone: temporary files
+    that nobody holds the lock of."""
+    of_what = "*" if name is None else glob.escape(name[:100])
+    for left in folder.glob(f".{of_what}.????????.*"):
         if left.suffix in (".part", ".old") and (lock := _lock(left)) is not None:
             remove(left)
             os.close(lock)
@@ -135,6 +140,12 @@ def digest(*parts: bytes | str | NDArray[Any]) -> str:
         total.update(f"{kind}:{len(data)}:".encode())
         total.update(data)
     return total.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def template(name: str) -> Template:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ def guard_imports() -> None:
     """Have the processes that this one starts import from the installed packages alone, never from the directory they
     run in: a user's ``random.py`` there would be run in the place of Python's."""
     os.environ["PYTHONSAFEPATH"] = "1"
+    if encoding := getattr(sys.stdout, "encoding", None):  # they show another letter, too, where a terminal lacks one
+        os.environ["PYTHONIOENCODING"] = f"{encoding}:replace"
 
 
 def run(

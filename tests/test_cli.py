@@ -1,6 +1,7 @@
 """The command line: help with an example, and mistakes that are one line on stderr."""
 
 import contextlib
+import errno
 import io
 import os
 import subprocess
@@ -115,6 +116,23 @@ def test_outside_a_project(tmp_path: Path, command: str) -> None:
 def test_a_mistake_is_one_line_in_a_process_of_its_own(tmp_path: Path) -> None:
     check_refused(started(tmp_path, "gate"), "params.yaml", "missing")
     assert held(tmp_path) == []
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_lacks_a_letter_shows_another(tmp_path: Path, encoding: str) -> None:
+    code = "import sys; from ganaug import cli; cli.app = lambda: print('± 日本'); cli.main()"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode(encoding).strip() in ("? ??", "± ??")
+
+
+def test_an_error_of_the_system_is_one_line_whatever_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "a\nb")
+
+    monkeypatch.setattr("ganaug.cli.app", fails)
+    check_refused(ganaug(Path(), "report"), r"a\nb cannot be read or written (No space left on device)", "space on")
 
 
 def test_a_typo_in_the_settings(tmp_path: Path) -> None:

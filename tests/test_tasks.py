@@ -10,6 +10,7 @@ from typing import Any
 
 import joblib
 import pytest
+import torch
 from expect import refused
 from stages import run
 
@@ -85,6 +86,44 @@ def test_what_is_published_replaces_what_was_there(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0", "1"]
     publish(made.work, tmp_path / "out", {"1": [a]}, whole=True)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["1"]
+
+
+def test_work_that_lost_a_file_is_made_again_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = project(tmp_path)
+    done(made, [task("a", "one")])
+    (made.work.place("synth", "a") / "made.txt").write_text("")
+    capsys.readouterr()
+    done(made, [task("a", "one")])
+    assert capsys.readouterr().out.splitlines() == ["[1/1] 0 a: one"]
+
+
+def test_publishing_leaves_alone_what_another_run_is_writing(tmp_path: Path) -> None:
+    made, out = project(tmp_path), tmp_path / "out"
+    done(made, [task("a")])
+    killed = out / ".5.0123abcd.part"
+    killed.mkdir(parents=True)
+    with store.replacing(out / "7", folder=True) as theirs:
+        publish(made.work, out, {"0": [made.work.place("synth", "a")]}, whole=True)
+        assert theirs.is_dir()
+    assert sorted(path.name for path in out.iterdir()) == ["0", "7"]
+
+
+def test_memory_that_is_too_small_names_the_setting_and_the_size(tmp_path: Path) -> None:
+    def gpu(folder: Path, worker: Worker) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has 79 GiB")
+
+    def host(folder: Path, worker: Worker) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000000 bytes.")
+
+    def other(folder: Path, worker: Worker) -> None:
+        raise RuntimeError("a bug")
+
+    made = project(tmp_path, gan={"batch_size": 96})
+    for key, make, size in (("a", gpu, "20.00 GiB"), ("b", host, "4000000000000 bytes")):
+        with refused(f"gan.batch_size: 96 images at once must fit the memory of cpu, but {size}", "; lower it"):
+            finish(made, "train", [Task("train", key, "0", make, str)])
+    with pytest.raises(RuntimeError, match="a bug"):
+        finish(made, "train", [Task("train", "c", "0", other, str)])
 
 
 def test_no_key_reads_an_image(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Work is done once, whole, and found again by all that it depends on."""
 
+import errno
 import multiprocessing
 import signal
 import threading
@@ -66,7 +67,47 @@ def test_failed_work_does_not_count_and_is_done_again(tmp_path: Path) -> None:
     assert not work.place("train", "key").exists()
     assert work.timing("train", "key") is None
     place = work.once("train", "key", write_one)
-    assert {path.name for path in place.iterdir()} == {"made", Work.TIMING}
+    assert {path.name for path in place.iterdir()} == {"made", Work.TIMING, Work.DIGESTS}
+
+
+@pytest.mark.parametrize("file", ["made", Work.TIMING, Work.DIGESTS])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text(""), lambda path: path.write_text("{")])
+def test_damaged_work_does_not_count_and_is_made_again(tmp_path: Path, file: str, damage: Any) -> None:
+    work = Work(tmp_path)
+    place = work.once("train", "key", write_one)
+    assert work.holds("train", "key")
+    damage(place / file)
+    assert not work.holds("train", "key")
+    assert (work.once("train", "key", write_one) / "made").read_text() == "whole"
+    assert work.holds("train", "key")
+    (place / "more").touch()
+    assert not work.holds("train", "key")
+
+
+def test_what_killed_runs_left_is_removed_and_what_another_makes_is_not(tmp_path: Path) -> None:
+    work = Work(tmp_path)
+    left = tmp_path / "train" / "old.part"
+    left.mkdir(parents=True)
+
+    def make(folder: Path) -> dict[str, Any] | None:
+        Work(tmp_path).tidy("train")
+        assert not left.exists()
+        assert folder.is_dir()
+        return write_one(folder)
+
+    work.once("train", "key", make)
+
+
+def test_a_full_disk_is_an_error_that_names_a_place_and_leaves_nothing(tmp_path: Path) -> None:
+    def make(folder: Path) -> None:
+        (folder / "half").touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    work = Work(tmp_path)
+    with pytest.raises(OSError, match="No space") as caught:
+        work.once("train", "key", make)
+    assert caught.value.filename == str(work.place("train", "key"))
+    assert [path.name for path in (tmp_path / "train").iterdir()] == ["key.lock"]
 
 
 def test_leftovers_of_a_killed_run_are_cleared(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a stage shows while it runs: one bar on a terminal, plain lines elsewhere."""
 
+import contextlib
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -74,8 +75,9 @@ def counting(name: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _write_steps(path: Path, steps: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(str(steps))
+    with contextlib.suppress(OSError):  # a full disk ends the work when it has a result to write, not for a bar
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(steps))
 
 
 def _read_steps(path: Path) -> int:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import torch
 
 
+_NOT_COPIED = shutil.ignore_patterns(Work.TIMING, Work.DIGESTS)
+
+
 @dataclass(frozen=True)
 class Worker:
     """Where a task is made."""
@@ -58,9 +61,11 @@ def finish(project: Project, name: str, tasks: Sequence[Task]) -> None:
     """
     work = project.work
     missing: dict[str, Task] = {}
+    for stage in {task.stage for task in tasks}:
+        work.tidy(stage)
     for task in tasks:
-        if not task.folder(work).is_dir():
-            missing.setdefault(task.key, task)
+        if task.key not in missing and not work.holds(task.stage, task.key):
+            missing[task.key] = task
     progress = Progress(work.root / "progress", missing)
     todo = [(_make, (project, task, progress.reporter(task.key))) for task in missing.values()]
     with progress.stage(name, max((task.steps for task in tasks), default=1)):
@@ -79,15 +84,16 @@ def publish(work: Work, target: Path, folders: Mapping[str, Sequence[Path]], who
         for name, places in folders.items():
             with store.replacing(target / name, folder=True) as folder:
                 for place in places:
-                    shutil.copytree(place, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(Work.TIMING))
+                    shutil.copytree(place, folder, dirs_exist_ok=True, ignore=_NOT_COPIED)
         if whole:
             keep_only(target, folders)
 
 
 def keep_only(folder: Path, names: Collection[str]) -> None:
-    """Remove whatever else lies in ``folder`` than these ``names``."""
+    """Remove whatever else lies in ``folder`` than these ``names``; what another run is writing there is hidden."""
+    store.sweep(folder)
     for entry in list(folder.iterdir()):
-        if entry.name not in names:
+        if entry.name not in names and not entry.name.startswith("."):
             store.remove(entry)
 
 
@@ -95,10 +101,20 @@ def _make(project: Project, task: Task, report: Callable[[int], None], parent: i
     where = device.resolve(project.settings.device)
     device.prepare(where)
     worker = Worker(where, report, parent)
-    project.work.once(task.stage, task.key, lambda folder: task.make(folder, worker), f"split {task.split}")
+    with device.enough_memory(where, _largest(project.settings, task.stage)):
+        project.work.once(task.stage, task.key, lambda folder: task.make(folder, worker), f"split {task.split}")
     if task.after:
         task.after(worker)
     return task.key
+
+
+def _largest(settings: Settings, stage: str) -> str:
+    """What takes the most memory in a stage."""
+    if stage == "train":
+        return f"gan.batch_size: {settings.gan.batch_size} images at once"
+    if stage in ("synth", "fidelity"):
+        return f"{stage}: the images"
+    return f"classifier.batch_size: {settings.classifier.batch_size} images at once"
 
 
 def in_parallel(settings: Settings, tasks: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]]) -> Iterable[Any]:
