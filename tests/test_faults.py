@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from faults import fuzz
+from faults import export_kills, fuzz
 from faults.project import finished
 from faults.readers import READERS
 from faults.toys import TOYS
@@ -24,3 +24,9 @@ def test_damaged_inputs_are_read_or_refused_in_one_line(tmp_path: Path) -> None:
     examples = [(reader, number) for reader in READERS.values() for number in range(EACH)]
     found = fuzz.watched(examples, 0, base, tmp_path / "work")
     assert not any(one.is_fault for one in found), fuzz.table(found)
+
+
+def test_a_killed_export_leaves_the_old_images_or_the_new_ones(tiny_model: Path, tmp_path: Path) -> None:
+    kills, faults = export_kills.run(tiny_model, tmp_path / "exports", events=("os.rename",))
+    assert kills
+    assert not faults, faults

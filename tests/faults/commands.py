@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,6 @@ ENVIRONMENT = {
 OUTPUTS = ("data/prepared", "models", "data/synth", "reports", "dvc.lock")  # equal after equal runs, but for the times
 _TIMES = ("timings.json", "timings.js")
 _TEMPORARY = (".part", ".old", ".broken", ".pt")
-_LOG = "log-"
 
 
 @dataclass(frozen=True)
@@ -79,22 +79,28 @@ class Command:
     """
 
     def __init__(self, root: Path, words: Sequence[str], before: Callable[[], None] = lambda: None) -> None:
-        self._log = root.parent / f"{_LOG}{root.name}-{os.urandom(4).hex()}"
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (its own; not on the project's disk, which may be full)
 
         def prepare() -> None:
             for number in (signal.SIGINT, signal.SIGTERM):  # as a shell starts it, whatever runs these tests
                 signal.signal(number, signal.SIG_DFL)
             before()
 
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                words, cwd=root, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True, preexec_fn=prepare
-            )
+        self.process = subprocess.Popen(
+            words,
+            cwd=root,
+            env=ENVIRONMENT,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+            preexec_fn=prepare,
+        )
 
     @property
     def text(self) -> str:
         """What it has printed so far."""
-        return self._log.read_text(encoding="utf-8", errors="replace")
+        descriptor = self._log.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
 
     def wait(self, seconds: float = 600) -> Ended:
         """Its end. Raises subprocess.TimeoutExpired, and kills all of it, after so many ``seconds``."""
@@ -103,10 +109,7 @@ class Command:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
-        text = self.text
-        if not self.session():
-            self._log.unlink()
-        return Ended(code, text)
+        return Ended(code, self.text)
 
     def kill(self) -> None:
         """All that is left of it."""

@@ -13,17 +13,25 @@ from pathlib import Path
 
 from .commands import Ended, Fault, differences, hashes
 
-_CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")  # Python's audit events; a replacement is a rename too
+CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")  # Python's audit events; a replacement is a rename too
 _COUNTED = "changes:"
 
 
-def run(model: Path, work: Path, moments: Sequence[int] | None = None) -> tuple[int, list[Fault]]:
-    """Kills at all ``moments``, or at those named, of the generator ``model``. Returns how many, and the faults."""
+def run(model: Path, work: Path, events: Sequence[str] = CHANGES) -> tuple[int, list[Fault]]:
+    """A kill before each of the ``events`` of a call of the generator ``model`` in the new folder ``work``.
+
+    Returns how many there were, and the faults.
+    """
     work.mkdir(parents=True)
     with _commands(work) as commands:
         exports = Exports(commands, model, work)
-        each = exports.changes() if moments is None else moments
-        return len(each), [Fault(f"change {last}", what) for last in each for what in exports.killed(last)]
+        moments = {number: event for number, event in enumerate(exports.changes(), 1) if event in events}
+        faults = [
+            Fault(f"{event}, change {number}", what)
+            for number, event in moments.items()
+            for what in exports.killed(number)
+        ]
+        return len(moments), faults
 
 
 class Exports:
@@ -52,10 +60,10 @@ class Exports:
             shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(self.work / "1", self.work / "out")
 
-    def changes(self) -> range:
-        """All moments to be killed at, by number."""
+    def changes(self) -> list[str]:
+        """The event of each change, in order."""
         self.begin()
-        return range(1, int(self.call(2, "--overwrite").text.rpartition(_COUNTED)[2]) + 1)
+        return self.call(2, "--overwrite").text.rpartition(_COUNTED)[2].split()
 
     def killed(self, last: int) -> Iterator[str]:
         """What is wrong when it is killed before the change number ``last``, and then called again."""
@@ -113,13 +121,14 @@ def _command(words: list[str], last: int) -> None:
     log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    sys.argv, changes, code = words, 0, 0
+    sys.argv, code = words, 0
+    changes: list[str] = []
 
     def count(event: str, _: object) -> None:
-        nonlocal changes
-        changes += event in _CHANGES
-        if changes == last and event in _CHANGES:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if event in CHANGES:
+            changes.append(event)
+            if len(changes) == last:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(count)
     try:
@@ -129,6 +138,6 @@ def _command(words: list[str], last: int) -> None:
     except BaseException:
         traceback.print_exc()
         code = 1
-    print(_COUNTED, changes, flush=True)
+    print(_COUNTED, *changes, flush=True)
     sys.stderr.flush()
     os._exit(code)
