@@ -6,7 +6,6 @@ import random
 import shutil
 from pathlib import Path
 from typing import ClassVar
-from unittest.mock import patch
 from xml.etree import ElementTree
 
 from ganaug import config
@@ -21,6 +20,7 @@ from ganaug.synth.export import export
 from ganaug.synth.formats import folder_name
 
 from .mutations import changed_file, damaged
+from .project import undrawn
 from .reader import Reader, Wrong
 
 
@@ -105,8 +105,7 @@ class ReportFiles(ProjectFile):
     )  # fmt: skip
 
     def use(self, project: Project) -> None:
-        drawn = ("gains", "arms", "curve", "history", "recall")  # slow, and nothing of a file's text is in them
-        with patch.multiple(plots, **{name: lambda *_, **__: "<svg></svg>" for name in drawn}):
+        with undrawn():
             report.report(project)
 
 
@@ -131,6 +130,7 @@ class FinishedWork(ProjectFile):
     """``.ganaug``: work of an earlier run that stages take instead of computing it again."""
 
     name = "work"
+    slow = 10  # what is damaged is made again
     files = (".ganaug/classify/*/*", ".ganaug/fidelity/*/*", ".ganaug/train/*/*", ".ganaug/synth/*/*")
 
     def use(self, project: Project) -> None:

@@ -103,13 +103,12 @@ class Command:
         return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
 
     def wait(self, seconds: float = 600) -> Ended:
-        """Its end. Raises subprocess.TimeoutExpired, and kills all of it, after so many ``seconds``."""
+        """Its end. After so many ``seconds`` it is killed."""
         try:
-            code = self.process.wait(seconds)
+            return Ended(self.process.wait(seconds), self.text)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise
-        return Ended(code, self.text)
+            return Ended(-signal.SIGKILL, f"{self.text}\nstill there after {seconds:.0f} s")
 
     def kill(self) -> None:
         """All that is left of it."""

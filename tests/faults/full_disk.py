@@ -122,7 +122,7 @@ def _little(room: int, disk: Path, mounted: bool) -> Iterator[Callable[[], None]
 
 
 def _trouble(step: Step, project: Path, room: int, mounted: bool) -> Iterator[str]:
-    """What is wrong when a ``step`` has little ``room``, then enough; ``project``: where; ``mounted``: as of ``_disk``."""
+    """What is wrong when a ``step`` has little ``room``, then enough; ``project``: where; ``mounted``: as above."""
     before = _files(project, step.outputs)
     with _little(room, project.parent, mounted) as limit:
         ended = Command(project, step.words, limit).wait()

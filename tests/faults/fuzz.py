@@ -12,7 +12,7 @@ import time
 import traceback
 import unicodedata
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -60,24 +60,29 @@ def run(readers: Sequence[type[Reader]], inputs: int, seed: int, base: Path, wor
     work in; ``jobs``: readers at a time."""
 
     def all_of(reader: type[Reader]) -> list[Outcome]:
-        return watched([(reader, number) for number in range(inputs)], seed, base, work / reader.name)
+        return watched(examples([reader], inputs), seed, base, work / reader.name)
 
     with ThreadPoolExecutor(jobs) as pool:
         return [outcome for of_reader in pool.map(all_of, readers) for outcome in of_reader]
 
 
-def watched(examples: Sequence[Example], seed: int, base: Path, work: Path) -> list[Outcome]:
-    """The outcomes of ``examples`` made from ``seed``, one after the other in a process of its own.
+def examples(readers: Iterable[type[Reader]], inputs: int) -> list[Example]:
+    """The first ``inputs`` of each of the ``readers``, of slow ones fewer."""
+    return [(reader, number) for reader in readers for number in range(-(-inputs // reader.slow))]
+
+
+def watched(todo: Sequence[Example], seed: int, base: Path, work: Path) -> list[Outcome]:
+    """The outcomes of what is ``todo``, made from ``seed``, one after the other in a process of its own.
 
     A new one goes on after an input that hangs, takes too much memory or kills it. ``base``: a finished project;
     ``work``: the folder to work in.
     """
     found: list[Outcome] = []
-    while len(found) < len(examples):
-        with _process(examples[len(found) :], seed, base, work) as (process, results):
+    while len(found) < len(todo):
+        with _process(todo[len(found) :], seed, base, work) as (process, results):
             end = _follow(process, results, found)
         if end:
-            reader, number = examples[len(found)]
+            reader, number = todo[len(found)]
             found.append(Outcome(reader.name, number, end))
     return found
 
@@ -105,11 +110,11 @@ def _follow(process: Any, results: Connection, found: list[Outcome]) -> str | No
 
 
 @contextlib.contextmanager
-def _process(examples: Sequence[Example], seed: int, base: Path, work: Path) -> Iterator[tuple[Any, Connection]]:
-    """A process at work on ``examples``, and what it sends. Whatever is left of it is killed at the end."""
+def _process(todo: Sequence[Example], seed: int, base: Path, work: Path) -> Iterator[tuple[Any, Connection]]:
+    """A process at work on what is ``todo``, and what it sends. Whatever is left of it is killed at the end."""
     context = multiprocessing.get_context("spawn")
     results, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(sender, examples, seed, base, work))
+    process = context.Process(target=_work, args=(sender, todo, seed, base, work))
     process.start()
     sender.close()
     try:
@@ -130,7 +135,7 @@ def _resident(pid: int) -> int:
         return 0
 
 
-def _work(results: Connection, examples: Sequence[Example], seed: int, base: Path, work: Path) -> None:
+def _work(results: Connection, todo: Sequence[Example], seed: int, base: Path, work: Path) -> None:
     """In the process that is watched."""
     os.setsid()  # so that all that it starts can be killed with it
     work.mkdir(parents=True, exist_ok=True)
@@ -141,7 +146,7 @@ def _work(results: Connection, examples: Sequence[Example], seed: int, base: Pat
     resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     last: tuple[type[Reader], Reader | Outcome] | None = None
-    for kind, number in examples:
+    for kind, number in todo:
         results.send(None)
         began = time.perf_counter()
         if last is None or last[0] is not kind:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,9 @@ from pathlib import Path
 from .commands import Command, Fault, command_line, differences, hashes, leftovers, new_project
 
 STAGES = ("prepare", "train", "synth", "classify", "report")
-_EACH = 2  # kills of each stage in a pass
+_EACH = 2  # kills of a stage in a project, at most
 _LONGEST = 600.0  # seconds that a run may take
 _PATIENCE = 60.0  # seconds for what was killed, or asked to stop, to be gone
-_TRIES = 40  # runs in a pass
 
 
 @dataclass(frozen=True)
@@ -96,45 +96,45 @@ def run(kills: int, seed: int, reference: Reference, work: Path) -> tuple[int, l
 
     ``reference``: the run to compare with.
     """
-    rng, total, faults = random.Random(seed), 0, []
-    for name, way in itertools.cycle(WAYS.items()):
+    rng, total, faults = random.Random(seed), 0, list[Fault]()
+    each = min(_EACH * len(STAGES), -(-kills // len(WAYS)))
+    for name, way in itertools.islice(itertools.cycle(WAYS.items()), kills):
         if total >= kills:
-            return total, faults
-        one = _Pass(name, way, reference, rng, kills - total)
-        root = new_project(work / "killed")
-        faults += [Fault(f"{name}, after {one.done}", what) for what in one.run(root)]
+            break
+        one = _Pass(way, reference, rng, min(each, kills - total))
+        found = list(one.run(new_project(work / "killed")))
+        faults += [Fault(f"{name} ({', '.join(one.done)})", what) for what in found]
         total += len(one.done)
-        shutil.rmtree(root)
+        shutil.rmtree(work / "killed")
     return total, faults
 
 
 class _Pass:
-    """One project that is killed ``_EACH`` times in every stage, or ``most`` times in all, and then is finished."""
+    """One project that is killed so many ``times``, in some of the stages, and is run again until it is done."""
 
-    def __init__(self, name: str, way: Way, reference: Reference, rng: random.Random, most: int) -> None:
-        self.name, self.way, self.reference, self.rng, self.most = name, way, reference, rng, most
-        self.left = dict.fromkeys(STAGES, _EACH)
-        self.done: list[str] = []  # (stage, seconds) of the kills
+    def __init__(self, way: Way, reference: Reference, rng: random.Random, times: int) -> None:
+        self.way, self.reference, self.rng = way, reference, rng
+        self.left = Counter(rng.sample(STAGES * _EACH, times))
+        self.done: list[str] = []  # stage and second of each kill
 
     def run(self, root: Path) -> Iterator[str]:
         """What is wrong."""
-        failures, commands = 0, []
-        for _ in range(_TRIES):
+        failures, killed = 0, []
+        while failures < 3:
             command = Command(root, ["dvc", "repro"])
-            commands.append(command)
             if self._killed(command):
+                killed.append(command)
                 yield from self._aftermath(command)
                 continue
-            ended = command.wait(_LONGEST)
-            trouble = ended.trouble(0)
+            trouble = command.wait(_LONGEST).trouble(0)
             if not trouble:
                 break
             yield f"run again: {trouble}"
             failures += 1
-            if failures == 3:
-                break
-        for command in commands:
-            yield from self._gone(command, "at the end")  # an orphan may have been at work until now
+        for command in killed:
+            yield from self._gone(command)  # an orphan may have been at work until now
+            if "Traceback (most recent call last)" in command.text:
+                yield f"a traceback: {command.text[-300:]!r}"
         found = (differences(hashes(root), self.reference.files), leftovers(root))
         yield from (what for what in found if what)
 
@@ -147,7 +147,7 @@ class _Pass:
                 stage, entered = now, time.monotonic()
                 delay = self.rng.uniform(0, 1.05 * self.reference.seconds[stage])
             waited = time.monotonic() - entered
-            if len(self.done) < self.most and stage and self.left[stage] and waited >= delay and self._hit(command):
+            if stage and self.left[stage] and waited >= delay and self._hit(command):
                 self.left[stage] -= 1
                 self.done.append(f"{stage} {waited:.1f} s")
                 return True
@@ -173,15 +173,13 @@ class _Pass:
             command.kill()
             yield f"hangs after {self.done[-1]}: {command.text[-200:]!r}"
         if self.way.ends_all:
-            yield from self._gone(command, f"after {self.done[-1]}")
-        if "Traceback (most recent call last)" in command.text:
-            yield f"a traceback after {self.done[-1]}: {command.text[-300:]!r}"
+            yield from self._gone(command)
 
-    def _gone(self, command: Command, when: str) -> Iterator[str]:
+    def _gone(self, command: Command) -> Iterator[str]:
         """Nothing of it may live much longer."""
         deadline = time.monotonic() + _PATIENCE
         while command.session() and time.monotonic() < deadline:
             time.sleep(0.1)
         if alive := command.session():
-            yield f"{len(alive)} processes live on {when}, such as {command_line(alive[0])[:100]}"
+            yield f"{len(alive)} processes live on, such as {command_line(alive[0])[:100]}"
             command.kill()

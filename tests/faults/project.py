@@ -2,9 +2,13 @@
 
 import contextlib
 import io
+import re
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from ganaug import config
+from ganaug.report import plots
 from ganaug.stages import pipeline
 from ganaug.stages.project import Project
 
@@ -25,13 +29,19 @@ device: cpu
 jobs: 2
 """
 # As small as it gets, where what is computed does not matter.
-SMALL = PARAMS.replace("steps: 150", "steps: 2").replace("width: 8", "width: 4").replace("jobs: 2", "jobs: 1")
+SMALL = re.sub(r"steps: \d+", "steps: 2", PARAMS.replace("width: 8", "width: 4").replace("jobs: 2", "jobs: 1"))
 
 
 def finished(folder: Path) -> Path:
     """A small project in ``folder`` after a run of every stage in this process."""
     folder.mkdir(parents=True)
     (folder / "params.yaml").write_text(SMALL, encoding="utf-8")
-    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()), undrawn():
         pipeline.run(Project(Path(), config.load(Path("params.yaml"))))
     return folder
+
+
+def undrawn() -> contextlib.AbstractContextManager[Any]:
+    """Within it the page has no plots: they are slow, and say nothing that its tables do not."""
+    names = ("gains", "arms", "curve", "history", "recall")
+    return patch.multiple(plots, **{name: lambda *_, **__: "<svg></svg>" for name in names})

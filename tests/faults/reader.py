@@ -19,6 +19,7 @@ class Reader:
     """
 
     name: ClassVar[str]
+    slow: ClassVar[int] = 1  # one in so many of its inputs is tried, where each takes long
 
     def __init__(self, home: Path, base: Path) -> None:
         self.home, self.base = home, base

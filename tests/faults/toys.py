@@ -129,7 +129,7 @@ class Hangs(_Toy):
         time.sleep(60)
 
 
-# What must be said of each.
+# What must be said of each; of Hangs too, when the patience is over.
 TOYS: dict[type[Reader], str] = {
     Sound: "read",
     Refuses: "whole input refused",
@@ -142,5 +142,4 @@ TOYS: dict[type[Reader], str] = {
     RunsCode: "code was run",
     Swells: "memory",
     Dies: "death (exit code -9)",
-    Hangs: "hang",
 }

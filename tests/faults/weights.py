@@ -212,6 +212,7 @@ class HalfTrained(Reader):
     """The state of a training that was interrupted: it is gone on from, or set aside and begun again."""
 
     name = "resume"
+    slow = 4
 
     def __init__(self, home: Path, base: Path) -> None:
         super().__init__(home, base)
