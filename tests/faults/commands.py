@@ -22,7 +22,7 @@ ENVIRONMENT = {
 }
 OUTPUTS = ("data/prepared", "models", "data/synth", "reports", "dvc.lock")  # equal after equal runs, but for the times
 _TIMES = ("timings.json", "timings.js")
-_TEMPORARY = (".part", ".old", ".broken", ".pt")
+_TEMPORARY = (".part", ".old", ".broken")
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,7 @@ def differences(found: dict[str, str], expected: dict[str, str]) -> str | None:
 
 
 def leftovers(root: Path) -> str | None:
-    """Temporary files of ganaug, which must not pile up."""
-    found = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.suffix in _TEMPORARY)
+    """Temporary files of ganaug and half-trained states, which must not pile up."""
+    paths = [path for path in root.rglob("*") if path.suffix in _TEMPORARY or path.parent.name == "states"]
+    found = sorted(path.relative_to(root).as_posix() for path in paths)
     return f"left behind: {len(found)}, such as {found[0]}" if found else None

@@ -12,7 +12,7 @@ import time
 import traceback
 import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -120,8 +120,9 @@ def _process(todo: Sequence[Example], seed: int, base: Path, work: Path) -> Iter
     try:
         yield process, results
     finally:
+        assert process.pid
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid or 0, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)
         process.kill()
         process.join()
         results.close()
@@ -177,55 +178,82 @@ def attempt(reader: Reader, seed: int, number: int, shown: bool = False) -> Outc
     rng = random.Random(f"{reader.name}-{seed}-{number}")
     try:
         given = reader.make(rng) if number else reader.whole()
-    except Exception as error:
-        return _fault(reader, number, "not made", error, shown)
+    except Exception as broken:
+        return Outcome(reader.name, number, "not made", _place(broken), f"{type(broken).__name__}: {broken}"[:200])
     if shown:
         print(f"{given!r:.3000}")
     reader.fresh()
-    raised: list[BaseException] = []
-    out, told = io.StringIO(), io.StringIO()
+    ended = _command(lambda: reader.read(given))
+    os.chdir(reader.home)
+    error = ended.error
+    if shown and error:
+        traceback.print_exception(error)
+    kind, place, said = _judged(ended), _place(error) if error else "", ended.err or ended.out
+    if code_was_run():
+        kind = "code was run"
+    elif stray := reader.outside():
+        kind, said = "file outside", stray[0]
+    elif kind == "refused" and number == 0:
+        kind = "whole input refused"
+    elif kind == "warning":
+        warned = ended.warned[0]
+        place = f"{warned.category.__name__} at {_short(warned.filename)}:{warned.lineno}"
+        said = str(warned.message)
+    elif kind not in _FINE and error and not isinstance(error, UserError | OSError):
+        said = f"{type(error).__name__}: {error}"
+    return Outcome(reader.name, number, kind, place, ascii(" ".join(said[:300].split()))[1:-1])
 
-    def command() -> None:
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a command ended: the error that it met, the exit code, what it wrote, the warnings that a user sees."""
+
+    error: BaseException | None
+    code: Any
+    out: str
+    err: str
+    warned: list[warnings.WarningMessage]
+
+
+def _command(read: Callable[[], None]) -> _Ended:
+    """``read`` as if it were a command: errors are told as every command tells them."""
+    met: list[BaseException] = []
+    code: Any = 0
+
+    def app() -> None:
         try:
-            reader.read(given)
+            read()
         except BaseException as error:
-            raised.append(error)
+            met.append(error)
             raise
 
-    status: Any = 0
+    out, err = io.StringIO(), io.StringIO()
     with (
-        patch.object(cli, "app", command),  # so that errors are told as every command tells them
+        patch.object(cli, "app", app),
         warnings.catch_warnings(record=True) as warned,
         contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(told),
+        contextlib.redirect_stderr(err),
     ):
         warnings.simplefilter("always")
         try:
             cli.main()
         except SystemExit as end:
-            status = end.code
+            code = end.code
         except BaseException as error:
-            status = type(error).__name__
-    os.chdir(reader.home)
-    error = raised[0] if raised else None
-    if code_was_run():
-        return _fault(reader, number, "code was run", error, shown)
-    if stray := reader.outside():
-        return replace(_fault(reader, number, "file outside", error, shown), said=stray[0])
-    if isinstance(error, Wrong):
-        return _fault(reader, number, "wrong", error, shown)
-    if error is not None and (status != 2 or not isinstance(error, UserError | OSError | MemoryError)):
-        return _fault(reader, number, "traceback", error, shown)
-    if trouble := _trouble(told.getvalue(), 1 if error else 0) or _unprintable(out.getvalue()):
-        fault = _fault(reader, number, f"message: {trouble}", error, shown)
-        return replace(fault, said=ascii(told.getvalue() or out.getvalue())[:200])
+            code = type(error).__name__
     seen = [one for one in warned if not issubclass(one.category, _QUIET)]
-    if seen:
-        place = f"{seen[0].category.__name__} at {_short(seen[0].filename)}:{seen[0].lineno}"
-        return Outcome(reader.name, number, "warning", place, str(seen[0].message)[:200])
-    if error is not None and number == 0:
-        return _fault(reader, number, "whole input refused", error, shown)
-    return Outcome(reader.name, number, "refused" if error else "read", said=told.getvalue().strip()[:200])
+    return _Ended(met[0] if met else None, code, out.getvalue(), err.getvalue(), seen)
+
+
+def _judged(ended: _Ended) -> str:
+    """The kind of outcome, as far as it shows in how the command ended."""
+    if isinstance(ended.error, Wrong):
+        return "wrong"
+    if ended.error and (ended.code != 2 or not isinstance(ended.error, UserError | OSError | MemoryError)):
+        return "traceback"
+    if trouble := _trouble(ended.err, 1 if ended.error else 0) or _unprintable(ended.out):
+        return f"message: {trouble}"
+    return "warning" if ended.warned else "refused" if ended.error else "read"
 
 
 def _trouble(text: str, lines: int) -> str | None:
@@ -239,15 +267,6 @@ def _unprintable(text: str) -> str | None:
     bad = next((one for one in text if unicodedata.category(one) in ("Cc", "Cs") and one not in "\n\t"), None)
     bad = bad or next((one for one in text if one in _TURNING), None)
     return None if bad is None else f"character U+{ord(bad):04X}"
-
-
-def _fault(reader: Reader, number: int, kind: str, error: BaseException | None, shown: bool) -> Outcome:
-    if error is None:
-        return Outcome(reader.name, number, kind)
-    if shown:
-        traceback.print_exception(error)
-    said = str(error) if isinstance(error, Wrong | UserError) else f"{type(error).__name__}: {error}"
-    return Outcome(reader.name, number, kind, _place(error), " ".join(said.split())[:200])
 
 
 def _place(error: BaseException) -> str:

@@ -32,7 +32,8 @@ class Reference:
 def undisturbed(work: Path) -> Reference:
     """One run of ``dvc repro``, from nothing to the end, in the folder ``work``."""
     root = new_project(work / "reference")
-    command, began, entered = Command(root, ["dvc", "repro"]), time.monotonic(), {}
+    command, began = Command(root, ["dvc", "repro"]), time.monotonic()
+    entered: dict[str | None, float] = {}
     while command.process.poll() is None:
         entered.setdefault(_stage(command), time.monotonic() - began)
         time.sleep(0.05)

@@ -3,8 +3,8 @@
 import contextlib
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 from ganaug import config
@@ -41,7 +41,10 @@ def finished(folder: Path) -> Path:
     return folder
 
 
-def undrawn() -> contextlib.AbstractContextManager[Any]:
+@contextlib.contextmanager
+def undrawn() -> Iterator[None]:
     """Within it the page has no plots: they are slow, and say nothing that its tables do not."""
-    names = ("gains", "arms", "curve", "history", "recall")
-    return patch.multiple(plots, **{name: lambda *_, **__: "<svg></svg>" for name in names})
+    with contextlib.ExitStack() as stack:
+        for name in ("gains", "arms", "curve", "history", "recall"):
+            stack.enter_context(patch.object(plots, name, lambda *_, **__: "<svg></svg>"))
+        yield

@@ -10,9 +10,9 @@ import random
 import struct
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from ganaug.data.holdout import Holdout
 from ganaug.data.idx import Idx
 from ganaug.data.npz import Npz
 from ganaug.data.prepared import read_prepared, write_prepared
-from ganaug.data.source import Source
+from ganaug.data.sources import SourceSpec
 from ganaug.data.spec import DataSpec
 from ganaug.data.table import Table
 from ganaug.data.torchvision import Torchvision
@@ -33,7 +33,7 @@ from .mutations import MARK, Code, as_json, changed, damaged
 from .reader import Reader, Wrong
 
 
-def prepared(source: Source, size: int = 8) -> None:
+def prepared(source: SourceSpec, size: int = 8) -> None:
     """All that ``prepare`` does of a source, and what it wrote read back. Raises Wrong if that differs."""
     source.watched()
     folder = Path("prepared")
@@ -103,7 +103,15 @@ class IdxFiles(Reader):
 
     name = "idx"
     classes = 2
-    names_of_classes = ([], [], ["a", "b"], ["a", "a"], ["a"], ["<script>", "x\ny"], ["", "b"])
+    names_of_classes: ClassVar[Sequence[list[str]]] = (
+        [],
+        [],
+        ["a", "b"],
+        ["a", "a"],
+        ["a"],
+        ["<script>", "x\ny"],
+        ["", "b"],
+    )
 
     def __init__(self, home: Path, base: Path) -> None:
         super().__init__(home, base)
@@ -151,6 +159,10 @@ class TorchvisionFiles(IdxFiles):
 
 # --------------------------------------------------------------------------------------------------------- NPZ archives
 
+_LABELS: list[tuple[Any, Any]] = [
+    ("a\nb", "<b>"), (b"\xff\xfe", b"ok"), ("x" * 150, "y"), ("A", "a"), ("../x", "y"), ("", "y"), ("a", "b\0"),
+]  # fmt: skip
+
 # What is done to one of the arrays.
 _ARRAYS: list[Callable[[random.Random, NDArray[Any]], NDArray[Any]]] = [
     lambda rng, a: a.astype(rng.choice(["f4", "f8", ">i8", "u8", "i1", "?", "c16", "M8[s]", "O", "U5", "S5", "V8"])),
@@ -171,9 +183,6 @@ _ARRAYS: list[Callable[[random.Random, NDArray[Any]], NDArray[Any]]] = [
     lambda rng, a: np.array("x" * 200),
     lambda rng, a: np.array(in_turn(*rng.choice(_LABELS), count=len(a))),
 ]
-_LABELS = [
-    ("a\nb", "<b>"), (b"\xff\xfe", b"ok"), ("x" * 150, "y"), ("A", "a"), ("../x", "y"), ("", "y"), ("a", "b\0"),
-]  # fmt: skip
 _NAMES = ["../evil", "x", "val_images", "val_labels", "images", "a" * 300, "train_images2"]
 _HEADERS = [
     b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000, 8, 8), }",
@@ -204,8 +213,8 @@ class NpzArchive(Reader):
         images, labels = noise(16, 8, 8), np.arange(16) % 2
         if not parts:
             return {"images": images, "labels": labels}
-        named = {"train_images": images[:12], "train_labels": labels[:12, None]}
-        return {**named, "test_images": images[12:], "test_labels": labels[12:, None]}
+        train: dict[str, NDArray[Any]] = {"train_images": images[:12], "train_labels": labels[:12, None]}
+        return train | {"test_images": images[12:], "test_labels": labels[12:, None]}
 
     def whole(self) -> bytes:
         return self._archive({name: npy_file(array) for name, array in self.arrays(True).items()}, zipfile.ZIP_STORED)
@@ -257,7 +266,7 @@ _CELLS = [
     "12345678901234567890", "\uff11", "0.png/", "./0.png", "//0.png",
 ]  # fmt: skip
 _TITLES = ["file", "label", "", "FILE", "file ", "a\nb", "x" * 500, "\ufefffile", "Unnamed: 0"]
-_COLUMNS = [
+_COLUMNS: list[dict[str, Any]] = [
     {}, {}, {}, {"split": None}, {"group": None}, {"file": "label"}, {"group": "label"}, {"split": "label"},
     {"label": "nope"}, {"group": "nope"},
 ]  # fmt: skip

@@ -97,7 +97,8 @@ def changed_weights(rng: random.Random, data: bytes) -> bytes:
 def _described(rng: random.Random, text: str) -> bytes:
     """Another description."""
     if rng.random() < 0.03:
-        return rng.choice([other_json(rng), b"nope", b'"' + b"x" * 10**6 + b'"']).replace(b"\xff", b"")
+        other = rng.choice([other_json(rng), b"nope", b'"' + b"x" * 10**6 + b'"'])
+        return other.decode(errors="replace").encode()
     description = json.loads(text)
     if rng.random() < 0.5:
         return as_json(changed(rng, description))
