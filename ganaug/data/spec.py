@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 
 from ganaug.data.digits import Digits
-from ganaug.data.pictures import Aspect, Look, Shape, nearest_size, parse_background
+from ganaug.data.pictures import Aspect, Look, Shape, depth_of, nearest_size, parse_background
 from ganaug.data.sources import SourceSpec
 from ganaug.errors import UserError
 from ganaug.settings import Spec
@@ -51,4 +51,5 @@ class DataSpec(Spec):
                 f"{small} to {large}; set it, for example to {size}, the usual size nearest to their median"
             )
         colour = self.channels == "rgb" or (self.channels == "auto" and any(one.colour for one in looks))
-        return Shape(size, 3 if colour else 1, self.aspect, parse_background(self.background))
+        background = parse_background(self.background)
+        return Shape(size, 3 if colour else 1, self.aspect, background, depth_of(looks), self.source.largest_mib)

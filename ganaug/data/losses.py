@@ -1,0 +1,83 @@
+"""What a conversion to a few 8-bit pixels may lose: counted, and said with an example."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganaug.data import pictures
+from ganaug.data.pictures import Look, Pictures, Rendered, Shape, depth_of
+
+_DARK = 32  # of 255: images whose largest value is below are nearly black
+
+
+def losses(
+    source: Pictures, files: Sequence[str], looks: Sequence[Look], done: Rendered, shape: Shape, jobs: int
+) -> list[str]:
+    """A line for each kind of loss of the images that could be read.
+
+    ``source``, ``files`` and ``looks`` of each image; ``done``: what became of it in ``shape``; ``jobs`` processes.
+    """
+    rows = [row for row in range(len(files)) if row not in done.broken]
+    lines: list[str] = []
+    wide = [row for row in rows if looks[row].top]
+    if wide:
+        top = max(looks[row].top for row in wide)
+        others = f"; the other {len(rows) - len(wide)} have 8 bits" if len(wide) < len(rows) else ""
+        lines.append(
+            f"{len(wide)} images of 16 bits, with values up to {top}: {shape.depth} bits in use, scaled to 8{others}"
+        )
+    for kind in sorted({looks[row].left_out for row in rows} - {""}):
+        having = [row for row in rows if looks[row].left_out == kind]
+        lines.append(f"Not read: {kind} of {len(having)} images, such as {files[having[0]]}")
+    if done.flat:
+        lines.append(
+            f"{len(done.flat)} images are of one colour alone after conversion, such as {files[done.flat[0]]}: "
+            f"look at them{_CHANGES}"
+        )
+    if 0 < done.high < _DARK and len(done.flat) < len(rows):
+        lines.append(f"All images are nearly black: the largest value is {done.high} of 255; scale the values")
+    equal = _equal(source, done, jobs)
+    if equal:
+        row, first = equal[0]
+        lines.append(
+            f"{len(equal)} images became equal to another one, from which they differ in their files, such as "
+            f"{files[row]} and {files[first]}: what tells them apart is lost{_CHANGES}"
+        )
+    return lines
+
+
+_CHANGES = ", in data.image_size, channels, aspect or background, or in pages, channels or bits that are not read"
+
+
+def _equal(source: Pictures, done: Rendered, jobs: int) -> list[tuple[int, int]]:
+    """(image, an earlier image) that have the same pixels now and had others before; flat ones aside."""
+    apart = {*done.broken, *done.flat}
+    sets: dict[str, list[int]] = {}
+    for row, pixels in enumerate(done.hashes):
+        if row not in apart:
+            sets.setdefault(pixels, []).append(row)
+    copies = [rows for rows in sets.values() if len(rows) > 1]
+    order = [row for rows in copies for row in rows]
+    before = dict(zip(order, pictures.contents([source[row] for row in order], jobs), strict=True))
+    found = []
+    for first, *others in copies:
+        seen = {before[first]}
+        for row in others:
+            found += [(row, first)] if before[row] not in seen else []
+            seen.add(before[row])
+    return sorted(found)
+
+
+def depths_apart(looks: Sequence[Look], labels: NDArray[np.int64], classes: Sequence[str]) -> list[str]:
+    """A line if the images of one class make use of other bits than those of another, by their ``looks``."""
+    depths: dict[int, str] = {}
+    for label in np.unique(labels).tolist():
+        of_class = [looks[row] for row in np.flatnonzero(labels == label).tolist()]
+        depths.setdefault(depth_of(of_class) or 0, classes[label])
+    if len(depths) < 2:
+        return []
+    used = " and ".join(
+        f'{f"{bits} of 16 bits" if bits else "8-bit files"} in class "{depths[bits]}"' for bits in sorted(depths)
+    )
+    return [f"Classes differ in depth: {used}; they may be told apart by that alone: bring all files to one depth"]
