@@ -60,7 +60,7 @@ def test_hidden_files_and_other_files_are_left_out_with_a_note(tmp_path: Path) -
     assert found.files == ["cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png"]
     assert found.notes == [
         "Images next to the class folders were left out: 1",
-        "Left out (hidden, links to folders, or not images): 5, such as cat/.thumbnails",
+        "Left out (hidden, leftovers, links to folders, or not images): 6, such as cat/.thumbnails",
     ]
 
 
@@ -79,9 +79,12 @@ def test_an_image_is_known_by_its_ending(name: str, image: bool) -> None:
 def test_an_empty_class_folder_is_refused(tmp_path: Path) -> None:
     photos(tmp_path, "cat", "dog")
     (tmp_path / "bird").mkdir()
-    (tmp_path / "bird" / "notes.txt").write_text("none yet")
-    with refused('class "bird"', "at least 2 images", "got 0"):
+    with refused('class "bird"', "at least 3 images", "got 0"):
         look(Folder(tmp_path), 1)
+    for number in range(30):
+        (tmp_path / "bird" / f"IM{number:04}").write_bytes(b"DICM")
+    with refused("bird holds 30 files, such as IM0000, none of an ending that is read", "DICOM", "to PNG"):
+        Folder(tmp_path).load()
 
 
 def test_no_folder_a_file_and_no_classes(tmp_path: Path) -> None:
@@ -159,4 +162,4 @@ def test_hidden_folders_and_links_to_folders_are_left_out_with_a_note(tmp_path: 
     photos(tmp_path / "photos" / "dog", ".thumbs")
     found = Folder(tmp_path / "photos").load()
     assert len(found.files) == 8
-    assert found.notes == ["Left out (hidden, links to folders, or not images): 2, such as cat/link"]
+    assert found.notes == ["Left out (hidden, leftovers, links to folders, or not images): 2, such as cat/link"]

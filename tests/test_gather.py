@@ -223,12 +223,12 @@ def test_class_names_are_in_the_order_of_numbers_or_of_text() -> None:
     assert (classes, labels.tolist()) == (["9", "10"], [1, 0, 1])
 
 
-def test_every_class_needs_two_images() -> None:
-    check_counts(np.array([0, 1, 0, 1]), ["a", "b"], "here")
-    with refused("here", 'class "b"', "at least 2 images", "got 1"):
-        check_counts(np.array([0, 1, 0]), ["a", "b"], "here")
+def test_every_class_needs_as_many_images_as_the_least_that_a_protocol_deals() -> None:
+    check_counts(np.array([0, 1, 0, 1, 0, 1]), ["a", "b"], "here")
+    with refused("here", 'class "b"', "at least 3 images, two to train on and one to test on", "got 2"):
+        check_counts(np.array([0, 1, 0, 1, 0]), ["a", "b"], "here")
     with refused('class "c"', "got 0"):
-        check_counts(np.array([0, 1, 0, 1]), ["a", "b", "c"], "here")
+        check_counts(np.array([0, 1, 0, 1, 0, 1]), ["a", "b", "c"], "here")
     with refused("at least 2 classes", 'only "a"'):
         check_counts(np.array([0, 0]), ["a"], "here")
     with refused("at least 2 classes", "got none"):

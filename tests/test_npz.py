@@ -109,8 +109,9 @@ GOOD = {"train_images": images(), "train_labels": np.array([0, 1, 0, 1])}
         ({"train_labels": np.eye(4, dtype=int)}, ["one label for each of the 4 images", "(4, 4)"]),
         ({"train_labels": np.array(3)}, ["one label for each of the 4 images", "()"]),
         ({"train_labels": np.array([0, 1, 0, 0.5])}, ["whole numbers or text", "float64"]),
-        ({"train_labels": np.array([0, "1", 0, None], object)}, ["plain arrays", "allow_pickle"]),
-        ({"train_images": np.array([[1], [2, 3]], object)}, ["plain arrays", "allow_pickle"]),
+        ({"train_labels": np.array([0, "1", 0, None], object)}, ["train_labels", "Python objects", '.astype("U")']),
+        ({"train_images": np.array([[1], [2, 3]], object)}, ["train_images must be uint8", "object"]),
+        ({"train_labels": np.array([0, 1, 0, 2**63], np.uint64)}, ["train_labels must be below 2**63", str(2**63)]),
         (
             {"test_images": np.zeros((2, 9, 9), np.uint8), "test_labels": [0, 1]},
             ["one shape", "(8, 8, 1)", "(9, 9, 1)"],

@@ -304,7 +304,8 @@ def test_a_broken_picture_is_named_with_its_reason_and_harms_no_other(tmp_path: 
         (tmp_path / name).write_bytes(data)
     whole = save(tmp_path / "whole.png", noise())
     paths = [whole, tmp_path / name, whole]
-    hashes, broken = render(paths, COLOUR, tmp_path / "images.npy", 1)
+    done = render(paths, COLOUR, tmp_path / "images.npy", 1)
+    hashes, broken = done.hashes, done.broken
     assert list(broken) == [1]
     assert reason in broken[1]
     assert "\n" not in broken[1]
@@ -332,7 +333,7 @@ def test_a_smaller_limit_of_pixels_is_kept(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 63)
     path = save(tmp_path / "1.png", noise())
     assert "too large" in str(look_at([path], 1)[0].broken)
-    assert "too large" in render([path], COLOUR, tmp_path / "images.npy", 1)[1][0]
+    assert "too large" in render([path], COLOUR, tmp_path / "images.npy", 1).broken[0]
 
 
 def test_the_refusal_lists_five_and_counts_the_rest() -> None:
@@ -348,10 +349,12 @@ def test_rows_keep_the_order_of_the_pictures(tmp_path: Path) -> None:
     levels = np.random.default_rng(0).permutation(150).tolist()  # more than two chunks
     paths = [save(tmp_path / f"{level}.bmp", np.full((8, 8), level, np.uint8)) for level in levels]
     done: list[int] = []
-    hashes, broken = render(paths, GRAY, tmp_path / "images.npy", 1, done.append)
+    rendered = render(paths, GRAY, tmp_path / "images.npy", 1, done.append)
     assert np.load(tmp_path / "images.npy")[:, 0, 0, 0].tolist() == levels
-    assert len(set(hashes)) == 150
-    assert broken == {}
+    assert len(set(rendered.hashes)) == 150
+    assert rendered.broken == {}
+    assert rendered.flat == list(range(150))
+    assert rendered.high == 149
     assert done == sorted(done)
     assert done[-1] == 150
 
@@ -367,6 +370,6 @@ def test_several_processes_write_the_bytes_of_one(tmp_path: Path, monkeypatch: p
     alone = render(paths, COLOUR, tmp_path / "alone.npy", 1)
     together = render(paths, COLOUR, tmp_path / "together.npy", 2)
     assert together == alone
-    assert list(alone[1]) == [50]
+    assert list(alone.broken) == [50]
     assert (tmp_path / "together.npy").read_bytes() == (tmp_path / "alone.npy").read_bytes()
     assert look_at(paths, 2) == look_at(paths, 1)

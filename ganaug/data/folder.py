@@ -16,15 +16,9 @@ from ganaug.errors import UserError, one_line
 
 # Folders and files that systems and programs leave among images: previews, archives, waste; all hidden ones too.
 _LEFTOVERS = {
-    "@eadir",
-    "#recycle",
-    "$recycle.bin",
-    "__macosx",
-    "__pycache__",
-    "lost+found",
-    "system volume information",
+    *("@eadir", "#recycle", "$recycle.bin", "__macosx", "__pycache__", "lost+found", "system volume information"),
+    *("thumbs.db", "ehthumbs.db", "desktop.ini"),
 }
-_LEFTOVERS |= {"thumbs.db", "ehthumbs.db", "desktop.ini"}
 _PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
 
 
@@ -54,11 +48,12 @@ class Folder(PathSource):
                 "folders, or list files and labels in a CSV table"
             )
         entries = list(self.path.iterdir())
-        others = [entry for entry in self.path.iterdir() if entry.is_dir() and entry not in folders]
+        others: list[Path] = []
         held = {folder.name: images_below(folder, others) for folder in folders}
-        for folder in folders:
-            if not held[folder.name]:
-                self._check_kind(folder)
+        others += [entry for entry in entries if entry.is_dir() and entry not in folders]
+        for kind in (no_images(folder) for folder in folders if not held[folder.name]):
+            if kind:
+                raise UserError(f"{self.path}: every class must hold images, but {kind}")
         paths = [path for images in held.values() for path in images]
         file_names(self.path, entries)
         files, left_out = file_names(self.path, paths), file_names(self.path, others)
@@ -73,11 +68,6 @@ class Folder(PathSource):
             )
         return Labelled(classes, paths, labels, files, np.zeros(len(paths), bool), notes=notes)
 
-    def _check_kind(self, folder: Path) -> None:
-        kind = no_images(folder)
-        if kind:
-            raise UserError(f"{self.path}: every class must hold images, but {kind}")
-
     def _check_depth(self, paths: list[Path]) -> None:
         """Folders of folders may be photos/train/cat/1.png: "train" would silently become a class."""
         deep = [path for path in paths if len(path.relative_to(self.path).parts) > 2]
@@ -87,8 +77,8 @@ class Folder(PathSource):
             example = Path(one_line(str(deep[0].relative_to(self.path))))
             raise UserError(
                 f"{self.path}: images must lie at {self.path.name}/<class>/, but {len(deep)} of {len(paths)} lie "
-                f"deeper, such as {example}; name {self.path / example.parts[0]} if its folders are the classes, or say "
-                "that the first level is the class (data.source.nested: true, or --nested)"
+                f"deeper, such as {example}; name {self.path / example.parts[0]} if its folders are the classes, or "
+                "say that the first level is the class (data.source.nested: true, or --nested)"
             )
 
 

@@ -1,7 +1,7 @@
 """From a source to images of one shape on disk."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ class Gathered:
     pixels: list[str]  # SHA-256 of each image's pixels
     looks: list[Look]  # the headers of the images
     broken: list[tuple[str, str]]  # (file, reason)
+    losses: list[str] = field(default_factory=list)  # what the conversion lost; among the notes, too
 
     def images(self) -> NDArray[np.uint8]:
         """(N, H, W, C) uint8, memory-mapped."""
@@ -87,15 +88,16 @@ def gather(
     broken = [(found.files[row], reason) for row, reason in failures.items()]
     if broken and spec.on_broken == "refuse":
         pictures.refuse_broken(broken, total)
-    notes = [*found.notes, *losses(found.images, found.files, looks, done, shape, jobs)]
-    found = replace(found, notes=notes + depths_apart(looks, found.labels, found.classes))
+    lost = losses(found.images, found.files, looks, done, shape, jobs)
+    lost += depths_apart(looks, found.labels, found.classes)
+    found = replace(found, notes=[*found.notes, *lost])
     if failures:
         kept = [row for row in range(total) if row not in failures]
         example = f"without its {len(failures)} broken images (such as {broken[0][0]}: {broken[0][1]})"
         check_counts(found.labels[kept], found.classes, f"{spec.source.where()}, {example}")
         keep_rows(path, kept)
         found, pixels, looks = _rows(found, kept), [pixels[row] for row in kept], [looks[row] for row in kept]
-    return Gathered(found, shape, path, pixels, looks, broken)
+    return Gathered(found, shape, path, pixels, looks, broken, lost)
 
 
 def _rows(found: Labelled, kept: list[int]) -> Labelled:

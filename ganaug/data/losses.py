@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganaug.data import pictures
-from ganaug.data.pictures import Look, Pictures, Rendered, Shape, depth_of
+from ganaug.data.pictures import FLAT, Look, Pictures, Rendered, Shape, depth_of
 
+_CHANGES = "data.image_size, channels, aspect or background, or is in pages, channels or bits that are not read"
 _DARK = 32  # of 255: images whose largest value is below are nearly black
 
 
@@ -32,8 +33,8 @@ def losses(
         lines.append(f"Not read: {kind} of {len(having)} images, such as {files[having[0]]}")
     if done.flat:
         lines.append(
-            f"{len(done.flat)} images are of one colour alone after conversion, such as {files[done.flat[0]]}: "
-            f"look at them{_CHANGES}"
+            f"{len(done.flat)} images are of one colour alone after conversion (within {FLAT} of 255), such as "
+            f"{files[done.flat[0]]}: what they showed may be lost by {_CHANGES}"
         )
     if 0 < done.high < _DARK and len(done.flat) < len(rows):
         lines.append(f"All images are nearly black: the largest value is {done.high} of 255; scale the values")
@@ -42,12 +43,9 @@ def losses(
         row, first = equal[0]
         lines.append(
             f"{len(equal)} images became equal to another one, from which they differ in their files, such as "
-            f"{files[row]} and {files[first]}: what tells them apart is lost{_CHANGES}"
+            f"{files[row]} and {files[first]}: what tells them apart is lost by {_CHANGES}"
         )
     return lines
-
-
-_CHANGES = ", in data.image_size, channels, aspect or background, or in pages, channels or bits that are not read"
 
 
 def _equal(source: Pictures, done: Rendered, jobs: int) -> list[tuple[int, int]]:

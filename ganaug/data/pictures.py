@@ -34,6 +34,7 @@ RASTERS = frozenset((
 ))
 # fmt: on
 _DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners fill of 16
+FLAT = 2  # of 255: the most by which the pixels of an image of one colour differ
 _TILE = 1024  # pixels per side that are converted at a time, so that no whole copy of an image is made
 LOST = "nothing of it can be seen on data.background; set another colour there"
 LIMIT = "data.source.largest_mib (ganaug init: --largest-mib)"
@@ -206,7 +207,7 @@ def _render_chunk(pictures: Pictures, start: int, shape: Shape, path: Path) -> R
                 done.broken[row] = _reason(error, picture if isinstance(picture, Path) else None)
                 done.hashes.append("")
                 continue
-            if 0 in inside.size or all(low == high for low, high in _extrema(inside)):
+            if 0 in inside.size or all(high - low <= FLAT for low, high in _extrema(inside)):
                 done.flat.append(row)
             done.high = max(done.high, int(pixels.max()))
             out[row] = pixels

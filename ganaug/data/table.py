@@ -105,7 +105,7 @@ class Table(PathSource):
             chunks = [group.column(at) for group in groups for at in range(about.num_columns)]
             held = sum(one.total_uncompressed_size for one in chunks if one.path_in_schema.split(".")[0] in used)
             self._check_fits(self.path, 4 * held + 8 * _CELL * about.num_rows * len(used))
-        if not {self.file, self.label} <= set(used):
+        if not {self.file, self.label, self.split, self.group} - {None, "split", "group"} <= set(used):
             return pd.DataFrame({name: [""] for name in known})  # it is said which one is missing
         return pd.read_parquet(self.path, engine="pyarrow", columns=used, read_dictionary=used)
 
@@ -164,9 +164,7 @@ class Table(PathSource):
         # False, too, where a name is too long for any file, which is an error to Path.is_file.
         missing = [(row, file) for row, file in enumerate(files) if not os.path.isfile(paths[row])]  # noqa: PTH113
         if missing:
-            shown = ", ".join(
-                f"{one_line(file, 80)} (data row {row + 1}{_link(paths[row])})" for row, file in missing[:3]
-            )
+            said = [f"{one_line(file, 80)} (data row {row + 1}{_link(paths[row])})" for row, file in missing[:3]]
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise UserError(
                 f"{self.path}: every file must be there, but {len(missing)} of {len(files)} are missing: "

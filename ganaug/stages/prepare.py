@@ -21,7 +21,10 @@ def prepare(project: Project) -> str:
     check_watched(project)
     with store.replacing(project.prepared, folder=True) as folder, counting("prepare") as on_done:
         data = gather(spec, folder / "images.npy", processes(project.settings), on_done)
-        splits = protocol.splits(data.items())
+        try:
+            splits = protocol.splits(data.items())
+        except UserError as error:  # images that became equal are one to a protocol
+            raise UserError("; ".join([str(error), *data.losses])) from None
         others = []
         if spec.unlabelled:
             jobs, known = processes(project.settings), data.pixels
