@@ -346,7 +346,7 @@ def test_a_split_is_read_once(tmp_path: Path) -> None:
         prepared.split("1")
 
 
-# ------------------------------------------------------------------------------------------- what DVC watches, and disks
+# ---------------------------------------------------------------------------------------- what DVC watches, and disks
 
 
 def test_a_place_that_dvc_yaml_lacks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

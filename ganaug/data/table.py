@@ -43,7 +43,9 @@ class Table(PathSource):
         self._paths(names)  # an error in them is reported before they are used
         files = [Path(file) for file in names]
         places = {self.path.parent / file.parts[0] if not file.is_absolute() else file.parent for file in files}
-        return with_targets([self.path, *sorted(places)], {(self.path.parent / file).parent for file in files})
+        return with_targets(
+            [self.path, *sorted(places)], {(self.path.parent / file).parent for file in files if len(file.parts) > 1}
+        )
 
     def load(self) -> Labelled:
         table = self._read()

@@ -16,7 +16,10 @@ from ganaug.stages.tasks import processes
 
 
 def prepare(project: Project) -> str:
-    """Read the source, bring the images to one shape, deal the splits. Returns lines that say what was found."""
+    """Read the source, bring the images to one shape, deal the splits. Returns lines that say what was found.
+
+    Raises UserError if the images cannot be used, or lie where DVC does not look.
+    """
     spec, protocol = project.settings.data, project.settings.protocol
     check_watched(project)
     with store.replacing(project.prepared, folder=True) as folder, counting("prepare") as on_done:
