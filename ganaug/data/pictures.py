@@ -343,7 +343,7 @@ def _opened(path: Path, largest_mib: int | None) -> Iterator[Image.Image]:
         if largest_mib is not None and mib > largest_mib / 4:
             raise ValueError(
                 f"it is too large: its {image.width}x{image.height} pixels would take {mib:.0f} MiB of memory, over a "
-                f"quarter of {LIMIT} ({largest_mib}); make it smaller, or raise that"
+                f"quarter of {largest_mib}, the {LIMIT}; make it smaller, or raise that"
             )
         yield image
 
@@ -351,7 +351,7 @@ def _opened(path: Path, largest_mib: int | None) -> Iterator[Image.Image]:
 def _bytes_per_pixel(image: Image.Image) -> int:
     """What decoding and converting takes at most."""
     held = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
-    converted = 1 if image.mode in ("1", "L", "I", "RGB", "YCbCr") or image.mode.startswith("I;16") else 4
+    converted = 1 if image.mode == "RGB" else 5 if image.mode.startswith("I") else 4
     decoder = _DECODERS.get(image.format or "", 0)
     if "progressive" in image.info:  # all coefficients of a JPEG
         decoder = 2 * len(image.getbands())
