@@ -490,6 +490,17 @@ def test_colours_of_twelve_bits_in_sixteen_are_refused_and_full_ones_are_read(tm
         read_picture(png(4000), replace(COLOUR, depth=12))
 
 
+def test_tiffs_of_signed_bytes_are_refused_and_white_may_be_zero(tmp_path: Path) -> None:
+    path = save(tmp_path / "1.tiff", noise(channels=1), tiffinfo={339: 2})
+    with pytest.raises(ValueError, match="it has signed pixels"):
+        read_picture(path, GRAY)
+    ramp = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1028
+    path = save(tmp_path / "2.tiff", ramp)
+    black, white = (struct.pack("<HHII", 262, 3, 1, kind) for kind in (1, 0))
+    path.write_bytes(path.read_bytes().replace(black, white))
+    assert (read_picture(path, GRAY)[..., 0] == 255 - ramp // 257).all()
+
+
 def test_one_gray_level_of_sixteen_bits_may_be_transparent(tmp_path: Path) -> None:
     values = np.full((8, 8), 65535, np.uint16)
     values[:, 4:] = 7

@@ -44,7 +44,8 @@ class Npz(PathSource):
                         f"{self.path}: all images must have one shape, got {sorted(shapes)}; use one data set"
                     )
                 needed = {*(name for both in parts.values() for name in both), *({"classes"} & members.keys())}
-                self._check_fits(self.path, sum(members[name].size for name in needed))
+                copies = {name: 1 if name.endswith("images") else 4 for name in needed}  # labels are sorted and named
+                self._check_fits(self.path, sum(copies[name] * members[name].size for name in needed))
                 labels = [_read(archive, members[name]) for _, name in parts.values()]
                 names = _read(archive, members["classes"]) if "classes" in members and not self.classes else None
                 counts = [members[images].shape[0] for images, _ in parts.values()]

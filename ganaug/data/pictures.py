@@ -207,8 +207,7 @@ def _render_chunk(pictures: Pictures, start: int, shape: Shape, path: Path) -> R
                 done.broken[row] = _reason(error, picture if isinstance(picture, Path) else None)
                 done.hashes.append("")
                 continue
-            if 0 in inside.size or all(high - low <= FLAT for low, high in _extrema(inside)):
-                done.flat.append(row)
+            done.flat += [row] if _is_flat(inside) else []
             done.high = max(done.high, int(pixels.max()))
             out[row] = pixels
             done.hashes.append(store.digest(pixels))
@@ -290,7 +289,7 @@ def _on_background(image: Image.Image, background: tuple[int, int, int], mode: s
         behind = Image.new("RGBA", tile.size, (*background, 255))
         behind.alpha_composite(tile)
         out.paste(behind.convert(mode), place)
-    if all(low == high for low, high in _extrema(out)) and any(low != high for low, high in _extrema(above)):
+    if _is_flat(out) and not _is_flat(above):
         raise ValueError(LOST)
     return out
 
@@ -301,10 +300,18 @@ def _extrema(image: Image.Image) -> Sequence[tuple[int, int]]:
     return (found,) if len(image.getbands()) == 1 else found
 
 
+def _is_flat(image: Image.Image) -> bool:
+    """Whether it is of one colour, or so narrow that nothing is left of it."""
+    return 0 in image.size or all(high - low <= FLAT for low, high in _extrema(image))
+
+
 def _eight_bits(image: Image.Image, shape: Shape) -> Image.Image:
     """16-bit gray -> 8 bits, by the depth that the set makes use of; all other modes unchanged."""
     if image.mode == "F":
         raise ValueError("it has floating-point pixels of unknown range; save it with 8 or 16 bits")
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
+    if image.mode == "L" and tags.get(339) == (2,):
+        raise ValueError("it has signed pixels; save it with 8 or 16 bits, unsigned")
     if image.mode != "I" and not image.mode.startswith("I;16"):
         return image
     top, clear = 2 ** (shape.depth or 16) - 1, image.info.get("transparency")
@@ -316,6 +323,8 @@ def _eight_bits(image: Image.Image, shape: Shape) -> Image.Image:
         if values.max() > top:
             raise ValueError(f"it has pixels above {top}, the most of {shape.depth} bits, which the others make use of")
         pixels = ((values.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
+        if tags.get(262) == 0:  # white is zero, which Pillow heeds in 8 bits alone
+            pixels = 255 - pixels
         if clear is not None:
             pixels = np.stack([pixels, np.where(values == clear, 0, 255).astype(np.uint8)], axis=-1)
         out.paste(Image.fromarray(pixels), place)

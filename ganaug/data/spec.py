@@ -35,7 +35,8 @@ class DataSpec(Spec):
 
     def watched(self) -> list[Path]:
         """The files and folders that the prepared images depend on."""
-        return [*self.source.watched(), *([self.unlabelled] if self.unlabelled else [])]
+        watched = self.source.watched()
+        return watched + ([self.unlabelled] if self.unlabelled and self.unlabelled not in watched else [])
 
     def shape(self, looks: Sequence[Look]) -> Shape:
         """The shape of the prepared images, given the headers of all readable ones.
