@@ -242,16 +242,19 @@ def _content(path: Path) -> str:
         if _left_out(image) or _is_coarse(image):
             return store.digest(path.read_bytes())
         ImageOps.exif_transpose(image, in_place=True)
-        whole = image if image.mode.startswith("I") else image.convert("RGBA")
-        return store.digest(str(whole.size), whole.tobytes())
+        tiles = (tile if tile.mode.startswith("I") else tile.convert("RGBA") for _, tile in _tiles(image))
+        return store.digest(str(image.size), *[store.digest(tile.tobytes()) for tile in tiles])
 
 
 def _read(path: Path, shape: Shape) -> Image.Image:
     with _opened(path, shape.largest_mib) as image:
         if image.format == "JPEG":  # decodes at an eighth of its size or more, never under four times the target
             image.draft(None, (4 * shape.size, 4 * shape.size))
-        if _is_coarse(image):
-            _check_depth(shape)
+        if _is_coarse(image) and (shape.depth or 16) < 16:
+            raise ValueError(
+                f"it has 16 bits per channel, of which the upper 8 alone are read, but the set makes use of the lower "
+                f"{shape.depth}; save it with 8"
+            )
         ImageOps.exif_transpose(image, in_place=True)
         return _fit(image, shape)
 
@@ -331,14 +334,6 @@ def _eight_bits(image: Image.Image, shape: Shape) -> Image.Image:
     return out
 
 
-def _check_depth(shape: Shape) -> None:
-    if shape.depth is not None and shape.depth < 16:
-        raise ValueError(
-            f"it has 16 bits per channel, of which the upper 8 alone are read, but the set makes use of the lower "
-            f"{shape.depth}; save it with 8"
-        )
-
-
 @contextmanager
 def _opened(path: Path, largest_mib: int | None) -> Iterator[Image.Image]:
     """Lazily opened. What would take over a quarter of ``largest_mib`` of memory is an error."""
@@ -400,20 +395,14 @@ def _foreign(path: Path) -> str:
     """What a file is that no raster format knows: named by its first bytes, whatever its ending."""
     with path.open("rb") as file:
         head = file.read(132)
-    known = {"EPS": "PostScript", "WMF": "a Windows metafile", "MPEG": "a film"}
-    for name, (_, accept) in Image.OPEN.items():
-        if name not in RASTERS and accept and accept(head[:16].ljust(16, b"\0")) is True:
-            return f"it is {known.get(name, name)}, whatever its ending, which is not decoded; convert it to PNG"
-    marks = {
-        "DICOM": head[128:] == b"DICM",
-        "HEIC": head[4:8] == b"ftyp",
-        "PDF": head[:4] == b"%PDF",
-        "SVG": b"<svg" in head,
-    }
-    for name, found in marks.items():
-        if found:
-            return f"it is {name}, whatever its ending, which is not decoded; convert it to PNG"
-    return "it is not an image that Pillow can read"
+    names, start = {"EPS": "PostScript", "WMF": "a Windows metafile", "MPEG": "a film"}, head[:16].ljust(16, b"\0")
+    others = [(name, accept) for name, (_, accept) in Image.OPEN.items() if name not in RASTERS and accept]
+    kinds = [names.get(name, name) for name, accept in others if accept(start) is True]
+    marks = {"DICOM": head[128:] == b"DICM", "HEIC": head[4:8] == b"ftyp", "PDF": head[:4] == b"%PDF"}
+    kinds += [name for name, found in marks.items() if found]
+    if not kinds:
+        return "it is not an image that Pillow can read"
+    return f"it is {kinds[0]}, whatever its ending, which is not decoded; convert it to PNG"
 
 
 # ------------------------------------------------------------------------------------------------------------- shared
