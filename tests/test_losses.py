@@ -58,8 +58,10 @@ def test_images_of_one_colour_are_counted(tmp_path: Path) -> None:
 
 
 def test_images_that_are_nearly_black_are_told(tmp_path: Path) -> None:
-    said = made(tmp_path, lambda *one: gray(0, 16, *one).astype(np.uint8))
-    assert "All images are nearly black: the largest value is 15 of 255" in said
+    said = made(tmp_path / "all", lambda *one: gray(0, 16, *one).astype(np.uint8))
+    assert 'All images of class "a" are nearly black, with values below 32 of 255 (2 of 2 classes are)' in said
+    said = made(tmp_path / "one", lambda *one: gray(0, 16 if one[0] == "b" else 256, *one).astype(np.uint8))
+    assert 'All images of class "b" are nearly black, with values below 32 of 255 (1 of 2 classes are)' in said
 
 
 def test_pages_are_told_once(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ganaug import store
 from ganaug.data import pictures
 from ganaug.data.labelled import Labelled, check_class_names, check_counts
-from ganaug.data.losses import depths_apart, losses
+from ganaug.data.losses import losses, losses_by_class
 from ganaug.data.pictures import Look, Shape
 from ganaug.data.source import Source, check_links
 from ganaug.data.spec import DataSpec
@@ -89,7 +89,7 @@ def gather(
     if broken and spec.on_broken == "refuse":
         pictures.refuse_broken(broken, total)
     lost = losses(found.images, found.files, looks, done, shape, jobs)
-    lost += depths_apart(looks, found.labels, found.classes)
+    lost += losses_by_class(looks, done, found.labels, found.classes)
     found = replace(found, notes=[*found.notes, *lost])
     if failures:
         kept = [row for row in range(total) if row not in failures]

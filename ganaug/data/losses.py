@@ -9,7 +9,7 @@ from ganaug.data import pictures
 from ganaug.data.pictures import FLAT, Look, Pictures, Rendered, Shape, depth_of
 
 _CHANGES = "data.image_size, channels, aspect or background, or is in pages, channels or bits that are not read"
-_DARK = 32  # of 255: images whose largest value is below are nearly black
+_DARK = 32  # of 255: a class whose largest value is below is nearly black
 
 
 def losses(
@@ -36,8 +36,6 @@ def losses(
             f"{len(done.flat)} images are of one colour alone after conversion (within {FLAT} of 255), such as "
             f"{files[done.flat[0]]}: what they showed may be lost by {_CHANGES}"
         )
-    if 0 < done.high < _DARK and len(done.flat) < len(rows):
-        lines.append(f"All images are nearly black: the largest value is {done.high} of 255; scale the values")
     equal = _equal(source, done, jobs)
     if equal:
         row, first = equal[0]
@@ -67,15 +65,29 @@ def _equal(source: Pictures, done: Rendered, jobs: int) -> list[tuple[int, int]]
     return sorted(found)
 
 
-def depths_apart(looks: Sequence[Look], labels: NDArray[np.int64], classes: Sequence[str]) -> list[str]:
-    """A line if the images of one class make use of other bits than those of another, by their ``looks``."""
+def losses_by_class(
+    looks: Sequence[Look], done: Rendered, labels: NDArray[np.int64], classes: Sequence[str]
+) -> list[str]:
+    """A line if classes are nearly black, and one if they differ in the bits that they make use of.
+
+    ``looks`` of each image and what became of it (``done``), ``labels`` (N,), rows of ``classes``.
+    """
+    lines: list[str] = []
+    dark: list[str] = []
     depths: dict[int, str] = {}
-    for label in np.unique(labels).tolist():
-        of_class = [looks[row] for row in np.flatnonzero(labels == label).tolist()]
-        depths.setdefault(depth_of(of_class) or 0, classes[label])
-    if len(depths) < 2:
-        return []
-    used = " and ".join(
-        f'{f"{bits} of 16 bits" if bits else "8-bit files"} in class "{depths[bits]}"' for bits in sorted(depths)
-    )
-    return [f"Classes differ in depth: {used}; they may be told apart by that alone: bring all files to one depth"]
+    for label, name in enumerate(classes):
+        rows = np.flatnonzero(labels == label).tolist()
+        dark += [name] if 0 < max((done.highs[row] for row in rows), default=0) < _DARK else []
+        depths.setdefault(depth_of([looks[row] for row in rows]) or 0, name)
+    if dark:
+        lines.append(
+            f'All images of class "{dark[0]}" are nearly black, with values below {_DARK} of 255 ({len(dark)} of '
+            f"{len(classes)} classes are): scale them"
+        )
+    if len(depths) > 1:
+        kinds = [f"{bits} of 16 bits" if bits else "8-bit files" for bits in sorted(depths)]
+        used = " and ".join(
+            f'{kind} in class "{depths[bits]}"' for kind, bits in zip(kinds, sorted(depths), strict=True)
+        )
+        lines.append(f"Classes differ in depth: {used}; they may be told apart by that alone: bring all files to one")
+    return lines

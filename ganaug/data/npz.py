@@ -71,7 +71,7 @@ class Npz(PathSource):
             official_test=np.repeat([part == "test" for part in parts], counts),
         )
 
-    def _parts(self, members: Mapping[str, _Member]) -> dict[str, tuple[str, str]]:
+    def _parts(self, members: Mapping[str, _Array]) -> dict[str, tuple[str, str]]:
         """{part: names of its images and labels} for every part that the archive holds, checked by their headers."""
         names = [part for part in _PARTS if f"{part}_images" in members]
         found = {part: (f"{part}_images", f"{part}_labels") for part in names} or {"": ("images", "labels")}
@@ -91,7 +91,7 @@ class Npz(PathSource):
                 )
         return found
 
-    def _check_images(self, held: _Member, name: str) -> None:
+    def _check_images(self, held: _Array, name: str) -> None:
         if held.dtype != np.uint8:
             raise UserError(f"{self.path}: {name} must be uint8 in 0..255, got {held.dtype}; convert the array")
         shape = _shaped(held.shape)
@@ -119,7 +119,7 @@ class Npz(PathSource):
 
 
 @dataclass(frozen=True)
-class _Member:
+class _Array:
     """An array of the archive, by its header."""
 
     info: zipfile.ZipInfo
@@ -131,19 +131,19 @@ class _Member:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def _members(archive: zipfile.ZipFile) -> dict[str, _Member]:
+def _members(archive: zipfile.ZipFile) -> dict[str, _Array]:
     """By name. Only headers are read, and must promise what the archive says that it holds."""
-    found: dict[str, _Member] = {}
+    found: dict[str, _Array] = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
         if name in found:
             raise ValueError(f"it holds {quoted(name)} twice")
         if name not in (*_ARRAYS, "classes") or name == info.filename:
-            found[name] = _Member(info, (), np.dtype(object))  # never read
+            found[name] = _Array(info, (), np.dtype(object))  # never read
             continue
         with archive.open(info) as file:
             shape, _, dtype = _header(file)
-            found[name] = _Member(info, shape, dtype)
+            found[name] = _Array(info, shape, dtype)
             if not dtype.hasobject and found[name].size != info.file_size - file.tell():
                 raise ValueError(
                     f"{name} promises {found[name].size:,} bytes and holds {info.file_size - file.tell():,}"
@@ -157,12 +157,12 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return read[np.lib.format.read_magic(file)](file)
 
 
-def _read(archive: zipfile.ZipFile, member: _Member) -> NDArray[Any]:
+def _read(archive: zipfile.ZipFile, member: _Array) -> NDArray[Any]:
     with archive.open(member.info) as file:
         return np.asarray(np.lib.format.read_array(file, allow_pickle=False))  # reading runs no code
 
 
-def _read_into(archive: zipfile.ZipFile, member: _Member, out: NDArray[np.uint8]) -> None:
+def _read_into(archive: zipfile.ZipFile, member: _Array, out: NDArray[np.uint8]) -> None:
     """Without a copy, unless the array's columns come first."""
     with archive.open(member.info) as file:
         if _header(file)[1]:

@@ -168,14 +168,14 @@ class Rendered:
     hashes: list[str] = field(default_factory=list)  # SHA-256 of the pixels; empty if it is broken
     broken: dict[int, str] = field(default_factory=dict)  # {row: reason}
     flat: list[int] = field(default_factory=list)  # rows of one colour, bars aside
-    high: int = 0  # the largest value of all pixels
+    highs: list[int] = field(default_factory=list)  # the largest value of the pixels
 
     def add(self, other: "Rendered") -> None:
         """Those of the rows that follow."""
         self.hashes += other.hashes
         self.broken |= other.broken
         self.flat += other.flat
-        self.high = max(self.high, other.high)
+        self.highs += other.highs
 
 
 def render(
@@ -206,9 +206,10 @@ def _render_chunk(pictures: Pictures, start: int, shape: Shape, path: Path) -> R
             except Exception as error:  # a broken file may make a decoder raise anything
                 done.broken[row] = _reason(error, picture if isinstance(picture, Path) else None)
                 done.hashes.append("")
+                done.highs.append(0)
                 continue
             done.flat += [row] if _is_flat(inside) else []
-            done.high = max(done.high, int(pixels.max()))
+            done.highs.append(int(pixels.max()))
             out[row] = pixels
             done.hashes.append(store.digest(pixels))
     out.flush()
