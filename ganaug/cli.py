@@ -42,6 +42,9 @@ def init(
     group: Annotated[
         str, typer.Option("--group", help='The table\'s column of groups, such as patients; "": none.')
     ] = "group",
+    largest_mib: Annotated[
+        int, typer.Option("--largest-mib", min=1, help="Memory that reading one file may take, in MiB.")
+    ] = 2048,
 ) -> None:
     """Make a project of your images: looks at them, chooses settings, writes dvc.yaml and params.yaml.
 
@@ -50,7 +53,7 @@ def init(
     from ganaug.start import init as command
 
     columns = {"file": file, "label": label, "split": split or None, "group": group or None}
-    command.init(folder, images, dataset, nested, columns, minutes)
+    command.init(folder, images, dataset, nested, columns, minutes, largest_mib)
 
 
 @app.command()

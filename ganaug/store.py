@@ -8,6 +8,7 @@ import glob
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import uuid
@@ -248,6 +249,36 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
     """As an NPY file."""
     with replacing(path) as part, part.open("wb") as file:
         np.save(file, array)
+
+
+def new_array(path: Path, shape: tuple[int, ...]) -> None:
+    """An NPY file of zeros (uint8), whose space on the disk is reserved: where the disk is full, writing to a memory
+    map of a file without would end the process, without a word."""
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    size, zeros = math.prod(shape), bytes(1 << 20)
+    try:
+        with path.open("wb") as file:
+            file.write(head.getvalue())
+            file.flush()
+            if not _allocate(file.fileno(), file.tell() + size):
+                for start in range(0, size, len(zeros)):
+                    file.write(zeros[: size - start])
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _allocate(descriptor: int, size: int) -> bool:
+    """Whether the system could be asked to reserve the space of a file."""
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except AttributeError:  # not on macOS and Windows
+        return False
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+            return False
+        raise
+    return True
 
 
 def read_array(path: Path, hint: str, dtype: Any = np.uint8, dimensions: int = 4) -> NDArray[Any]:

@@ -19,11 +19,15 @@ def guard_imports() -> None:
 
 
 def run(
-    jobs: int, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], ordered: bool = True
+    jobs: int,
+    function: Callable[..., Any],
+    calls: Sequence[tuple[Any, ...]],
+    ordered: bool = True,
+    hint: str = "lower jobs, and run it again: it goes on where it was",
 ) -> Iterator[Any]:
     """The result of ``function`` for the arguments of each of ``calls``, from at most ``jobs`` processes.
 
-    ``ordered``: in their order; else as they come. Raises UserError if a worker is killed.
+    ``ordered``: in their order; else as they come. Raises UserError, with the ``hint``, if a worker is killed.
     """
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -36,7 +40,4 @@ def run(
             **({"pre_dispatch": "4*n_jobs"} if ordered else {"batch_size": 1}),
         )(joblib.delayed(function)(*arguments) for arguments in calls)
     except TerminatedWorkerError:
-        raise UserError(
-            "jobs: a worker process was killed, as the system does when memory runs out; lower jobs, and run it again: "
-            "it goes on where it was"
-        ) from None
+        raise UserError(f"jobs: a worker process was killed, as the system does when memory runs out; {hint}") from None

@@ -60,7 +60,7 @@ def test_hidden_files_and_other_files_are_left_out_with_a_note(tmp_path: Path) -
     assert found.files == ["cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png"]
     assert found.notes == [
         "Images next to the class folders were left out: 1",
-        "Left out (hidden, links to folders, or not images): 5, such as cat/.thumbnails",
+        "Left out (hidden, leftovers, links to folders, or not images): 6, such as cat/.thumbnails",
     ]
 
 
@@ -79,9 +79,12 @@ def test_an_image_is_known_by_its_ending(name: str, image: bool) -> None:
 def test_an_empty_class_folder_is_refused(tmp_path: Path) -> None:
     photos(tmp_path, "cat", "dog")
     (tmp_path / "bird").mkdir()
-    (tmp_path / "bird" / "notes.txt").write_text("none yet")
-    with refused('class "bird"', "at least 2 images", "got 0"):
+    with refused('class "bird"', "at least 3 images", "got 0"):
         look(Folder(tmp_path), 1)
+    for number in range(30):
+        (tmp_path / "bird" / f"IM{number:04}").write_bytes(b"DICM")
+    with refused("bird holds 30 files, such as IM0000, none of an ending that is read", "DICOM", "to PNG"):
+        Folder(tmp_path).load()
 
 
 def test_no_folder_a_file_and_no_classes(tmp_path: Path) -> None:
@@ -159,4 +162,74 @@ def test_hidden_folders_and_links_to_folders_are_left_out_with_a_note(tmp_path: 
     photos(tmp_path / "photos" / "dog", ".thumbs")
     found = Folder(tmp_path / "photos").load()
     assert len(found.files) == 8
-    assert found.notes == ["Left out (hidden, links to folders, or not images): 2, such as cat/link"]
+    assert found.notes == ["Left out (hidden, leftovers, links to folders, or not images): 2, such as cat/link"]
+
+
+# ------------------------------------------------------------------------------------------------------------- links
+
+
+def linked(tmp_path: Path) -> Path:
+    """photos/cat, and photos/dog which is a link to disk/dog; the current directory is where both lie."""
+    photos(tmp_path / "disk", "dog")
+    photos(tmp_path / "photos", "cat")
+    (tmp_path / "photos" / "dog").symlink_to(Path("..", "disk", "dog"))
+    return tmp_path / "photos"
+
+
+def test_what_a_link_leads_to_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC follows no link below the folder that it watches."""
+    monkeypatch.chdir(linked(tmp_path).parent)
+    assert Folder(Path("photos")).watched() == [Path("photos"), Path("disk", "dog")]
+    assert Folder(tmp_path / "photos").watched() == [tmp_path / "photos", tmp_path / "disk" / "dog"]
+    (tmp_path / "more").symlink_to("photos")  # DVC follows the watched folder itself
+    assert Folder(Path("more")).watched() == [Path("more"), Path("disk", "dog")]
+
+
+def test_no_place_is_watched_twice(tmp_path: Path) -> None:
+    source = linked(tmp_path)
+    (source / "bird").symlink_to(tmp_path / "disk" / "dog")
+    (source / "fish").symlink_to(tmp_path / "disk")
+    (source / "again").symlink_to("cat")
+    assert Folder(source).watched() == [source, tmp_path / "disk"]
+
+
+@pytest.mark.parametrize("name", ["bird", "cat/9.png", "cat/notes.txt", "dog/9.png"])
+def test_a_link_to_nowhere_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    source = linked(tmp_path)
+    (source / name).symlink_to("/nowhere/else")
+    with refused(Path(name).name, "is a link to /nowhere/else, which is not there, and DVC would stop at it", "remove"):
+        look(Folder(source), 1)
+
+
+# ---------------------------------------------------------------------------------------------- what lies among images
+
+
+def test_what_systems_leave_behind_is_no_class_and_no_image(tmp_path: Path) -> None:
+    photos(tmp_path, "cat", "dog", "__MACOSX", "@eaDir", ".thumbnails")
+    photos(tmp_path / "cat", "@eaDir", ".ipynb_checkpoints")
+    (tmp_path / "dog" / "Thumbs.db").write_bytes(b"x")
+    found = Folder(tmp_path).load()
+    assert found.classes == ["cat", "dog"]
+    assert len(found.files) == 8
+    assert found.notes == [
+        "Left out (hidden, leftovers, links to folders, or not images): 6, such as cat/.ipynb_checkpoints"
+    ]
+
+
+@pytest.mark.parametrize("stray", ["photos/train/1.png", "photos/other/1.png", "photos/1.png"])
+def test_a_stray_image_does_not_hide_folders_of_folders(tmp_path: Path, stray: str) -> None:
+    for part in ("train", "test"):
+        photos(tmp_path / "photos" / part, "cat", "dog")
+    save(tmp_path / stray, noise())
+    with refused("photos/<class>/", "lie deeper, such as test/cat/0.png", "data.source.nested: true"):
+        Folder(tmp_path / "photos").load()
+
+
+def test_class_names_are_in_one_unicode_form(tmp_path: Path) -> None:
+    """A Mac's folders are NFD: the classes and their order are those of any other machine."""
+    found = Folder(photos(tmp_path, "cafe\u0301", "cafz")).load()
+    assert found.classes == ["cafz", "caf\u00e9"]
+    assert found.labels.tolist() == [1] * 4 + [0] * 4
+    photos(tmp_path, "caf\u00e9")
+    with refused("differ by more than case or Unicode form", "'cafe\\u0301' and 'caf\\xe9'"):
+        Folder(tmp_path).load()

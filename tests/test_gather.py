@@ -1,5 +1,6 @@
 """From a user's own images to prepared ones: what goes in comes out in its row; what is wrong is one line."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -10,12 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 from expect import refused
-from photos import huge_png, noise, photos, prepare, save
+from hypothesis import given
+from hypothesis import strategies as st
+from photos import huge_png, noise, photos, prepare, project, save
 from PIL import Image
 
 from ganaug import cli, config, store
 from ganaug.data.labelled import check_class_names, check_counts, label_rows, one_line, sort_classes
 from ganaug.errors import UserError
+from ganaug.start.dvc import dvc_yaml
+from ganaug.synth.formats import folder_name
 
 
 def folder(path: Path) -> dict[str, Any]:
@@ -223,12 +228,12 @@ def test_class_names_are_in_the_order_of_numbers_or_of_text() -> None:
     assert (classes, labels.tolist()) == (["9", "10"], [1, 0, 1])
 
 
-def test_every_class_needs_two_images() -> None:
-    check_counts(np.array([0, 1, 0, 1]), ["a", "b"], "here")
-    with refused("here", 'class "b"', "at least 2 images", "got 1"):
-        check_counts(np.array([0, 1, 0]), ["a", "b"], "here")
+def test_every_class_needs_as_many_images_as_the_least_that_a_protocol_deals() -> None:
+    check_counts(np.array([0, 1, 0, 1, 0, 1]), ["a", "b"], "here")
+    with refused("here", 'class "b"', "at least 3 images, two to train on and one to test on", "got 2"):
+        check_counts(np.array([0, 1, 0, 1, 0]), ["a", "b"], "here")
     with refused('class "c"', "got 0"):
-        check_counts(np.array([0, 1, 0, 1]), ["a", "b", "c"], "here")
+        check_counts(np.array([0, 1, 0, 1, 0, 1]), ["a", "b", "c"], "here")
     with refused("at least 2 classes", 'only "a"'):
         check_counts(np.array([0, 0]), ["a"], "here")
     with refused("at least 2 classes", "got none"):
@@ -339,3 +344,75 @@ def test_a_split_is_read_once(tmp_path: Path) -> None:
     assert prepared.split("0") is first
     with refused('split "1"'):
         prepared.split("1")
+
+
+# ---------------------------------------------------------------------------------------- what DVC watches, and disks
+
+
+def test_a_place_that_dvc_yaml_lacks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """dvc.yaml is written once; then a class folder becomes a link."""
+    monkeypatch.chdir(tmp_path)
+    photos(Path("photos"), "a", "b")
+    source = {"kind": "folder", "path": "photos"}
+    Path("dvc.yaml").write_text(dvc_yaml(project(Path(), source).settings))
+    prepare(Path(), source)
+    Path("disk").mkdir()
+    Path("photos", "a").rename("disk/a")
+    Path("photos", "a").symlink_to("../disk/a")
+    with refused("dvc.yaml", "lacks disk/a", 'run "python -m ganaug.project ."'):
+        prepare(Path(), source)
+    Path("dvc.yaml").write_text(dvc_yaml(project(Path(), source).settings))
+    prepare(Path(), source)
+    with refused("lacks more"):
+        prepare(Path(), source, unlabelled="more")
+    for text in ("", "stages: {}", "stages: {prepare: {cmd: x, deps: ['${data.source.path}']}}", "{"):
+        Path("dvc.yaml").write_text(text)
+        prepare(Path(), source)
+
+
+def test_a_link_to_nowhere_among_unlabelled_images(tmp_path: Path) -> None:
+    save(tmp_path / "more" / "1.png", noise(seed=77))
+    (tmp_path / "more" / "2.png").symlink_to("/nowhere")
+    with refused("2.png: is a link to /nowhere"):
+        prepare(tmp_path, folder(photos(tmp_path / "photos", "a", "b")), unlabelled=str(tmp_path / "more"))
+
+
+@pytest.mark.parametrize("system", ["has posix_fallocate", "has none"])
+def test_a_full_disk_is_an_error_that_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    resource = pytest.importorskip("resource")
+    if system == "has none":
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    source = folder(photos(tmp_path / "photos", "a", "b", size=64))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"images\.npy") as caught:
+            prepare(tmp_path, source)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.strerror
+    assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+
+
+def test_reserved_arrays_are_those_of_numpy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "numpy.npy", np.zeros((3, 8, 8, 1), np.uint8))
+    store.new_array(tmp_path / "one.npy", (3, 8, 8, 1))
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    store.new_array(tmp_path / "other.npy", (3, 8, 8, 1))
+    same = {(tmp_path / f"{name}.npy").read_bytes() for name in ("numpy", "one", "other")}
+    assert len(same) == 1
+
+
+@given(st.text(max_size=100))
+def test_an_allowed_class_name_fits_a_folder_s_name(name: str) -> None:
+    with contextlib.suppress(UserError):
+        check_class_names([name], "here")
+        assert len(folder_name(name).encode()) <= 255
+
+
+def test_a_class_name_of_too_many_bytes_is_refused() -> None:
+    check_class_names(["日" * 85], "here")
+    with refused("at most 255 bytes as a folder's name, got 300"):
+        check_class_names(["日" * 100], "here")

@@ -234,6 +234,30 @@ def test_an_archive_with_a_test_part() -> None:
     assert (len(split.train), len(split.test)) == (10, 4)
 
 
+def test_images_that_black_hides_are_put_on_white(capsys: pytest.CaptureFixture[str]) -> None:
+    """Black forms on a transparent ground."""
+    for name in "ab":
+        for number in range(4):
+            shape = picture(100 * ord(name) + number)
+            save(f"photos/{name}/{number}.png", Image.merge("LA", [Image.new("L", shape.size), shape]))
+    start(images="photos")
+    assert "broken: none" in capsys.readouterr().out
+    assert params().data.background == "white"
+    assert "on black nothing of some images can be seen" in Path("project/params.yaml").read_text()
+    assert prepare().images.max() == 255
+
+
+def test_a_set_that_takes_much_memory_needs_the_option() -> None:
+    np.savez_compressed("set.npz", images=np.zeros((600, 64, 64), np.uint8), labels=np.arange(600) % 2)
+    with refused("set.npz", "at most 1 MiB", "ganaug init: --largest-mib"):
+        module.init(Path("project"), Path("set.npz"), None, False, {}, 20, largest_mib=1)
+    photos()
+    module.init(Path("project"), Path("photos"), None, False, {}, 20, largest_mib=4096)
+    assert params().data.source.largest_mib == 4096
+    assert "largest_mib: 4096" in Path("project/params.yaml").read_text()
+    assert "largest_mib" not in str(config.plain(params()))  # no figure depends on it
+
+
 def test_class_names_that_mean_something_to_yaml() -> None:
     counts = dict.fromkeys(NAMES, 8)
     for rarest in ("# hash", "a: b", 'it\'s "q"'):
@@ -595,7 +619,7 @@ def unlike(kind: str) -> dict[str, Any]:
         ("nan minutes", ["--minutes", "got nan"]),
         ("inf minutes", ["--minutes", "got inf"]),
         ("one class", ["at least 2 classes", "cat"]),
-        ("one image", ["dog", "at least 2 images"]),
+        ("one image", ["dog", "at least 3 images"]),
         ("one different image", ["dog", "1 different images"]),
         ("only broken images", ["readable", "8 of 8"]),
         ("too few groups", ['"b"', "1 separate groups"]),

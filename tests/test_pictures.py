@@ -1,7 +1,12 @@
 """Pictures: any format and mode comes out upright, in 8 bits and of one shape; what is broken is named."""
 
+import os
+import signal
+import struct
 import tempfile
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +16,7 @@ from expect import refused
 from hypothesis import example, given
 from hypothesis import strategies as st
 from photos import huge_png, noise, save
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from ganaug.data import pictures
 from ganaug.data.pictures import SIZES, Look, Shape, fit_pixels, look_at, nearest_size, read_picture, render
@@ -304,7 +309,8 @@ def test_a_broken_picture_is_named_with_its_reason_and_harms_no_other(tmp_path: 
         (tmp_path / name).write_bytes(data)
     whole = save(tmp_path / "whole.png", noise())
     paths = [whole, tmp_path / name, whole]
-    hashes, broken = render(paths, COLOUR, tmp_path / "images.npy", 1)
+    done = render(paths, COLOUR, tmp_path / "images.npy", 1)
+    hashes, broken = done.hashes, done.broken
     assert list(broken) == [1]
     assert reason in broken[1]
     assert "\n" not in broken[1]
@@ -332,7 +338,7 @@ def test_a_smaller_limit_of_pixels_is_kept(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 63)
     path = save(tmp_path / "1.png", noise())
     assert "too large" in str(look_at([path], 1)[0].broken)
-    assert "too large" in render([path], COLOUR, tmp_path / "images.npy", 1)[1][0]
+    assert "too large" in render([path], COLOUR, tmp_path / "images.npy", 1).broken[0]
 
 
 def test_the_refusal_lists_five_and_counts_the_rest() -> None:
@@ -348,10 +354,12 @@ def test_rows_keep_the_order_of_the_pictures(tmp_path: Path) -> None:
     levels = np.random.default_rng(0).permutation(150).tolist()  # more than two chunks
     paths = [save(tmp_path / f"{level}.bmp", np.full((8, 8), level, np.uint8)) for level in levels]
     done: list[int] = []
-    hashes, broken = render(paths, GRAY, tmp_path / "images.npy", 1, done.append)
+    rendered = render(paths, GRAY, tmp_path / "images.npy", 1, done.append)
     assert np.load(tmp_path / "images.npy")[:, 0, 0, 0].tolist() == levels
-    assert len(set(hashes)) == 150
-    assert broken == {}
+    assert len(set(rendered.hashes)) == 150
+    assert rendered.broken == {}
+    assert rendered.flat == list(range(150))
+    assert rendered.highs == levels
     assert done == sorted(done)
     assert done[-1] == 150
 
@@ -367,6 +375,156 @@ def test_several_processes_write_the_bytes_of_one(tmp_path: Path, monkeypatch: p
     alone = render(paths, COLOUR, tmp_path / "alone.npy", 1)
     together = render(paths, COLOUR, tmp_path / "together.npy", 2)
     assert together == alone
-    assert list(alone[1]) == [50]
+    assert list(alone.broken) == [50]
     assert (tmp_path / "together.npy").read_bytes() == (tmp_path / "alone.npy").read_bytes()
     assert look_at(paths, 2) == look_at(paths, 1)
+
+
+def kill_itself(*_: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no such signal")
+def test_a_worker_that_is_killed_is_told_with_the_way_out() -> None:
+    with refused("a worker process was killed", "lower jobs in params.yaml", "ganaug init: set LOKY_MAX_CPU_COUNT=1"):
+        list(pictures.parallel(2, kill_itself, [(number,) for number in range(8)]))
+
+
+# ---------------------------------------------------------------------------------------------------- what is no raster
+
+
+def test_postscript_is_not_run_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ghostscript(*_: Any, **__: Any) -> None:
+        raise AssertionError("Ghostscript was started")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ghostscript)
+    path = tmp_path / "4.png"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n{} loop\n")
+    reason = "it is PostScript, whatever its ending, which is not decoded; convert it to PNG"
+    assert look_at([path], 1)[0].broken == reason
+    assert render([path], GRAY, tmp_path / "images.npy", 1).broken == {0: reason}
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\x89HDF\r\n\x1a\n", "HDF5"),
+        (b"SIMPLE  =                    T", "FITS"),
+        (b"GRIB\0\0\0\1", "GRIB"),
+        (bytes(128) + b"DICM", "DICOM"),
+        (b"\0\0\0\x18ftypheic", "HEIC"),
+        (b"%PDF-1.7", "PDF"),
+    ],
+)
+def test_files_of_other_kinds_are_named(tmp_path: Path, head: bytes, kind: str) -> None:
+    (tmp_path / "1.png").write_bytes(head + bytes(3000))
+    assert f"it is {kind}, whatever its ending" in str(look_at([tmp_path / "1.png"], 1)[0].broken)
+
+
+def test_only_rasters_are_opened() -> None:
+    assert {"PNG", "JPEG", "TIFF", "GIF", "BMP", "PPM"} <= set(pictures.rasters()) <= pictures.RASTERS
+    assert not {"EPS", "WMF", "FITS", "HDF5", "GRIB", "BUFR", "IPTC", "MPEG"} & pictures.RASTERS
+
+
+# ----------------------------------------------------------------------------------------- a little file, a great cost
+
+
+def big_png(width: int, height: int, bits: int, colour: int, folder: Path) -> Path:
+    path = folder / "big.png"
+    data = huge_png(1)
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    path.write_bytes(data[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + data[33:])
+    return path
+
+
+@pytest.mark.parametrize(("bits", "colour", "allowed"), [(8, 2, True), (16, 0, False), (8, 0, True), (8, 6, False)])
+def test_what_an_image_takes_is_known_from_its_header(tmp_path: Path, bits: int, colour: int, allowed: bool) -> None:
+    path = big_png(9_000, 9_000, bits, colour, tmp_path)
+    found = str(look_at([path], 1)[0].broken)
+    assert ("too large" not in found) == allowed
+    assert allowed or "data.source.largest_mib (ganaug init: --largest-mib)" in found
+    assert "too large" not in str(pictures._look(path, 8192).broken)
+    assert "too large" in str(pictures._look(path, 100).broken)
+
+
+def test_the_limit_of_pixels_can_be_raised(tmp_path: Path) -> None:
+    path = big_png(10_000, 10_000, 8, 0, tmp_path)
+    assert "largest_mib" in str(look_at([path], 1)[0].broken)
+    assert look_at([path], 1, 4096)[0].broken is None
+
+
+# ---------------------------------------------------------------------------------------------------- depth and losses
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+@pytest.mark.parametrize(("top", "depth"), [(255, 8), (256, 10), (1023, 10), (4095, 12), (16000, 14), (16384, 16)])
+def test_the_depth_in_use_is_that_of_the_whole_set(tmp_path: Path, suffix: str, top: int, depth: int) -> None:
+    dark = save(tmp_path / f"dark.{suffix}", np.full((8, 8), 200, np.uint16))
+    bright = save(tmp_path / f"bright.{suffix}", np.full((8, 8), top, np.uint16))
+    eight = save(tmp_path / f"eight.{suffix}", noise(channels=1))
+    looks = look_at([dark, bright, eight], 1)
+    assert [one.top for one in looks] == [200, top, 0]
+    assert pictures.depth_of(looks) == depth
+    shape = replace(GRAY, depth=depth)
+    assert read_picture(dark, shape).max() == round(200 * 255 / (2**depth - 1))
+    assert read_picture(bright, shape).max() == round(top * 255 / (2**depth - 1))
+    assert (read_picture(eight, shape)[..., 0] == noise(channels=1)).all()
+
+
+def test_colours_of_twelve_bits_in_sixteen_are_refused_and_full_ones_are_read(tmp_path: Path) -> None:
+    """Pillow keeps their upper 8 bits alone."""
+
+    def png(value: int) -> Path:
+        path = tmp_path / f"{value}.png"
+        rows = (b"\0" + struct.pack(">H", value) * 24) * 8
+        header = struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0)
+        chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+        body = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(body))
+        return path
+
+    low, full = look_at([png(4000), png(65535)], 1)
+    assert (low.top, full.top) == (4095, 65535)
+    assert (read_picture(png(65535), replace(COLOUR, depth=16)) == 255).all()
+    with pytest.raises(ValueError, match="upper 8 alone are read, but the set makes use of the lower 12"):
+        read_picture(png(4000), replace(COLOUR, depth=12))
+
+
+def test_tiffs_of_signed_bytes_are_refused_and_white_may_be_zero(tmp_path: Path) -> None:
+    path = save(tmp_path / "1.tiff", noise(channels=1), tiffinfo={339: 2})
+    with pytest.raises(ValueError, match="it has signed pixels"):
+        read_picture(path, GRAY)
+    ramp = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1028
+    path = save(tmp_path / "2.tiff", ramp)
+    black, white = (struct.pack("<HHII", 262, 3, 1, kind) for kind in (1, 0))
+    path.write_bytes(path.read_bytes().replace(black, white))
+    assert (read_picture(path, GRAY)[..., 0] == 255 - ramp // 257).all()
+
+
+def test_one_gray_level_of_sixteen_bits_may_be_transparent(tmp_path: Path) -> None:
+    values = np.full((8, 8), 65535, np.uint16)
+    values[:, 4:] = 7
+    path = save(tmp_path / "1.png", values, transparency=7)
+    assert np.unique(read_picture(path, Shape(8, 1, "pad", (99, 99, 99)))).tolist() == [99, 255]
+
+
+def test_what_lies_in_the_transparency_alone_needs_another_background(tmp_path: Path) -> None:
+    path = save(tmp_path / "1.png", np.dstack([np.zeros((8, 8, 3), np.uint8), noise(channels=1)]))
+    with pytest.raises(ValueError, match=r"nothing of it can be seen on data\.background"):
+        read_picture(path, COLOUR)
+    assert (read_picture(path, Shape(8, 1, "pad", (255,) * 3))[..., 0] == 255 - noise(channels=1)).all()
+    clear = save(tmp_path / "2.png", np.dstack([noise(), np.zeros((8, 8), np.uint8)]))
+    with pytest.raises(ValueError, match="every pixel of it is transparent"):
+        read_picture(clear, COLOUR)
+
+
+def test_pages_frames_and_channels_that_are_not_read_are_known(tmp_path: Path) -> None:
+    pages = [Image.fromarray(noise(seed=seed)) for seed in (1, 2)]
+    for suffix in ("tiff", "gif", "png", "webp"):
+        path = save(tmp_path / f"1.{suffix}", pages[0], save_all=True, append_images=pages[1:])
+        assert look_at([path], 1)[0].left_out == "pages or frames after the first"
+    four = save(tmp_path / "2.tiff", np.dstack([noise(), noise(channels=1)]))
+    is_alpha, is_unknown = (struct.pack("<HHII", 338, 3, 1, kind) for kind in (2, 0))
+    four.write_bytes(four.read_bytes().replace(is_alpha, is_unknown))
+    assert look_at([four], 1)[0].left_out == "1 of 4 channels"
+    assert look_at([save(tmp_path / "3.tiff", noise())], 1)[0].left_out == ""

@@ -234,6 +234,21 @@ def test_not_a_gzip_file(tmp_path: Path) -> None:
         read_idx(path, 3)
 
 
+def test_an_idx_file_is_read_no_further_than_its_header_promises(tmp_path: Path) -> None:
+    """Gzipped zeros are a thousandth of their size."""
+    path = tmp_path / "long-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(WHOLE + bytes(50 << 20), 1))
+    with refused("promises 24 bytes, but more follow"):
+        read_idx(path, 3)
+
+
+def test_idx_sizes_are_known_from_the_headers(tmp_path: Path) -> None:
+    write_set(tmp_path, suffix=".gz")
+    (tmp_path / f"{NAMES['train', 'images']}.gz").write_bytes(gzip.compress(idx_bytes(np.zeros((30, 256, 256)))))
+    with refused("train-images-idx3-ubyte.gz", "at most 3 MiB", "data.source.largest_mib", "--largest-mib"):
+        Idx(tmp_path, largest_mib=3).load()
+
+
 # ------------------------------------------------------------------------------------------------------- torchvision
 
 

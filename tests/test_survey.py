@@ -68,9 +68,9 @@ def test_classes_sizes_and_broken_files_are_counted(tmp_path: Path) -> None:
     [(5, 64, 8), (28, 64, 28), (29, 64, 28), (31, 64, 32), (200, 64, 64), (200, 128, 128)],
 )
 def test_the_size_is_the_nearest_sensible_one(tmp_path: Path, size: int, largest: int, expected: int) -> None:
-    seen = look(clouds(tmp_path / "photos", {"a": 2, "b": 2}, size), tmp_path, largest)
+    seen = look(clouds(tmp_path / "photos", {"a": 3, "b": 3}, size), tmp_path, largest)
     assert seen.data.shape.size == seen.spec.image_size == expected
-    assert seen.images.shape == (4, expected, expected, 1)
+    assert seen.images.shape == (6, expected, expected, 1)
 
 
 @pytest.mark.parametrize(
@@ -79,26 +79,26 @@ def test_the_size_is_the_nearest_sensible_one(tmp_path: Path, size: int, largest
 def test_bars_where_the_shapes_of_images_differ(tmp_path: Path, heights: list[int], aspect: str) -> None:
     rng = np.random.default_rng(1)
     for name in "ab":
-        for index, height in enumerate(heights):
+        for index, height in enumerate([*heights, heights[0]]):
             save(tmp_path / "photos" / name / f"{index}.png", cloud(rng, 40)[:height])
     assert look(tmp_path / "photos", tmp_path).spec.aspect == aspect
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1"])
 def test_gray_is_found_whatever_the_files_say(tmp_path: Path, mode: str) -> None:
-    seen = look(clouds(tmp_path / "photos", {"a": 2, "b": 2}, mode=mode), tmp_path)
+    seen = look(clouds(tmp_path / "photos", {"a": 3, "b": 3}, mode=mode), tmp_path)
     assert seen.spec.channels == "gray"
-    assert seen.images.shape == (4, 32, 32, 1)
+    assert seen.images.shape == (6, 32, 32, 1)
 
 
 def test_one_coloured_pixel_makes_a_set_coloured(tmp_path: Path) -> None:
-    root = clouds(tmp_path / "photos", {"a": 2, "b": 2}, mode="RGB")
+    root = clouds(tmp_path / "photos", {"a": 3, "b": 3}, mode="RGB")
     pixels = np.asarray(Image.open(root / "b" / "1.png")).copy()
     pixels[3, 4] = (90, 90, 91)
     save(root / "b" / "1.png", pixels)
     seen = look(root, tmp_path)
     assert seen.spec.channels == "rgb"
-    assert seen.images.shape == (4, 32, 32, 3)
+    assert seen.images.shape == (6, 32, 32, 3)
 
 
 def test_gray_pixels_of_an_archive_with_three_channels(tmp_path: Path) -> None:
@@ -114,9 +114,9 @@ def test_too_little_is_refused(tmp_path: Path) -> None:
     root = tmp_path / "broken"
     for name in "ab":
         (root / name).mkdir(parents=True)
-        for number in (1, 2):
+        for number in (1, 2, 3):
             (root / name / f"{number}.png").write_bytes(b"no image")
-    with refused("every image must be readable", "4 of 4"):
+    with refused("every image must be readable", "6 of 6"):
         survey(Folder(root), tmp_path, 1, 64, lambda done, total: None)
 
 

@@ -2,6 +2,7 @@
 
 import tempfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -264,3 +265,53 @@ def test_groups_are_one_line(folder: Path) -> None:
 
 def test_the_title_is_the_file_s_name() -> None:
     assert Table(Path("sets", "lesions.csv")).title() == "lesions"
+
+
+# ----------------------------------------------------------------------------------------------------- links and limits
+
+
+def test_what_links_below_a_watched_folder_lead_to_is_watched(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "c.png").write_bytes(b"x")
+    (folder / "deep").mkdir()
+    (folder / "deep" / "link").symlink_to(elsewhere)
+    source = table(folder, "file,label\ndeep/link/c.png,cat\na.png,dog\n")
+    assert source.watched() == [source.path, folder / "a.png", folder / "deep", elsewhere]
+
+
+def test_a_dangling_link_is_named(folder: Path) -> None:
+    (folder / "gone.png").symlink_to("/nowhere")
+    with refused("gone.png (data row 1, a link to /nowhere, which is not there)"):
+        table(folder, "file,label\ngone.png,cat\n").load()
+
+
+def test_gaps_and_wrong_names_are_told_with_the_way_out(folder: Path) -> None:
+    with refused('column "group"', 'data.source.group: null; ganaug init: --group ""'):
+        table(folder, "file,label,group\na.png,cat,\n").load()
+    with refused('column "split"', 'data.source.split: null; ganaug init: --split ""'):
+        table(folder, "file,label,split\na.png,cat,\n").load()
+    with refused('column "label"', "data.source.label (ganaug init: --label)"):
+        table(folder, "file,kind\na.png,cat\n").load()
+
+
+def test_rows_of_a_small_parquet_file_are_counted_before_they_are_read(folder: Path) -> None:
+    rows = 200_000
+    pd.DataFrame({"file": ["a.png"] * rows, "label": ["cat"] * rows}).to_parquet(folder / "set.parquet")
+    assert (folder / "set.parquet").stat().st_size < 10_000
+    with refused("set.parquet", "at most 8 MiB", "--largest-mib"):
+        Table(folder / "set.parquet", largest_mib=8).load()
+
+
+def test_long_text_that_repeats_is_held_once(folder: Path) -> None:
+    """2,000 times 10,000 letters."""
+    pd.DataFrame({"file": ["a.png"] * 2000, "label": ["x" * 10_000] * 2000}).to_parquet(folder / "set.parquet")
+    source = Table(folder / "set.parquet", largest_mib=2)
+    assert isinstance(source._read()["label"].dtype, pd.CategoricalDtype)
+    assert source.load().classes == ["x" * 10_000]
+
+
+def test_a_large_csv_file_is_refused(folder: Path) -> None:
+    with refused("labels.csv", "at most 1 MiB"):
+        replace(table(folder, "file,label\n" + "a.png,cat\n" * 10_000), largest_mib=1).load()

@@ -93,6 +93,24 @@ def test_broken_images_are_refused_or_skipped(root: Path) -> None:
     assert f"1 of {folder} cannot be read: left out" in told
 
 
+def test_the_depth_is_that_of_the_labelled_images(root: Path) -> None:
+    folder = more(root / "more")
+    save(folder / "deep.png", (noise(channels=1, seed=5).astype(np.uint16) << 4) + 15)
+    told = prepared(project(root, unlabelled=str(folder)))  # labelled ones have 8 bits
+    assert "1 images of 16 bits, with values up to 4" in told
+    for number in range(2):
+        save(root / "photos" / "cat" / f"wide{number}.png", np.full((8, 8), 200 + number, np.uint16))
+    with refused("deep.png: it has pixels above 255, the most of 8 bits"):
+        prepared(project(root, unlabelled=str(folder)))
+
+
+def test_a_folder_of_other_files_names_one(root: Path) -> None:
+    (root / "scans").mkdir()
+    (root / "scans" / "IM0001.dcm").write_bytes(b"x")
+    with refused("data.unlabelled:", "scans holds 1 files, such as IM0001.dcm", "DICOM"):
+        prepared(project(root, unlabelled=str(root / "scans")))
+
+
 def test_folders_that_will_not_do(root: Path) -> None:
     with refused("data.unlabelled: must be a folder of images", "which is not there; correct the path"):
         prepared(project(root, unlabelled=str(root / "nowhere")))

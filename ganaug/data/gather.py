@@ -1,7 +1,7 @@
 """From a source to images of one shape on disk."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from ganaug import store
 from ganaug.data import pictures
 from ganaug.data.labelled import Labelled, check_class_names, check_counts
+from ganaug.data.losses import losses, losses_by_class
 from ganaug.data.pictures import Look, Shape
-from ganaug.data.source import Source
+from ganaug.data.source import Source, check_links
 from ganaug.data.spec import DataSpec
 from ganaug.data.splits import Items
 
@@ -26,6 +27,7 @@ class Gathered:
     pixels: list[str]  # SHA-256 of each image's pixels
     looks: list[Look]  # the headers of the images
     broken: list[tuple[str, str]]  # (file, reason)
+    losses: list[str] = field(default_factory=list)  # what the conversion lost; among the notes, too
 
     def images(self) -> NDArray[np.uint8]:
         """(N, H, W, C) uint8, memory-mapped."""
@@ -51,12 +53,13 @@ class Looked:
 
 
 def look(source: Source, jobs: int) -> Looked:
-    """Labels and headers, checked; nothing is decoded yet. Raises UserError if classes or counts are not usable."""
+    """Labels and headers, checked. Raises UserError if classes or counts are not usable, or a link leads nowhere."""
     found = source.load()
+    check_links(source.watched())
     where = source.where()
     check_class_names(found.classes, where)
     check_counts(found.labels, found.classes, where)
-    looked = Looked(found, pictures.look_at(found.images, jobs))
+    looked = Looked(found, pictures.look_at(found.images, jobs, source.largest_mib))
     if not looked.readable:
         broken = [(file, one.broken or "") for file, one in zip(found.files, looked.looks, strict=True)]
         pictures.refuse_broken(broken, len(found.files))
@@ -80,18 +83,21 @@ def gather(
     found, looks = looked.found, looked.looks
     total = len(found.files)
     shape = spec.shape(looked.readable)
-    pixels, failures = pictures.render(found.images, shape, path, jobs, lambda done: on_done(done, total))
+    done = pictures.render(found.images, shape, path, jobs, lambda done: on_done(done, total))
+    pixels, failures = done.hashes, done.broken
     broken = [(found.files[row], reason) for row, reason in failures.items()]
     if broken and spec.on_broken == "refuse":
         pictures.refuse_broken(broken, total)
+    lost = losses(found.images, found.files, looks, done, shape, jobs)
+    lost += losses_by_class(looks, done, found.labels, found.classes)
+    found = replace(found, notes=[*found.notes, *lost])
     if failures:
         kept = [row for row in range(total) if row not in failures]
-        check_counts(
-            found.labels[kept], found.classes, f"{spec.source.where()}, without its {len(failures)} broken images"
-        )
+        example = f"without its {len(failures)} broken images (such as {broken[0][0]}: {broken[0][1]})"
+        check_counts(found.labels[kept], found.classes, f"{spec.source.where()}, {example}")
         keep_rows(path, kept)
         found, pixels, looks = _rows(found, kept), [pixels[row] for row in kept], [looks[row] for row in kept]
-    return Gathered(found, shape, path, pixels, looks, broken)
+    return Gathered(found, shape, path, pixels, looks, broken, lost)
 
 
 def _rows(found: Labelled, kept: list[int]) -> Labelled:
@@ -109,7 +115,8 @@ def keep_rows(path: Path, rows: list[int], chunk: int = 4096) -> None:
     """Replace the array at ``path`` by its ``rows``, copied ``chunk`` rows at a time."""
     whole = np.load(path, mmap_mode="r")
     with store.replacing(path) as part:
-        out = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=(len(rows), *whole.shape[1:]))
+        store.new_array(part, (len(rows), *whole.shape[1:]))
+        out = np.load(part, mmap_mode="r+")
         for start in range(0, len(rows), chunk):
             out[start : start + chunk] = whole[rows[start : start + chunk]]
         out.flush()

@@ -4,9 +4,11 @@ import gzip
 import math
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +45,8 @@ class Idx(PathSource):
     def _part(self, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         images_path = self._find(f"{part}-images", "idx3-ubyte")
         labels_path = self._find(f"{part}-labels", "idx1-ubyte")
+        for path, dimensions in ((images_path, 3), (labels_path, 1)):
+            self._check_fits(path, 2 * math.prod(_shape(path, dimensions)))  # train and test parts are joined
         images, labels = read_idx(images_path, dimensions=3), read_idx(labels_path, dimensions=1)
         if len(images) != len(labels):
             raise UserError(
@@ -73,27 +77,41 @@ class Idx(PathSource):
         return found[0]
 
 
-def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """An IDX file of unsigned bytes (magic number 0x08, then the number of dimensions and each size, big-endian).
-
-    Returns as many ``dimensions``. Raises UserError if the file is not whole.
-    """
+@contextmanager
+def _reading(path: Path) -> Iterator[IO[bytes]]:
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
+            yield file
     except (EOFError, OSError, zlib.error) as error:
         raise UserError(
             f"{path}: must be a whole IDX file, but cannot be read ({error}); fetch the file again"
         ) from None
-    head = 4 + 4 * dimensions
-    if len(data) < head or data[:4] != bytes([0, 0, 8, dimensions]):
+
+
+def _shape(path: Path, dimensions: int) -> tuple[int, ...]:
+    """The sizes in the header: magic number 0x08, then the number of dimensions and each size, big-endian."""
+    with _reading(path) as file:
+        head = file.read(4 + 4 * dimensions)
+    if len(head) < 4 + 4 * dimensions or head[:4] != bytes([0, 0, 8, dimensions]):
         raise UserError(
             f"{path}: must be an IDX file of unsigned bytes in {dimensions} dimensions, but starts with "
-            f"{data[:4].hex() or 'nothing'}; fetch the file again"
+            f"{head[:4].hex() or 'nothing'}; fetch the file again"
         )
-    shape = struct.unpack(f">{dimensions}I", data[4:head])
+    return struct.unpack(f">{dimensions}I", head[4:])
+
+
+def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """An IDX file of unsigned bytes. No more of it is read than its header promises.
+
+    Returns as many ``dimensions``. Raises UserError if the file is not whole.
+    """
+    shape, data = _shape(path, dimensions), bytearray()
     expected = math.prod(shape)
-    if len(data) - head != expected:
-        raise UserError(
-            f"{path}: its header promises {expected} bytes, but {len(data) - head} follow; fetch the file again"
-        )
-    return np.frombuffer(data, np.uint8, offset=head).reshape(shape)
+    with _reading(path) as file:
+        file.read(4 + 4 * dimensions)
+        while len(data) <= expected and (chunk := file.read(min(1 << 20, expected + 1 - len(data)))):
+            data += chunk
+    if len(data) != expected:
+        found = "more" if len(data) > expected else f"{len(data)}"
+        raise UserError(f"{path}: its header promises {expected} bytes, but {found} follow; fetch the file again")
+    return np.frombuffer(data, np.uint8).reshape(shape)

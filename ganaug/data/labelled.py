@@ -1,5 +1,6 @@
 """What a source gives: every image with its label, as pixels or as a file, and which images must stay together."""
 
+import string
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.errors import UserError, is_printable, one_line
+from ganaug.errors import UserError, is_printable, one_line, quoted
 
 LONGEST_NAME = 100  # characters of a class name: it becomes a folder's name, a table's cell, a plot's label
+_FOLDER_BYTES = 255  # that file systems allow for a folder's name
+_FEWEST = 3  # images per class under any protocol: two to train on and one to test on
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,30 @@ def sort_classes(names: set[str]) -> list[str]:
     return sorted(names, key=lambda name: (int(name), name)) if numbers else sorted(names)
 
 
-def label_rows(names: Sequence[str], known: Iterable[str] = ()) -> tuple[list[str], NDArray[np.int64]]:
-    """(classes, labels) from the class name of each image; ``known`` classes may have none."""
-    classes = sort_classes({*names, *known})
+def label_rows(
+    names: Sequence[str], known: Iterable[str] = (), where: str = "data.source"
+) -> tuple[list[str], NDArray[np.int64]]:
+    """(classes, labels) from the class ``names`` of each image; ``known`` classes may have none. Names are in NFC.
+
+    Raises UserError, which starts with ``where``, if two names differ in their Unicode form alone.
+    """
+    form = {name: _nfc(name) for name in _distinct([*names, *known], where)}
+    classes = sort_classes(set(form.values()))
     row = {name: label for label, name in enumerate(classes)}
-    return classes, np.array([row[name] for name in names], np.int64)
+    return classes, np.array([row[form[name]] for name in names], np.int64)
+
+
+def _nfc(name: str) -> str:
+    """A Mac writes the names of folders in another Unicode form than people type."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _distinct(names: Sequence[str], where: str) -> Sequence[str]:
+    """The names. Raises UserError if two of them differ in their Unicode form alone: they would become one class."""
+    different = sorted(set(names))
+    if len(set(map(_nfc, different))) < len(different):
+        _check_folded(different, where)
+    return names
 
 
 def rows_by_value(values: NDArray[Any], names: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
@@ -45,8 +67,10 @@ def rows_by_value(values: NDArray[Any], names: Sequence[str]) -> tuple[list[str]
 
     Raises UserError if there are not as many names as different values.
     """
+    if values.dtype.kind == "U":
+        values = np.array([_nfc(value) for value in _distinct(values.tolist(), "data.source")])
     different, labels = np.unique(values, return_inverse=True)
-    classes = list(names) or [str(value) for value in different.tolist()]
+    classes = [_nfc(name) for name in names] or [str(value) for value in different.tolist()]
     if len(classes) != len(different) or len(set(classes)) != len(classes):
         raise UserError(
             f"data.source.classes: must name each of the {len(different)} label values, got {len(set(classes))} "
@@ -64,31 +88,48 @@ def check_class_names(classes: Sequence[str], where: str) -> None:
                 f'{where}: class names must be at most {LONGEST_NAME} characters long, got {len(name)} ("{shown}"); '
                 "shorten it"
             )
+        if (size := _folder_bytes(name)) > _FOLDER_BYTES:
+            raise UserError(
+                f"{where}: class names must take at most {_FOLDER_BYTES} bytes as a folder's name, got {size} "
+                f'("{shown}"); shorten it'
+            )
         if not is_printable(name):
             raise UserError(f'{where}: class names must be printable UTF-8 text, got "{shown}"; rename the class')
         if any(part.strip() in ("", ".", "..") for part in name.replace("\\", "/").split("/")):
             raise UserError(
                 f'{where}: class names must not be empty nor climb out of a folder, got "{shown}"; rename the class'
             )
+    _check_folded(classes, where)
+
+
+def _folder_bytes(name: str) -> int:
+    """What the name takes at most as a folder's name, with what a path could misread percent-encoded."""
+    encoded = set(string.punctuation) - set("-_")
+    return sum(3 if letter in encoded else len(letter.encode(errors="replace")) for letter in name)
+
+
+def _check_folded(classes: Sequence[str], where: str) -> None:
     seen: dict[str, str] = {}
     for name in classes:
-        folded = unicodedata.normalize("NFC", name).casefold()
+        folded = _nfc(_nfc(name).casefold())
         if folded in seen:
+            forms = f"{seen[folded]!a} and {name!a}" if _nfc(name) == _nfc(seen[folded]) else ""
             raise UserError(
-                f'{where}: class names must differ by more than case, got "{seen[folded]}" and "{name}"; merge or '
-                "rename them"
+                f"{where}: class names must differ by more than case or Unicode form, got "
+                f"{forms or f'{quoted(seen[folded])} and {quoted(name)}'}; merge or rename them"
             )
         seen[folded] = name
 
 
 def check_counts(labels: NDArray[np.int64], classes: Sequence[str], where: str) -> None:
-    """Raises UserError if there are fewer than two classes, or one has fewer than two images (one to test on)."""
+    """Raises UserError if there are fewer than two classes, or fewer images of one than any protocol needs."""
     if len(classes) < 2:
         found = f'only "{classes[0]}"' if classes else "none"
         raise UserError(f"{where}: must have at least 2 classes, got {found}; add images of another class")
     counts = np.bincount(labels, minlength=len(classes))
     for name, count in zip(classes, counts.tolist(), strict=True):
-        if count < 2:
+        if count < _FEWEST:
             raise UserError(
-                f'{where}: class "{name}" must have at least 2 images, got {count}; add images or remove the class'
+                f'{where}: class "{name}" must have at least {_FEWEST} images, two to train on and one to test on, got '
+                f"{count}; add images or remove the class"
             )

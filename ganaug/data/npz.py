@@ -1,18 +1,23 @@
 """Images in a NumPy archive, in the layout of MedMNIST's files."""
 
+from __future__ import annotations
+
+import math
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganaug.data.labelled import Labelled, rows_by_value
 from ganaug.data.source import PathSource
-from ganaug.errors import UserError, one_line
+from ganaug.errors import UserError, one_line, quoted
 
 _PARTS = ("train", "val", "test")
 _ARRAYS = tuple(f"{part}{kind}" for part in ("train_", "val_", "test_", "") for kind in ("images", "labels"))
+_CHUNK = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -20,70 +25,165 @@ class Npz(PathSource):
     """``train_images`` (N, H, W) or (N, H, W, C) and ``train_labels`` (N,) or (N, 1); ``val_...`` and ``test_...`` too.
 
     Images are uint8 in 0..255. ``val`` joins the train part; ``test`` is the official test part. An archive with
-    ``images`` and ``labels`` alone, such as ``ganaug synth --format npz`` writes, has no test part.
+    ``images`` and ``labels`` alone, such as ``ganaug synth --format npz`` writes, has no test part. Labels that are
+    rows of an array ``classes`` have their names from there.
     """
 
     kind: Literal["npz"] = "npz"
     classes: tuple[str, ...] = ()  # names in the order of the label values; left out: the values themselves
 
     def load(self) -> Labelled:
-        parts = self._parts()
-        shapes = {images.shape[1:] for _, images, _ in parts}
-        if len(shapes) > 1:
-            raise UserError(f"{self.path}: all images must have one shape, got {sorted(shapes)}; use one data set")
-        classes, labels = rows_by_value(np.concatenate([labels for *_, labels in parts]), self.classes)
-        return Labelled(
-            classes=classes,
-            images=parts[0][1] if len(parts) == 1 else np.concatenate([images for _, images, _ in parts]),
-            labels=labels,
-            files=[f"{part or 'images'}[{row}]" for part, images, _ in parts for row in range(len(images))],
-            official_test=np.concatenate([np.full(len(images), part == "test") for part, images, _ in parts]),
-        )
-
-    def _parts(self) -> list[tuple[str, NDArray[np.uint8], NDArray[Any]]]:
-        """(part, images (N, H, W, C), labels (N,)) of every part that the archive holds."""
         self._check_is("an NPZ archive", self.path.is_file())
         try:
-            with self.path.open("rb") as file:
-                if not zipfile.is_zipfile(file):
-                    raise ValueError("it is not a zip file")
-                file.seek(0)
-                with np.load(file) as archive:  # pickled objects are refused: reading runs no code
-                    held = archive.files
-                    arrays = {name: np.asarray(archive[name]) for name in held if name in _ARRAYS}
+            with zipfile.ZipFile(self.path) as archive:
+                members = _members(archive)
+                parts = self._parts(members)
+                shapes = {_shaped(members[images].shape)[1:] for images, _ in parts.values()}
+                if len(shapes) > 1:
+                    raise UserError(
+                        f"{self.path}: all images must have one shape, got {sorted(shapes)}; use one data set"
+                    )
+                needed = {*(name for both in parts.values() for name in both), *({"classes"} & members.keys())}
+                copies = {name: 1 if name.endswith("images") else 4 for name in needed}  # labels are sorted and named
+                self._check_fits(self.path, sum(copies[name] * members[name].size for name in needed))
+                labels = [_read(archive, members[name]) for _, name in parts.values()]
+                names = _read(archive, members["classes"]) if "classes" in members and not self.classes else None
+                counts = [members[images].shape[0] for images, _ in parts.values()]
+                images = np.empty((sum(counts), *shapes.pop()), np.uint8)
+                for stop, count, (name, _) in zip(np.cumsum(counts).tolist(), counts, parts.values(), strict=True):
+                    _read_into(archive, members[name], images[stop - count : stop])
+        except (UserError, FileNotFoundError, PermissionError):
+            raise
         except Exception as error:  # a broken archive may make its decoder raise anything
             reason = one_line(str(error), 100) or type(error).__name__
             raise UserError(
                 f"{self.path}: must be an NPZ archive of plain arrays, but {reason}; write it with numpy.savez"
             ) from None
-        names = [part for part in _PARTS if f"{part}_images" in arrays]
+        values = np.concatenate([self._labels(*given) for given in zip(labels, counts, parts.values(), strict=True)])
+        if names is not None:
+            values = _named(values, names)
+        classes, rows = rows_by_value(values, self.classes)
+        return Labelled(
+            classes=classes,
+            images=images,
+            labels=rows,
+            files=[f"{part or 'images'}[{row}]" for part, n in zip(parts, counts, strict=True) for row in range(n)],
+            official_test=np.repeat([part == "test" for part in parts], counts),
+        )
+
+    def _parts(self, members: Mapping[str, _Array]) -> dict[str, tuple[str, str]]:
+        """{part: names of its images and labels} for every part that the archive holds, checked by their headers."""
+        names = [part for part in _PARTS if f"{part}_images" in members]
         found = {part: (f"{part}_images", f"{part}_labels") for part in names} or {"": ("images", "labels")}
         if ("train" not in found and "" not in found) or any(
-            key not in arrays for keys in found.values() for key in keys
+            key not in members for keys in found.values() for key in keys
         ):
             raise UserError(
                 f"{self.path}: must hold train_images and train_labels (val_ and test_ likewise), found "
-                f"{one_line(', '.join(held), 200) or 'no array'}; rename the arrays"
+                f"{one_line(', '.join(members), 200) or 'no array'}; rename the arrays"
             )
-        return [(part, self._images(arrays[i], i), self._labels(arrays, i, j)) for part, (i, j) in found.items()]
+        for images, labels in found.values():
+            self._check_images(members[images], images)
+            if members[labels].dtype.hasobject:
+                raise UserError(
+                    f"{self.path}: {labels} must be whole numbers or text, got Python objects, which are not read "
+                    f'since that runs code; save {labels}.astype("U") or .astype("int64")'
+                )
+        return found
 
-    def _images(self, images: NDArray[Any], name: str) -> NDArray[np.uint8]:
-        if images.dtype != np.uint8:
-            raise UserError(f"{self.path}: {name} must be uint8 in 0..255, got {images.dtype}; convert the array")
-        shaped = images[..., np.newaxis] if images.ndim == 3 else images
-        if shaped.ndim != 4 or shaped.shape[3] not in (1, 3) or 0 in shaped.shape[1:]:
+    def _check_images(self, held: _Array, name: str) -> None:
+        if held.dtype != np.uint8:
+            raise UserError(f"{self.path}: {name} must be uint8 in 0..255, got {held.dtype}; convert the array")
+        shape = _shaped(held.shape)
+        if len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape[1:]:
             raise UserError(
-                f"{self.path}: {name} must be (N, H, W) or (N, H, W, 1 or 3), got {images.shape}; reshape the array"
+                f"{self.path}: {name} must be (N, H, W) or (N, H, W, 1 or 3), got {held.shape}; reshape the array"
             )
-        return shaped
 
-    def _labels(self, arrays: dict[str, NDArray[Any]], images: str, name: str) -> NDArray[Any]:
-        labels = arrays[name].reshape(-1) if arrays[name].ndim == 2 and arrays[name].shape[1] == 1 else arrays[name]
-        if labels.ndim != 1 or len(labels) != len(arrays[images]) or labels.dtype.kind not in "iubUS":
+    def _labels(self, found: NDArray[Any], images: int, names: tuple[str, str]) -> NDArray[Any]:
+        labels = found.reshape(-1) if found.ndim == 2 and found.shape[1] == 1 else found
+        if labels.ndim != 1 or len(labels) != images or labels.dtype.kind not in "iubUS":
             raise UserError(
-                f"{self.path}: {name} must hold one label for each of the {len(arrays[images])} images, whole numbers "
-                f"or text, got {arrays[name].dtype} {arrays[name].shape}; correct the array"
+                f"{self.path}: {names[1]} must hold one label for each of the {images} images, whole numbers "
+                f"or text, got {found.dtype} {found.shape}; correct the array"
             )
         if labels.dtype.kind == "S":
             return np.char.decode(labels, "utf-8", errors="backslashreplace")
-        return labels if labels.dtype.kind in "bU" else labels.astype(np.int64)  # one type for all parts' labels
+        if labels.dtype.kind in "bU":
+            return labels
+        if labels.dtype == np.uint64 and labels.max(initial=0) >= 2**63:
+            raise UserError(
+                f"{self.path}: {names[1]} must be below 2**63, got {labels.max()}; number the classes from 0"
+            )
+        return labels.astype(np.int64)  # one type for all parts' labels
+
+
+@dataclass(frozen=True)
+class _Array:
+    """An array of the archive, by its header."""
+
+    info: zipfile.ZipInfo
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, _Array]:
+    """By name. Only headers are read, and must promise what the archive says that it holds."""
+    found: dict[str, _Array] = {}
+    for info in archive.infolist():
+        name = info.filename.removesuffix(".npy")
+        if name in found:
+            raise ValueError(f"it holds {quoted(name)} twice")
+        if name not in (*_ARRAYS, "classes") or name == info.filename:
+            found[name] = _Array(info, (), np.dtype(object))  # never read
+            continue
+        with archive.open(info) as file:
+            shape, _, dtype = _header(file)
+            found[name] = _Array(info, shape, dtype)
+            if not dtype.hasobject and found[name].size != info.file_size - file.tell():
+                raise ValueError(
+                    f"{name} promises {found[name].size:,} bytes and holds {info.file_size - file.tell():,}"
+                )
+    return found
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """(shape, whether its columns come first, type)."""
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    return read[np.lib.format.read_magic(file)](file)
+
+
+def _read(archive: zipfile.ZipFile, member: _Array) -> NDArray[Any]:
+    with archive.open(member.info) as file:
+        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))  # reading runs no code
+
+
+def _read_into(archive: zipfile.ZipFile, member: _Array, out: NDArray[np.uint8]) -> None:
+    """Without a copy, unless the array's columns come first."""
+    with archive.open(member.info) as file:
+        if _header(file)[1]:
+            out[...] = _read(archive, member).reshape(out.shape)
+            return
+        for start in range(0, out.nbytes, _CHUNK):
+            chunk = file.read(min(_CHUNK, out.nbytes - start))
+            out.reshape(-1)[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
+        if file.read(1):  # at the end the checksum is compared
+            raise ValueError("it holds more than its header says")
+
+
+def _shaped(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*shape, 1) if len(shape) == 3 else shape
+
+
+def _named(values: NDArray[Any], names: NDArray[Any]) -> NDArray[Any]:
+    """The names of the labels, if they are rows of ``names``, as in what ``ganaug synth --format npz`` writes."""
+    is_fitting = values.dtype.kind == "i" and names.ndim == 1 and names.dtype.kind in "US" and len(values)
+    if not is_fitting or values.min() < 0 or values.max() >= len(names):
+        return values
+    if names.dtype.kind == "S":
+        names = np.char.decode(names, "utf-8", errors="backslashreplace")
+    return np.asarray(names[values])

@@ -1,9 +1,16 @@
 """What every source of labelled images is: one class in a file of its own, entered in the union in sources.py."""
 
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge
+from pydantic import Field
 
 from ganaug.data.labelled import Labelled
+from ganaug.data.pictures import LARGEST_MIB, LIMIT
 from ganaug.errors import UserError
 from ganaug.settings import Spec
 
@@ -11,6 +18,9 @@ from ganaug.settings import Spec
 @dataclass(frozen=True)
 class Source(Spec):
     """Where labelled images come from. A member adds ``kind``, its name in params.yaml, and its settings."""
+
+    # Memory that one file may take, since a small one may hold much. No figure depends on it: it is in no key.
+    largest_mib: Annotated[int, Ge(1), Field(exclude=True)] = field(default=LARGEST_MIB, kw_only=True)
 
     def title(self) -> str:
         """The name of the data set, for headings and the model card."""
@@ -49,3 +59,36 @@ class PathSource(Source):
         if not fits:
             found = "is not there" if not self.path.exists() else "is a folder" if self.path.is_dir() else "is a file"
             raise UserError(f"data.source.path: must be {rule}, got {self.path}, which {found}; correct the path")
+
+    def _check_fits(self, file: Path, size: int) -> None:
+        """Raises UserError if what is in the ``file``, of ``size`` bytes once read, takes more memory than it may."""
+        if size > self.largest_mib * 2**20:
+            raise UserError(
+                f"{file}: must take at most {self.largest_mib} MiB of memory, but reading it would take "
+                f"{size / 2**20:,.0f}; raise {LIMIT}, or use a smaller set"
+            )
+
+
+def with_targets(watched: Sequence[Path], read: Iterable[Path]) -> list[Path]:
+    """``watched``, and the folders that are ``read`` outside of them, by links: DVC follows none below what it watches.
+
+    Relative where the first path is. Nothing twice, and nothing that lies in another one.
+    """
+    found, held = list(watched), [Path(os.path.realpath(path)) for path in watched]
+    for real in sorted({Path(os.path.realpath(path)) for path in read}):
+        if not any(real.is_relative_to(one) for one in held):
+            found.append(real if found[0].is_absolute() else Path(os.path.relpath(real)))
+            held.append(real)
+    return found
+
+
+def check_links(watched: Iterable[Path]) -> None:
+    """Raises UserError if a link in one of the ``watched`` folders leads nowhere: DVC would stop at it."""
+    for top in watched:
+        for place, _, names in os.walk(top):
+            for path in (Path(place, name) for name in names):
+                if path.is_symlink() and not os.path.exists(path):  # noqa: PTH110 (no error where links go in a circle)
+                    raise UserError(
+                        f"{path}: is a link to {path.readlink()}, which is not there, and DVC would stop at it; "
+                        "restore what it leads to, or remove the link"
+                    )

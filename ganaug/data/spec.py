@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 
 from ganaug.data.digits import Digits
-from ganaug.data.pictures import Aspect, Look, Shape, nearest_size, parse_background
+from ganaug.data.pictures import Aspect, Look, Shape, depth_of, nearest_size, parse_background
 from ganaug.data.sources import SourceSpec
 from ganaug.errors import UserError
 from ganaug.settings import Spec
@@ -35,7 +35,8 @@ class DataSpec(Spec):
 
     def watched(self) -> list[Path]:
         """The files and folders that the prepared images depend on."""
-        return [*self.source.watched(), *([self.unlabelled] if self.unlabelled else [])]
+        watched = self.source.watched()
+        return watched + ([self.unlabelled] if self.unlabelled and self.unlabelled not in watched else [])
 
     def shape(self, looks: Sequence[Look]) -> Shape:
         """The shape of the prepared images, given the headers of all readable ones.
@@ -51,4 +52,5 @@ class DataSpec(Spec):
                 f"{small} to {large}; set it, for example to {size}, the usual size nearest to their median"
             )
         colour = self.channels == "rgb" or (self.channels == "auto" and any(one.colour for one in looks))
-        return Shape(size, 3 if colour else 1, self.aspect, parse_background(self.background))
+        background = parse_background(self.background)
+        return Shape(size, 3 if colour else 1, self.aspect, background, depth_of(looks), self.source.largest_mib)

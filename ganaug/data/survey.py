@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ganaug.data import pictures
-from ganaug.data.gather import Gathered, gather, look
+from ganaug.data.gather import Gathered, Looked, gather, look
 from ganaug.data.mirror import Mirrored, compare_mirrored
 from ganaug.data.pictures import Aspect
 from ganaug.data.sources import SourceSpec
 from ganaug.data.spec import DataSpec
+from ganaug.errors import UserError
 
 NEAR_BITS = 4  # of 64: the most in which the perceptual hashes of near-duplicates differ
 NEAR_CORRELATION = 0.98  # least, of their pixels: the hash alone finds a twin for one in ten digits of 8x8 pixels
@@ -49,8 +50,7 @@ def survey(source: SourceSpec, folder: Path, jobs: int, largest: int, on_done: C
     size = min(largest, pictures.nearest_size(looked.readable))
     ratios = [one.width / one.height for one in looked.readable]
     aspect: Aspect = "squeeze" if max(ratios) <= _SAME_RATIO * min(ratios) else "pad"  # squeezing distorts all equally
-    spec = DataSpec(source, size, aspect=aspect, on_broken="skip")
-    data = gather(spec, folder / "images.npy", jobs, on_done, looked)
+    spec, data = _gathered(DataSpec(source, size, aspect=aspect, on_broken="skip"), looked, folder, jobs, on_done)
     images, labels = data.images(), data.found.labels
     gray = images.shape[3] == 1 or all(_is_gray(images[start : start + 512]) for start in range(0, len(images), 512))
     spec = replace(spec, channels="gray" if gray else "rgb", on_broken="refuse")
@@ -69,6 +69,27 @@ def survey(source: SourceSpec, folder: Path, jobs: int, largest: int, on_done: C
         near=[(files[one], files[other]) for one, other in near_pairs(images, [rows_[0] for rows_ in alike])],
         mirrored=compare_mirrored(images[rows][..., : 1 if gray else 3], labels[rows]),
     )
+
+
+def _gathered(
+    spec: DataSpec, looked: Looked, folder: Path, jobs: int, on_done: Callable[[int, int], None]
+) -> tuple[DataSpec, Gathered]:
+    """On black; on white if that shows images of which nothing can be seen on black."""
+    lost: dict[str, int] = {}
+    for background in ("black", "white", "black"):
+        spec = replace(spec, background=background)
+        try:
+            data = gather(spec, folder / "images.npy", jobs, on_done, looked)
+        except UserError as error:
+            if pictures.LOST not in str(error) or background in lost:
+                raise
+            lost[background] = len(looked.looks)
+            continue
+        count = sum(reason == pictures.LOST for _, reason in data.broken)
+        if background in lost or count == 0 or (background == "white" and count < lost["black"]):
+            break
+        lost[background] = count
+    return spec, data
 
 
 def _is_gray(images: NDArray[np.uint8]) -> bool:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ganaug.data.labelled import Labelled, label_rows
-from ganaug.data.source import PathSource
+from ganaug.data.source import PathSource, with_targets
 from ganaug.errors import UserError, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ENDINGS = (".csv", ".tsv", ".parquet", ".pq")
+_CELL = 16  # bytes of memory, at most, for a byte of CSV; an eighth of those for a cell of Parquet
 _TRAIN, _TEST = ("train", "val", "valid", "validation"), ("test",)
 
 
@@ -37,17 +38,19 @@ class Table(PathSource):
     group: str | None = "group"
 
     def watched(self) -> list[Path]:
-        """The table and the folders that its files lie in; a file next to the table is watched itself."""
-        names = self._column(self._read(), self.file)
+        """The table and the folders that its files lie in, also by links; a file next to the table itself."""
+        names = self._column(self._read(), self.file, "file")
         self._paths(names)  # an error in them is reported before they are used
         files = [Path(file) for file in names]
         places = {self.path.parent / file.parts[0] if not file.is_absolute() else file.parent for file in files}
-        return [self.path, *sorted(places)]
+        return with_targets(
+            [self.path, *sorted(places)], {(self.path.parent / file).parent for file in files if len(file.parts) > 1}
+        )
 
     def load(self) -> Labelled:
         table = self._read()
-        names = self._column(table, self.file)
-        classes, labels = label_rows(self._column(table, self.label))
+        names = self._column(table, self.file, "file")
+        classes, labels = label_rows(self._column(table, self.label, "label"), where=str(self.path))
         splits = self._optional(table, self.split, default="split")
         tests = [self._is_test(row, word) for row, word in enumerate(splits)] if splits else [False] * len(names)
         return Labelled(
@@ -65,8 +68,9 @@ class Table(PathSource):
         self._check_is(f"a table ({', '.join(ENDINGS)})", self.path.is_file())
         try:
             if self.path.suffix.lower() in (".parquet", ".pq"):
-                table = pd.read_parquet(self.path)
+                table = self._read_parquet()
             else:
+                self._check_fits(self.path, _CELL * self.path.stat().st_size)
                 separator = "\t" if self.path.suffix.lower() == ".tsv" else ","
                 with warnings.catch_warnings():
                     warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header loses cells
@@ -78,6 +82,8 @@ class Table(PathSource):
                         encoding="utf-8-sig",
                         index_col=False,
                     )
+        except UserError:
+            raise
         except Exception as error:  # a broken table may make its reader raise anything
             reason = one_line(" ".join(str(error).split()), 200) or type(error).__name__
             if isinstance(error, pd.errors.ParserWarning):
@@ -89,14 +95,31 @@ class Table(PathSource):
             raise UserError(f"{self.path}: must list at least one image, got no rows; add them")
         return table
 
-    def _column(self, table: pd.DataFrame, name: str) -> list[str]:
-        """The column's values as text, none of them missing."""
+    def _read_parquet(self) -> pd.DataFrame:
+        """The columns that are used; all are empty if one is missing. A few bytes may stand for any number of rows."""
+        import pandas as pd
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+        with pq.ParquetFile(self.path) as file:
+            known, about = file.schema_arrow.names, file.metadata
+            used = [name for name in known if name in (self.file, self.label, self.split, self.group)]
+            groups = map(about.row_group, range(about.num_row_groups))
+            chunks = [group.column(at) for group in groups for at in range(about.num_columns)]
+            held = sum(one.total_uncompressed_size for one in chunks if one.path_in_schema.split(".")[0] in used)
+            self._check_fits(self.path, 4 * held + 8 * _CELL * about.num_rows * len(used))
+        if not {self.file, self.label, self.split, self.group} - {None, "split", "group"} <= set(used):
+            return pd.DataFrame({name: [""] for name in known})  # it is said which one is missing
+        return pd.read_parquet(self.path, engine="pyarrow", columns=used, read_dictionary=used)
+
+    def _column(self, table: pd.DataFrame, name: str, key: str, hint: str = "") -> list[str]:
+        """The column's values as text, none of them missing; ``key`` in data.source that names it."""
         import pandas as pd
 
         if name not in table.columns:
             known = one_line(", ".join(map(str, table.columns)), 200)
             raise UserError(
-                f'{self.path}: must have a column "{name}", found {known}; rename one, or name it in data.source'
+                f'{self.path}: must have a column "{name}", found {known}; rename one, or name it in '
+                f"data.source.{key} (ganaug init: --{key})"
             )
         try:
             cells = table[name].tolist()
@@ -111,14 +134,15 @@ class Table(PathSource):
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             raise UserError(
                 f'{self.path}: column "{name}" must have a value in every row, but it is missing in data row '
-                f"{missing[0] + 1}{more}; fill it in or remove the row"
+                f"{missing[0] + 1}{more}; fill it in or remove the row{hint}"
             )
         return values
 
     def _optional(self, table: pd.DataFrame, name: str | None, default: str) -> list[str] | None:
         if name is None or (name == default and name not in table.columns):
             return None
-        return [one_line(value) for value in self._column(table, name)]
+        hint = f', or leave the column out (data.source.{default}: null; ganaug init: --{default} "")'
+        return [one_line(value) for value in self._column(table, name, default, hint)]
 
     def _is_test(self, row: int, word: str) -> bool:
         if word.casefold() not in _TRAIN + _TEST:
@@ -142,11 +166,11 @@ class Table(PathSource):
         # False, too, where a name is too long for any file, which is an error to Path.is_file.
         missing = [(row, file) for row, file in enumerate(files) if not os.path.isfile(paths[row])]  # noqa: PTH113
         if missing:
-            shown = ", ".join(f"{one_line(file, 80)} (data row {row + 1})" for row, file in missing[:3])
+            said = [f"{one_line(file, 80)} (data row {row + 1}{_link(paths[row])})" for row, file in missing[:3]]
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise UserError(
                 f"{self.path}: every file must be there, but {len(missing)} of {len(files)} are missing: "
-                f"{shown}{more}; correct the column or restore the files"
+                f"{', '.join(said)}{more}; correct the column or restore the files"
             )
         return paths
 
@@ -160,3 +184,9 @@ def _as_text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="backslashreplace").strip()
     return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
+
+
+def _link(path: Path) -> str:
+    if not os.path.islink(path):  # noqa: PTH114 (a name too long for any file is an error to Path.is_symlink)
+        return ""
+    return f", a link to {one_line(str(path.readlink()), 80)}, which is not there"

@@ -18,7 +18,11 @@ TORCHVISION = ("CIFAR10", "CIFAR100", "FashionMNIST", "KMNIST", "MNIST", "QMNIST
 
 @dataclass(frozen=True)
 class Torchvision(Source):
-    """A torchvision data set by its class name, such as KMNIST or CIFAR10: read from ``root``, downloaded if absent."""
+    """A torchvision data set by its class name, such as KMNIST or CIFAR10: read from ``root``, downloaded if absent.
+
+    CIFAR10 and CIFAR100 are pickles, and reading a pickle may run code: torchvision opens them only if they have the
+    MD5 that it knows, which someone who can write to ``root`` may get round: let nobody else write there.
+    """
 
     name: str
     kind: Literal["torchvision"] = "torchvision"

@@ -1,7 +1,7 @@
 """Images without labels: a folder of the user's, converted to the shape of the labelled images."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from ganaug import store
 from ganaug.data import pictures
-from ganaug.data.folder import file_names, images_below
+from ganaug.data.folder import file_names, images_below, no_images
 from ganaug.data.gather import keep_rows
-from ganaug.data.pictures import Shape
+from ganaug.data.losses import losses
+from ganaug.data.pictures import Shape, depth_of
+from ganaug.data.source import check_links
 from ganaug.errors import UserError
 
 IMAGES, TABLE = "unlabelled.npy", "unlabelled.csv"
@@ -44,8 +46,13 @@ def gather_unlabelled(
     files = images_below(source, others)
     names, left_out = file_names(source, files), file_names(source, others)
     if not files:
-        raise UserError(f"data.unlabelled: {source} must hold images, found none; add some, or leave it out")
-    hashes, broken = pictures.render(files, shape, folder / IMAGES, jobs)
+        found = no_images(source) or "found none; add some"
+        raise UserError(f"data.unlabelled: {source} must hold images, {found}, or leave it out")
+    check_links([source])
+    looks = pictures.look_at(files, jobs, shape.largest_mib)
+    shape = replace(shape, depth=shape.depth or depth_of(looks))  # of a deeper image it is said that it is one
+    done = pictures.render(files, shape, folder / IMAGES, jobs)
+    hashes, broken = done.hashes, done.broken
     if broken and on_broken == "refuse":
         pictures.refuse_broken([(names[row], why) for row, why in broken.items()], len(files), "data.unlabelled")
     first = {hashes[row]: row for row in reversed(range(len(hashes))) if row not in broken}  # of each set of copies
@@ -59,6 +66,7 @@ def gather_unlabelled(
     store.write_csv(folder / TABLE, _COLUMNS, [[names[row], hashes[row]] for row in kept])
     twice = len(files) - len(broken) - len(kept)
     notes = [f"{len(kept):,} images without labels"]
+    notes += [f"Of {source}: {line}" for line in losses(files, names, looks, done, shape, jobs)]
     if twice:
         notes.append(f"{twice} of {source} have the pixels of a labelled image or of one another: left out")
     if broken:

@@ -46,7 +46,13 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
     sides = sorted({w for w, _ in survey.sizes} | {h for _, h in survey.sizes})
     spread = f"{sides[0]} to {sides[-1]}" if len(sides) > 1 else f"{sides[0]}"
     raw: dict[str, Any] = {
-        "data": {"source": source, "image_size": size, "channels": survey.spec.channels, "aspect": survey.spec.aspect},
+        "data": {
+            "source": source,
+            "image_size": size,
+            "channels": survey.spec.channels,
+            "aspect": survey.spec.aspect,
+            "background": survey.spec.background,
+        },
         "protocol": protocol,
         "gan": {
             "steps": FEWEST_STEPS,
@@ -77,6 +83,8 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
         "data.aspect": "all have one shape, so squeezing distorts all equally; pad | crop | squeeze"
         if survey.spec.aspect == "squeeze"
         else "shapes differ, and bars keep the proportions; pad | crop | squeeze",
+        "data.background": "behind transparent pixels, and of bars"
+        + ("; on black nothing of some images can be seen" if survey.spec.background != "black" else ""),
         "protocol": protocol_why,
         "gan.width": f"channels at full size; for {'a GPU' if large else f'{cores} CPU cores'} and {size} pixels",
         "gan.flip": f"{'allowed' if flips else 'not allowed'}: {survey.mirrored.reason()}",

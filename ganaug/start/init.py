@@ -14,6 +14,7 @@ import joblib
 from ganaug import config, device
 from ganaug.data.folder import Folder
 from ganaug.data.npz import Npz
+from ganaug.data.pictures import LARGEST_MIB
 from ganaug.data.survey import survey
 from ganaug.data.table import ENDINGS, Table
 from ganaug.errors import UserError, one_line
@@ -35,11 +36,13 @@ def init(
     nested: bool,
     columns: Mapping[str, Any],
     minutes: float,
+    largest_mib: int = LARGEST_MIB,
 ) -> None:
     """Write a project into ``folder`` and say what was found, chosen and how long a run takes.
 
     ``images``: a folder, a table (``columns``: settings of Table) or an archive; ``nested``: the first level of folders
-    is the class; ``dataset``: a worked example instead; ``minutes`` that a run may take.
+    is the class; ``dataset``: a worked example instead; ``minutes`` that a run may take; ``largest_mib``: memory that
+    a file may take.
     Raises UserError if the images or the folder cannot be used.
     """
     if (images is None) == (dataset is None) and dataset != "fashion-mnist":
@@ -53,7 +56,8 @@ def init(
         plan = example(dataset, images, _path_from(folder, images) if images else None)
     else:
         assert images is not None
-        plan = _own_images(folder, _source(images, nested, columns), minutes)
+        source = replace(_source(images, nested, columns), largest_mib=largest_mib)
+        plan = _own_images(folder, source, minutes)
     with undone_on_error(folder):
         kept = write(folder, plan)
         dvc = init_dvc(folder)
@@ -107,6 +111,8 @@ def _source_settings(source: Folder | Npz | Table, folder: Path) -> dict[str, An
     plain: dict[str, Any] = config.plain(replace(source, path=_path_from(folder, source.path)))
     default: dict[str, Any] = config.plain(type(source)(Path()))
     unusual = {key: value for key, value in plain.items() if value != default[key] and key != "path"}
+    if source.largest_mib != LARGEST_MIB:
+        unusual["largest_mib"] = source.largest_mib
     return {"kind": plain["kind"], "path": plain["path"], **unusual}
 
 
