@@ -136,6 +136,12 @@ def _resident(pid: int) -> int:
         return 0
 
 
+def _peak() -> int:
+    """The most memory that this process has held, in MiB (getrusage counts that of its parent in)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) >> 10
+
+
 def _work(results: Connection, todo: Sequence[Example], seed: int, base: Path, work: Path) -> None:
     """In the process that is watched."""
     os.setsid()  # so that all that it starts can be killed with it
@@ -154,8 +160,7 @@ def _work(results: Connection, todo: Sequence[Example], seed: int, base: Path, w
             last = kind, _made_or_not(kind, base, work / f"{kind.name}-{os.getpid()}")
         reader = last[1]
         outcome = replace(reader, number=number) if isinstance(reader, Outcome) else attempt(reader, seed, number)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-        results.send(replace(outcome, seconds=time.perf_counter() - began, megabytes=peak))
+        results.send(replace(outcome, seconds=time.perf_counter() - began, megabytes=_peak()))
 
 
 def made(kind: type[Reader], base: Path, home: Path) -> Reader:

@@ -152,7 +152,7 @@ class ImageFiles(Reader):
         files, on_broken, aspect = made
         for label, name in enumerate("ab"):
             Path("set", name).mkdir(parents=True)
-            for number in range(2):
+            for number in range(3):
                 grey = np.full((9, 9), 40 * label + 9 * number, np.uint8)
                 Image.fromarray(grey).save(Path("set", name, f"good{number}.png"))
         for number, (name, data) in enumerate(files):

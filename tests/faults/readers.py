@@ -1,5 +1,6 @@
 """Every reader, by name."""
 
+from .arrays import IdxFiles, NpzArchive, TorchvisionFiles
 from .artifacts import (
     BaselineFile,
     ClassNames,
@@ -12,7 +13,7 @@ from .artifacts import (
 from .images import ImageFiles, UnlabelledFiles
 from .reader import Reader
 from .settings import Params
-from .sources import IdxFiles, NpzArchive, TableFile, TorchvisionFiles
+from .tables import TableFile
 from .weights import EncoderFile, GeneratorFile, HalfTrained, InitFrom
 
 READERS: dict[str, type[Reader]] = {
