@@ -11,11 +11,11 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
 from . import export_kills, full_disk, fuzz, kills, twice
-from .commands import Fault
+from .commands import Case
 from .project import finished
 from .readers import READERS
 
@@ -59,24 +59,25 @@ def run(options: argparse.Namespace, base: Path, work: Path) -> int:
         reference = kills.undisturbed(work)
     if options.kills:
         model = base / "models/release/generator.safetensors"
-        found += told("kills of dvc repro", lambda: kills.run(options.kills, options.seed, reference, work))
-        found += told("kills of synth --overwrite", lambda: export_kills.run(model, work / "exports"))
+        found += told("kills of dvc repro", kills.run(options.kills, options.seed, reference, work))
+        found += told("kills of synth --overwrite", export_kills.run(model, work / "exports"))
     if options.twice:
-        found += told("two at once", lambda: twice.run(options.twice, reference.files, work))
+        found += told("two at once", twice.run(options.twice, reference.files, work))
     if options.full_disk:
-        found += told("full disks", lambda: full_disk.run(options.full_disk, options.seed, work))
+        found += told("full disks", full_disk.run(options.full_disk, options.seed, work))
     return int(found > 0)
 
 
-def told(name: str, test: Callable[[], tuple[int, list[Fault]]]) -> int:
-    """Run a test that is called ``name``, and print its faults. Returns their number."""
-    began = time.monotonic()
-    count, faults = test()
-    print(f"\n{name}: {count}, faults: {len(faults)} ({time.monotonic() - began:.0f} s)")
-    for fault in faults:
-        print(f"  {fault.where}: {fault.what}")
-    sys.stdout.flush()
-    return len(faults)
+def told(title: str, cases: Iterable[Case]) -> int:
+    """Go through ``cases``, and print their faults as they come. Returns the number of faults."""
+    print(f"\n{title}", flush=True)
+    began, count, faults = time.monotonic(), 0, 0
+    for case in cases:
+        count, faults = count + case.count, faults + len(case.faults)
+        for fault in case.faults:
+            print(f"  {case.name}: {fault}", flush=True)
+    print(f"  {count}, faults: {faults} ({time.monotonic() - began:.0f} s)", flush=True)
+    return faults
 
 
 def one_again(options: argparse.Namespace, work: Path) -> int:

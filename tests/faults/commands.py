@@ -26,11 +26,12 @@ _TEMPORARY = (".part", ".old", ".broken")
 
 
 @dataclass(frozen=True)
-class Fault:
-    """Something that should not have happened: in which test, and what."""
+class Case:
+    """Something that was done to ganaug, and what should not have come of it; ``count``: how often it was done."""
 
-    where: str
-    what: str
+    name: str
+    faults: list[str]
+    count: int = 1
 
 
 @dataclass(frozen=True)

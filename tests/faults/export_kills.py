@@ -11,27 +11,20 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from .commands import Ended, Fault, differences, hashes
+from .commands import Case, Ended, differences, hashes
 
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")  # Python's audit events; a replacement is a rename too
 _COUNTED = "changes:"
 
 
-def run(model: Path, work: Path, events: Sequence[str] = CHANGES) -> tuple[int, list[Fault]]:
-    """A kill before each of the ``events`` of a call of the generator ``model`` in the new folder ``work``.
-
-    Returns how many there were, and the faults.
-    """
+def run(model: Path, work: Path, events: Sequence[str] = CHANGES) -> Iterator[Case]:
+    """A kill before each of the ``events`` of a call with the generator ``model``, in the new folder ``work``."""
     work.mkdir(parents=True)
     with _commands(work) as commands:
         exports = Exports(commands, model, work)
-        moments = {number: event for number, event in enumerate(exports.changes(), 1) if event in events}
-        faults = [
-            Fault(f"{event}, change {number}", what)
-            for number, event in moments.items()
-            for what in exports.killed(number)
-        ]
-        return len(moments), faults
+        for number, event in enumerate(exports.changes(), 1):
+            if event in events:
+                yield Case(f"{event}, change {number}", list(exports.killed(number)))
 
 
 class Exports:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .commands import Command, Fault, differences, hashes, leftovers, must, new_project
+from .commands import Case, Command, differences, hashes, leftovers, must, new_project
 from .project import SMALL
 
 _DISK = 64 << 20  # bytes
@@ -49,23 +49,16 @@ class Step:
         return _COMMANDS[self.command]
 
 
-def run(rounds: int, seed: int, work: Path) -> tuple[int, list[Fault]]:
-    """``rounds`` of every command, each with another room on the disk, drawn by ``seed``, in the folder ``work``.
-
-    Returns how many there were, and the faults.
-    """
+def run(rounds: int, seed: int, work: Path) -> Iterator[Case]:
+    """``rounds`` of every command, each with another room on the disk, drawn by ``seed``, in the folder ``work``."""
     rng, steps = random.Random(seed), undisturbed(work / "undisturbed")
-    disks, faults = 0, []
     with _disk(work / "disk") as (disk, mounted):
-        for number in range(rounds):
-            for step in steps:
-                room = int(step.written * rng.random()) if number else 0
-                project = shutil.copytree(step.before, disk / "project")
-                where = f"{step.command} with room for {room:,} of {step.written:,} bytes"
-                faults += [Fault(where, what) for what in _trouble(step, project, room, mounted)]
-                disks += 1
-                shutil.rmtree(project)
-    return disks, faults
+        for step in steps * rounds:
+            room = int(step.written * rng.choice([0, rng.random()]))
+            project = shutil.copytree(step.before, disk / "project")
+            name = f"{step.command} with room for {room:,} of {step.written:,} bytes"
+            yield Case(name, list(_trouble(step, project, room, mounted)))
+            shutil.rmtree(project)
 
 
 def undisturbed(work: Path) -> list[Step]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .commands import Command, Fault, command_line, differences, hashes, leftovers, new_project
+from .commands import Case, Command, command_line, differences, hashes, leftovers, new_project
 
 STAGES = ("prepare", "train", "synth", "classify", "report")
 _EACH = 2  # kills of a stage in a project, at most
@@ -92,22 +92,18 @@ WAYS = {
 # ------------------------------------------------------------------------------------------------------------ the run
 
 
-def run(kills: int, seed: int, reference: Reference, work: Path) -> tuple[int, list[Fault]]:
-    """At least so many ``kills``, drawn by ``seed``, in projects in ``work``. Returns their number, and the faults.
-
-    ``reference``: the run to compare with.
-    """
-    rng, total, faults = random.Random(seed), 0, list[Fault]()
+def run(kills: int, seed: int, reference: Reference, work: Path) -> Iterator[Case]:
+    """So many ``kills`` or more, drawn by ``seed``, in projects in ``work``; ``reference``: the run to compare with."""
+    rng, total = random.Random(seed), 0
     each = min(_EACH * len(STAGES), -(-kills // len(WAYS)))
     for name, way in itertools.islice(itertools.cycle(WAYS.items()), kills):
         if total >= kills:
             break
         one = _Pass(way, reference, rng, min(each, kills - total))
-        found = list(one.run(new_project(work / "killed")))
-        faults += [Fault(f"{name} ({', '.join(one.done)})", what) for what in found]
-        total += len(one.done)
+        faults = list(one.run(new_project(work / "killed")))
         shutil.rmtree(work / "killed")
-    return total, faults
+        total += len(one.done)
+        yield Case(f"{name} ({', '.join(one.done)})", faults, len(one.done))
 
 
 class _Pass:

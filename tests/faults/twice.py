@@ -1,12 +1,13 @@
 """Two of every command at once in one project: one may wait or refuse, and what is there afterwards is as after one."""
 
 import csv
+import itertools
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .commands import Command, Ended, Fault, differences, hashes, leftovers, new_project
+from .commands import Case, Command, Ended, differences, hashes, leftovers, new_project
 
 # Every stage with what it writes; the second time its finished work is there.
 _STAGES = {
@@ -19,20 +20,15 @@ _STAGES = {
 _DELAYS = (0.0, 0.3)  # seconds between the two: at the same moment, and when the first is at work
 
 
-def run(rounds: int, expected: dict[str, str], work: Path) -> tuple[int, list[Fault]]:
-    """``rounds`` of all pairs in projects in ``work``. Returns their number, and the faults.
-
-    ``expected``: the files of an undisturbed run.
-    """
-    pairs, faults = 0, []
+def run(rounds: int, expected: dict[str, str], work: Path) -> Iterator[Case]:
+    """``rounds`` of all pairs in projects in ``work``; ``expected``: the files of an undisturbed run."""
     for number in range(rounds):
         root = new_project(work / "twice")
         delay = _DELAYS[number % len(_DELAYS)]
-        for name, checked in (*_stages(root, expected, delay), *_exports(root, delay), *_whole(root, expected, delay)):
-            pairs += 1
-            faults += [Fault(f"two of {name}", what) for what in checked if what]
+        pairs = itertools.chain(_stages(root, expected, delay), _exports(root, delay), _whole(root, expected, delay))
+        for name, checked in pairs:
+            yield Case(f"two of {name}", [what for what in checked if what])
         shutil.rmtree(root)
-    return pairs, faults
 
 
 Checked = Iterator[tuple[str, list[str | None]]]  # the pair, and what is wrong
