@@ -15,9 +15,8 @@ def memory() -> int | None:
     found = []
     try:
         found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-        found += [
-            int(said) for said in (path.read_text() for path in _LIMITS if path.is_file()) if said.strip() != "max"
-        ]
+        said = [path.read_text().strip() for path in _LIMITS if path.is_file()]
+        found += [int(limit) for limit in said if limit != "max"]
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf, macOS not every name
         pass
     return min((size for size in found if size > 0), default=None)
@@ -30,7 +29,7 @@ def check_memory(needed: int, there: int | None, what: str, fix: str) -> None:
 
 
 def check_disk(place: Path, needed: int, what: str, fix: str) -> None:
-    """Raises UserError, which says ``what`` takes at least ``needed`` bytes, if the disk of ``place`` has fewer left."""
+    """Raises UserError, which says ``what`` takes at least ``needed`` bytes, if the disk of ``place`` has less."""
     there = place.absolute()
     while not there.exists():
         there = there.parent

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ganaug import device, space
 from ganaug.classify.spec import ClassifierSpec
+from ganaug.data.splits import Protocol
 from ganaug.gan.spec import GanSpec
 from ganaug.stages.split import SplitOf
 from ganaug.stages.tasks import Task, processes
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _FLOAT = 4  # bytes
+_NUMBER = 40  # bytes of a row's number in a list of Python's
 _ROW = 200  # bytes of an image's row in the manifest, as Python holds it
 _PREDICTED = 1024  # images at a time that a classifier is tested on, if there are as many
 
@@ -60,6 +62,14 @@ def check_images(splits: Sequence[SplitOf], tasks: Sequence[Task]) -> None:
     # Finished work is kept, and copied to where it is used.
     what = f"synth.per_class: {sum(todo):,} images of {len(todo)} splits"
     space.check_disk(project.synth, 2 * sum(todo) * pixels, what, fix)
+
+
+def check_rows(protocol: Protocol, images: int) -> None:
+    """Raises UserError if the row numbers of all splits of so many ``images`` do not fit the memory."""
+    if protocol.uses_all:
+        splits = len(protocol.names())
+        what = f"protocol: {splits:,} splits, each of {images:,} images,"
+        space.check_memory(splits * images * _NUMBER, space.memory(), what, "lower the number of trials")
 
 
 def _tested(split: SplitOf) -> int:

@@ -7,6 +7,7 @@ from ganaug.data.gather import gather
 from ganaug.data.prepared import write_prepared
 from ganaug.data.splits import RELEASE
 from ganaug.data.unlabelled import gather_unlabelled
+from ganaug.stages import cost
 from ganaug.stages.progress import counting
 from ganaug.stages.project import Project, prepared_with
 from ganaug.stages.tasks import processes
@@ -17,6 +18,7 @@ def prepare(project: Project) -> str:
     spec, protocol = project.settings.data, project.settings.protocol
     with store.replacing(project.prepared, folder=True) as folder, counting("prepare") as on_done:
         data = gather(spec, folder / "images.npy", processes(project.settings), on_done)
+        cost.check_rows(protocol, len(data.pixels))
         splits = protocol.splits(data.items())
         others = []
         if spec.unlabelled:

@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 from ganaug import __version__, device, seeds, store
 from ganaug.classify.arms import arm
 from ganaug.data.prepared import Part
+from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
+from ganaug.stages import cost
 from ganaug.stages.classifiers import fit
 from ganaug.stages.fit_filters import filter_tasks
 from ganaug.stages.labels import labelled_by_teachers
 from ganaug.stages.machine import machine
 from ganaug.stages.project import Project
+from ganaug.stages.runs import runs_of
 from ganaug.stages.split import UNLABELLED, SplitOf, open_splits
+from ganaug.stages.synth import synth_task
 from ganaug.stages.tasks import Task, Worker, finish, publish
 from ganaug.stages.work import RECIPES, Work
 
@@ -42,6 +46,10 @@ def train(project: Project, only: str | None) -> None:
     """Train the generator of every split, or of the split ``only``, each on its train part alone; fit the filters."""
     splits = open_splits(project, only)
     tasks = [train_task(split) for split in splits]
+    cost.check_images(splits, [synth_task(split) for split in splits])
+    for split in splits:
+        if split.name != RELEASE and project.settings.classify.curve_arms:
+            runs_of(split)  # a learning curve that its images do not allow is refused now, not after the training
     finish(project, "train", tasks)
     folders = {split.name: [task.folder(project.work)] for split, task in zip(splits, tasks, strict=True)}
     filters = filter_tasks(splits)
@@ -77,6 +85,8 @@ def _train(split: SplitOf, folder: Path, worker: Worker) -> dict[str, Any]:
         _check_unseen(start.saw, prepared.hashes(split.rows.test), f"{gan.init_from}: test", split.name)
         _check_unseen(start.saw, held_out.pixels, f"{gan.init_from}: held-out", split.name)
     seen = {*part.pixels, *held_out.pixels, *prepared.hashes(split.gan_unlabelled), *(start.saw if start else ())}
+    cost.check_gan(split, worker.device)
+    cost.check_classifier(split, worker.device)
     images, labels = _learned(split, part, worker.device)
     description = {
         "format": 2,

@@ -94,8 +94,7 @@ def init_dvc(folder: Path) -> str:
 
 
 def _failed(command: list[str], folder: Path) -> list[str]:
-    """What a command that fails in ``folder`` says, line by line, without colours and DVC's banner; of one that does not
-    fail, nothing."""
+    """What a command that fails in ``folder`` says, line by line, without colours and DVC's banner; else nothing."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", done.stderr)
     lines = [line.strip() for line in plain.splitlines() if line.strip() and not line.startswith(_BANNER)]
