@@ -1,14 +1,16 @@
 """YAML as plain values, read within bounds: whatever a file holds, it costs little and a mistake is one line."""
 
 import math
+import re
 import warnings
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from ganaug.errors import UserError, one_line, quoted
 
-LARGEST_BYTES = 2**19  # of a file: 200 times those that ganaug writes
-MOST_VALUES = 50_000  # an alias counted as all that it stands for
+LARGEST_BYTES = 2**17  # of a file: 50 times those that ganaug writes
+MOST_VALUES = 20_000  # an alias counted as all that it stands for
 MOST_LEVELS = 40
 LONGEST_TEXT = 4096  # characters: the longest path of most systems
 _FIX = "correct the file"
@@ -36,6 +38,7 @@ def parse(text: str, name: str) -> Any:
 
     yaml = YAML(typ="safe", pure=True)
     try:
+        _check_brackets(text)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of anchors that are used twice
             tree = yaml.compose(text)
@@ -48,6 +51,13 @@ def parse(text: str, name: str) -> Any:
         raise UserError(f"{name}: must be YAML of plain values, but {reason}; {_FIX}") from None
     _check_plain(value, name, "")
     return value
+
+
+def _check_brackets(text: str) -> None:
+    """The reader's time grows with the square of the brackets that are open: so many are refused before."""
+    steps = (1 if bracket in "[{" else -1 for bracket in re.findall(r"[][{}]", text))
+    if max(accumulate(steps, lambda level, step: max(0, level + step)), default=0) > 3 * MOST_LEVELS:  # some in text
+        raise RecursionError
 
 
 def _extent(node: Any, known: dict[int, tuple[int, int] | None]) -> tuple[int, int]:

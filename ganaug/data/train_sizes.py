@@ -47,7 +47,7 @@ def _check_no_class_is_lost(own: Mapping[str, int], left: Mapping[str, int], tri
     if lost:
         raise UserError(
             f"classify.curve: 1/{multiple:g} of a train part must leave an image of every class, but leaves none of "
-            f"the {own[lost[0]]} of class {quoted(lost[0], 40)} in trial {trial}; lower {multiple:g}, or set curve to []"
+            f"the {own[lost[0]]} of class {quoted(lost[0], 40)} in trial {trial}; lower it, or set curve to []"
         )
 
 

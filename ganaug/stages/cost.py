@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ganaug import device, space
+from ganaug.classify.arms import filler_of
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.data.splits import Protocol
 from ganaug.gan.spec import GanSpec
@@ -56,9 +57,12 @@ def check_images(splits: Sequence[SplitOf], tasks: Sequence[Task]) -> None:
     counts = [sum(split.synthetic_counts.values()) for split in splits]
     channels, size, _ = splits[0].prepared.image_shape
     pixels, project = channels * size**2, splits[0].project
+    fillers = [filler_of(name) for name in project.settings.classify.arms]
+    pooled = any(one is not None and one.per_class and not one.is_gan for one in fillers)  # as many images in memory
+    held = _ROW + (pixels if pooled else pixels // len(splits[0].classes))
     todo = [count for count, task in zip(counts, tasks, strict=True) if not task.folder(project.work).is_dir()]
     what, fix = f"synth.per_class: {max(counts):,} images of a split", "lower it"
-    space.check_memory(max(todo, default=0) * (_ROW + pixels // len(splits[0].classes)), space.memory(), what, fix)
+    space.check_memory(max(todo, default=0) * held, space.memory(), what, fix)
     # Finished work is kept, and copied to where it is used.
     what = f"synth.per_class: {sum(todo):,} images of {len(todo)} splits"
     space.check_disk(project.synth, 2 * sum(todo) * pixels, what, fix)
