@@ -23,13 +23,14 @@ def memory() -> int | None:
 
 
 def check_memory(needed: int, there: int | None, what: str, fix: str) -> None:
-    """Raises UserError, which says ``what`` takes at least ``needed`` bytes, if only so many are ``there``."""
+    """Raises UserError, which says ``what`` takes at least ``needed`` bytes, if fewer are ``there``; ``fix`` ends it."""
     if there is not None and needed > there:
         raise UserError(f"{what} take at least {_size(needed)} of memory, and there are {_size(there)}; {fix}")
 
 
 def check_disk(place: Path, needed: int, what: str, fix: str) -> None:
-    """Raises UserError, which says ``what`` takes at least ``needed`` bytes, if the disk of ``place`` has less."""
+    """The same for the disk of ``place``. Raises UserError if less than ``needed`` is free; ``what`` and ``fix`` as
+    above."""
     there = place.absolute()
     while not there.exists():
         there = there.parent
@@ -39,7 +40,7 @@ def check_disk(place: Path, needed: int, what: str, fix: str) -> None:
 
 
 def _size(count: int) -> str:
-    for unit, size in (("GiB", 2**30), ("MiB", 2**20)):
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= size:
             return f"{count / size:,.1f} {unit}"
     return f"{count:,} bytes"

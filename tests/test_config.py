@@ -40,9 +40,14 @@ def test_everything_may_be_left_out() -> None:
     assert settings.gate == ()
 
 
-@pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}\n", "---\n"])
-def test_an_empty_file_is_all_defaults(tmp_path: Path, text: str) -> None:
-    assert load(write(tmp_path, text)) == Settings()
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}\n", "---\n", "data: {}\n", "jobs: 1\n"])
+def test_a_file_that_names_no_source_is_refused_with_what_to_write(tmp_path: Path, text: str) -> None:
+    with refused("params.yaml: data.source is required, but missing", "data: {source: {kind: digits}}", "ganaug init"):
+        load(write(tmp_path, text))
+
+
+def test_a_file_that_names_the_source_alone_is_all_defaults(tmp_path: Path) -> None:
+    assert load(write(tmp_path, "data: {source: {kind: digits}}\n")) == Settings()
 
 
 def test_values_arrive(tmp_path: Path) -> None:
@@ -141,7 +146,7 @@ def test_a_wrong_type_names_key_rule_and_value(raw: dict[str, Any], parts: list[
         ({"gan": {"generator_lr": 0}}, ["gan.generator_lr", "greater than 0"]),
         ({"gan": {"generator_lr": -1e-3}}, ["gan.generator_lr", "-0.001"]),
         ({"classify": {"mix": {"share": 1.5}}}, ["classify.mix.share", "1.5"]),
-        ({"report": {"confidence": 1}}, ["report.confidence", "less than 1"]),
+        ({"report": {"confidence": 1}}, ["report.confidence", "less than or equal to 0.9999"]),
         ({"classifier": {"batch_size": 1}}, ["classifier.batch_size"]),
         (
             {"classify": {"classical": {"kind": "rand-augment", "magnitude": 31}}},

@@ -18,7 +18,9 @@ PROJECTS = [REPOSITORY, *sorted(path.parent for path in REPOSITORY.glob("example
 @pytest.mark.parametrize("folder", PROJECTS, ids=lambda folder: folder.name)
 def test_dvc_yaml_is_what_the_template_gives(folder: Path) -> None:
     """If this fails: python -m ganaug.project . examples/*"""
-    assert (folder / "dvc.yaml").read_text() == dvc_yaml(config.load(folder / "params.yaml"))
+    assert (folder / "dvc.yaml").read_text() == dvc_yaml(
+        config.load(folder / "params.yaml"), config.read(folder / "params.yaml")
+    )
 
 
 @pytest.mark.parametrize("folder", PROJECTS, ids=lambda folder: folder.name)

@@ -29,15 +29,16 @@ _ROW = 200  # bytes of an image's row in the manifest, as Python holds it
 _PREDICTED = 1024  # images at a time that a classifier is tested on, if there are as many
 
 
-def check_gan(split: SplitOf, where: torch.device) -> None:
-    """Raises UserError if the networks of a split's GAN, or a batch in them, do not fit the memory of ``where``."""
+def check_gan(split: SplitOf, where: torch.device, tasks: int) -> None:
+    """Raises UserError if the networks of a split's GAN, or a batch in them, do not fit the memory of ``where``, with
+    ``tasks`` of the kind to do."""
     spec = split.settings.gan
     images = len(split.learned)
     fixed, batch = _of_gan(spec, len(split.classes), split.prepared.image_shape, images)
     with device.autocast(where, spec.precision == "auto"):
         batch = batch // 2 if _computes_in_halves(where) else batch
     key = "gan.batch_size" if batch > fixed else "gan.generator_width"
-    _check(split, where, fixed + batch, f"{key}: the networks and a batch of {spec.batch_size:,}", key)
+    _check(split, where, fixed + batch, f"{key}: the networks and a batch of {spec.batch_size:,}", key, tasks)
 
 
 def check_classifier(split: SplitOf, where: torch.device) -> None:
@@ -46,7 +47,8 @@ def check_classifier(split: SplitOf, where: torch.device) -> None:
     if not spec.is_own:
         fixed, batch = _of_classifier(spec, len(split.prepared.classes), split.prepared.image_shape, _tested(split))
         key = "classifier.batch_size" if batch > fixed else "classifier.width"
-        _check(split, where, fixed + batch, f"{key}: the network and a batch of {spec.batch_size:,}", key)
+        tasks = len(split.settings.classify.arms)
+        _check(split, where, fixed + batch, f"{key}: the network and a batch of {spec.batch_size:,}", key, tasks)
 
 
 def check_images(splits: Sequence[SplitOf], tasks: Sequence[Task]) -> None:
@@ -64,7 +66,7 @@ def check_images(splits: Sequence[SplitOf], tasks: Sequence[Task]) -> None:
     what, fix = f"synth.per_class: {max(counts):,} images of a split", "lower it"
     space.check_memory(max(todo, default=0) * held, space.memory(), what, fix)
     # Finished work is kept, and copied to where it is used.
-    what = f"synth.per_class: {sum(todo):,} images of {len(todo)} splits"
+    what = f"synth.per_class: {sum(todo):,} images of {len(todo)} split{'s' * (len(todo) > 1)}"
     space.check_disk(project.synth, 2 * sum(todo) * pixels, what, fix)
 
 
@@ -80,14 +82,14 @@ def _tested(split: SplitOf) -> int:
     return max(1, min(_PREDICTED, len(split.rows.test)))
 
 
-def _check(split: SplitOf, where: torch.device, needed: int, what: str, key: str) -> None:
-    """``needed`` in each of the processes that run side by side."""
+def _check(split: SplitOf, where: torch.device, needed: int, what: str, key: str, tasks: int) -> None:
+    """``needed`` in each of the processes that run side by side, as many as there are ``tasks`` at most."""
     import torch
 
     on_gpu, settings = where.type == "cuda", split.settings
     there = torch.cuda.mem_get_info(where)[1] if on_gpu else space.memory()
     jobs = settings.jobs or 1 if where.type != "cpu" else processes(settings)
-    side_by_side = min(jobs, len(settings.protocol.names()))
+    side_by_side = min(jobs, tasks)
     if side_by_side > 1:
         what, key = f"{what}, in {side_by_side} processes side by side,", f"{key}, or jobs"
     space.check_memory(needed * side_by_side, there, what, f"lower {key}")

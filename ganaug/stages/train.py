@@ -45,7 +45,7 @@ _JUDGED_BY = 100  # images per class that a checkpoint's classifier learns from
 def train(project: Project, only: str | None) -> None:
     """Train the generator of every split, or of the split ``only``, each on its train part alone; fit the filters."""
     splits = open_splits(project, only)
-    tasks = [train_task(split) for split in splits]
+    tasks = [train_task(split, len(splits)) for split in splits]
     cost.check_images(splits, [synth_task(split) for split in splits])
     for split in splits:
         if split.name != RELEASE and project.settings.classify.curve_arms:
@@ -60,15 +60,15 @@ def train(project: Project, only: str | None) -> None:
     publish(project.work, project.models, folders, whole=only is None)
 
 
-def train_task(split: SplitOf) -> Task:
-    """The training of a split's generator."""
+def train_task(split: SplitOf, tasks: int = 1) -> Task:
+    """The training of a split's generator, one of so many ``tasks``."""
     work, key = split.project.work, split.train_key
     line = partial(_line, work, key)
     after = partial(_forget_state, split)
-    return Task("train", key, split.name, partial(_train, split), line, "", split.settings.gan.steps, after)
+    return Task("train", key, split.name, partial(_train, split, tasks), line, "", split.settings.gan.steps, after)
 
 
-def _train(split: SplitOf, folder: Path, worker: Worker) -> dict[str, Any]:
+def _train(split: SplitOf, tasks: int, folder: Path, worker: Worker) -> dict[str, Any]:
     from ganaug.gan.loop import train_gan
     from ganaug.gan.transfer import read_start
 
@@ -85,7 +85,7 @@ def _train(split: SplitOf, folder: Path, worker: Worker) -> dict[str, Any]:
         _check_unseen(start.saw, prepared.hashes(split.rows.test), f"{gan.init_from}: test", split.name)
         _check_unseen(start.saw, held_out.pixels, f"{gan.init_from}: held-out", split.name)
     seen = {*part.pixels, *held_out.pixels, *prepared.hashes(split.gan_unlabelled), *(start.saw if start else ())}
-    cost.check_gan(split, worker.device)
+    cost.check_gan(split, worker.device, tasks)
     cost.check_classifier(split, worker.device)
     images, labels = _learned(split, part, worker.device)
     description = {

@@ -11,10 +11,10 @@ from ganaug.config import Settings
 from ganaug.stages.watched import READ_BY
 
 
-def dvc_yaml(settings: Settings, sections: Collection[str]) -> str:
+def dvc_yaml(settings: Settings, sections: Collection[str] = READ_BY["report"]) -> str:
     """The pipeline of a project with these settings. A source at a path is a dependency of ``prepare``.
 
-    ``sections``: those that params.yaml has, since DVC fails at one that it lacks.
+    ``sections``: those that params.yaml has, since DVC fails at one that it lacks. Left out: all.
     """
     code, encoder = settings.classifier.code_path(), settings.fidelity.encoder
     trains_classifiers = settings.gan.select == "gan-train" or settings.gan_has_teachers
