@@ -23,7 +23,7 @@ def memory() -> int | None:
 
 
 def check_memory(needed: int, there: int | None, what: str, fix: str) -> None:
-    """Raises UserError, which says ``what`` takes at least ``needed`` bytes, if fewer are ``there``; ``fix`` ends it."""
+    """Raises UserError, which says ``what`` takes at least ``needed`` bytes, if fewer are ``there``, and ``fix``."""
     if there is not None and needed > there:
         raise UserError(f"{what} take at least {_size(needed)} of memory, and there are {_size(there)}; {fix}")
 

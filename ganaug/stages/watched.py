@@ -21,6 +21,7 @@ READ_BY: dict[str, tuple[str, ...]] = {  # stage -> sections of params.yaml
     "classify": ("classifier", "classify", "fidelity"),
     "report": tuple(sorted(_ALL)),
 }
+_WHOLE = "*"  # the whole file
 _DEFAULTS = {"gate": "[]", "protocol": "{kind: subsets}"}  # as params.yaml says them; of the others: {}
 _AGAIN = 'run "python -m ganaug.project ." to have dvc.yaml written again'
 
@@ -32,7 +33,7 @@ def check(raw: Mapping[str, Any], pipeline: Path) -> None:
     """
     stages = (_group(yaml_text.read(pipeline)) if pipeline.is_file() else {}).get("stages")
     for name, stage in _group(stages).items():
-        listed = {key.partition(".")[0] for key in _keys(_group(stage).get("params"))}
+        listed = {key.partition(".")[0] for key in _keys(_group(stage).get("params")) if isinstance(key, str)}
         missing = [section for section in _ALL if section in listed and section not in raw]
         if missing:
             first = missing[0]
@@ -40,7 +41,7 @@ def check(raw: Mapping[str, Any], pipeline: Path) -> None:
                 f"params.yaml: must have the section {first}, which stage {one_line(name, 40)} of dvc.yaml lists, but "
                 f"has none; add {first}: {_DEFAULTS.get(first, '{}')} for its defaults, or {_AGAIN}"
             )
-        if f"ganaug {name}" in str(_group(stage).get("cmd")):
+        if _WHOLE not in listed and f"ganaug {name}" in str(_group(stage).get("cmd")):
             for section in READ_BY.get(name, ()):
                 if section in raw and section not in listed:
                     raise UserError(
@@ -49,13 +50,14 @@ def check(raw: Mapping[str, Any], pipeline: Path) -> None:
                     )
 
 
-def _keys(params: Any) -> Iterator[str]:
-    """The keys of params.yaml in a stage's ``params``: text, or {file: keys}."""
+def _keys(params: Any) -> Iterator[Any]:
+    """The keys of params.yaml in a stage's ``params``, where they stand alone or as {file: keys}."""
     for one in params if isinstance(params, list) else ():
-        if isinstance(one, str):
+        if isinstance(one, dict) and "params.yaml" in one:
+            keys = one["params.yaml"] or [_WHOLE]
+            yield from keys if isinstance(keys, list) else ()
+        else:
             yield one
-        elif isinstance(one, dict) and "params.yaml" in one:
-            yield from one["params.yaml"] or _ALL  # without keys: the whole file
 
 
 def _group(value: Any) -> dict[str, Any]:
