@@ -218,7 +218,7 @@ def test_numbers_are_found_wherever_they_are() -> None:
         ({"classify": {"classical": {"kind": "cutmix", "alpha": 1e-320}}}, ["classify.classical.alpha", "0.001"]),
         ({"classify": {"classical": {"kind": "affine", "rotate_degrees": 1e308}}}, ["rotate_degrees", "360"]),
         ({"classify": {"classical": {"kind": "affine", "scale": 1}}}, ["classify.classical.scale", "0.99"]),
-        ({"gate": [{"gain": "gan_vs_none", "above": 1e308}]}, ["gate[0].above", "100"]),
+        ({"gate": [{"gain": "gan_vs_none", "above": 1e308}]}, ["gate[0].above", "1000"]),
         ({"jobs": 10**6}, ["jobs", "1024"]),
     ],
 )

@@ -22,7 +22,7 @@ class GateRule(Spec):
     """
 
     gain: str
-    above: Annotated[float, Ge(-100), Le(100)] = 0.0  # percentage points
+    above: Annotated[float, Ge(-1000), Le(1000)] = 0.0  # percentage points
     metric: Annotated[str, metric_or("primary")] = "primary"
 
 
