@@ -10,7 +10,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from pydantic import Field
 
 from ganaug import store
@@ -44,7 +44,7 @@ class Torchvision(Spec):
     kind: Literal["torchvision"] = "torchvision"
     weights: str = "DEFAULT"  # torchvision's name for them; looked for in torch hub's cache, never downloaded
     path: Path | None = None  # a file with these weights, where the cache has none
-    image_size: Annotated[int, Ge(32)] = 224  # pixels per side; the cost grows with its square
+    image_size: Annotated[int, Ge(32), Le(1024)] = 224  # pixels per side; the cost grows with its square
 
     def path_digest(self) -> str | None:
         """The SHA-256 of ``path``; None: their name identifies the weights. Raises UserError if it cannot be read."""

@@ -15,6 +15,7 @@ import numpy as np
 from ganaug import store
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
+from ganaug.stages import cost
 from ganaug.stages.classifiers import fit, teachers
 from ganaug.stages.fidelity import JUDGE, keep_judge, measure_fidelity
 from ganaug.stages.project import Project
@@ -73,6 +74,7 @@ def _train_and_test(run: Run, folder: Path, worker: Worker) -> None:
         )
         filling = chosen.filler.pool(stock, chosen.pseudo)
         store.write_json(folder / _FILLER, {"images": len(filling[1])})
+    cost.check_classifier(split, worker.device)
     model = fit(split, chosen, real, filling, run.seed, worker.device)
     store.write_array(folder / _PREDICTIONS, predict(model, split.prepared.part(split.rows.test).images, worker.device))
     if run.name == JUDGE:

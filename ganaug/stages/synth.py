@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ganaug import store
 from ganaug.errors import UserError
+from ganaug.stages import cost
 from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf, open_splits
 from ganaug.stages.tasks import Task, Worker, finish, publish
@@ -25,6 +26,7 @@ def synth_all(project: Project, only: str | None) -> None:
     """Images of every class from the generator of every split, or of the split ``only``."""
     splits = open_splits(project, only)
     tasks = {split.name: synth_task(split) for split in splits}
+    cost.check_images(splits, list(tasks.values()))
     finish(project, "synth", list(tasks.values()))
     folders = {name: [task.folder(project.work)] for name, task in tasks.items()}
     publish(project.work, project.synth, folders, whole=only is None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 import numpy as np
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from numpy.typing import NDArray
 
 from ganaug import seeds
@@ -56,8 +56,8 @@ class Agreement(FilterSpec):
 
     kind: Literal["agreement"] = "agreement"
     keep: Annotated[float, Gt(0), Lt(1)] = 0.5
-    folds: Annotated[int, Ge(2)] = 2
-    repeats: Annotated[int, Ge(1)] = 2
+    folds: Annotated[int, Ge(2), Le(20)] = 2
+    repeats: Annotated[int, Ge(1), Le(20)] = 2
     policy: PolicySpec = field(default_factory=TrivialAugment)
     per_class: ClassVar[bool] = True
     judge: ClassVar[type[Judge]] = Jury
