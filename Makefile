@@ -2,7 +2,11 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test lint journey journey-all benchmark benchmark-gain calibration modes zoo clean
+INPUTS ?= 1800
+KILLS ?= 10
+SEED ?= 0
+
+.PHONY: repro test faults lint journey journey-all benchmark benchmark-gain calibration modes zoo clean
 
 repro: .venv/installed
 	dvc repro
@@ -12,6 +16,10 @@ repro: .venv/installed
 # One worker per core of a small machine; tests of one file stay together, since they share finished pipelines.
 test: .venv/installed-dev
 	pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# What ganaug must survive, in numbers (docs/architecture.md): damaged inputs, kills, two at once, full disks.
+faults: .venv/installed-dev
+	cd tests && python -m faults --inputs $(INPUTS) --kills $(KILLS) --twice 2 --full-disk 3 --seed $(SEED)
 
 lint: .venv/installed-dev
 	ruff check .

@@ -1,0 +1,143 @@
+"""``ganaug synth --overwrite`` killed before each change of the disk: the old images must be there, or the new ones."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from .commands import Ended, Fault, differences, hashes
+
+CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")  # Python's audit events; a replacement is a rename too
+_COUNTED = "changes:"
+
+
+def run(model: Path, work: Path, events: Sequence[str] = CHANGES) -> tuple[int, list[Fault]]:
+    """A kill before each of the ``events`` of a call of the generator ``model`` in the new folder ``work``.
+
+    Returns how many there were, and the faults.
+    """
+    work.mkdir(parents=True)
+    with _commands(work) as commands:
+        exports = Exports(commands, model, work)
+        moments = {number: event for number, event in enumerate(exports.changes(), 1) if event in events}
+        faults = [
+            Fault(f"{event}, change {number}", what)
+            for number, event in moments.items()
+            for what in exports.killed(number)
+        ]
+        return len(moments), faults
+
+
+class Exports:
+    """Calls of ``ganaug synth`` with the generator ``model`` in the folder ``work``."""
+
+    def __init__(self, commands: Connection, model: Path, work: Path) -> None:
+        self.commands, self.model, self.work = commands, model, work
+        self.old, self.new = (self._made(seed) for seed in (1, 2))
+
+    def _made(self, seed: int) -> dict[str, str]:
+        if trouble := self.call(seed).trouble(0):
+            raise RuntimeError(f"ganaug synth failed undisturbed: {trouble}")
+        (self.work / "out").rename(self.work / str(seed))
+        return hashes(self.work / str(seed), ["."])
+
+    def call(self, seed: int, *more: str, last: int = 0) -> Ended:
+        """Four images of each of two classes. Killed before the change number ``last``; 0: not at all."""
+        words = ["--model", str(self.model), "--class", "0=4", "--class", "1=4", "--seed", str(seed), "--out", "out"]
+        self.commands.send((["ganaug", "synth", *words, *more], last))
+        ended: Ended = self.commands.recv()
+        return ended
+
+    def begin(self) -> None:
+        """The old images in place, and nothing else."""
+        for path in (self.work / "out", *self.work.glob(".out*")):
+            shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(self.work / "1", self.work / "out")
+
+    def changes(self) -> list[str]:
+        """The event of each change, in order."""
+        self.begin()
+        return self.call(2, "--overwrite").text.rpartition(_COUNTED)[2].split()
+
+    def killed(self, last: int) -> Iterator[str]:
+        """What is wrong when it is killed before the change number ``last``, and then called again."""
+        self.begin()
+        if self.call(2, "--overwrite", last=last).code == 0:
+            return  # it was over before
+        now = hashes(self.work / "out", ["."])
+        if now not in (self.old, self.new):
+            manifest = "a" if "manifest.csv" in now else "no"
+            yield f"the folder holds {len(now)} files, neither the old ones nor the new, and {manifest} manifest"
+        if trouble := self.call(2).trouble(0, 2):
+            yield f"again without --overwrite: {trouble}"
+        if trouble := self.call(2, "--overwrite").trouble(0):
+            yield f"again: {trouble}"
+        if unlike := differences(hashes(self.work / "out", ["."]), self.new):
+            yield f"again: {unlike}"
+        if left := [path.name for path in self.work.glob(".out*")]:
+            yield f"left behind: {left[0]}"
+
+
+@contextmanager
+def _commands(work: Path) -> Iterator[Connection]:
+    """Send it (words, last change) and receive how the command ended: imports are made once, so that calls are fast."""
+    ours, theirs = multiprocessing.Pipe()
+    server = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, work))
+    server.start()
+    theirs.close()
+    try:
+        yield ours
+    finally:
+        ours.close()
+        server.join()
+
+
+def _serve(requests: Connection, work: Path) -> None:
+    from ganaug.synth import export, sampler  # noqa: F401 (for the children)
+
+    os.chdir(work)
+    while True:
+        try:
+            words, last = requests.recv()
+        except EOFError:
+            return
+        child = os.fork()
+        if not child:
+            _command(words, last)
+        _, status = os.waitpid(child, 0)
+        requests.send(Ended(os.waitstatus_to_exitcode(status), Path("log").read_text()))
+
+
+def _command(words: list[str], last: int) -> None:
+    """The command, in this process, which ends here."""
+    from ganaug.cli import main
+
+    log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    sys.argv, code = words, 0
+    changes: list[str] = []
+
+    def count(event: str, _: object) -> None:
+        if event in CHANGES:
+            changes.append(event)
+            if len(changes) == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    print(_COUNTED, *changes, flush=True)
+    sys.stderr.flush()
+    os._exit(code)
