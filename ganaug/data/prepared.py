@@ -67,6 +67,7 @@ class Prepared:
             wrong = self._wrong(split, tests=name != RELEASE)
             if wrong:
                 raise UserError(f"{path}: {wrong}; {_HINT}")
+            store.check_sealed(path, _HINT)
             self._splits[name] = split
         return self._splits[name]
 
@@ -137,7 +138,7 @@ def write_prepared(folder: Path, made_with: dict[str, Any], data: Gathered, spli
         store.write_csv(folder / "skipped.csv", ["file", "reason"], data.broken)
     for name, split in splits.items():
         rows = {part: held for part, held in asdict(split).items() if held or part != "unlabelled"}
-        store.write_json(folder / "splits" / f"{name}.json", rows)
+        store.write_sealed(folder / "splits" / f"{name}.json", rows)
 
 
 def read_prepared(folder: Path) -> Prepared:

@@ -78,7 +78,7 @@ def gather_unlabelled(
 
 
 def read_unlabelled(folder: Path, hint: str) -> Unlabelled | None:
-    """What ``gather_unlabelled`` wrote, or None; ``hint`` for the error message if it is damaged."""
+    """What ``gather_unlabelled`` wrote, or None. Raises UserError, with ``hint``, if it is damaged."""
     if not (folder / TABLE).is_file():
         return None
     hashes = [row["sha256"] for row in store.read_table(folder / TABLE, hint, _Row)]

@@ -31,11 +31,9 @@ class Dataset:
 
 def _possible(one: Estimate) -> Estimate:
     """Of percentages; Welch's test takes the fourth power of the error."""
-    if (
-        abs(one.mean) > 100
-        or not 0 <= (one.standard_error or 0) <= 100
-        or not 0.5 <= (one.degrees_of_freedom or 1) <= 1e12
-    ):
+    error, freedom = one.standard_error, one.degrees_of_freedom
+    is_error, is_freedom = error is None or 0 <= error <= 100, freedom is None or 0.5 <= freedom <= 1e12
+    if abs(one.mean) > 100 or not is_error or not is_freedom:
         raise ValueError("a mean is of -100 to 100 points, its error of 0 to 100, with at least 1 degree of freedom")
     return one
 

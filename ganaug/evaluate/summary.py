@@ -1,16 +1,18 @@
 """What the verdict, the gate and a comparison read of a summary.json, and the rules that it keeps."""
 
-from typing import Annotated, Any, Literal, NotRequired, TypeVar
+from typing import Annotated, Any, Literal, NotRequired
 
+import numpy as np
 from annotated_types import Len
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from ganaug.errors import UserError, quoted
 from ganaug.evaluate.contributions import METRICS
+from ganaug.evaluate.stats import Estimate
 from ganaug.values import Count, Names, Number, Positive, Share, with_keys
 
-_Kind = TypeVar("_Kind")
+_ROUNDING = 1e-6  # points; a t-quantile may be rounded otherwise by another release of SciPy
 
 
 class Figure(TypedDict):
@@ -83,6 +85,16 @@ def _ordered(figure: Any) -> Any:
     return figure
 
 
+def _consistent(gain: Gain) -> Gain:
+    """The gate tests the mean by its error, people read the interval and p: they are of one estimate."""
+    estimate = Estimate(gain["mean"], gain["standard_error"], gain["degrees_of_freedom"])
+    expected = np.array([*estimate.interval(gain["confidence"]), estimate.p_two_sided()], np.float64)  # None: NaN
+    given = np.array([gain["ci_low"], gain["ci_high"], gain["p_value"]], np.float64)
+    if not np.allclose(given, expected, atol=_ROUNDING, equal_nan=True):
+        raise ValueError("its interval and p-value must be those of its mean and standard error")
+    return gain
+
+
 class Contents(TypedDict):
     """A summary, as the verdict and the gate read it."""
 
@@ -90,7 +102,7 @@ class Contents(TypedDict):
     recipes: dict[str, int]
     dataset: Dataset
     arms: dict[str, Annotated[dict[str, Score], with_keys(*METRICS)]]
-    gains: dict[str, Annotated[dict[str, Annotated[Gain, AfterValidator(_ordered)]], with_keys(*METRICS)]]
+    gains: dict[str, Annotated[dict[str, Annotated[Gain, AfterValidator(_consistent)]], with_keys(*METRICS)]]
     recall_gains: dict[str, dict[str, Annotated[Figure, AfterValidator(_ordered)]]]
     rare_recall_gains: NotRequired[dict[str, Annotated[Figure, AfterValidator(_ordered)]]]
     worth: NotRequired[dict[str, Worth | Unknown]]
@@ -117,7 +129,7 @@ Summary = Annotated[Contents, AfterValidator(_complete)]
 
 
 def check(summary: Any, name: str, hint: str, kind: Any) -> Any:
-    """The JSON of a summary as ``kind``; ``name``: its file, for errors; ``hint``: the fix.
+    """``summary``, the JSON of one, as ``kind``; ``name``: its file, for errors; ``hint``: the fix.
 
     Raises UserError if it is no summary of schema 1, or a figure is missing or impossible.
     """

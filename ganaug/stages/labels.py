@@ -25,6 +25,7 @@ def labelled_by_teachers(split: SplitOf, where: torch.device) -> Pool:
     """Those of a split's images without labels that teachers are sure of, (N, H, W, C), and their labels, (N,).
 
     The teachers are of the arm ``classical``; they learn from what the GAN has labels of, nothing that is held out.
+    Raises UserError if what an earlier run kept of them is damaged.
     """
     from ganaug.classify.fillers import sure_of
 

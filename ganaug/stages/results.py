@@ -145,7 +145,11 @@ def histories(splits: Sequence[SplitOf]) -> dict[str, History]:
 
 
 def health(splits: Sequence[SplitOf]) -> dict[str, Health]:
-    """{split: what the training stage found of its generator}. Raises UserError if that is missing or damaged."""
-    return {
-        split.name: store.read_json(split.project.models / split.name / "health.json", _RUN, Health) for split in splits
-    }
+    """{split: what the training stage found of its generator}. Raises UserError if that is missing, damaged or
+    changed."""
+    found: dict[str, Health] = {}
+    for split in splits:
+        path = split.project.models / split.name / "health.json"
+        found[split.name] = store.read_json(path, _RUN, Health)
+        store.check_sealed(path, _RUN, [path.with_name("history.csv")])
+    return found

@@ -80,6 +80,7 @@ def read_acceptance(split: SplitOf) -> dict[str, float]:
         (file, name) for file, name, count in made for _ in range(count)
     ]:
         raise UserError(f"{path}: must list the images of every class, but others are listed; {_HINT}")
+    store.check_sealed(path.with_name(_KEY), _HINT, [path])
     return {row["class"]: row["accepted"] for row in rows}
 
 
