@@ -122,8 +122,8 @@ def read_fidelity(trials: Sequence[SplitOf]) -> list[Measured]:
         path = trial.project.fidelity / f"{trial.name}.json"
         if store.read_json(path, _HINT, _Sealed)["key"] != fidelity_key(trial):
             raise UserError(f"{path}: is of other settings or images than there are now; {_HINT}")
-        store.check_sealed(path, _HINT, [path.with_name(f"{trial.name}.{_NEAREST}")])
         found.append(_read_figures(path, _HINT))
+        store.check_sealed(path, _HINT, [path.with_name(f"{trial.name}.{_NEAREST}")])
         classes = trial.classes if len(trial.classes) > 1 else []
         for figures in (found[-1]["classes"], found[-1]["memorisation"]["pixels"]["classes"]):
             if list(figures) != classes:
