@@ -8,74 +8,60 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from ganaug.errors import UserError, quoted
-from ganaug.evaluate.contributions import METRICS
+from ganaug.evaluate.contributions import METRICS, metric_or
 from ganaug.evaluate.stats import Estimate
 from ganaug.values import Count, Names, Number, Positive, Share, with_keys
 
 _ROUNDING = 1e-6  # points; a t-quantile may be rounded otherwise by another release of SciPy
 
 
-class Figure(TypedDict):
-    """A gain with its confidence interval. ``mean`` None: of a class that is not tested."""
-
-    mean: Number | None
-    ci_low: Number | None
-    ci_high: Number | None
-    trials: Count
+# A gain in a class's recall; None: of a class that is not tested.
+_Figure = Annotated[dict[str, Number | None], with_keys("mean", "ci_low", "ci_high")]
 
 
-class Gain(TypedDict):
-    """A gain in a metric."""
-
+class _Gain(TypedDict):
     mean: Number
     ci_low: Number | None
     ci_high: Number | None
-    trials: Count
     p_value: Share | None
     standard_error: Positive | None
     degrees_of_freedom: Positive | None
     confidence: Share
+    trials: Count
 
 
-class Score(TypedDict):
-    """An arm's mean over trials."""
-
+class _Score(TypedDict):
     mean: Number
     sd: Positive | None
 
 
-class Range(TypedDict):
-    """A number of labelled images, and its interval."""
+_Images = Annotated[dict[Literal["images", "at_least", "at_most"], Number], Len(1)]
 
-    more_images: Annotated[dict[Literal["images", "at_least", "at_most"], Number], Len(1)]
-    ci_low: Annotated[dict[Literal["images", "at_least", "at_most"], Number], Len(1)] | None
-    ci_high: Annotated[dict[Literal["images", "at_least", "at_most"], Number], Len(1)] | None
+
+class _Range(TypedDict):  # of labelled images
+    more_images: _Images
+    ci_low: _Images | None
+    ci_high: _Images | None
     extrapolated: bool
 
 
-class Worth(Range):
-    """What a gain is worth in labels, and what one point is."""
-
+class _Worth(_Range):
     metric: str
-    one_point: Range
+    one_point: _Range
 
 
-class Unknown(TypedDict):
-    """Of a gain whose worth cannot be told."""
-
+class _Unknown(TypedDict):  # the worth of a gain whose learning curve is too short
     metric: str
     more_images: None
 
 
-class Dataset(TypedDict):
-    """What was measured on. Some keys are not in summaries of older releases."""
-
-    primary_metric: Literal["accuracy", "balanced_accuracy", "macro_f1"]
+class _Dataset(TypedDict):
+    primary_metric: Annotated[str, metric_or("accuracy")]
     draws: str
     classes: Names
     train_per_class: Count | None
     train_images: dict[str, Positive]
-    unlabelled_images: NotRequired[Count]
+    unlabelled_images: NotRequired[Count]  # what is not required is not in summaries of older releases
 
 
 def _ordered(figure: Any) -> Any:
@@ -85,7 +71,7 @@ def _ordered(figure: Any) -> Any:
     return figure
 
 
-def _consistent(gain: Gain) -> Gain:
+def _consistent(gain: _Gain) -> _Gain:
     """The gate tests the mean by its error, people read the interval and p: they are of one estimate."""
     estimate = Estimate(gain["mean"], gain["standard_error"], gain["degrees_of_freedom"])
     expected = np.array([*estimate.interval(gain["confidence"]), estimate.p_two_sided()], np.float64)  # None: NaN
@@ -95,37 +81,32 @@ def _consistent(gain: Gain) -> Gain:
     return gain
 
 
-class Contents(TypedDict):
-    """A summary, as the verdict and the gate read it."""
-
+class _Summary(TypedDict):
     ganaug: str
     recipes: dict[str, int]
-    dataset: Dataset
-    arms: dict[str, Annotated[dict[str, Score], with_keys(*METRICS)]]
-    gains: dict[str, Annotated[dict[str, Annotated[Gain, AfterValidator(_consistent)]], with_keys(*METRICS)]]
-    recall_gains: dict[str, dict[str, Annotated[Figure, AfterValidator(_ordered)]]]
-    rare_recall_gains: NotRequired[dict[str, Annotated[Figure, AfterValidator(_ordered)]]]
-    worth: NotRequired[dict[str, Worth | Unknown]]
-    settings: Annotated[dict[str, Any], with_keys("synth")]
+    dataset: _Dataset
+    arms: dict[str, Annotated[dict[str, _Score], with_keys(*METRICS)]]
+    gains: dict[str, Annotated[dict[str, Annotated[_Gain, AfterValidator(_consistent)]], with_keys(*METRICS)]]
+    recall_gains: dict[str, dict[str, Annotated[_Figure, AfterValidator(_ordered)]]]
+    rare_recall_gains: NotRequired[dict[str, Annotated[_Figure, AfterValidator(_ordered)]]]
+    worth: NotRequired[dict[str, _Worth | _Unknown]]
+    settings: dict[str, Any]
 
 
-def _complete(found: Contents) -> Contents:
-    classes, gains = set(found["dataset"]["classes"]), set(found["gains"])
+def _complete(found: _Summary) -> _Summary:
+    classes, gains = frozenset(found["dataset"]["classes"]), set(found["gains"])
     by_class = found["recall_gains"]
-    rare = found.get("rare_recall_gains", by_class)
-    if set(found["dataset"]["train_images"]) != classes or any(
-        set(figures) != classes for figures in by_class.values()
-    ):
+    if {*map(frozenset, by_class.values()), frozenset(found["dataset"]["train_images"])} != {classes}:
         raise ValueError("every class must have its figures")
-    if set(by_class) != gains or set(rare) != gains:
+    if set(by_class) != gains or set(found.get("rare_recall_gains", by_class)) != gains:
         raise ValueError("every gain must be given for each class too")
-    synth = found["settings"]["synth"]
+    synth = found["settings"].get("synth")
     if not isinstance(synth, dict) or "balance" not in synth:
         raise ValueError("settings.synth must have its balance")
     return found
 
 
-Summary = Annotated[Contents, AfterValidator(_complete)]
+Summary = Annotated[_Summary, AfterValidator(_complete)]
 
 
 def check(summary: Any, name: str, hint: str, kind: Any) -> Any:

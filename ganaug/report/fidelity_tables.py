@@ -46,56 +46,43 @@ _NEARNESS = ("distance_ratio", "nearer", "drawn_to_train", "near_copies_share", 
 
 
 @with_config(ConfigDict(extra="allow"))
-class Encoder(TypedDict):
-    """What features are of; ``own`` has no name."""
-
+class _Encoder(TypedDict):
     kind: str
     features: Count
-    name: NotRequired[str]
+    name: NotRequired[str]  # ``own`` has none
     weights: NotRequired[str | None]
 
 
-class Nearness(TypedDict):
-    """How near generated images of a class are to the training images."""
-
+class _Nearness(TypedDict):
     distance_ratio: Number | None
     nearer: Share | None
     near_copies: Count
     near_copies_share: Share | None
     held_out_near_copies_share: Share | None
+    drawn_to_train: NotRequired[Share | None]  # not of single classes
 
 
-class AllNearness(Nearness):
-    """The same of all classes."""
-
-    drawn_to_train: Share | None
-
-
-class InPixels(TypedDict):
-    """Memorisation, measured in pixels."""
-
-    overall: AllNearness
-    classes: dict[str, Nearness]
+class _InPixels(TypedDict):
+    overall: _Nearness
+    classes: dict[str, _Nearness]
 
 
-class Memorisation(TypedDict):
-    """What the report reads of it."""
-
-    pixels: InPixels
+class _Memorisation(TypedDict):
+    pixels: _InPixels
     note: str
 
 
 class Measured(TypedDict):
     """What the report reads of reports/fidelity/<trial>.json."""
 
-    encoder: Encoder
+    encoder: _Encoder
     images: Annotated[dict[str, Count], with_keys("synthetic")]
     judge_accuracy: Number
     overall: Annotated[dict[str, Number | None], with_keys(*(figure.key for figure in _FIGURES))]
     reference: Annotated[dict[str, Number | None], with_keys(*_WITH_REFERENCE)]
     classes: dict[str, Annotated[dict[str, Number | None], with_keys(*(figure.key for figure in _PER_CLASS))]]
     warnings: list[str]
-    memorisation: Memorisation
+    memorisation: _Memorisation
 
 
 Trials = Sequence[Measured]
@@ -115,7 +102,7 @@ def summarise(trials: Trials) -> dict[str, Any] | None:
         "judge_accuracy": _mean([trial["judge_accuracy"] for trial in trials]),
         **{figure.key: _mean([one[figure.key] for one in overall]) for figure in _FIGURES},
         "reference": {key: _mean([one["reference"][key] for one in trials]) for key in _WITH_REFERENCE},
-        **{key: _mean([one[key] for one in pixels]) for key in _NEARNESS},
+        **{key: _mean([one.get(key) for one in pixels]) for key in _NEARNESS},
         "near_copies": sum(one["near_copies"] for one in pixels),
         "synthetic_images": sum(trial["images"]["synthetic"] for trial in trials),
         "warnings": list(dict.fromkeys(warning for trial in trials for warning in trial["warnings"])),

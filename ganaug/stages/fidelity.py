@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from ganaug.stages.classifiers import fit
 from ganaug.stages.split import SplitOf
 from ganaug.stages.synth import synthetic_pool
 from ganaug.stages.tasks import Task, Worker, finish, keep_only
-from ganaug.values import Count, Positive, Sha256
+from ganaug.values import Count, Positive, with_keys
 
 if TYPE_CHECKING:
     import torch
@@ -51,6 +51,7 @@ NEAREST = tuple(Neighbour.__annotations__)
 JUDGE = "classical"
 _JUDGE_FILE = "classifier.pt"
 _FIGURES, _NEAREST = "figures.json", "nearest.csv"
+_Sealed = Annotated[dict[str, Any], with_keys("key", "sha256")]  # <trial>.json
 _HINT = 'run "ganaug classify" (or "dvc repro")'
 _AGAIN = 'remove its folder, and run "ganaug classify" again'
 _PUBLISHED_CHUNK = 32  # images at a time through a published network, which enlarges them
@@ -105,13 +106,6 @@ def fidelity_key(trial: SplitOf) -> str:
     return trial.project.work.key("fidelity", on)
 
 
-class _Sealed(TypedDict):
-    """What vouches for a file of reports/fidelity."""
-
-    key: str
-    sha256: dict[str, Sha256]
-
-
 def read_fidelity(trials: Sequence[SplitOf]) -> list[Measured]:
     """What was measured of each trial's images; nothing where the settings say not to.
 
@@ -148,9 +142,7 @@ def _read_nearest(path: Path, hint: str, trial: SplitOf) -> list[Neighbour]:
     rows: list[Neighbour] = store.read_table(path, hint, Neighbour)
     made = [(name, index) for name, count in trial.synthetic_counts.items() for index in range(count)]
     learned = {*trial.rows.train, *trial.gan_unlabelled}
-    if [(row["class"], row["index"]) for row in rows] != made or not learned.issuperset(
-        row["train_row"] for row in rows
-    ):
+    if [(row["class"], row["index"]) for row in rows] != made or not {row["train_row"] for row in rows} <= learned:
         raise UserError(
             f"{path}: must list the {len(made):,} generated images of split {trial.name} in their order, each with a "
             f"row of the train part, but does not; {hint}"

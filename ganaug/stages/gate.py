@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ganaug import config, store
 from ganaug.errors import UserError, one_line
 from ganaug.evaluate.rules import judge
-from ganaug.evaluate.summary import Contents, Summary, check
+from ganaug.evaluate.summary import Summary, check
 from ganaug.stages.project import Project
 from ganaug.stages.split import gan_settings
 from ganaug.stages.work import RECIPES
@@ -108,12 +108,12 @@ def _fall_rows(falls: list[Fall]) -> tuple[tuple[str, ...], list[tuple[str, ...]
     ]
 
 
-def _read_summary(project: Project) -> Contents:
+def _read_summary(project: Project) -> dict[str, Any]:
     path = project.reports / "summary.json"
     found = store.read_json(path, _RUN)
     if isinstance(found, dict) and found.get("schema") == 1 and "recall_gains" not in found:
         raise UserError(f"{path}: was made by an earlier ganaug; {_RUN}")
-    summary: Contents = check(found, str(path), _RUN, Summary)
+    summary: dict[str, Any] = check(found, str(path), _RUN, Summary)
     return summary
 
 
@@ -123,7 +123,7 @@ def measured_settings(project: Project) -> dict[str, Any]:
     return {key: value for key, value in everything.items() if key not in ("gate", "device", "jobs")}
 
 
-def _check_current(project: Project, summary: Contents) -> None:
+def _check_current(project: Project, summary: dict[str, Any]) -> None:
     """Nothing old is judged as new: neither figures of other settings nor those of an earlier recipe."""
     path = project.reports / "summary.json"
     if summary["recipes"] != RECIPES:  # first: a setting that is new with a recipe is no change that DVC would see

@@ -26,62 +26,50 @@ _RUN = 'run "dvc repro"'
 _CLASSIFY = 'run "ganaug classify" (or "dvc repro")'
 
 
-_Scores = Annotated[dict[str, Number | dict[str, Number | None]], with_keys(*METRICS)]
+# What the report reads of the JSON files.
 
 
-class Point(TypedDict):
-    """Of a learning curve."""
-
+class _Point(TypedDict):
     arm: str
     multiple: Positive
     train_images: Annotated[int, Interval(gt=0, le=10**12)]
 
 
-class Trial(TypedDict):
-    """What the report reads of reports/trials/<trial>.json."""
-
+class _Trial(TypedDict):
     trial: str
-    arms: dict[str, _Scores]
-    curve: dict[str, Point]
+    arms: dict[str, Annotated[dict[str, Number | dict[str, Number | None]], with_keys(*METRICS)]]
+    curve: dict[str, _Point]
     keys: dict[str, str]
     sha256: dict[str, Sha256]
 
 
-class Alarm(TypedDict):
-    """What is wrong with a generator."""
-
-    kind: str
-    says: str
-    mend: str
-
-
-class Health(TypedDict):
-    """What the report reads of health.json."""
-
+class _Health(TypedDict):
     step: Count
     diversity: Number | None
     copies: Share | None
-    alarms: list[Alarm]
+    alarms: list[Annotated[dict[str, str], with_keys("kind", "says", "mend")]]
 
 
-def read_trials(project: Project, runs: Mapping[str, Sequence[Run]]) -> list[Trial]:
+def read_trials(project: Project, runs: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
     """The JSON file of each trial; ``runs``: {trial: what it must hold}. Raises UserError if it holds anything else, or
     was changed."""
     if not any(project.trials.glob("*.json")):
         raise UserError(f"{project.trials}: must hold trials, but has none; {_CLASSIFY}")
-    trials: list[Trial] = [store.read_json(project.trials / f"{name}.json", _CLASSIFY, Trial) for name in runs]
-    for name, trial in zip(runs, trials, strict=True):
-        for run in runs[name]:
-            if trial["keys"].get(run.name) != run.key:
+    trials: list[dict[str, Any]] = []
+    for name, of_trial in runs.items():
+        path = project.trials / f"{name}.json"
+        trials.append(store.read_json(path, _CLASSIFY, _Trial))
+        for run in of_trial:
+            if trials[-1]["keys"].get(run.name) != run.key:
                 raise UserError(
                     f"{project.trials}: arm {run.name} of trial {name} is missing or of other settings or images than "
                     f"there are now; {_CLASSIFY}"
                 )
-        store.check_sealed(project.trials / f"{name}.json", _CLASSIFY, [project.trials / f"{name}.predictions.csv"])
+        store.check_sealed(path, _CLASSIFY, [path.with_name(f"{name}.predictions.csv")])
     return trials
 
 
-def read_predictions(split: SplitOf, trial: Trial) -> Tested:
+def read_predictions(split: SplitOf, trial: Mapping[str, Any]) -> Tested:
     """What the classifiers of a trial predicted; ``trial`` as its JSON file has it.
 
     Raises UserError if the table is not of its runs, test images and classes.
@@ -144,12 +132,12 @@ def histories(splits: Sequence[SplitOf]) -> dict[str, History]:
     return found
 
 
-def health(splits: Sequence[SplitOf]) -> dict[str, Health]:
+def health(splits: Sequence[SplitOf]) -> dict[str, dict[str, Any]]:
     """{split: what the training stage found of its generator}. Raises UserError if that is missing, damaged or
     changed."""
-    found: dict[str, Health] = {}
+    found: dict[str, dict[str, Any]] = {}
     for split in splits:
         path = split.project.models / split.name / "health.json"
-        found[split.name] = store.read_json(path, _RUN, Health)
+        found[split.name] = store.read_json(path, _RUN, _Health)
         store.check_sealed(path, _RUN, [path.with_name("history.csv")])
     return found
