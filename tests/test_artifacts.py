@@ -244,6 +244,8 @@ def test_synthetic_images_are_those_that_were_made(done: Project, name: str, cha
     [
         ("models/0/health.json", put("step", value="7"), "step: Input should be a valid integer"),
         ("models/0/health.json", put("alarms", value=[{}]), "alarms.0: Value error, kind is missing"),
+        ("models/0/health.json", put("step", value=3), "health.json: must be as ganaug wrote it"),
+        ("models/0/history.csv", put(1, 1, value="0.5"), "history.csv: must be as ganaug wrote it"),
         ("models/0/history.csv", lambda rows: rows[:1], "must have rows, each with a step"),
         ("models/0/history.csv", put(1, 1, value="inf"), "d_loss.constrained-float: Input should be a finite number"),
         ("models/release/history.csv", put(0, 1, value="x"), "the other generators' columns"),

@@ -161,7 +161,9 @@ def read_prepared(folder: Path) -> Prepared:
     groups = [item["group"] for item in items] if "group" in items[0] else None
     made_with = store.read_json(folder / "settings.json", _HINT, dict[str, Any])
     hashes = [item["sha256"] for item in items]
-    beside = read_unlabelled(folder, _HINT)
+    beside, data = read_unlabelled(folder, _HINT), made_with.get("data")
+    if beside is None and isinstance(data, dict) and data.get("unlabelled"):
+        raise UserError(f"{folder}: must hold the images without labels, but does not; {_HINT}")
     if beside and (beside.images.shape[1:] != images.shape[1:] or not set(beside.pixels).isdisjoint(hashes)):
         raise UserError(f"{folder}: images without labels must be of the others' shape, and none of them; {_HINT}")
     return Prepared(folder, images, labels, hashes, classes, made_with, groups, beside)
