@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -149,12 +149,17 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def template(name: str) -> Template:
-    """A text template of the package."""
+def template(name: str, finalize: Callable[[Any], Any] | None = None) -> Template:
+    """A text template of the package; ``finalize`` is called with every value that it is given."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    loader = PackageLoader("ganaug")
-    texts = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    texts = Environment(
+        loader=PackageLoader("ganaug"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        finalize=finalize,
+    )
     return texts.get_template(name)
 
 
@@ -164,9 +169,14 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any) -> None:
+def json_text(value: Any) -> str:
     """NaN and infinity are not JSON: writers put None where there is no figure."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """As ``json_text`` has it."""
+    write_text(path, json_text(value))
 
 
 @contextmanager
@@ -212,6 +222,40 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)
+
+
+_SEAL = "sha256"
+
+
+def write_sealed(path: Path, value: Mapping[str, Any], beside: Sequence[Path] = ()) -> None:
+    """``value`` as JSON with the SHA-256 of itself and of the files ``beside`` it, which are there by now."""
+    write_json(path, {**value, _SEAL: _hashes(path, value, beside)})
+
+
+def check_sealed(path: Path, hint: str, beside: Sequence[Path] = ()) -> None:
+    """Raises UserError, with ``hint``, if the JSON file ``path`` or one ``beside`` it changed since ``write_sealed``.
+
+    Only bytes of the disk are compared: what is in the files is for their readers to check. A file of an earlier
+    release bears no hashes.
+    """
+    content = read_json(path, hint, dict[str, Any])
+    if _SEAL not in content:
+        return
+    sealed = content.pop(_SEAL)
+    with _reading(path, "JSON as ganaug wrote it", hint):
+        now = _hashes(path, content, beside, hint)
+        changed = [name for name in now if sealed.get(name) != now[name]]
+    if changed:
+        raise UserError(f"{path.parent / changed[0]}: must be as ganaug wrote it, but was changed since then; {hint}")
+
+
+def _hashes(path: Path, value: Mapping[str, Any], beside: Sequence[Path], hint: str = "") -> dict[str, str]:
+    """{name: SHA-256}, of JSON by its content."""
+    found = {path.name: digest(canonical(value))}
+    for one in beside:
+        with _reading(one, "a file as ganaug wrote it", hint), one.open("rb") as file:
+            found[one.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def read_named(path: Path, key: str) -> bytes:

@@ -171,7 +171,7 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     compares = trained.boundary is None
     alarms = health.alarms(trained.history, measured, trained.diverged_at, trained.step, compares)
     found = {"step": trained.step, "scores": trained.scores, **health.as_json(measured, alarms)}
-    store.write_json(folder / "health.json", found)
+    store.write_sealed(folder / "health.json", found, [folder / "history.csv"])
 
 
 def _keeper(split: SplitOf, worker: Worker) -> Keeper:
