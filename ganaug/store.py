@@ -253,8 +253,8 @@ def _hashes(path: Path, value: Mapping[str, Any], beside: Sequence[Path], hint: 
     """{name: SHA-256}, of JSON by its content."""
     found = {path.name: digest(canonical(value))}
     for one in beside:
-        with _reading(one, "a file as ganaug wrote it", hint), one.open("rb") as file:
-            found[one.name] = hashlib.file_digest(file, "sha256").hexdigest()
+        with _reading(one, "a file as ganaug wrote it", hint):
+            found[one.name] = file_digest(one)
     return found
 
 

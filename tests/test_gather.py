@@ -368,7 +368,7 @@ def test_a_place_that_dvc_yaml_lacks_is_refused(tmp_path: Path, monkeypatch: pyt
     prepare(Path(), source)
     with refused("lacks more"):
         prepare(Path(), source, unlabelled="more")
-    for text in ("", "stages: {}", "stages: {prepare: {cmd: x, deps: ['${data.source.path}']}}", "{"):
+    for text in ("", "stages: {}", "stages: {prepare: {cmd: x, deps: ['${data.source.path}']}}", "stages: [5]"):
         Path("dvc.yaml").write_text(text)
         prepare(Path(), source)
 
