@@ -146,7 +146,7 @@ def test_a_copy_or_a_group_of_a_test_image_is_not_learned_from(done: Project) ->
         lambda table: [[*row[:2], f"{place:064x}", f"g{place // 1000}"] for place, row in enumerate(table)],
     )
     edit(done.prepared / "items.csv", put(0, value=["file", "class", "sha256", "group"]))
-    with refused("splits/0.json: no other part may have the group of a test image", PREPARED):
+    with refused("splits/0.json: no other part may have images of the group of a test image", PREPARED):
         open_splits(done, "0")
 
 
@@ -181,6 +181,7 @@ CLASSIFY = 'run "ganaug classify"'
             "0.json: must be as ganaug wrote it, but was changed",
         ),
         ("trials/0.json", put("arms", "gan", value={}), "arms.gan: Value error, accuracy is missing"),
+        ("trials/0.json", lambda found: found["arms"].pop("gan") and None, "arm gan of trial 0 is missing"),
         ("trials/0.json", put("keys", "gan", value="0"), "arm gan of trial 0 is missing or of other settings"),
         ("trials/1.json", put("curve", value=None), "curve: Input should be an object"),
         ("fidelity/0.json", put("overall", "kid", value=0.5), "fidelity/0.json: must be as ganaug wrote it"),
