@@ -146,7 +146,7 @@ def test_a_copy_or_a_group_of_a_test_image_is_not_learned_from(done: Project) ->
         lambda table: [[*row[:2], f"{place:064x}", f"g{place // 1000}"] for place, row in enumerate(table)],
     )
     edit(done.prepared / "items.csv", put(0, value=["file", "class", "sha256", "group"]))
-    with refused("splits/0.json: no other part may have images of the group of a test image", PREPARED):
+    with refused("splits/0.json: no other part may have images of a test image's group", PREPARED):
         open_splits(done, "0")
 
 

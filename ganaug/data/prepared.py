@@ -98,7 +98,7 @@ class Prepared:
         if met:
             path = self.folder / "splits" / f"{name}.json"
             raise UserError(
-                f"{path}: no other part may have images of the group of a test image, but {quoted(min(met))} is in both; "
+                f"{path}: no other part may have images of a test image's group, but {quoted(min(met))} is in both; "
                 f"{_HINT}"
             )
 
