@@ -85,10 +85,22 @@ class Prepared:
         untrained = set(range(len(self.classes))).difference(self.labels[split.train].tolist())
         if untrained:
             return f"every class must be in the train part, but {quoted(self.classes[min(untrained)])} is not"
-        for what, names in (("the pixels", self.pixels), ("the group", self.groups)):
-            if names and (met := {names[row] for row in split.test}.intersection(names[row] for row in others)):
-                return f"no other part may have {what} of a test image, but {quoted(min(met))} is in both"
+        met = {self.pixels[row] for row in split.test}.intersection(self.pixels[row] for row in others)
+        if met:
+            return f"no other part may have the pixels of a test image, but {min(met)[:8]} are in both"
         return None
+
+    def check_groups(self, name: str) -> None:
+        """Raises UserError if the split has images of one group in its test part and in another."""
+        split, groups = self.split(name), self.groups or []
+        others = [*split.train, *split.spare, *split.unlabelled] if groups else []
+        met = {groups[row] for row in others}.intersection(groups[row] for row in split.test if groups)
+        if met:
+            path = self.folder / "splits" / f"{name}.json"
+            raise UserError(
+                f"{path}: no other part may have images of a test image's group, but {quoted(min(met))} is in both; "
+                f"{_HINT}"
+            )
 
     def digest(self, rows: Sequence[int]) -> str:
         """Hash of the images and labels of some rows, in order; from the images' hashes, so no image is read."""

@@ -60,7 +60,8 @@ def read_trials(project: Project, runs: Mapping[str, Sequence[Run]]) -> list[dic
         path = project.trials / f"{name}.json"
         trials.append(store.read_json(path, _CLASSIFY, _Trial))
         for run in of_trial:
-            if trials[-1]["keys"].get(run.name) != run.key:
+            scored = trials[-1]["arms"] if run.multiple == 1 else trials[-1]["curve"]
+            if trials[-1]["keys"].get(run.name) != run.key or run.title not in scored:
                 raise UserError(
                     f"{project.trials}: arm {run.name} of trial {name} is missing or of other settings or images than "
                     f"there are now; {_CLASSIFY}"
