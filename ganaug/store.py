@@ -54,10 +54,16 @@ def replacing(path: Path, folder: bool = False) -> Iterator[Path]:
             else:
                 part.replace(path)
         except OSError as error:
-            error.filename = error.filename or str(path)  # a full disk names no file
+            name_file(error, path)
             raise
         finally:
             remove(part)
+
+
+def name_file(error: OSError, path: Path) -> None:
+    """Have an error of writing to ``path`` name it: that of a full disk names no file."""
+    if error.errno is not None and error.filename is None:
+        error.filename = str(path)
 
 
 @contextmanager

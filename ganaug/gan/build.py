@@ -44,8 +44,9 @@ def restore_generator(spec: GanSpec, classes: int, image_shape: Shape, tensors: 
     generator = build()
     generator.load_state_dict(tensors)
     if generator.codes is not None:
-        first, count = generator.codes.first, generator.codes.count.clamp(min=1)
-        if spec.z_dim < 3 or bool(((first < 0) | (first > len(generator.codes.rows) - count)).any()):
+        first, count = generator.codes.first, generator.codes.count
+        ends = len(generator.codes.rows) - count.clamp(min=1)
+        if spec.z_dim < 3 or bool(((first < 0) | (count < 0) | (first > ends)).any()):
             raise ValueError("codes must be of three numbers at least, and each class's among them")
     return generator.eval()
 
