@@ -65,7 +65,9 @@ class Torchvision(Spec):
         path = self.path or Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         try:
             _check_size(path, net)
-            net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd pickles, in several lines; none is run
+                net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         except FileNotFoundError:
             raise UserError(
                 f"fidelity.encoder: the weights of {self.name} must be at {path}, but are not there; put {weights.url} "

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,7 +135,9 @@ def fits(saved: Any, now: Any) -> bool:
 def _read(path: Path) -> dict[str, Any] | None:
     """Runs no code from the file. None: it is not a state of this version."""
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            saved = torch.load(path, map_location="cpu", weights_only=True)
         about, state = saved["about"], saved["state"]
         is_ours = saved["version"] == _VERSION and isinstance(state, dict) and isinstance(state["step"], int)
         return saved if is_ours and all(isinstance(one, str) for one in (*about, *about.values())) else None

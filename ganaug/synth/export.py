@@ -212,8 +212,6 @@ def _placing(out: Path, overwrite: bool) -> Iterator[Path]:
     inside = out.is_dir()
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
     target = out / _MARK if inside else out.absolute()
-    for place in (out.absolute(), out / _MARK):
-        store.sweep(place)
     with store.locked_part(target, folder=True) as part:
         try:
             yield part
@@ -227,18 +225,21 @@ def _placing(out: Path, overwrite: bool) -> Iterator[Path]:
                 _empty(done, out)
         except OSError as error:
             store.name_file(error, out)
+            if isinstance(error.filename, str):
+                error.filename = error.filename.replace(str(part), str(out))
             raise
         finally:
             store.remove(part)
 
 
 def _settle(out: Path) -> None:
-    """Finish what a killed run had done but for putting it in its place."""
-    if not out.is_dir() or out.is_symlink():
-        return
-    with store.alone(out):
-        for done in out.glob(f".{_MARK}.????????.done"):
-            _empty(done, out)
+    """Remove what killed runs left, and finish what one had done but for putting it in its place."""
+    store.sweep(out.absolute())
+    if out.is_dir() and not out.is_symlink():
+        store.sweep(out / _MARK)
+        with store.alone(out):
+            for done in out.glob(f".{_MARK}.????????.done"):
+                _empty(done, out)
 
 
 def _empty(done: Path, out: Path) -> None:
