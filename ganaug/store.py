@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def replacing(path: Path, folder: bool = False) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent, path.name)
-    with _locked_part(path, folder) as part:
+    with locked_part(path, folder) as part:
         try:
             yield part
             sync(part)
@@ -55,14 +55,21 @@ def replacing(path: Path, folder: bool = False) -> Iterator[Path]:
             else:
                 part.replace(path)
         except OSError as error:  # a full disk says so when something is written, and then names no file
-            error.filename = error.filename or str(path)
+            name_file(error, path)
             raise
         finally:
             remove(part)
 
 
+def name_file(error: OSError, path: Path) -> None:
+    """Have an error of writing to ``path`` name it: that of a full disk names no file."""
+    if error.errno is not None and error.filename is None:
+        error.filename = str(path)
+
+
 @contextmanager
-def _locked_part(path: Path, folder: bool) -> Iterator[Path]:
+def locked_part(path: Path, folder: bool) -> Iterator[Path]:
+    """A new, empty file (or ``folder``) next to ``path``, locked; ``sweep`` removes it when its process is gone."""
     part = path.parent / f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.part"
     if folder:
         part.mkdir()
@@ -76,14 +83,25 @@ def _locked_part(path: Path, folder: bool) -> Iterator[Path]:
             os.close(lock)
 
 
-def _lock(path: Path) -> int | None:
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holding the lock of a ``folder``, once nobody else does."""
+    lock = _lock(folder, wait=True)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(path: Path, wait: bool = False) -> int | None:
     """A descriptor that holds the lock of ``path`` until it is closed or its process dies; None if that cannot be."""
     if fcntl is None:
         return None
     held = None
     try:
         held = os.open(path, os.O_RDONLY)
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(held, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:  # another holds it, or the file system has no locks
         if held is not None:
             os.close(held)
@@ -353,6 +371,7 @@ def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
+Built = TypeVar("Built")
 _DESCRIPTION = "ganaug"  # one key only: safetensors writes several in random order
 
 
@@ -367,15 +386,25 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], description: 
 
 def read_tensors(path: Path, hint: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors and their description; runs no code. Raises UserError, with ``hint``, if missing or not ganaug's."""
+    return read_from_tensors(path, "a generator that ganaug wrote", hint, lambda *found: found)
+
+
+def read_from_tensors(
+    path: Path, what: str, hint: str, build: Callable[[dict[str, torch.Tensor], dict[str, Any]], Built]
+) -> Built:
+    """What ``build`` makes of tensors and their description: ``what`` the file ``path`` must be.
+
+    Tensors stay on the disk until their values are used. Raises UserError, with ``hint``, if the file is missing or
+    damaged, or ``build`` raises anything: people share such files, and any may be hostile.
+    """
     from safetensors import safe_open
 
-    if path.is_dir():
-        raise UserError(f"{path}: must be a file, but is a folder; {hint}")
-    what = "a generator that ganaug wrote"
-    with (
-        _reading(path, what, hint),
-        safe_open(path, framework="pt") as file,
-    ):
-        metadata = file.metadata() or {}
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        return tensors, json.loads(metadata[_DESCRIPTION])
+    with _reading(path, what, hint):
+        if path.exists() and not path.is_file():
+            raise ValueError("it is a folder or a device")
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if _DESCRIPTION not in metadata:
+            raise ValueError("it does not say what it is of")
+        return build(tensors, _adapter(dict[str, Any]).validate_json(metadata[_DESCRIPTION]))
