@@ -5,6 +5,7 @@ The test part measures here and does nothing else: no generator, filter or setti
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -159,7 +160,10 @@ def keep_judge(model: torch.nn.Module, folder: Path) -> None:
     """Put the classifier into ``folder`` with its arm's predictions, so that it need not be trained again."""
     import torch
 
-    torch.save(model.state_dict(), folder / _JUDGE_FILE)
+    buffer = io.BytesIO()  # on a full disk torch itself says much, and no file's name
+    torch.save(model.state_dict(), buffer)
+    with store.replacing(folder / _JUDGE_FILE) as part:
+        part.write_bytes(buffer.getbuffer())
 
 
 def _measure(trial: SplitOf, judge: Path | None, folder: Path, worker: Worker) -> None:
@@ -248,7 +252,10 @@ def _kept_judge(split: SplitOf, folder: Path | None, where: torch.device) -> tor
     channels, size, _ = split.prepared.image_shape
     spec = split.settings.classifier
     model = spec.build(channels, len(split.prepared.classes), size)
-    model.load_state_dict(torch.load(folder / _JUDGE_FILE, map_location="cpu", weights_only=True))
+    try:
+        model.load_state_dict(torch.load(folder / _JUDGE_FILE, map_location="cpu", weights_only=True))
+    except Exception:  # damaged in whatever way: it is trained again
+        return None
     return (model.to(where) if spec.is_own else device.place(model, where)).eval()
 
 
