@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le
 from pydantic import TypeAdapter, ValidationError
 
-from ganaug import removed_settings
+from ganaug import removed_settings, yaml_text
 from ganaug.classify.arms import ClassifySpec, filler_of, gain_pairs
 from ganaug.classify.encoders import EncoderSpec, Own
 from ganaug.classify.spec import ClassifierSpec
@@ -17,7 +17,7 @@ from ganaug.data.protocols import ProtocolSpec
 from ganaug.data.spec import DataSpec
 from ganaug.data.subsets import Subsets
 from ganaug.device import DeviceName
-from ganaug.errors import UserError
+from ganaug.errors import UserError, one_line, quoted
 from ganaug.evaluate.contributions import metric_or
 from ganaug.evaluate.rules import GateRule
 from ganaug.gan import combinations, presets
@@ -40,12 +40,12 @@ class ReportSpec(Spec):
 
     # auto: accuracy, or balanced accuracy where some class has twice as many images to train on as another
     primary_metric: Annotated[str, metric_or("auto")] = "auto"
-    confidence: Annotated[float, Gt(0), Lt(1)] = 0.95
+    confidence: Annotated[float, Gt(0), Le(0.9999)] = 0.95
 
 
 @dataclass(frozen=True)
 class Settings(Spec):
-    """All of params.yaml. Every key may be left out; ``jobs`` 0 means one per core (on GPUs, one per device)."""
+    """All of params.yaml. Only the source must be there; ``jobs`` 0 means one per core (on GPUs, one per device)."""
 
     data: DataSpec = field(default_factory=DataSpec)
     protocol: ProtocolSpec = field(default_factory=Subsets)
@@ -57,7 +57,7 @@ class Settings(Spec):
     report: ReportSpec = field(default_factory=ReportSpec)
     gate: tuple[GateRule, ...] = ()
     device: DeviceName = "auto"
-    jobs: Annotated[int, Ge(0)] = 0
+    jobs: Annotated[int, Ge(0), Le(1024)] = 0
 
     @property
     def has_unlabelled(self) -> bool:
@@ -70,20 +70,27 @@ class Settings(Spec):
         return self.has_unlabelled and self.gan.unlabelled and self.gan.conditioning != "none"
 
 
-def load(path: Path) -> Settings:
-    """The settings in the file ``path``. Raises UserError, naming the key, if it is missing or has a mistake."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
+def read(path: Path) -> dict[str, Any]:
+    """The plain values in the file ``path``, unchecked. Raises UserError if it is missing or is no such file."""
     try:
-        raw = YAML(typ="safe", pure=True).load(path)
+        raw = yaml_text.read(path)
     except FileNotFoundError:
         raise UserError(f"{path}: must exist, but is missing; run ganaug in a project's folder") from None
-    except YAMLError as error:
-        raise UserError(f"{path}: must be YAML, but {' '.join(str(error).split())}; correct the file") from None
     if raw is not None and not isinstance(raw, dict):
         raise UserError(f"{path}: must hold keys and values, got {type(raw).__name__}; see the README for an example")
-    return check(raw or {}, str(path))
+    return raw or {}
+
+
+def load(path: Path) -> Settings:
+    """The settings in the file ``path``. Raises UserError, naming the key, if it is missing or has a mistake."""
+    raw = read(path)
+    settings = check(raw, str(path))
+    if not raw.get("data") or "source" not in raw["data"]:
+        raise UserError(
+            f"{path}: data.source is required, but missing; write data: {{source: {{kind: digits}}}} for the worked "
+            'example, or make a project of your own images with "ganaug init"'
+        )
+    return settings
 
 
 def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
@@ -103,8 +110,9 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
     except UserError as error:
         raise UserError(f"{name}: {error}") from None
     except (TypeError, ValueError) as error:
+        reason = one_line(str(error), 200)
         raise UserError(
-            f"{name}: values must be numbers, text, lists and keys, but {error}; correct the file"
+            f"{name}: values must be numbers, text, lists and keys, but {reason}; correct the file"
         ) from None
     return settings
 
@@ -133,7 +141,7 @@ def _check_together(settings: Settings) -> None:
         if rule.gain not in gains:
             raise UserError(
                 f"gate[{position}].gain: must be a gain of the arms that run ({', '.join(gains) or 'none'}), got "
-                f'"{rule.gain}"; correct it, or add its arms to classify.arms'
+                f"{quoted(rule.gain)}; correct it, or add its arms to classify.arms"
             )
 
 
@@ -166,9 +174,9 @@ def _explain(error: ValidationError, raw: dict[str, Any]) -> str:
         return f"{path}.kind: is required, but missing; add it{more}"
     if kind == "union_tag_invalid":
         context = first["ctx"]
-        return f'{path}.kind: must be one of {context["expected_tags"]}, got "{context["tag"]}"; correct it{more}'
+        return f"{path}.kind: must be one of {context['expected_tags']}, got {quoted(context['tag'])}; correct it{more}"
     rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{path}: must be {rule}, got {json.dumps(given, default=str)}; correct it{more}"
+    return f"{path}: must be {rule}, got {one_line(json.dumps(given, default=str), 80)}; correct it{more}"
 
 
 def _key_path(location: tuple[int | str, ...], raw: Any) -> str:
@@ -183,7 +191,7 @@ def _key_path(location: tuple[int | str, ...], raw: Any) -> str:
             here = here[part] if part < len(here) else None
         else:
             continue
-        words.append(f"[{part}]" if isinstance(part, int) else f".{part}")
+        words.append(f"[{part}]" if isinstance(part, int) else f".{one_line(part, 40)}")
     return "".join(words).lstrip(".")
 
 

@@ -5,13 +5,15 @@ import sys
 from pathlib import Path
 
 from ganaug import config, store
-from ganaug.errors import UserError
+from ganaug.errors import UserError, one_line
 from ganaug.start.dvc import dvc_yaml
 
 if __name__ == "__main__":
     for folder in map(Path, sys.argv[1:]):
         try:
             with contextlib.chdir(folder):  # paths in the settings start there
-                store.write_text(Path("dvc.yaml"), dvc_yaml(config.load(Path("params.yaml"))))
-        except UserError as error:
-            sys.exit(f"ganaug: {folder}: {error}")
+                params = Path("params.yaml")
+                store.write_text(Path("dvc.yaml"), dvc_yaml(config.load(params), config.read(params)))
+        except (UserError, OSError) as error:
+            print(one_line(f"ganaug: {folder}: {error}"), file=sys.stderr)
+            sys.exit(2)

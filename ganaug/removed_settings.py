@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ganaug.errors import UserError
+from ganaug.errors import UserError, one_line
 
 _NOTHING = "was removed: it brought nothing (docs/experiments.md)"
 _MIX = {
@@ -36,7 +36,7 @@ def _found(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if gan.get("select") == "several":
         yield "gan.select", f"several {_NOTHING}; write last, or gan-train with gan.held_out"
     if isinstance(gan.get("unlabelled"), dict):
-        kind = str(gan["unlabelled"].get("kind", "pseudo"))
+        kind = one_line(str(gan["unlabelled"].get("kind", "pseudo")), 40)
         reason = f"kind {kind} {_NOTHING}" if kind == "joint" else "is a yes or no now"
         yield "gan.unlabelled", f"{reason}; write {_UNLABELLED.get(kind, 'true')}"
     filters = _group(raw, "synth").get("filters")
@@ -53,7 +53,7 @@ def _mixes(classify: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
         yield f"classify.{key}", _group(classify, key)
     mixes = _group(classify, "mixes")
     for name in mixes:
-        yield f"classify.mixes.{name}", _group(mixes, name)
+        yield f"classify.mixes.{one_line(str(name), 40)}", _group(mixes, name)
 
 
 def _group(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:

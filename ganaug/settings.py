@@ -1,6 +1,10 @@
 """The base of all settings: plain frozen dataclasses, checked once at the edge (see config.py)."""
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Ge, Lt
+
+Seed = Annotated[int, Ge(-(2**63)), Lt(2**63)]
 
 
 class Spec:

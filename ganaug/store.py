@@ -12,11 +12,11 @@ import math
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def replacing(path: Path, folder: bool = False) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent, path.name)
-    with _locked_part(path, folder) as part:
+    with locked_part(path, folder) as part:
         try:
             yield part
             sync(part)
@@ -55,14 +55,21 @@ def replacing(path: Path, folder: bool = False) -> Iterator[Path]:
             else:
                 part.replace(path)
         except OSError as error:  # a full disk says so when something is written, and then names no file
-            error.filename = error.filename or str(path)
+            name_file(error, path)
             raise
         finally:
             remove(part)
 
 
+def name_file(error: OSError, path: Path) -> None:
+    """Have an error of writing to ``path`` name it: that of a full disk names no file."""
+    if error.errno is not None and error.filename is None:
+        error.filename = str(path)
+
+
 @contextmanager
-def _locked_part(path: Path, folder: bool) -> Iterator[Path]:
+def locked_part(path: Path, folder: bool) -> Iterator[Path]:
+    """A new, empty file (or ``folder``) next to ``path``, locked; ``sweep`` removes it when its process is gone."""
     part = path.parent / f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.part"
     if folder:
         part.mkdir()
@@ -76,14 +83,25 @@ def _locked_part(path: Path, folder: bool) -> Iterator[Path]:
             os.close(lock)
 
 
-def _lock(path: Path) -> int | None:
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holding the lock of a ``folder``, once nobody else does."""
+    lock = _lock(folder, wait=True)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(path: Path, wait: bool = False) -> int | None:
     """A descriptor that holds the lock of ``path`` until it is closed or its process dies; None if that cannot be."""
     if fcntl is None:
         return None
     held = None
     try:
         held = os.open(path, os.O_RDONLY)
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(held, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:  # another holds it, or the file system has no locks
         if held is not None:
             os.close(held)
@@ -149,12 +167,17 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def template(name: str) -> Template:
-    """A text template of the package."""
+def template(name: str, finalize: Callable[[Any], Any] | None = None) -> Template:
+    """A text template of the package; ``finalize`` is called with every value that it is given."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    loader = PackageLoader("ganaug")
-    texts = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    texts = Environment(
+        loader=PackageLoader("ganaug"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        finalize=finalize,
+    )
     return texts.get_template(name)
 
 
@@ -164,9 +187,14 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any) -> None:
+def json_text(value: Any) -> str:
     """NaN and infinity are not JSON: writers put None where there is no figure."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """As ``json_text`` has it."""
+    write_text(path, json_text(value))
 
 
 @contextmanager
@@ -212,6 +240,40 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)
+
+
+_SEAL = "sha256"
+
+
+def write_sealed(path: Path, value: Mapping[str, Any], beside: Sequence[Path] = ()) -> None:
+    """``value`` as JSON with the SHA-256 of itself and of the files ``beside`` it, which are there by now."""
+    write_json(path, {**value, _SEAL: _hashes(path, value, beside)})
+
+
+def check_sealed(path: Path, hint: str, beside: Sequence[Path] = ()) -> None:
+    """Raises UserError, with ``hint``, if the JSON file ``path`` or one ``beside`` it changed since ``write_sealed``.
+
+    Only bytes of the disk are compared: what is in the files is for their readers to check. A file of an earlier
+    release bears no hashes.
+    """
+    content = read_json(path, hint, dict[str, Any])
+    if _SEAL not in content:
+        return
+    sealed = content.pop(_SEAL)
+    with _reading(path, "JSON as ganaug wrote it", hint):
+        now = _hashes(path, content, beside, hint)
+        changed = [name for name in now if sealed.get(name) != now[name]]
+    if changed:
+        raise UserError(f"{path.parent / changed[0]}: must be as ganaug wrote it, but was changed since then; {hint}")
+
+
+def _hashes(path: Path, value: Mapping[str, Any], beside: Sequence[Path], hint: str = "") -> dict[str, str]:
+    """{name: SHA-256}, of JSON by its content."""
+    found = {path.name: digest(canonical(value))}
+    for one in beside:
+        with _reading(one, "a file as ganaug wrote it", hint):
+            found[one.name] = file_digest(one)
+    return found
 
 
 def read_named(path: Path, key: str) -> bytes:
@@ -309,6 +371,7 @@ def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
+Built = TypeVar("Built")
 _DESCRIPTION = "ganaug"  # one key only: safetensors writes several in random order
 
 
@@ -323,15 +386,25 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], description: 
 
 def read_tensors(path: Path, hint: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors and their description; runs no code. Raises UserError, with ``hint``, if missing or not ganaug's."""
+    return read_from_tensors(path, "a generator that ganaug wrote", hint, lambda *found: found)
+
+
+def read_from_tensors(
+    path: Path, what: str, hint: str, build: Callable[[dict[str, torch.Tensor], dict[str, Any]], Built]
+) -> Built:
+    """What ``build`` makes of tensors and their description: ``what`` the file ``path`` must be.
+
+    Tensors stay on the disk until their values are used. Raises UserError, with ``hint``, if the file is missing or
+    damaged, or ``build`` raises anything: people share such files, and any may be hostile.
+    """
     from safetensors import safe_open
 
-    if path.is_dir():
-        raise UserError(f"{path}: must be a file, but is a folder; {hint}")
-    what = "a generator that ganaug wrote"
-    with (
-        _reading(path, what, hint),
-        safe_open(path, framework="pt") as file,
-    ):
-        metadata = file.metadata() or {}
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        return tensors, json.loads(metadata[_DESCRIPTION])
+    with _reading(path, what, hint):
+        if path.exists() and not path.is_file():
+            raise ValueError("it is a folder or a device")
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if _DESCRIPTION not in metadata:
+            raise ValueError("it does not say what it is of")
+        return build(tensors, _adapter(dict[str, Any]).validate_json(metadata[_DESCRIPTION]))

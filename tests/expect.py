@@ -10,10 +10,10 @@ from ganaug.errors import UserError
 
 
 @contextmanager
-def refused(*parts: str) -> Iterator[None]:
+def refused(*parts: str) -> Iterator[pytest.ExceptionInfo[UserError]]:
     """The block must raise a UserError of one line that holds each of ``parts``."""
     with pytest.raises(UserError) as caught:
-        yield
+        yield caught
     message = str(caught.value)
     assert "\n" not in message
     for part in parts:

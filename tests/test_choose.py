@@ -15,7 +15,7 @@ from expect import refused
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ganaug import config
+from ganaug import config, yaml_text
 from ganaug.classify.arms import ARMS
 from ganaug.data.cross_validation import CrossValidation
 from ganaug.data.folder import Folder
@@ -29,7 +29,6 @@ from ganaug.errors import UserError
 from ganaug.start import estimate
 from ganaug.start.choose import FEWEST_STEPS, MOST_STEPS, Chosen, choose, with_steps
 from ganaug.start.estimate import Pace
-from ganaug.start.files import parsed
 from ganaug.start.params import params_yaml
 
 SOURCE = {"kind": "folder", "path": "photos"}
@@ -203,7 +202,7 @@ def test_whatever_is_chosen_is_a_project_that_runs(
     chosen = with_steps(choose(survey, SOURCE, device, 2), PACE, 5)
     made = chosen.settings
     assert config.check(config.plain(made)) == made
-    assert config.check(parsed(params_yaml(chosen, "photos"))) == made
+    assert config.check(yaml_text.parse(params_yaml(chosen, "photos"), "params.yaml")) == made
     items = survey.data.items()
     splits = made.protocol.splits(items)
     assert set(splits) == set(made.protocol.names())

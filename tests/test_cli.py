@@ -136,26 +136,26 @@ def test_an_error_of_the_system_is_one_line_whatever_it_names(monkeypatch: pytes
 
 
 def test_a_typo_in_the_settings(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text("gan: {step: 3}\n")
+    (tmp_path / "params.yaml").write_text("data: {source: {kind: digits}}\ngan: {step: 3}\n")
     check_refused(ganaug(tmp_path, "prepare"), "params.yaml: gan.step: no such key", '"steps"')
     assert held(tmp_path) == ["params.yaml"]
 
 
 @pytest.mark.parametrize("command", ["train", "classify"])
 def test_a_stage_before_the_one_that_it_needs(tmp_path: Path, command: str) -> None:
-    (tmp_path / "params.yaml").write_text("protocol: {kind: subsets, trials: 1}\n")
+    (tmp_path / "params.yaml").write_text("data: {source: {kind: digits}}\nprotocol: {kind: subsets, trials: 1}\n")
     check_refused(ganaug(tmp_path, command), "classes.json", "ganaug prepare")
     assert held(tmp_path) == ["params.yaml"]
 
 
 def test_too_few_images_write_nothing(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text("protocol: {kind: subsets, trials: 60}\n")
+    (tmp_path / "params.yaml").write_text("data: {source: {kind: digits}}\nprotocol: {kind: subsets, trials: 60}\n")
     check_refused(ganaug(tmp_path, "prepare"), "lower protocol.trials to")
     assert [path for path in held(tmp_path) if (tmp_path / path).is_file()] == ["params.yaml"]
 
 
 def test_gate_without_a_report(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text("gate: [{gain: gan_vs_none}]\n")
+    (tmp_path / "params.yaml").write_text("data: {source: {kind: digits}}\ngate: [{gain: gan_vs_none}]\n")
     check_refused(ganaug(tmp_path, "gate"), "summary.json", "missing", "dvc repro")
     assert held(tmp_path) == ["params.yaml"]
 
@@ -223,7 +223,7 @@ def test_the_images_of_the_arms_are_the_settings_business(tmp_path: Path, words:
 
 
 def test_prepare_writes_the_splits(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text("protocol: {kind: subsets, trials: 2}\n")
+    (tmp_path / "params.yaml").write_text("data: {source: {kind: digits}}\nprotocol: {kind: subsets, trials: 2}\n")
     done = ganaug(tmp_path, "prepare")
     assert done.returncode == 0, done.stderr
     assert "1,797 images of 8x8 pixels" in done.stdout

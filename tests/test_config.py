@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
+from annotated_types import Ge, Gt, Le, Lt
 from expect import refused
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,8 +22,10 @@ from ganaug.data.holdout import Holdout
 from ganaug.data.sources import Digits, Idx, Torchvision
 from ganaug.data.spec import DataSpec
 from ganaug.data.subsets import Subsets
+from ganaug.errors import UserError
 from ganaug.evaluate.rules import GateRule
 from ganaug.gan.objectives import Hinge, NonSaturating, Relativistic
+from ganaug.settings import Spec
 
 
 def write(folder: Path, text: str) -> Path:
@@ -40,9 +45,14 @@ def test_everything_may_be_left_out() -> None:
     assert settings.gate == ()
 
 
-@pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}\n", "---\n"])
-def test_an_empty_file_is_all_defaults(tmp_path: Path, text: str) -> None:
-    assert load(write(tmp_path, text)) == Settings()
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}\n", "---\n", "data: {}\n", "jobs: 1\n"])
+def test_a_file_that_names_no_source_is_refused_with_what_to_write(tmp_path: Path, text: str) -> None:
+    with refused("params.yaml: data.source is required, but missing", "data: {source: {kind: digits}}", "ganaug init"):
+        load(write(tmp_path, text))
+
+
+def test_a_file_that_names_the_source_alone_is_all_defaults(tmp_path: Path) -> None:
+    assert load(write(tmp_path, "data: {source: {kind: digits}}\n")) == Settings()
 
 
 def test_values_arrive(tmp_path: Path) -> None:
@@ -141,7 +151,7 @@ def test_a_wrong_type_names_key_rule_and_value(raw: dict[str, Any], parts: list[
         ({"gan": {"generator_lr": 0}}, ["gan.generator_lr", "greater than 0"]),
         ({"gan": {"generator_lr": -1e-3}}, ["gan.generator_lr", "-0.001"]),
         ({"classify": {"mix": {"share": 1.5}}}, ["classify.mix.share", "1.5"]),
-        ({"report": {"confidence": 1}}, ["report.confidence", "less than 1"]),
+        ({"report": {"confidence": 1}}, ["report.confidence", "less than or equal to 0.9999"]),
         ({"classifier": {"batch_size": 1}}, ["classifier.batch_size"]),
         (
             {"classify": {"classical": {"kind": "rand-augment", "magnitude": 31}}},
@@ -160,6 +170,78 @@ def test_a_wrong_type_names_key_rule_and_value(raw: dict[str, Any], parts: list[
 def test_a_value_out_of_range_is_refused(raw: dict[str, Any], parts: list[str]) -> None:
     with refused("params.yaml: ", *parts):
         check(raw)
+
+
+def numbers(hint: Any, limits: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The limits of every number in a type: of unions, tuples and groups by key too."""
+    if get_origin(hint) is Annotated:
+        return numbers(get_args(hint)[0], hint.__metadata__)
+    if hint in (int, float):
+        return [limits]
+    return [] if get_origin(hint) is Literal else [found for part in get_args(hint) for found in numbers(part)]
+
+
+SPECS = sorted({spec for spec in config._below(Spec) if spec.__module__.startswith("ganaug.")}, key=repr)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.__qualname__)
+def test_every_number_has_two_ends(spec: Any) -> None:
+    """One without an upper end is gigabytes, no end, or an infinity in the middle of a training."""
+    hints = get_type_hints(spec, include_extras=True)
+    for field in fields(spec):
+        for limits in numbers(hints[field.name]):
+            low = [one.ge if isinstance(one, Ge) else one.gt for one in limits if isinstance(one, Ge | Gt)]
+            high = [one.le if isinstance(one, Le) else one.lt for one in limits if isinstance(one, Le | Lt)]
+            assert len(low) == len(high) == 1, f"{field.name} has the limits {limits}"
+            assert -(2**63) <= float(low[0]) < float(high[0]) <= 2**63  # type: ignore[arg-type]
+
+
+def test_numbers_are_found_wherever_they_are() -> None:
+    hints = get_type_hints(config.ClassifySpec, include_extras=True)
+    assert [len(numbers(hints[name])) for name in ("repeats", "curve", "arms")] == [1, 1, 0]
+    assert numbers(float | None) == numbers(tuple[float, ...]) == numbers(Mapping[str, float]) == [()]
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"),
+    [
+        ({"gan": {"batch_size": 10**6}}, ["gan.batch_size", "less than or equal to 65536", "1000000"]),
+        ({"gan": {"z_dim": 10**30}}, ["gan.z_dim", "less than or equal to 4096", "1" + 30 * "0"]),
+        ({"gan": {"generator_lr": 1e308}}, ["gan.generator_lr", "less than or equal to 10", "1e+308"]),
+        ({"gan": {"regularisers": [{"kind": "r1", "gamma": 1e308}]}}, ["gan.regularisers[0].gamma", "1000000"]),
+        ({"gan": {"architecture": {"kind": "mlp", "layers": 10**6}}}, ["gan.architecture.layers", "64"]),
+        ({"protocol": {"kind": "subsets", "trials": 10**6}}, ["protocol.trials", "10000"]),
+        ({"protocol": {"kind": "cv", "folds": 10**6}}, ["protocol.folds", "100"]),
+        ({"protocol": {"kind": "subsets", "seed": 10**30}}, ["protocol.seed", "less than 9223372036854775808"]),
+        ({"synth": {"per_class": 10**9}}, ["synth.per_class", "1000000"]),
+        ({"classify": {"curve": [1.1 + step / 10 for step in range(11)]}}, ["classify.curve", "at most 10 items"]),
+        ({"classify": {"classical": {"kind": "cutmix", "alpha": 1e-320}}}, ["classify.classical.alpha", "0.001"]),
+        ({"classify": {"classical": {"kind": "affine", "rotate_degrees": 1e308}}}, ["rotate_degrees", "360"]),
+        ({"classify": {"classical": {"kind": "affine", "scale": 1}}}, ["classify.classical.scale", "0.99"]),
+        ({"gate": [{"gain": "gan_vs_none", "above": 1e308}]}, ["gate[0].above", "1000"]),
+        ({"jobs": 10**6}, ["jobs", "1024"]),
+    ],
+)
+def test_a_value_beyond_any_use_is_refused(raw: dict[str, Any], parts: list[str]) -> None:
+    with refused("params.yaml: ", *parts):
+        check(raw)
+
+
+def test_values_and_keys_are_cut_and_escaped() -> None:
+    for raw in (
+        {"x" * 4000: 1},
+        {"a\nb\x1b[31m": 1},
+        {"gan": {"rate": "y" * 4000}},
+        {"gan": {"preset": "z\n" * 2000}},
+        {"gan": {"objective": {"kind": "k" * 4000}}},
+        {"gate": [{"gain": "g\n" * 2000}]},
+        {"gan": {"steps": [[1] * 1000]}},
+        {"classify": {"mixes": {"m" * 4000: {"order": 1}}}},
+    ):
+        with pytest.raises(UserError) as caught:
+            check(raw)
+        assert len(str(caught.value)) < 1000
+        assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(

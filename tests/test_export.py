@@ -1,9 +1,11 @@
 """Images for the user: what is asked for, where it is asked for, and nothing of the user's own is ever lost."""
 
 import csv
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -290,6 +292,66 @@ def test_an_unknown_class_is_refused(make: Any, out: Path, word: str) -> None:
     assert not out.parent.exists()
 
 
+NUMBERED = ["01", "02", "03", "5", "é"]
+
+
+@pytest.fixture
+def numbered(tiny_model: Path, tmp_path: Path) -> Path:
+    return described(tiny_model, tmp_path / "numbered.safetensors", classes=NUMBERED)
+
+
+@pytest.mark.parametrize(
+    ("word", "name", "note"),
+    [
+        ("01", "01", 'took the class named "01" (index 0), not "02"'),
+        ("1", "01", 'took the class named "01" (index 0), not "02"'),
+        ("5", "5", ""),
+        ("005", "5", ""),
+        ("4", "é", 'no class has this name; took index 4, "é"'),
+        ("0", "01", 'no class has this name; took index 0, "01"'),
+        ("e\u0301", "é", ""),
+    ],
+)
+def test_a_number_is_a_name_before_it_is_an_index(
+    make: Any, out: Path, numbered: Path, word: str, name: str, note: str
+) -> None:
+    said = make([f"{word}=2"], model=numbered)
+    assert made(out) == {name: 2}
+    assert said.count("\n") == bool(note)
+    assert note in said
+
+
+def test_a_number_that_is_two_names_is_neither(make: Any, out: Path, tiny_model: Path, tmp_path: Path) -> None:
+    names = ["1", "01", "a", "b", "c"]
+    make(["001", "1"], n=1, model=described(tiny_model, tmp_path / "twice", classes=names))
+    assert made(out) == {"01": 1, "1": 1}
+
+
+@pytest.mark.parametrize("word", ["9" * 5000, "\x1b[2J", "a\nb", "x" * 5000, "3=" + "9" * 5000])
+def test_words_are_shown_on_one_short_line(make: Any, word: str) -> None:
+    with refused("--class") as caught:
+        make([word])
+    assert len(str(caught.value)) < 600
+    assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize("n", [10**9 + 1, 10**400])
+def test_at_most_a_thousand_million_images(make: Any, out: Path, n: int) -> None:
+    with refused("--n", "at most 1,000,000,000"):
+        make(n=n)
+    with refused("--class 3=", "at most 1,000,000,000"):
+        make([f"3={n}"])
+    assert not out.parent.exists()
+
+
+def test_what_the_disk_cannot_hold_is_refused_before(make: Any, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=10**6))
+    with refused("--n", "500,000 images", "0.0 GB left", "ask for fewer"):
+        make(n=10**5)
+    assert not out.parent.exists()
+    make(n=1)
+
+
 @pytest.mark.parametrize("n", [0, -3])
 def test_at_least_one_image(make: Any, out: Path, n: int) -> None:
     with refused("--n", "at least 1", str(n)):
@@ -412,6 +474,183 @@ def test_a_failure_half_way_leaves_the_earlier_images(make: Any, out: Path, monk
     assert files(out.parent) == before
 
 
+class Killed(BaseException):
+    """In the place of a kill: nothing is tidied up."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
+    """The process is gone at the n-th change of the disk, and with it what it would have removed."""
+    left = call
+
+    def counted(function: Any) -> Any:
+        def change(*arguments: Any, **named: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                raise Killed
+            return function(*arguments, **named)
+
+        return change
+
+    for owner, names in (
+        (Path, ("mkdir", "rename", "replace", "rmdir", "unlink", "write_bytes")),
+        (shutil, ["rmtree"]),
+    ):
+        for name in names:
+            monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
+
+
+def attempt(call: Callable[[], object]) -> str:
+    """Whether it is made, or refused because there are images; any other error is one."""
+    try:
+        call()
+    except UserError as error:
+        return "refused" if "images already; add --overwrite" in str(error) else str(error)
+    except Killed:
+        return "killed"
+    return "made"
+
+
+@pytest.mark.parametrize("there", ["nothing", "an empty folder", "images"])
+def test_a_kill_at_any_moment_is_repaired_by_the_same_command(
+    make: Any, out: Path, monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    def again(overwrite: bool) -> None:
+        make(["1", "3"], n=2, seed=2, overwrite=overwrite)
+
+    again(False)
+    new = files(out)
+    for call in range(1, 60):
+        shutil.rmtree(out.parent)
+        old: dict[str, bytes] = {}
+        if there == "images":
+            make(["1", "a/b"], n=2, seed=1)
+            old = files(out)
+        elif there == "an empty folder":
+            out.mkdir(parents=True)
+        with monkeypatch.context() as patch:
+            kill_at(patch, call)
+            if attempt(lambda: again(there == "images")) == "made":
+                break
+        held = {**files(out.parent)}.values()
+        assert set(old.values()) <= set(held) or set(new.values()) <= set(held)  # the old or the new are all there
+        end = attempt(lambda: again(False))
+        assert end in ("made", "refused")
+        if end == "refused":
+            assert files(out) in (old, new)
+            again(True)
+        assert files(out.parent) == {f"{out.name}/{name}": content for name, content in new.items()}
+        assert [path.name for path in out.parent.iterdir()] == [out.name]
+        assert {path.name for path in out.iterdir()} == {"1", "3", "manifest.csv"}
+    else:
+        raise AssertionError("it goes on and on")
+
+
+def test_what_the_user_puts_there_meanwhile_stays(make: Any, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between a kill and the next call: nothing of it is overwritten, and the images are there when it has moved."""
+    make(["1"], n=2)
+    with monkeypatch.context() as patch:
+        kill_at(patch, 12)  # the new ones are whole; the old ones are gone, but for their folder and the manifest
+        assert attempt(lambda: make(["1"], n=2, seed=1, overwrite=True)) == "killed"
+    mine = out / "1" / "000001.txt"
+    mine.write_text("mine")
+    with refused("--out", '"1", which ganaug did not write', "move it"):
+        make(["1"], n=2, seed=1, overwrite=True)
+    assert mine.read_text() == "mine"
+    shutil.rmtree(out / "1")
+    make(["1"], n=2, seed=1, overwrite=True)
+    assert made(out) == {"1": 2}
+
+
+def test_links_in_the_folder_are_left_alone(make: Any, out: Path, tmp_path: Path) -> None:
+    make(["1"], n=1)
+    elsewhere = tmp_path / "elsewhere"
+    (out / "1").rename(elsewhere)
+    (out / "1").symlink_to(elsewhere)
+    with refused("--out", '"1"', "did not write"):
+        make(["1"], n=1, overwrite=True)
+    assert (elsewhere / "000000.png").is_file()
+
+
+@pytest.mark.parametrize("name", ["../victim", "../000000.png", "..", "1/own.txt", "", "\0", "1/../../victim"])
+def test_a_manifest_cannot_name_files_elsewhere(make: Any, out: Path, name: str) -> None:
+    make(["1"], n=1)
+    (out.parent / "victim").write_text("mine")
+    (out.parent / "000000.png").write_text("mine")
+    (out / "1" / "own.txt").write_text("mine")
+    manifest = out / "manifest.csv"
+    manifest.write_text(manifest.read_text() + f"{name},1,0,1,1.0\n")
+    before = files(out.parent)
+    with refused("--out", "did not write"):
+        make(["1"], n=1, overwrite=True)
+    assert files(out.parent) == before
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_two_at_once_are_never_mixed(make: Any, out: Path, monkeypatch: pytest.MonkeyPatch, exists: bool) -> None:
+    """The second begins and ends while the first is at its images: it wins, and the first is refused."""
+    if exists:
+        out.mkdir(parents=True)
+    encode, inner = store.png_bytes, []
+
+    def other_first(pixels: np.ndarray) -> bytes:
+        if not inner:
+            inner.append(1)
+            make(["3"], n=1)
+        return encode(pixels)
+
+    monkeypatch.setattr(store, "png_bytes", other_first)
+    with refused("--out", "1 images already"):
+        make(["1"], n=2)
+    assert made(out) == {"3": 1}
+    assert {path.name for path in out.iterdir()} == {"3", "manifest.csv"}
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_a_folder_that_is_a_disk_of_its_own(make: Any, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is renamed over its edge, whether it is empty or holds images."""
+    out.mkdir(parents=True)
+    inside = Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        if self.is_relative_to(out) != Path(target).is_relative_to(out) or Path(target) == out:
+            raise OSError(18, "Invalid cross-device link")
+        return inside(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    make(["1"], n=1)
+    make(["3"], n=1, overwrite=True)
+    assert made(out) == {"3": 1}
+    assert set(files(out)) == {"3/000000.png", "manifest.csv"}
+
+
+def test_a_full_disk_is_named(make: Any, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(pixels: np.ndarray) -> bytes:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "png_bytes", fails)
+    with pytest.raises(OSError, match="No space") as caught:
+        make(n=1)
+    assert Path(caught.value.filename).is_relative_to(out)
+
+
+def test_npz_is_what_numpy_writes_and_never_whole_in_memory(make: Any, out: Path, tmp_path: Path) -> None:
+    make(["1=250", "3=120"], output_format="npz")
+    with np.load(out / "images.npz") as held:
+        np.savez_compressed(tmp_path / "whole.npz", **{name: held[name] for name in ("images", "labels", "classes")})
+    assert (out / "images.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    read = []
+
+    def chunks() -> Any:
+        for number in range(3):
+            read.append(number)
+            yield 0, np.full((2, 8, 8, 1), number, np.uint8), np.arange(2)
+
+    (tmp_path / "lazy").mkdir()
+    rows = FORMATS["npz"](tmp_path / "lazy", ["a"], chunks(), {0: 6})
+    assert [(len(read), *row) for row in rows] == [(turn, "images.npz", 0, i) for turn in (1, 2, 3) for i in (0, 1)]
+
+
 def test_nothing_is_written_outside_the_folder(make: Any, out: Path, tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "made").mkdir()
@@ -420,6 +659,27 @@ def test_nothing_is_written_outside_the_folder(make: Any, out: Path, tmp_path: P
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["synthetic"]
     assert not list((tmp_path / "x").iterdir())
     assert {path.name for path in out.iterdir()} == {*FOLDERS.values(), "manifest.csv"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["é" * 100, "日" * 100, "%" * 100, "\U0001f600" * 100, "CON", "nul", "aux.txt", "com1", "a.", "a ", "Manifest.CSV"],
+)
+def test_any_name_is_a_folder_and_stays_whole_in_the_manifest(
+    make: Any, out: Path, tiny_model: Path, tmp_path: Path, name: str
+) -> None:
+    make([name], n=1, model=described(tiny_model, tmp_path / "g", classes=[name, "b", "c", "d", "e"]))
+    (folder,) = (path.name for path in out.iterdir() if path.is_dir())
+    assert [row["class"] for row in rows(out)] == [name]
+    assert len(folder.encode()) <= 255
+    assert folder[-1] not in ". "
+    assert folder.partition(".")[0].upper() not in ("CON", "NUL", "AUX", "COM1")
+    assert folder.lower() != "manifest.csv"
+
+
+def test_names_that_are_cut_still_differ() -> None:
+    names = ["é" * 99 + end for end in "abc"] + ["%" * 100, "%" * 99 + "a", "CON", "%43ON", "a.", "a%2E", "a "]
+    assert len({folder_name(name).casefold() for name in names}) == len(names)
 
 
 @pytest.mark.parametrize("name", ["..", ".", "...", "/etc", "a\\b", "c:d", "tab\t", "%2F", " ", "ä", "x.y", "con|*?"])

@@ -1,6 +1,12 @@
 """What networks see: the right layer's features, in chunks or at once; published encoders and what they refuse."""
 
+import io
+import os
+import pickle
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +99,52 @@ def test_a_file_that_holds_something_else_is_one_line(cache: Path) -> None:
     torch.save({"fc.weight": torch.zeros(3, 512)}, broken)
     with refused("must hold the weights of resnet18", "fetch"):
         Torchvision("resnet18").build()
+
+
+class Code:
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("ran",)
+
+
+def pickled(content: Any) -> bytes:
+    out = io.BytesIO()
+    torch.save(content, out)
+    return out.getvalue()
+
+
+WEIGHTS: dict[str, Callable[[], bytes]] = {
+    "code": lambda: pickle.dumps(Code()),
+    "code in a state": lambda: pickled({"fc.weight": Code()}),
+    "a list": lambda: pickled([1]),
+    "nothing": lambda: pickled(None),
+    "text": lambda: b"no weights",
+    "a cut file": lambda: pickled({"fc.weight": torch.zeros(3, 512)})[:-100],
+    "other shapes": lambda: pickled({"fc.weight": torch.zeros(3, 512)}),
+    "a number for a tensor": lambda: pickled({"fc.weight": 5}),
+}
+
+
+@pytest.mark.parametrize("content", WEIGHTS.values(), ids=WEIGHTS)
+def test_a_file_of_weights_runs_nothing_and_is_one_line(
+    content: Callable[[], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.pth").write_bytes(content())
+    with refused("fidelity.encoder: w.pth must hold the weights of squeezenet1_1", "fetch"):
+        Torchvision("squeezenet1_1", path=Path("w.pth")).build()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_of_holes_or_of_zeros_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "load", None)
+    sparse, bomb = tmp_path / "sparse", tmp_path / "bomb"
+    with sparse.open("wb") as file:
+        file.truncate(10**12)
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data", bytes(20_000_000))
+    for path, size in ((sparse, "1,000,000 MB"), (bomb, "20 MB")):
+        with refused(f"{path} must hold the weights", size, "fetch"):
+            Torchvision("squeezenet1_1", path=path).build()
 
 
 @torch.no_grad()

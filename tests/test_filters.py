@@ -246,6 +246,68 @@ def test_a_file_whose_filters_are_damaged(sampler: Sampler, tmp_path: Path, miss
         load_sampler(tmp_path / "g.safetensors")
 
 
+@pytest.fixture(scope="module")
+def both(sampler: Sampler, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator's file with both filters."""
+    folder = tmp_path_factory.mktemp("both")
+    screened(sampler, [Copies(), QUICK], folder)
+    return folder / "g.safetensors"
+
+
+def changed(both: Path, folder: Path, change: Any) -> Path:
+    """The file with screening and tensors as ``change`` leaves them."""
+    tensors, description = store.read_tensors(both, "")
+    change(description["screening"], tensors)
+    store.write_tensors(folder / "g.safetensors", tensors, description)
+    return folder / "g.safetensors"
+
+
+def jury(**changes: Any) -> Any:
+    return lambda screening, tensors: screening["judges"][1].update(changes)
+
+
+def tensor(name: str, value: torch.Tensor) -> Any:
+    return lambda screening, tensors: tensors.update({f"filter.{name}": value})
+
+
+HOSTILE: dict[str, Any] = {
+    "members": jury(members=10**9),
+    "no members": jury(members=0),
+    "depth": jury(depth=10**6),
+    "width": jury(width=10**6),
+    "classes": jury(classes=10**9),
+    "other images": jury(image_shape=[1, 10**5, 10**5]),
+    "words": jury(width="4"),
+    "kind": jury(kind="critic"),
+    "no kind": lambda screening, tensors: screening["judges"][0].pop("kind"),
+    "judges": lambda screening, tensors: screening.update(judges=5),
+    "more judges": lambda screening, tensors: screening["judges"].append(screening["judges"][0]),
+    "a share above 1": lambda screening, tensors: screening.update(accepted=[0.5, 1.5]),
+    "a share less": lambda screening, tensors: screening.update(accepted=[0.5]),
+    "a seed in words": lambda screening, tensors: screening["judges"][0].update(seed="0"),
+    "images of 3 pixels": tensor("judges.0.real", torch.zeros(4, 3)),
+    "no images": tensor("judges.0.real", torch.zeros(0, 64)),
+    "NaN images": tensor("judges.0.real", torch.full((4, 64), torch.nan)),
+    "a scale of 0": tensor("judges.0.scale", torch.zeros(2, dtype=torch.float64)),
+    "a bound of two": tensor("judges.0.bound", torch.ones(2, dtype=torch.float64)),
+    "NaN members": tensor("judges.1.members.0.head.bias", torch.full((2,), torch.nan)),
+    "thresholds": tensor("least", torch.zeros(2, 3)),
+    "whole thresholds": tensor("least", torch.zeros(2, 2, dtype=torch.int64)),
+}
+
+
+@pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
+def test_judges_are_held_against_their_tensors(both: Path, tmp_path: Path, change: Any) -> None:
+    with refused("g.safetensors: must be a generator of this version of ganaug", "train it again"):
+        load_sampler(changed(both, tmp_path, change))
+
+
+def test_both_filters_are_restored(both: Path) -> None:
+    found = load_sampler(both).filters
+    assert found is not None
+    assert found.kinds == ["copies", "agreement"]
+
+
 # ---------------------------------------------------------------------------------------------------------- settings
 
 

@@ -27,7 +27,7 @@ from ganaug.data.table import Table
 from ganaug.errors import UserError
 from ganaug.stages import prepare as stage
 from ganaug.stages.project import Project
-from ganaug.start import estimate
+from ganaug.start import estimate, files
 from ganaug.start import init as module
 from ganaug.start import params as params_text
 from ganaug.start.dvc import dvc_yaml
@@ -696,6 +696,45 @@ def test_a_half_made_dvc_is_said_and_stays(tmp_path: Path) -> None:
     with refused('"dvc init" failed', "nothing was written", "try again"):
         start(dataset="digits")
     assert held(tmp_path) == before
+
+
+@pytest.mark.usefixtures("with_dvc")
+def test_nothing_of_the_folder_is_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """A dvc.py there would be imported in the place of DVC."""
+    Path("project/dvc").mkdir(parents=True)
+    for name in ("project/dvc.py", "project/dvc/__init__.py", "project/random.py"):
+        Path(name).write_text("open('was-run', 'w')")
+    start(dataset="digits")
+    assert "DVC: initialised without git" in capsys.readouterr().out
+    assert Path("project/.dvc/config").is_file()
+    assert not Path("project/was-run").exists()
+
+
+@pytest.mark.usefixtures("with_dvc")
+def test_a_dvc_that_says_nothing_and_does_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_failed", lambda command, folder: [])
+    with refused('"dvc init" failed there (it made no .dvc/config)', "nothing was written"):
+        start(dataset="digits")
+    assert not Path("project").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives a folder away")
+@pytest.mark.usefixtures("with_dvc")
+def test_a_repository_of_another_owner_is_refused_as_git_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    subprocess.run(["git", "init", "--quiet", "theirs"], check=True)
+    for path in (Path("theirs"), Path("theirs/.git")):
+        os.chown(path, 12345, 12345)
+    with refused("project: git must work there", "dubious ownership", "git config --global --add safe.directory"):
+        start("theirs/project", dataset="digits")
+    assert not Path("theirs/project").exists()
+
+
+def test_what_a_failing_command_says_is_told_without_banner_and_colours(tmp_path: Path) -> None:
+    says = r"import sys; sys.exit('\x1b[31mERROR\x1b[39m: no\n\n  room\n\nHaving any troubles? Hit us up')"
+    assert files._failed([sys.executable, "-c", says], tmp_path) == ["ERROR: no", "room"]
+    assert files._failed([sys.executable, "-c", "exit(3)"], tmp_path) == ["exit code 3"]
+    assert files._failed([sys.executable, "-c", "print(1)"], tmp_path) == []
 
 
 def test_no_progress_is_left(tmp_path: Path) -> None:

@@ -465,7 +465,8 @@ def test_the_gate_does_not_judge_tuning_draws(tmp_path: Path) -> None:
 
 
 def test_a_training_that_diverges_is_not_a_verdict(done: Project, tmp_path: Path) -> None:
-    made = prepared_for(done, tmp_path, gan={"generator_lr": 1e30, "discriminator_lr": 1e30, "steps": 20})
+    deep = {"architecture": {"kind": "mlp", "layers": 64}, "objective": {"kind": "least-squares"}, "steps": 200}
+    made = prepared_for(done, tmp_path, gan={**deep, "generator_lr": 10, "discriminator_lr": 10})
     with pytest.raises(UserError, match="must stay finite"):
         run(made, "train", split="0")
     assert not made.generator("0").exists()

@@ -6,7 +6,7 @@ import pytest
 from expect import refused
 
 from ganaug import config
-from ganaug.errors import UserError
+from ganaug.errors import UserError, quoted
 from ganaug.gan.presets import PRESETS, expand
 from ganaug.gan.regularisers import R1, R2, OneCentred, SpectralNorm
 from ganaug.gan.spec import GanSpec
@@ -215,7 +215,7 @@ def test_expanding_changes_neither_the_preset_nor_what_was_given() -> None:
 
 @pytest.mark.parametrize("name", ["wgan_gp", "DCGAN", "", 3, None, ["gan"]])
 def test_an_unknown_preset_is_one_line_that_lists_them(name: Any) -> None:
-    with refused("gan.preset: must be one of", f'got "{name}"', "ganaug presets", *PRESETS):
+    with refused("gan.preset: must be one of", f"got {quoted(name)}", "ganaug presets", *PRESETS):
         config.check({"gan": {"preset": name}})
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -298,7 +299,7 @@ def test_a_truncated_state_is_named_and_training_starts_again(
     assert f"train: set aside {broken}: it cannot be read" in said.out.splitlines()
     assert "resuming" not in said.out
     assert "Traceback" not in said.err
-    assert broken.is_file()
+    assert not broken.exists()  # of no use when the training is finished
     assert files(made, "0") == files(whole, "0")
 
 
@@ -382,14 +383,17 @@ def test_whatever_is_left_of_a_state_is_no_traceback(
 def test_a_save_that_fails_leaves_the_earlier_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved(tmp_path)
 
-    def fail(value: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    real = Path.write_bytes
+
+    def fail(path: Path, content: bytes) -> int:
+        real(path, b"half")
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", fail)
-        with pytest.raises(OSError, match="No space"):
+        patch.setattr(Path, "write_bytes", fail)
+        with pytest.raises(OSError, match="No space") as caught:
             keeper(tmp_path).save({"step": 4})
+    assert caught.value.filename == str(tmp_path / "0-1.pt")  # for the one line on a full disk
     found = keeper(tmp_path).load()
     assert found is not None
     assert found["step"] == 3
@@ -405,6 +409,36 @@ def test_code_in_a_state_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert keeper(tmp_path).load() is None
     assert not (tmp_path / "ran").exists()
     assert "it cannot be read" in capsys.readouterr().out
+
+
+STATES: list[Any] = [
+    {"version": 2}, {"version": 2, "about": ABOUT}, {"version": 2, "about": ABOUT, "state": {}},
+    {"version": 2, "about": ABOUT, "state": 5}, {"version": 2, "about": ABOUT, "state": None},
+    {"version": 2, "about": ABOUT, "state": {"step": "3"}}, {"version": 2, "about": 5, "state": {"step": 1}},
+    {"version": 2, "about": {"versions": 1}, "state": {"step": 1}}, {"version": "2"}, {"version": 1}, [], 5, None,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", STATES, ids=repr)
+def test_a_state_of_odd_content_is_set_aside(content: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (tmp_path / "0-1.pt", tmp_path / "0-7.pt"):
+        torch.save(content, path)
+    assert keeper(tmp_path).load() is None
+    assert capsys.readouterr().out.splitlines() == [
+        f"train: set aside {tmp_path / '0-1.broken'}: it cannot be read",
+        f"train: set aside {tmp_path / '0-7.pt'}: it cannot be read",
+    ]
+
+
+def test_broken_states_do_not_pile_up(tmp_path: Path) -> None:
+    for versions in "123":
+        (tmp_path / f"0-{versions}.pt").write_bytes(b"nothing")
+        (tmp_path / "1-1.broken").write_bytes(b"of another split")
+        made = keeper(tmp_path, about={"versions": versions})
+        assert made.load() is None
+        assert sorted(path.name for path in tmp_path.glob("0-*.broken")) == [f"0-{versions}.broken"]
+    made.remove()
+    assert [path.name for path in tmp_path.iterdir()] == ["1-1.broken"]
 
 
 def test_each_difference_of_another_state_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -512,8 +546,8 @@ def judge(generator: Generator) -> float:
     return float((made.double().mean() * 1e4).sin())
 
 
-def trained(spec: GanSpec, made: StopAt | None) -> Trained:
-    torch.manual_seed(made.left if made else 99)  # no matter how the process drew before
+def trained(spec: GanSpec, made: StopAt | Keeper | None) -> Trained:
+    torch.manual_seed(made.left if isinstance(made, StopAt) else 99)  # no matter how the process drew before
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (18, 8, 8, 1), np.uint8)
     labels = np.arange(18, dtype=np.int64) % 3
@@ -604,3 +638,34 @@ def test_a_diverged_training_is_resumed_as_diverged(monkeypatch: pytest.MonkeyPa
     assert [row["step"] for row in expected["history"]] == [3, 6]
     for call in (6, 7, 8, 9):  # the ninth is after the return to step 6
         assert everything(resumed(ALL, (call,))) == expected, f"stopped at call {call}"
+
+
+CHANGED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "a tensor of another shape": lambda state: state["training"]["generator"].update({"to_image.bias": torch.ones(3)}),
+    "a tensor less": lambda state: state["training"]["average"].popitem(),
+    "no optimiser": lambda state: state["training"].pop("optimizer_g"),
+    "seconds in words": lambda state: state.update(seconds="long"),
+    "a sound state of others": lambda state: state.update(good={"step": 1, "training": {}}),
+    "no history": lambda state: state["out"].pop("history"),
+}
+
+
+@cache
+def uninterrupted() -> dict[str, Any]:
+    return everything(trained(ALL, None))
+
+
+@pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED)
+def test_a_state_of_other_networks_is_set_aside_whole(
+    change: Callable[[dict[str, Any]], Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing of it is in the training that begins again."""
+    stopped = StopAt(7, None)
+    with pytest.raises(Stop):
+        trained(ALL, stopped)
+    assert stopped.state is not None
+    change(stopped.state)
+    keeper(tmp_path).save(stopped.state)
+    result = trained(ALL, keeper(tmp_path))
+    assert "0-1.broken: it is of other networks" in capsys.readouterr().out
+    assert everything(result) == uninterrupted()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ganaug import config, store
 from ganaug.gan.build import build_generator
+from ganaug.gan.latents import Codes
 from ganaug.gan.spec import GanSpec
 from ganaug.synth.sampler import CHUNK, Sampler, load_sampler, save_generator
 from ganaug.synth.spec import SynthSpec
@@ -152,6 +153,111 @@ def test_the_description_may_not_be_a_list(tiny_model: Path, tmp_path: Path) -> 
     store.write_tensors(tmp_path / "a", tensors, ["gan"])  # type: ignore[arg-type]
     with refused("must be a generator"):
         load_sampler(tmp_path / "a")
+
+
+def rewritten(tiny_model: Path, path: Path, gan: Any = None, tensors: Any = None, **changes: Any) -> Path:
+    """The tiny generator with another description: ``gan`` has changed settings, ``tensors`` other tensors."""
+    held, description = store.read_tensors(tiny_model, "")
+    described = {**description, "gan": {**description["gan"], **(gan or {})}, **changes}
+    store.write_tensors(path, {**held, **(tensors or {})}, described)
+    return path
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "width": {"generator_width": 1_000_000},
+    "latents": {"z_dim": 10**9},
+    "overflow": {"z_dim": 2**62, "generator_width": 2**62},
+    "layers": {"architecture": {"kind": "mlp", "layers": 10**6}},
+    "codes": {"latents": {"kind": "codes"}},
+    "words": {"z_dim": "4"},
+    "removed": {"unlabelled": {"kind": "pseudo"}},
+}
+
+
+@pytest.mark.parametrize("gan", SETTINGS.values(), ids=SETTINGS)
+def test_settings_that_the_tensors_do_not_bear_out_cost_nothing(
+    tiny_model: Path, tmp_path: Path, gan: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No tensor of a network is made, and no more of its layers than the file has tensors for."""
+    path = rewritten(tiny_model, tmp_path / "generator.safetensors", gan)
+    made: list[str] = []
+
+    def parameter(data: torch.Tensor, *_: Any, **__: Any) -> Any:
+        made.append(data.device.type)
+        return real(data)
+
+    real = torch.nn.Parameter
+    monkeypatch.setattr("torch.nn.modules.linear.Parameter", parameter)
+    with refused("must be a generator of this version", "train it again", "--model"):
+        load_sampler(path)
+    assert set(made) <= {"meta"}
+    assert len(made) < 100
+
+
+SHAPES = [[1, 10**6, 10**6], [1, 8, 9], [2, 8, 8], [1, 0, 0], [1, -8, -8], [1.0, 8.0, 8.0], [10**9, 8, 8], "188", None]
+NAMES: list[Any] = [
+    [], 10**9, "abcde", ["a"] * 5, ["A", "a", "b", "c", "d"], ["\u00e9", "e\u0301", "b", "c", "d"], ["", *"abcd"],
+    ["\x1b[2J", *"abcd"], ["a\nb", *"abcd"], ["\u202eab", *"abcd"], ["x" * 101, *"abcd"], [1, 2, 3, 4, 5], [["x"]] * 5,
+]  # fmt: skip
+OTHERS: list[dict[str, Any]] = [
+    {"format": 3}, {"format": "2"}, {"train_images": {"3": -1}}, {"train_images": {"3": 1.5}}, {"train_images": 5},
+    {"train_images": {"3": 10**30}}, {"train_images_sha256": ["x"]}, {"train_images_sha256": 5}, {"screening": 5},
+    {"gan": 5}, {"gan": [1]},
+]  # fmt: skip
+CHANGES = [{"image_shape": one} for one in SHAPES] + [{"classes": one} for one in NAMES] + OTHERS
+
+
+@pytest.mark.parametrize("changes", CHANGES, ids=lambda one: ascii(one)[:40])
+def test_a_description_is_typed(tiny_model: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    if "gan" in changes:
+        tensors, description = store.read_tensors(tiny_model, "")
+        store.write_tensors(tmp_path / "g", tensors, {**description, **changes})
+    else:
+        rewritten(tiny_model, tmp_path / "g", **changes)
+    with refused(str(tmp_path / "g"), "must be a generator of this version", "train it again"):
+        load_sampler(tmp_path / "g")
+
+
+@pytest.mark.parametrize(
+    "text", ["9" * 5000, "[" * 100_000, '{"a":' * 5000 + "1" + "}" * 5000, '"' + "x" * 10**6 + '"', "null", "nope", ""]
+)
+def test_a_description_of_any_text_is_one_short_line(tiny_model: Path, tmp_path: Path, text: str) -> None:
+    from safetensors.torch import save_file
+
+    tensors, _ = store.read_tensors(tiny_model, "")
+    save_file(tensors, tmp_path / "g", {"ganaug": text})
+    with refused("must be a generator", "--model") as caught:
+        load_sampler(tmp_path / "g")
+    assert len(str(caught.value)) < 1500
+
+
+def test_tensors_must_be_those_of_the_network(tiny_model: Path, tmp_path: Path) -> None:
+    bias, held = "to_image.bias", store.read_tensors(tiny_model, "")[0]
+    cases = {
+        "must be finite": {bias: torch.tensor([torch.nan])},
+        "must be float32[1], but is float64[1]": {bias: torch.zeros(1, dtype=torch.float64)},
+        "must be float32[1], but is float32[2]": {bias: torch.zeros(2)},
+        "must be absent, but is float32[1]": {"more": torch.zeros(1)},
+    }
+    for reason, tensors in cases.items():
+        with refused("must be a generator", reason):
+            load_sampler(rewritten(tiny_model, tmp_path / "g", tensors=tensors))
+    del held[bias]
+    store.write_tensors(tmp_path / "g", held, store.read_tensors(tiny_model, "")[1])
+    with refused(bias, "must be float32[1], but is absent"):
+        load_sampler(tmp_path / "g")
+
+
+@pytest.mark.parametrize("rows", [{"codes.first": 99}, {"codes.first": -1}, {"codes.count": -3}, {"codes.count": 99}])
+def test_codes_of_a_class_are_among_the_codes(tmp_path: Path, rows: dict[str, int]) -> None:
+    spec = GanSpec(z_dim=3, generator_width=4, latents=Codes())
+    tensors = build_generator(spec, 2, (1, 8, 8), 4).state_dict()
+    for name, value in rows.items():
+        tensors[name] = torch.full((2,), value)
+    description = {"gan": config.plain(spec), "classes": ["a", "b"], "image_shape": [1, 8, 8]}
+    store.write_tensors(tmp_path / "g", tensors, description)
+    with refused("codes must be", "each class's among them"):
+        load_sampler(tmp_path / "g")
 
 
 # ---------------------------------------------------------------------------------------------- how many of which class

@@ -48,7 +48,7 @@ def per_class(data: Dealt, rows: list[int]) -> list[int]:
 
 
 @given(
-    trials=st.integers(1, 6), per=st.integers(2, 6), seed=st.integers(0, 50),
+    trials=st.integers(1, 6), per=st.integers(3, 6), seed=st.integers(0, 50),
     draws=st.sampled_from(["report", "tuning"]),
     multiples=st.lists(st.sampled_from([1.1, 1.5, 2.0, 2.5, 4.0]), unique=True).map(sorted),
 )  # fmt: skip

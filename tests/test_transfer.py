@@ -289,6 +289,39 @@ def test_a_file_that_is_no_generator_is_one_line(tmp_path: Path) -> None:
         begun(tmp_path, spec)
 
 
+DESCRIBED: list[dict[str, Any]] = [
+    {"classes": 5}, {"classes": [["a"]] * 3}, {"classes": ["a"] * 3}, {"classes": []}, {"image_shape": 5},
+    {"image_shape": [1, 10**9, 10**9]}, {"image_shape": ["1", "8", "8"]}, {"gan": 5}, {"train_images_sha256": [1]},
+    {"train_images_sha256": 5}, {"train_images_sha256": ["x"]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", DESCRIBED, ids=str)
+def test_a_start_is_typed(changes: dict[str, Any], tmp_path: Path) -> None:
+    spec = spec_of(Compact(), "projection")
+    for path in write(tmp_path, spec)[:2]:
+        tensors, description = store.read_tensors(path, "")
+        store.write_tensors(path, tensors, {**description, **changes})
+        with refused(str(path), "must be a generator or a checkpoint", "gan.init_from"):
+            begun(path, spec)
+
+
+def test_tensors_of_a_start_are_those_of_the_training(tmp_path: Path) -> None:
+    spec, bias = spec_of(Compact(), "projection"), "discriminator.score.bias"
+    path = write(tmp_path, spec)[1]
+    tensors, description = store.read_tensors(path, "")
+    cases = {"but is absent": None, "float64[1]": torch.zeros(1).double(), "finite": torch.tensor([torch.nan])}
+    for reason, value in cases.items():
+        changed = {name: tensor for name, tensor in {**tensors, bias: value}.items() if tensor is not None}
+        store.write_tensors(path, changed, description)
+        with refused("gan.init_from", "does not fit", "compact", reason):
+            begun(path, spec)
+    gan = {**description["gan"], "architecture": "x" * 10**6, "conditioning": "projection"}
+    store.write_tensors(path, tensors | {bias: torch.zeros(2)}, {**description, "gan": gan})
+    with refused("does not fit", "z_dim 5", "name a generator.safetensors"):
+        begun(path, spec)
+
+
 # ------------------------------------------------------------------------------------------------- the pipeline
 
 SMALL = stages.TINY_GAN

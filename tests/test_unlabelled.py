@@ -68,6 +68,26 @@ def test_without_such_a_folder_there_are_none(root: Path) -> None:
     assert found.images_of([]).shape == (0, 8, 8, 3)
 
 
+def test_those_that_are_damaged_are_refused(root: Path) -> None:
+    prepared(project(root, unlabelled=str(more(root / "more"))))
+    folder = root / "data" / "prepared"
+    table, images = (folder / "unlabelled.csv").read_text(), np.load(folder / "unlabelled.npy")
+    labelled = store.read_table(folder / "items.csv")[0]["sha256"]
+    for text, array, told in (
+        (table, images[1:], "unlabelled.npy must hold the 9 images of unlabelled.csv, got 8"),
+        (table, images[:, :4], "must be of the others' shape"),
+        (table.replace("sha256", "hash"), images, "sha256: Field required"),
+        (table.replace(table.split()[1].split(",")[1], labelled), images, "and none of them"),
+        (None, images, "must hold the images without labels"),
+    ):
+        (folder / "unlabelled.csv").unlink()
+        if text is not None:
+            (folder / "unlabelled.csv").write_text(text)
+        np.save(folder / "unlabelled.npy", array)
+        with refused(told, 'run "ganaug prepare"'):
+            read_prepared(folder)
+
+
 def test_what_is_labelled_too_is_left_out(root: Path) -> None:
     """It may be an image to test on; under another name it is the same image."""
     folder = more(root / "more")

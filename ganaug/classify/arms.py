@@ -82,7 +82,7 @@ class ClassifySpec(Spec):
     repeats: Annotated[int, Ge(1), Le(100)] = 1
     # Multiples of a trial's real images at which the arms that GAN images are added to are trained too, to say how many
     # labels a gain is worth; where there are no more images, parts of the trial's own: 2 is then a half. []: none.
-    curve: tuple[Annotated[float, Gt(1), Le(100)], ...] = (1.5, 2.0)
+    curve: Annotated[tuple[Annotated[float, Gt(1), Le(100)], ...], Len(0, 10)] = (1.5, 2.0)
 
     def __post_init__(self) -> None:
         for name in self.arms:

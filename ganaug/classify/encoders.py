@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import textwrap
 import warnings
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from pydantic import Field
 
 from ganaug import store
-from ganaug.errors import UserError
+from ganaug.errors import UserError, one_line
 from ganaug.settings import Spec
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Torchvision(Spec):
     kind: Literal["torchvision"] = "torchvision"
     weights: str = "DEFAULT"  # torchvision's name for them; looked for in torch hub's cache, never downloaded
     path: Path | None = None  # a file with these weights, where the cache has none
-    image_size: Annotated[int, Ge(32)] = 224  # pixels per side; the cost grows with its square
+    image_size: Annotated[int, Ge(32), Le(1024)] = 224  # pixels per side; the cost grows with its square
 
     def path_digest(self) -> str | None:
         """The SHA-256 of ``path``; None: their name identifies the weights. Raises UserError if it cannot be read."""
@@ -64,14 +64,17 @@ class Torchvision(Spec):
         weights, net = self._published()
         path = self.path or Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         try:
-            net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+            _check_size(path, net)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd pickles, in several lines; none is run
+                net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         except FileNotFoundError:
             raise UserError(
                 f"fidelity.encoder: the weights of {self.name} must be at {path}, but are not there; put {weights.url} "
                 "there, name its place with fidelity.encoder.path, or set the encoder to {kind: own}"
             ) from None
-        except (OSError, RuntimeError, EOFError, UnpicklingError, TypeError, AttributeError) as error:
-            said = textwrap.shorten(f"{type(error).__name__}: {error}", 200)
+        except Exception as error:  # a decoder may raise anything
+            said = textwrap.shorten(one_line(f"{type(error).__name__}: {error}", 1000), 200)
             raise UserError(
                 f"fidelity.encoder: {path} must hold the weights of {self.name}, but {said}; fetch {weights.url} again"
             ) from None
@@ -99,6 +102,17 @@ class Torchvision(Spec):
         if hasattr(net, "transform_input"):
             net.transform_input = True  # as Inception and GoogLeNet were trained
         return choices[self.weights], net
+
+
+def _check_size(path: Path, net: nn.Module) -> None:
+    """Raises ValueError where a file is, or unpacks to, far more than the weights of ``net``: it may be all holes."""
+    most = 2 * sum(tensor.nbytes for tensor in net.state_dict().values()) + 2**20
+    size = path.stat().st_size
+    if size <= most and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    if size > most:
+        raise ValueError(f"it holds {size / 1e6:,.0f} MB, more than twice those weights")
 
 
 EncoderSpec = Annotated[Own | Torchvision, Field(discriminator="kind")]

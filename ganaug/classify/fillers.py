@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar, Protocol
 
 import numpy as np
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Le, Lt
 from numpy.typing import NDArray
 
 from ganaug import seeds
@@ -26,7 +26,7 @@ class PseudoLabels(Spec):
     Teachers learn from the real images as the arm without its filler does. What they are less sure of is left out.
     """
 
-    teachers: Annotated[int, Ge(1)] = 4
+    teachers: Annotated[int, Ge(1), Le(100)] = 4
     confidence: Annotated[float, Ge(0), Lt(1)] = 0.8  # probability of the likeliest class, at least
 
 

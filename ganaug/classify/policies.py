@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import numpy as np
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from pydantic import Field
 
 from ganaug.settings import Spec
@@ -49,10 +49,10 @@ class Affine(_Member):
     """torchvision's RandomAffine: rotation, shift, scale and shear, each uniform."""
 
     kind: Literal["affine"] = "affine"
-    rotate_degrees: Annotated[float, Ge(0)] = 10.0
+    rotate_degrees: Annotated[float, Ge(0), Le(360)] = 10.0
     shift: Annotated[float, Ge(0), Le(1)] = 0.1  # of the image's side
-    scale: Annotated[float, Ge(0), Le(1)] = 0.1
-    shear_degrees: Annotated[float, Ge(0)] = 5.0
+    scale: Annotated[float, Ge(0), Le(0.99)] = 0.1  # 0.1: from 0.9 to 1.1 times; never to nothing
+    shear_degrees: Annotated[float, Ge(0), Le(80)] = 5.0
     flip: bool = False  # mirrored left to right with probability one half, before the rest
 
     def build(self, image_size: int, classes: int) -> Policy:
@@ -107,7 +107,7 @@ class RandAugment(_Member):
     """torchvision's RandAugment (Cubuk 2020): ``operations`` random operations per image at one strength of 0..30."""
 
     kind: Literal["rand-augment"] = "rand-augment"
-    operations: Annotated[int, Ge(1)] = 2
+    operations: Annotated[int, Ge(1), Le(100)] = 2
     magnitude: Annotated[int, Ge(0), Le(30)] = 9
     flip: bool = False  # mirrored left to right with probability one half, before the rest
 
@@ -124,7 +124,7 @@ class CutMix(_Member):
     """torchvision's CutMix (Yun 2019): a box of another image pasted in, labels mixed by area."""
 
     kind: Literal["cutmix"] = "cutmix"
-    alpha: Annotated[float, Gt(0)] = 1.0
+    alpha: Annotated[float, Ge(0.001), Le(1000)] = 1.0
 
     def build(self, image_size: int, classes: int) -> Policy:
         from torchvision.transforms import v2
@@ -137,7 +137,7 @@ class MixUp(_Member):
     """torchvision's MixUp (Zhang 2018): images and labels blended with those of another image."""
 
     kind: Literal["mixup"] = "mixup"
-    alpha: Annotated[float, Gt(0)] = 0.2
+    alpha: Annotated[float, Ge(0.001), Le(1000)] = 0.2
 
     def build(self, image_size: int, classes: int) -> Policy:
         from torchvision.transforms import v2

@@ -37,12 +37,12 @@ class ClassifierSpec(Spec):
 
     model: Annotated[str, AfterValidator(_known)] = "small-cnn"  # or resnet18, or package.module:factory
     weights: str | None = None  # resnet18's pretrained ones by torchvision's name, such as DEFAULT; None: random ones
-    width: Annotated[int, Ge(1)] = 32  # small-cnn: channels of the first block
-    depth: Annotated[int, Ge(1)] = 1  # small-cnn: convolutions per block
-    steps: Annotated[int, Ge(1)] = 300
-    batch_size: Annotated[int, Ge(2)] = 64
-    lr: Annotated[float, Gt(0)] = 2e-3
-    weight_decay: Annotated[float, Ge(0)] = 1e-2
+    width: Annotated[int, Ge(1), Le(2048)] = 32  # small-cnn: channels of the first block
+    depth: Annotated[int, Ge(1), Le(32)] = 1  # small-cnn: convolutions per block
+    steps: Annotated[int, Ge(1), Le(10**8)] = 300
+    batch_size: Annotated[int, Ge(2), Le(65_536)] = 64
+    lr: Annotated[float, Gt(0), Le(10)] = 2e-3
+    weight_decay: Annotated[float, Ge(0), Le(100)] = 1e-2
     label_smoothing: Annotated[float, Ge(0), Le(1)] = 0.0
 
     def __post_init__(self) -> None:

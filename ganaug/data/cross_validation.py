@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from ganaug import seeds
 from ganaug.data.splits import RELEASE, Items, Protocol, Split
 from ganaug.errors import UserError
+from ganaug.settings import Seed
 
 _TRIES = 50  # deals that may fail (a fold is empty, or too few images of a class are left) before it gives up
 _LEAST = 2  # images per class to train on
@@ -24,9 +25,9 @@ class CrossValidation(Protocol):
     """
 
     kind: Literal["cv"] = "cv"
-    folds: Annotated[int, Ge(2)] = 5
-    repeats: Annotated[int, Ge(1)] = 2
-    seed: int = 0
+    folds: Annotated[int, Ge(2), Le(100)] = 5
+    repeats: Annotated[int, Ge(1), Le(100)] = 2
+    seed: Seed = 0
     shared_test: ClassVar[bool] = False  # the train parts of the trials overlap, and their test parts differ
 
     @property

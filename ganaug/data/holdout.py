@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from ganaug.data.splits import RELEASE, Items, Protocol, Split
 from ganaug.errors import UserError, one_line
+from ganaug.settings import Seed
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Holdout(Protocol):
     """
 
     kind: Literal["holdout"] = "holdout"
-    trials: Annotated[int, Ge(1)] = 5
-    seed: int = 0
+    trials: Annotated[int, Ge(1), Le(10_000)] = 5
+    seed: Seed = 0
     shared_test: ClassVar[bool] = True
 
     def describe(self) -> str:

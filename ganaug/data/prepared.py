@@ -3,18 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import (
+    Any,
+    NotRequired,  # pydantic asks for this one before Python 3.12
+)
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypedDict
 
 from ganaug import store
 from ganaug.data.gather import Gathered
-from ganaug.data.splits import Split
+from ganaug.data.splits import RELEASE, Split
 from ganaug.data.unlabelled import Unlabelled, read_unlabelled
-from ganaug.errors import UserError
+from ganaug.errors import UserError, quoted
+from ganaug.values import Names, Sha256
 
 _HINT = 'run "ganaug prepare" (or "dvc repro")'
+
+
+Item = TypedDict("Item", {"file": str, "class": str, "sha256": Sha256, "group": NotRequired[str]})  # of items.csv
 
 
 @dataclass(frozen=True)
@@ -47,13 +55,52 @@ class Prepared:
         return channels, height, width
 
     def split(self, name: str) -> Split:
-        """The rows of a split. Raises UserError if there is none of that name."""
+        """The rows of a split. Raises UserError if there is none of that name, or it is none that a protocol deals."""
         if name not in self._splits:
-            known = sorted(path.stem for path in (self.folder / "splits").glob("*.json"))
+            known = sorted(path.stem for path in (self.folder / "splits").glob("[!.]*.json"))
             if name not in known:
-                raise UserError(f'split "{name}": must be one of {", ".join(known)}; name one of them, or {_HINT}')
-            self._splits[name] = Split(**store.read_json(self.folder / "splits" / f"{name}.json", _HINT))
+                raise UserError(
+                    f"split {quoted(name)}: must be one of {', '.join(known)}; name one of them, or {_HINT}"
+                )
+            path = self.folder / "splits" / f"{name}.json"
+            split = store.read_json(path, _HINT, Split)
+            wrong = self._wrong(split, tests=name != RELEASE)
+            if wrong:
+                raise UserError(f"{path}: {wrong}; {_HINT}")
+            store.check_sealed(path, _HINT)
+            self._splits[name] = split
         return self._splits[name]
+
+    def _wrong(self, split: Split, tests: bool) -> str | None:
+        """What no protocol deals: above all a test image, a copy of one or one of its group to learn from."""
+        parts = vars(split).items()
+        for part, rows in parts:
+            if rows != sorted(set(rows)) or (rows and not 0 <= rows[0] <= rows[-1] < len(self.labels)):
+                return f"{part} must list rows of 0 to {len(self.labels) - 1}, rising, but does not"
+        others = [row for part, rows in parts if part != "test" for row in rows]
+        if len({*others, *split.test}) < len(others) + len(split.test):
+            return "an image must be in one part, but some are in several"
+        if tests and not split.test:
+            return "a trial must have a test part, but it is empty"
+        untrained = set(range(len(self.classes))).difference(self.labels[split.train].tolist())
+        if untrained:
+            return f"every class must be in the train part, but {quoted(self.classes[min(untrained)])} is not"
+        met = {self.pixels[row] for row in split.test}.intersection(self.pixels[row] for row in others)
+        if met:
+            return f"no other part may have the pixels of a test image, but {min(met)[:8]} are in both"
+        return None
+
+    def check_groups(self, name: str) -> None:
+        """Raises UserError if the split has images of one group in its test part and in another."""
+        split, groups = self.split(name), self.groups or []
+        others = [*split.train, *split.spare, *split.unlabelled] if groups else []
+        met = {groups[row] for row in others}.intersection(groups[row] for row in split.test if groups)
+        if met:
+            path = self.folder / "splits" / f"{name}.json"
+            raise UserError(
+                f"{path}: no other part may have images of a test image's group, but {quoted(min(met))} is in both; "
+                f"{_HINT}"
+            )
 
     def digest(self, rows: Sequence[int]) -> str:
         """Hash of the images and labels of some rows, in order; from the images' hashes, so no image is read."""
@@ -103,24 +150,32 @@ def write_prepared(folder: Path, made_with: dict[str, Any], data: Gathered, spli
         store.write_csv(folder / "skipped.csv", ["file", "reason"], data.broken)
     for name, split in splits.items():
         rows = {part: held for part, held in asdict(split).items() if held or part != "unlabelled"}
-        store.write_json(folder / "splits" / f"{name}.json", rows)
+        store.write_sealed(folder / "splits" / f"{name}.json", rows)
 
 
 def read_prepared(folder: Path) -> Prepared:
     """What ``write_prepared`` wrote. Raises UserError if it is missing or damaged."""
-    classes = store.read_json(folder / "classes.json", _HINT)
+    classes = store.read_json(folder / "classes.json", _HINT, Names)
     images = store.read_array(folder / "images.npy", _HINT)
-    index = {name: label for label, name in enumerate(classes)}
     table = folder / "items.csv"
-    try:
-        items = [(index[row["class"]], row["sha256"], row.get("group")) for row in store.read_table(table)]
-    except KeyError as error:
-        raise UserError(f"{table}: must list every image and its class, but {error}; {_HINT}") from None
-    if len(items) != len(images):
-        raise UserError(f"{folder}: must list as many items as images, got {len(items)} and {len(images)}; {_HINT}")
-    labels = np.array([label for label, *_ in items], np.int64)
-    groups = [group for *_, group in items if group is not None]
-    made_with = store.read_json(folder / "settings.json", _HINT)
-    beside = read_unlabelled(folder, _HINT)
-    hashes = [pixels for _, pixels, _ in items]
-    return Prepared(folder, images, labels, hashes, classes, made_with, groups or None, beside)
+    items = store.read_table(table, _HINT, Item)
+    index = {name: label for label, name in enumerate(classes)}
+    unknown = next((item["class"] for item in items if item["class"] not in index), None)
+    if unknown is not None:
+        raise UserError(f"{table}: every class must be one of classes.json, but {quoted(unknown)} is not; {_HINT}")
+    count, height, width, channels = images.shape
+    if height != width or not height or channels not in (1, 3) or count != len(items) or not items:
+        raise UserError(
+            f"{folder}: images.npy must hold the {len(items):,} items of items.csv, square, of 1 or 3 channels, but "
+            f"its shape is {images.shape}; {_HINT}"
+        )
+    labels = np.array([index[item["class"]] for item in items], np.int64)
+    groups = [item["group"] for item in items] if "group" in items[0] else None
+    made_with = store.read_json(folder / "settings.json", _HINT, dict[str, Any])
+    hashes = [item["sha256"] for item in items]
+    beside, data = read_unlabelled(folder, _HINT), made_with.get("data")
+    if beside is None and isinstance(data, dict) and data.get("unlabelled"):
+        raise UserError(f"{folder}: must hold the images without labels, but does not; {_HINT}")
+    if beside and (beside.images.shape[1:] != images.shape[1:] or not set(beside.pixels).isdisjoint(hashes)):
+        raise UserError(f"{folder}: images without labels must be of the others' shape, and none of them; {_HINT}")
+    return Prepared(folder, images, labels, hashes, classes, made_with, groups, beside)

@@ -6,12 +6,13 @@ from itertools import islice
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from ganaug import seeds
 from ganaug.data.splits import RELEASE, Items, Protocol, Split
 from ganaug.errors import UserError
+from ganaug.settings import Seed
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,15 @@ class Subsets(Protocol):
     """
 
     kind: Literal["subsets"] = "subsets"
-    trials: Annotated[int, Ge(1)] = 10
-    train_per_class: Annotated[int, Ge(2)] = 5  # of the first class, where there is an imbalance
-    imbalance: Annotated[float, Ge(1)] = 1.0
-    test_per_class: Annotated[int, Ge(1)] = 60  # from the source's own test part, where it has one
-    tuning_test_per_class: Annotated[int, Ge(0)] = 30
-    tuning_per_class: Annotated[int, Ge(0)] = 25  # the pool of the tuning draws
-    unlabelled_per_class: Annotated[int, Ge(0)] = 0  # further images, whose labels nothing learns
+    trials: Annotated[int, Ge(1), Le(10_000)] = 10
+    train_per_class: Annotated[int, Ge(2), Le(10**6)] = 5  # of the first class, where there is an imbalance
+    imbalance: Annotated[float, Ge(1), Le(1e6)] = 1.0
+    test_per_class: Annotated[int, Ge(1), Le(10**6)] = 60  # from the source's own test part, where it has one
+    tuning_test_per_class: Annotated[int, Ge(0), Le(10**6)] = 30
+    tuning_per_class: Annotated[int, Ge(0), Le(10**6)] = 25  # the pool of the tuning draws
+    unlabelled_per_class: Annotated[int, Ge(0), Le(10**6)] = 0  # further images, whose labels nothing learns
     draws: Literal["report", "tuning"] = "report"
-    seed: int = 0
+    seed: Seed = 0
     shared_test: ClassVar[bool] = True
     uses_all: ClassVar[bool] = False
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypedDict
 
 from ganaug import store
 from ganaug.data import pictures
@@ -16,9 +17,15 @@ from ganaug.data.losses import losses
 from ganaug.data.pictures import Shape, depth_of
 from ganaug.data.source import check_links
 from ganaug.errors import UserError
+from ganaug.values import Sha256
 
 IMAGES, TABLE = "unlabelled.npy", "unlabelled.csv"
 _COLUMNS = ["file", "sha256"]
+
+
+class _Row(TypedDict):
+    file: str
+    sha256: Sha256
 
 
 @dataclass(frozen=True)
@@ -79,8 +86,13 @@ def gather_unlabelled(
 
 
 def read_unlabelled(folder: Path, hint: str) -> Unlabelled | None:
-    """What ``gather_unlabelled`` wrote, or None; ``hint`` for the error message if it is damaged."""
+    """What ``gather_unlabelled`` wrote, or None. Raises UserError, with ``hint``, if it is damaged."""
     if not (folder / TABLE).is_file():
         return None
-    table = store.read_table(folder / TABLE)
-    return Unlabelled(store.read_array(folder / IMAGES, hint), [row["sha256"] for row in table])
+    hashes = [row["sha256"] for row in store.read_table(folder / TABLE, hint, _Row)]
+    images = store.read_array(folder / IMAGES, hint)
+    if len(images) != len(hashes):
+        raise UserError(
+            f"{folder}: {IMAGES} must hold the {len(hashes):,} images of {TABLE}, got {len(images):,}; {hint}"
+        )
+    return Unlabelled(images, hashes)

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator
 
-from ganaug.errors import UserError
+from ganaug.errors import UserError, one_line, quoted
 from ganaug.evaluate.rules import LEVEL, GateRule, metric_of
 from ganaug.evaluate.stats import Estimate, change, holm
+from ganaug.evaluate.summary import check
+from ganaug.values import Count, Positive
 
 _HINT = "name the reports/summary.json of an earlier run of this project, or leave --baseline out"
 
@@ -21,10 +23,19 @@ class Dataset:
     classes: list[str]
     protocol: str
     draws: str
-    trials: int
-    train_images: dict[str, float]  # of each class
-    test_images: int
+    trials: Count
+    train_images: dict[str, Positive]  # of each class
+    test_images: Count
     primary_metric: str
+
+
+def _possible(one: Estimate) -> Estimate:
+    """Of percentages; Welch's test takes the fourth power of the error."""
+    error, freedom = one.standard_error, one.degrees_of_freedom
+    is_error, is_freedom = error is None or 0 <= error <= 100, freedom is None or 0.5 <= freedom <= 1e12
+    if abs(one.mean) > 100 or not is_error or not is_freedom:
+        raise ValueError("a mean is of -100 to 100 points, its error of 0 to 100, with at least 1 degree of freedom")
+    return one
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,9 @@ class Run:
 
     schema: Literal[1]
     dataset: Dataset
-    gains: dict[str, dict[str, Estimate]]  # by gain and metric, in percentage points
+    gains: dict[
+        str, dict[str, Annotated[Estimate, AfterValidator(_possible)]]
+    ]  # by gain and metric, in percentage points
     ganaug: str = "of another version"
     recipes: dict[str, int] = field(default_factory=dict)
 
@@ -54,15 +67,8 @@ class Fall:
 
 def read(summary: Any, name: str) -> Run:
     """From the JSON of a summary; ``name``: its file, for errors. Raises UserError if it is no summary of schema 1."""
-    schema = summary.get("schema") if isinstance(summary, dict) else None
-    if schema != 1:
-        raise UserError(f"{name}: must be a summary of schema 1, got {schema!r}; {_HINT}")
-    try:
-        return TypeAdapter(Run).validate_python(summary)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"]))
-        raise UserError(f"{name}: {key} must be that of a summary, but: {first['msg']}; {_HINT}") from None
+    found: Run = check(summary, name, _HINT, Run)
+    return found
 
 
 def compare(rules: Sequence[GateRule], now: Run, before: Run) -> list[Fall]:
@@ -87,22 +93,17 @@ def refuse_unlike(now: Run, before: Run, name: str) -> None:
     for what, key in same.items():
         one, other = getattr(now.dataset, key), getattr(before.dataset, key)
         if one != other:
-            raise UserError(f"{name}: must be of the {what} {_short(one)}, got {_short(other)}; {_HINT}")
+            raise UserError(f"{name}: must be of the {what} {quoted(one)}, got {quoted(other)}; {_HINT}")
 
 
 def notes(now: Run, before: Run) -> list[str]:
     """Differences that leave the runs comparable but that the reader should know of, one line each."""
     compared = {"trials": "trials", "train images": "train_images", "test images": "test_images"}
     lines = [
-        f"{what} of the earlier run: {_short(getattr(before.dataset, key))}; now: {_short(getattr(now.dataset, key))}"
+        f"{what} of the earlier run: {quoted(getattr(before.dataset, key))}; now: {quoted(getattr(now.dataset, key))}"
         for what, key in compared.items()
         if getattr(before.dataset, key) != getattr(now.dataset, key)
     ]
     if before.recipes != now.recipes:
-        lines.append(f"the earlier run was computed differently, by ganaug {before.ganaug}")
+        lines.append(f"the earlier run was computed differently, by ganaug {one_line(before.ganaug, 80)}")
     return lines
-
-
-def _short(value: object, most: int = 80) -> str:
-    text = f'"{value}"' if isinstance(value, str) else str(value)
-    return text if len(text) <= most else f"{text[:most]}..."

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from annotated_types import Ge, Le
+
 from ganaug.errors import UserError
 from ganaug.evaluate.contributions import metric_or
 from ganaug.evaluate.stats import Estimate, holm
@@ -20,7 +22,7 @@ class GateRule(Spec):
     """
 
     gain: str
-    above: float = 0.0  # percentage points
+    above: Annotated[float, Ge(-1000), Le(1000)] = 0.0  # percentage points
     metric: Annotated[str, metric_or("primary")] = "primary"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Le, Lt
 from pydantic import Field
 
 from ganaug.settings import Spec
@@ -56,8 +56,8 @@ class Mlp(ArchitectureSpec):
     """The original GAN: dense layers; in the discriminator maxout units and dropout (Goodfellow 2014)."""
 
     kind: Literal["mlp"] = "mlp"
-    layers: Annotated[int, Ge(1)] = 2  # hidden, of each network
-    pieces: Annotated[int, Ge(1)] = 5  # of a maxout unit of D; 1: LeakyReLU
+    layers: Annotated[int, Ge(1), Le(64)] = 2  # hidden, of each network
+    pieces: Annotated[int, Ge(1), Le(64)] = 5  # of a maxout unit of D; 1: LeakyReLU
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.5  # in D
     # Of G's first layer for the label alone, in D the rest (CGAN: 5/6); 0: the label is joined to the input.
     label_share: Annotated[float, Ge(0), Lt(1)] = 0.0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 
 from ganaug.settings import Spec
 
@@ -27,12 +27,14 @@ class DiffAugment(Spec):
     """The largest distortion of each kind; 0 leaves it out. Each image draws its own, uniformly."""
 
     shift: Annotated[float, Ge(0), Le(1)] = 0.125  # of the image's side, each way, in whole pixels
-    rotate_degrees: Annotated[float, Ge(0)] = 0.0
-    scale: Annotated[float, Ge(0)] = 0.0  # 0.2: from 1/1.2 to 1.2 times
-    shear: Annotated[float, Ge(0)] = 0.0  # tangent of the angle
-    brightness: Annotated[float, Ge(0)] = 0.0  # added; the images' range is 2 wide
-    contrast: Annotated[float, Ge(0)] = 0.0  # 0.5: from 0.5 to 1.5 times the distance from the image's mean
-    saturation: Annotated[float, Ge(0)] = 0.0  # 1: from gray to twice a pixel's channels' distance from their mean
+    rotate_degrees: Annotated[float, Ge(0), Le(360)] = 0.0
+    scale: Annotated[float, Ge(0), Le(10)] = 0.0  # 0.2: from 1/1.2 to 1.2 times
+    shear: Annotated[float, Ge(0), Le(10)] = 0.0  # tangent of the angle
+    brightness: Annotated[float, Ge(0), Le(10)] = 0.0  # added; the images' range is 2 wide
+    contrast: Annotated[float, Ge(0), Le(10)] = 0.0  # 0.5: from 0.5 to 1.5 times the distance from the image's mean
+    saturation: Annotated[float, Ge(0), Le(10)] = (
+        0.0  # 1: from gray to twice a channel's distance from the pixel's mean
+    )
     cutout: Annotated[float, Ge(0), Le(1)] = 0.0  # the side of a square set to middle gray, as a share of the image's
     flip: bool = False  # mirrored left to right; wrong for text, digits and anything with a handedness
 
@@ -112,8 +114,8 @@ class Ada(Spec):
     """
 
     target: Annotated[float, Ge(0), Le(1)] = 0.6
-    interval: Annotated[int, Ge(1)] = 4  # steps between adjustments
-    speed_images: Annotated[float, Gt(0)] = 500_000.0  # to get from 0 to 1 at full speed
+    interval: Annotated[int, Ge(1), Le(10_000)] = 4  # steps between adjustments
+    speed_images: Annotated[float, Ge(1), Le(1e12)] = 500_000.0  # to get from 0 to 1 at full speed
 
     def adjusted(self, probability: Tensor, sign: Tensor, images: int) -> Tensor:
         """The probability after ``images`` more, whose mean sign was ``sign``; scalars that stay on the device."""

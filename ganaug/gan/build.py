@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
 
+from torch import Tensor
+
+from ganaug.gan.described import check_tensors, outline
 from ganaug.gan.latents import Codes
 from ganaug.gan.nets.codes import CodeBook
 from ganaug.gan.nets.discriminator import BodyShape, Discriminator
@@ -29,14 +32,22 @@ def build_generator(spec: GanSpec, classes: int, image_shape: Shape, images: int
     return generator
 
 
-def restore_generator(spec: GanSpec, classes: int, image_shape: Shape, tensors: Mapping[str, Any]) -> Generator:
+def restore_generator(spec: GanSpec, classes: int, image_shape: Shape, tensors: Mapping[str, Tensor]) -> Generator:
     """A generator in evaluation mode with the weights of its ``state_dict``, ``tensors``.
 
-    ``spec``, ``classes`` and ``image_shape`` are those it was built with.
+    ``spec``, ``classes`` and ``image_shape`` are those it was built with. Raises ValueError if the tensors are of
+    another one, before anything of their size is built.
     """
     codes = tensors.get(f"{CODES}rows")
-    generator = build_generator(spec, classes, image_shape, 1 if codes is None else len(codes))
+    build = partial(build_generator, spec, classes, image_shape, 1 if codes is None else len(codes))
+    check_tensors(tensors, outline(build, len(tensors)))
+    generator = build()
     generator.load_state_dict(tensors)
+    if generator.codes is not None:
+        first, count = generator.codes.first, generator.codes.count
+        ends = len(generator.codes.rows) - count.clamp(min=1)
+        if spec.z_dim < 3 or bool(((first < 0) | (count < 0) | (first > ends)).any()):
+            raise ValueError("codes must be of three numbers at least, and each class's among them")
     return generator.eval()
 
 

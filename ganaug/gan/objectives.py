@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from pydantic import Field
 
 from ganaug.gan.facts import ObjectiveFacts
@@ -111,7 +111,7 @@ class Wasserstein(_Critic):
     """WGAN (Arjovsky 2017, algorithm 1): clipping the weights makes the critic Lipschitz for some constant."""
 
     kind: Literal["wasserstein"] = "wasserstein"
-    clip: Annotated[float, Gt(0)] = 0.01  # type: ignore[misc]  # a setting here, absent elsewhere
+    clip: Annotated[float, Gt(0), Le(100)] = 0.01  # type: ignore[misc]  # a setting here, absent elsewhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ class WassersteinGP(_Critic):
     """WGAN-GP (Gulrajani 2017, eq. 3): a penalty holds the critic's gradient norm near 1 between real and fake."""
 
     kind: Literal["wasserstein-gp"] = "wasserstein-gp"
-    penalty: Annotated[float, Gt(0)] = 10.0
+    penalty: Annotated[float, Gt(0), Le(1e6)] = 10.0
     gradient_norm: ClassVar[float | None] = OneCentred.gradient_norm
 
     def built_in(self) -> tuple[Regulariser, ...]:
@@ -147,7 +147,7 @@ class Relativistic(ObjectiveSpec):
     """
 
     kind: Literal["relativistic"] = "relativistic"
-    gamma: Annotated[float, Ge(0)] = 0.05
+    gamma: Annotated[float, Ge(0), Le(1e6)] = 0.05
     pairs: ClassVar[bool] = True
     boundary: ClassVar[float | None] = None
     gradient_norm: ClassVar[float | None] = R1.gradient_norm  # also where ``gamma`` is 0, which is its own setting

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ganaug.errors import UserError
+from ganaug.errors import UserError, quoted
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def expand(gan: Mapping[str, Any]) -> dict[str, Any]:
     name = gan.get("preset", "default")
     if not isinstance(name, str) or name not in PRESETS:
         raise UserError(
-            f'gan.preset: must be one of {", ".join(PRESETS)}, got "{name}"; "ganaug presets" says what each is'
+            f'gan.preset: must be one of {", ".join(PRESETS)}, got {quoted(name)}; "ganaug presets" says what each is'
         )
     return _over(PRESETS[name].values, gan)
 

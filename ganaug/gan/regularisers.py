@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import Field
 
 from ganaug.gan.facts import ObjectiveFacts
@@ -88,8 +88,8 @@ class R1(RegulariserSpec):
     """Zero-centred penalty on real images (Mescheder 2018, eq. 9): gamma/2 E|dD/dx|^2 damps D around the data."""
 
     kind: Literal["r1"] = "r1"
-    gamma: Annotated[float, Gt(0)] = 0.05
-    every: Annotated[int, Ge(1)] = 1  # type: ignore[misc]  # steps; lazily (Karras 2020, appendix B): a setting here
+    gamma: Annotated[float, Gt(0), Le(1e6)] = 0.05
+    every: Annotated[int, Ge(1), Le(10_000)] = 1  # type: ignore[misc]  # steps; lazily (Karras 2020, appendix B): a setting here
     gradient_norm: ClassVar[float | None] = 0.0
 
     def penalty(self, judged: Judged) -> Tensor:
@@ -101,8 +101,8 @@ class R2(RegulariserSpec):
     """The same on generated images (Mescheder 2018, eq. 10)."""
 
     kind: Literal["r2"] = "r2"
-    gamma: Annotated[float, Gt(0)] = 0.05
-    every: Annotated[int, Ge(1)] = 1  # type: ignore[misc]
+    gamma: Annotated[float, Gt(0), Le(1e6)] = 0.05
+    every: Annotated[int, Ge(1), Le(10_000)] = 1  # type: ignore[misc]
     gradient_norm: ClassVar[float | None] = 0.0
 
     def penalty(self, judged: Judged) -> Tensor:
@@ -114,7 +114,7 @@ class OneCentred(RegulariserSpec):
     """One-centred penalty (Gulrajani 2017, eq. 3): weight E(|dD/dx| - 1)^2, x anywhere between a real and a fake."""
 
     kind: Literal["one-centred"] = "one-centred"
-    weight: Annotated[float, Gt(0)] = 10.0
+    weight: Annotated[float, Gt(0), Le(1e6)] = 10.0
     gradient_norm: ClassVar[float | None] = 1.0
 
     def refuses(self, objective: ObjectiveFacts) -> str | None:
@@ -136,9 +136,9 @@ class LeCam(RegulariserSpec):
     """LeCam (Tseng 2021, eq. 4): real logits stay near the average of the fake ones, and the other way round."""
 
     kind: Literal["lecam"] = "lecam"
-    weight: Annotated[float, Gt(0)] = 0.3
+    weight: Annotated[float, Gt(0), Le(1e6)] = 0.3
     decay: Annotated[float, Ge(0), Lt(1)] = 0.99  # type: ignore[misc]  # of the averages, per step: a setting here
-    from_step: Annotated[int, Ge(1)] = 1000  # before it the averages only gather
+    from_step: Annotated[int, Ge(1), Le(10**8)] = 1000  # before it the averages only gather
 
     def refuses(self, objective: ObjectiveFacts) -> str | None:
         return "which compares logits, so that they have no level of their own" if objective.pairs else None
@@ -174,8 +174,8 @@ class MinibatchDiscrimination(RegulariserSpec):
     """D sees how near each image is to the others of its batch (Salimans 2016, section 3.2): a collapse shows."""
 
     kind: Literal["minibatch-discrimination"] = "minibatch-discrimination"
-    kernels: Annotated[int, Ge(1)] = 50
-    dims: Annotated[int, Ge(1)] = 5  # of each kernel
+    kernels: Annotated[int, Ge(1), Le(1024)] = 50
+    dims: Annotated[int, Ge(1), Le(256)] = 5  # of each kernel
     looks_at_batch: ClassVar[bool] = True
 
     @property

@@ -1,14 +1,15 @@
 """The state of a training on disk: saved whole now and then, on SIGTERM, and when the run that asked for it is gone."""
 
+import io
 import os
 import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
 from types import FrameType
 from typing import Any
 
@@ -37,11 +38,9 @@ class Keeper:
 
         Others of this split are named and left where they are, of use again when their settings return.
         """
-        state = _read(self.path) if self.path.is_file() else None
-        if self.path.is_file() and (state is None or state["about"] != self.about):
-            aside = self.path.with_suffix(".broken")
-            self.path.replace(aside)
-            self.say(f"set aside {aside}: it cannot be read")
+        state = _read(self.path) if self.path.exists() else None
+        if self.path.exists() and (state is None or state["about"] != self.about):
+            self.set_aside("it cannot be read")
             state = None
         for other in sorted(self.path.parent.glob(f"{self.title}-*.pt")):
             if other != self.path:
@@ -50,6 +49,17 @@ class Keeper:
             return None
         self.say(f"resuming {self.title} at step {state['state']['step']}")
         return dict(state["state"])
+
+    def set_aside(self, reason: str) -> None:
+        """Give up the file, for the ``reason`` that is printed: it is kept until the next one or the training's end."""
+        self._remove_broken()
+        aside = self.path.with_suffix(".broken")
+        self.path.replace(aside)
+        self.say(f"set aside {aside}: {reason}")
+
+    def _remove_broken(self) -> None:
+        for broken in self.path.parent.glob(f"{self.title}-*.broken"):
+            store.remove(broken)
 
     def _difference(self, other: Path) -> str:
         state = _read(other)
@@ -74,13 +84,16 @@ class Keeper:
 
     def save(self, state: dict[str, Any]) -> None:
         """Write the file, whole or not at all."""
+        whole = io.BytesIO()  # torch tells of a full disk in a hundred lines
+        torch.save({"version": _VERSION, "about": self.about, "state": state}, whole)
         with store.replacing(self.path) as part:
-            torch.save({"version": _VERSION, "about": self.about, "state": state}, part)
+            part.write_bytes(whole.getbuffer())
         self.saved = time.perf_counter()
 
     def remove(self) -> None:
         """Delete the file: the training is finished."""
         store.remove(self.path)
+        self._remove_broken()
 
     def say(self, line: str) -> None:
         """Print a line about this training."""
@@ -105,10 +118,28 @@ class Keeper:
             signal.raise_signal(signal.SIGTERM)
 
 
+def fits(saved: Any, now: Any) -> bool:
+    """Whether a state that was ``saved`` can be put in the place of the one ``now``: names, types, shapes of tensors.
+
+    What is empty or None at the beginning of a training may hold anything.
+    """
+    if now is None or not isinstance(saved, type(now)):
+        return now is None
+    if isinstance(now, torch.Tensor):
+        return bool(saved.shape == now.shape and saved.dtype == now.dtype)
+    if isinstance(now, dict) and now:
+        return saved.keys() == now.keys() and all(fits(saved[name], value) for name, value in now.items())
+    return True
+
+
 def _read(path: Path) -> dict[str, Any] | None:
     """Runs no code from the file. None: it is not a state of this version."""
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, UnpicklingError, ValueError, KeyError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+        about, state = saved["about"], saved["state"]
+        is_ours = saved["version"] == _VERSION and isinstance(state, dict) and isinstance(state["step"], int)
+        return saved if is_ours and all(isinstance(one, str) for one in (*about, *about.values())) else None
+    except Exception:  # whatever the decoder raises, and whatever is missing or of another type
         return None
-    return saved if isinstance(saved, dict) and saved.get("version") == _VERSION else None

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from ganaug import store
-from ganaug.errors import UserError
+from ganaug.errors import UserError, one_line
 from ganaug.gan.build import CODES, build_discriminator, build_generator
+from ganaug.gan.described import check_tensors, describe, outline
 from ganaug.gan.steps import Training
 
 _HINT = "name a generator.safetensors or checkpoint.safetensors that ganaug wrote, or leave gan.init_from out"
@@ -43,11 +44,11 @@ class Start:
 
         Raises UserError if the file's networks have other shapes.
         """
-        spec, shape = training.spec, tuple(self.description["image_shape"])
+        spec, shape = training.spec, describe(self.description).shape
         if shape != (wanted := tuple(training.images.shape[1:])):
             raise UserError(f"gan.init_from: images must be of shape {wanted}, got {shape}; {_HINT}")
         if self.description["gan"].get("conditioning") != spec.conditioning:
-            self._refuse()  # its shapes may be the same by chance
+            self._refuse("another conditioning")  # its shapes may be the same by chance
         generator = partial(build_generator, spec, image_shape=shape)
         self._put(training.average, "average." if self._is_whole else "", generator)
         self._put(training.generator, "generator." if self._is_whole else "", generator)
@@ -62,38 +63,40 @@ class Start:
     def _put(self, net: nn.Module, prefix: str, build: Callable[[int], nn.Module]) -> None:
         """Into ``net``, the tensors of this prefix; ``build`` makes such a network of a number of classes."""
         old = list(self.description["classes"])
+        sizes = len(old), len(old) + 1
         tensors = {name.removeprefix(prefix): one for name, one in self.tensors.items() if name.startswith(prefix)}
-        with torch.random.fork_rng(devices=[]):
-            theirs, one_more = build(len(old)).state_dict(), build(len(old) + 1).state_dict()
+        theirs, one_more = (outline(partial(build, classes), len(net.state_dict())) for classes in sizes)
         tensors, theirs, one_more = (_without_codes(one) for one in (tensors, theirs, one_more))
-        if _shapes(tensors) != _shapes(theirs):
-            self._refuse()
+        try:
+            check_tensors(tensors, theirs)
+        except ValueError as error:
+            self._refuse(error)
         dims = _class_dims(theirs, one_more)
         for name, value in _without_codes(net.state_dict()).items():
             given = tensors[name]
             value.copy_(_for_classes(given, *dims[name], old, self.classes) if name in dims else given)
 
-    def _refuse(self) -> NoReturn:
+    def _refuse(self, reason: object) -> NoReturn:
         gan, keys = self.description["gan"], _DECIDE + (_DECIDE_WHOLE if self._is_whole else ())
-        theirs = ", ".join(f"{key} {gan.get(key)}" for key in keys)
-        raise UserError(f"gan.init_from: {self.path} does not fit: it is of {theirs}; set the same; {_HINT}")
+        theirs = ", ".join(f"{key} {one_line(str(gan.get(key)), 100)}" for key in keys)
+        raise UserError(f"gan.init_from: {self.path} does not fit: it is of {theirs}; set the same ({reason}); {_HINT}")
 
 
 def read_start(path: Path, classes: Sequence[str]) -> Start:
     """What ``path`` holds, for a training of these ``classes``. Raises UserError if it does not say what it is of."""
-    tensors, description = store.read_tensors(path, _HINT)
-    if not {"classes", "image_shape", "gan", "train_images_sha256"} <= set(description):
-        raise UserError(f"gan.init_from: {path} must say what it is of, but does not; {_HINT}")
-    own = {name: tensor for name, tensor in tensors.items() if not name.startswith(SCREEN)}
-    return Start(path, own, description, classes)
+
+    def build(tensors: dict[str, Tensor], description: dict[str, Any]) -> Start:
+        if not {"classes", "image_shape", "gan", "train_images_sha256"} <= set(description):
+            raise UserError(f"gan.init_from: {path} must say what it is of, but does not; {_HINT}")
+        describe(description)
+        own = {name: tensor for name, tensor in tensors.items() if not name.startswith(SCREEN)}
+        return Start(path, own, description, classes)
+
+    return store.read_from_tensors(path, "a generator or a checkpoint that ganaug wrote", _HINT, build)
 
 
 def _without_codes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value for name, value in tensors.items() if not name.startswith(CODES)}
-
-
-def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in tensors.items()}
 
 
 def _class_dims(now: Mapping[str, Tensor], one_more: Mapping[str, Tensor]) -> dict[str, tuple[int, int]]:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Any
+from typing import Annotated, Any, NotRequired
+
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
 
 from ganaug.near_copies import SHARE
-
-Trials = Sequence[Mapping[str, Any]]  # the contents of reports/fidelity/<trial>.json
+from ganaug.values import Count, Number, Share, with_keys
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,49 @@ _PER_CLASS = tuple(figure for figure in _FIGURES if figure.key not in ("inceptio
 _RATIO = _Figure("distance_ratio", "distance", "")
 _WITH_REFERENCE = ("kid", "precision", "recall", "density", "coverage")
 _NEARNESS = ("distance_ratio", "nearer", "drawn_to_train", "near_copies_share", "held_out_near_copies_share")
+
+
+@with_config(ConfigDict(extra="allow"))
+class _Encoder(TypedDict):
+    kind: str
+    features: Count
+    name: NotRequired[str]  # ``own`` has none
+    weights: NotRequired[str | None]
+
+
+class _Nearness(TypedDict):
+    distance_ratio: Number | None
+    nearer: Share | None
+    near_copies: Count
+    near_copies_share: Share | None
+    held_out_near_copies_share: Share | None
+    drawn_to_train: NotRequired[Share | None]  # not of single classes
+
+
+class _InPixels(TypedDict):
+    overall: _Nearness
+    classes: dict[str, _Nearness]
+
+
+class _Memorisation(TypedDict):
+    pixels: _InPixels
+    note: str
+
+
+class Measured(TypedDict):
+    """What the report reads of reports/fidelity/<trial>.json."""
+
+    encoder: _Encoder
+    images: Annotated[dict[str, Count], with_keys("synthetic")]
+    judge_accuracy: Number
+    overall: Annotated[dict[str, Number | None], with_keys(*(figure.key for figure in _FIGURES))]
+    reference: Annotated[dict[str, Number | None], with_keys(*_WITH_REFERENCE)]
+    classes: dict[str, Annotated[dict[str, Number | None], with_keys(*(figure.key for figure in _PER_CLASS))]]
+    warnings: list[str]
+    memorisation: _Memorisation
+
+
+Trials = Sequence[Measured]
 _AS_GOOD = 0.9  # of what real images get: hardly worse
 _MANY = 2.0  # times the near-copies among unseen real images
 
@@ -50,14 +95,14 @@ def summarise(trials: Trials) -> dict[str, Any] | None:
     if not trials:
         return None
     overall = [trial["overall"] for trial in trials]
-    pixels = [trial["memorisation"]["pixels"]["overall"] for trial in trials]
+    pixels: list[Mapping[str, Any]] = [trial["memorisation"]["pixels"]["overall"] for trial in trials]
     return {
         "encoder": trials[0]["encoder"],
         "trials": len(trials),
         "judge_accuracy": _mean([trial["judge_accuracy"] for trial in trials]),
         **{figure.key: _mean([one[figure.key] for one in overall]) for figure in _FIGURES},
         "reference": {key: _mean([one["reference"][key] for one in trials]) for key in _WITH_REFERENCE},
-        **{key: _mean([one[key] for one in pixels]) for key in _NEARNESS},
+        **{key: _mean([one.get(key) for one in pixels]) for key in _NEARNESS},
         "near_copies": sum(one["near_copies"] for one in pixels),
         "synthetic_images": sum(trial["images"]["synthetic"] for trial in trials),
         "warnings": list(dict.fromkeys(warning for trial in trials for warning in trial["warnings"])),
@@ -78,7 +123,7 @@ def class_rows(trials: Trials) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     rows = []
     for name in trials[0]["classes"] if trials else ():
         of_class = [trial["classes"][name] for trial in trials]
-        copies = [trial["memorisation"]["pixels"]["classes"][name] for trial in trials]
+        copies: list[Mapping[str, Any]] = [trial["memorisation"]["pixels"]["classes"][name] for trial in trials]
         cells = [one.text(_mean([each[one.key] for each in of_class]), sd=False) for one in _PER_CLASS]
         cells.append(_RATIO.text(_mean([each[_RATIO.key] for each in copies]), sd=False))
         rows.append((name, *(cell or "none" for cell in cells), str(sum(each["near_copies"] for each in copies))))
@@ -122,7 +167,8 @@ def memorisation_sentence(found: Mapping[str, Any]) -> str:
     share = found["near_copies_share"]
     if share is None or found["distance_ratio"] is None:
         return "Too few real images are held out to tell whether generated images repeat the training images."
-    honest = found["held_out_near_copies_share"]["mean"]
+    held_out = found["held_out_near_copies_share"]
+    honest = held_out["mean"] if held_out else 0.0
     start = (
         f"{100 * share['mean']:.1f} % of the generated images are near-copies: nearer to a training image than "
         f"{100 * (1 - SHARE):g} % of the training images are to one another, relative to their class. Of real images "
@@ -146,9 +192,9 @@ def _nearness(found: Mapping[str, Any]) -> str | None:
 
 
 def _encoder(encoder: Mapping[str, Any]) -> str:
-    if encoder["kind"] == "own":
+    if "name" not in encoder:
         return f"{encoder['features']:,} features of the trial's own classifier, trained on its real training images"
-    return f"{encoder['features']:,} features of torchvision's {encoder['name']} ({encoder['weights']})"
+    return f"{encoder['features']:,} features of torchvision's {encoder['name']} ({encoder.get('weights')})"
 
 
 def _mean(values: Sequence[float | None]) -> dict[str, float | None] | None:

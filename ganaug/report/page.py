@@ -38,7 +38,7 @@ def render(
     histories: Mapping[str, Sequence[Mapping[str, float | None]]],
     health: Mapping[str, Mapping[str, Any]],
     examples: Sequence[tuple[str, NDArray[np.uint8], NDArray[np.uint8] | None]],
-    faithful: Sequence[Mapping[str, Any]],
+    faithful: fidelity_tables.Trials,
     neighbours: Neighbours | None,
     settings: str,
 ) -> str:
@@ -128,7 +128,7 @@ def _curve_plot(summary: Mapping[str, Any], metric: str, metric_name: str) -> st
     return plots.curve(points, levels, metric_name)
 
 
-def _fidelity(found: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], neighbours: Neighbours) -> dict[str, Any]:
+def _fidelity(found: Mapping[str, Any], trials: fidelity_tables.Trials, neighbours: Neighbours) -> dict[str, Any]:
     """What the page says of the generated images themselves."""
     header, rows = fidelity_tables.class_rows(trials)
     return {

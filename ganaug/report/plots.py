@@ -141,7 +141,7 @@ def history(rows: Mapping[str, Sequence[Mapping[str, float | None]]]) -> Figure:
     """How every split's GAN trained; the last split is drawn on top. Panels without a figure are left out."""
     there = {column for split in rows.values() for row in split for column, value in row.items() if value is not None}
     panels = [panel for panel in _HISTORY if any(column in there for column, *_ in panel[1])]
-    lines = -(-len(panels) // 3)
+    lines = max(1, -(-len(panels) // 3))
     figure, grid = _axes(11.5, 2.9 * lines, lines, columns=3)
     for axis, (title, curves) in zip(grid, panels, strict=False):
         for position, (split, history_rows) in enumerate(rows.items()):

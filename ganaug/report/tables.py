@@ -30,29 +30,28 @@ def write_plot_tables(
     """
     metric, classes = summary["dataset"]["primary_metric"], summary["dataset"]["classes"]
     arms = list(summary["arms"])
-    with store.replacing(folder, folder=True) as part:
-        store.write_csv(
-            part / "arms.csv",
-            ["trial", "arm", "score"],
-            [[trial["trial"], name, trial["arms"][name][metric]] for trial in trials for name in arms],
-        )
-        store.write_csv(
-            part / "gains.csv",
-            ["gain", "points", "ci_low", "ci_high"],
-            [
-                [name, *(figures[metric][key] for key in ("mean", "ci_low", "ci_high"))]
-                for name, figures in summary["gains"].items()
-            ],
-        )
-        store.write_csv(
-            part / "recall.csv",
-            ["class", "arm", "recall"],
-            [[one, name, summary["recall"][name][one]["mean"]] for one in classes for name in arms],
-        )
-        rows = [
-            [split, *("" if value is None else value for value in row.values())]
-            for split, history in histories.items()
-            for row in history
-        ]
-        columns = next((list(history[0]) for history in histories.values() if history), ["step"])
-        store.write_csv(part / "history.csv", ["split", *columns], rows)
+    store.write_csv(
+        folder / "arms.csv",
+        ["trial", "arm", "score"],
+        [[trial["trial"], name, trial["arms"][name][metric]] for trial in trials for name in arms],
+    )
+    store.write_csv(
+        folder / "gains.csv",
+        ["gain", "points", "ci_low", "ci_high"],
+        [
+            [name, *(figures[metric][key] for key in ("mean", "ci_low", "ci_high"))]
+            for name, figures in summary["gains"].items()
+        ],
+    )
+    store.write_csv(
+        folder / "recall.csv",
+        ["class", "arm", "recall"],
+        [[one, name, summary["recall"][name][one]["mean"]] for one in classes for name in arms],
+    )
+    rows = [
+        [split, *("" if value is None else value for value in row.values())]
+        for split, history in histories.items()
+        for row in history
+    ]
+    columns = next((list(history[0]) for history in histories.values() if history), ["step"])
+    store.write_csv(folder / "history.csv", ["split", *columns], rows)

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ganaug import store
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
+from ganaug.stages import cost
 from ganaug.stages.classifiers import fit, teachers
 from ganaug.stages.fidelity import JUDGE, keep_judge, measure_fidelity
 from ganaug.stages.project import Project
@@ -22,8 +25,11 @@ from ganaug.stages.runs import Run, runs_of
 from ganaug.stages.split import SplitOf, open_splits
 from ganaug.stages.synth import synthetic_pool
 from ganaug.stages.tasks import Task, Worker, finish, keep_only
+from ganaug.values import Count, with_keys
 
 _FILLER, _PREDICTIONS = "filler.json", "predictions.npy"
+_Filler = Annotated[dict[str, Count], with_keys("images")]
+_AGAIN = 'remove its folder, and run "ganaug classify" again'
 
 
 def classify(project: Project, only: str | None) -> None:
@@ -35,10 +41,12 @@ def classify(project: Project, only: str | None) -> None:
     runs = {trial.name: runs_of(trial) for trial in trials}
     tasks = [classify_task(run) for trial in trials for run in runs[trial.name]]
     finish(project, "classify", tasks)
-    for trial in trials:
-        _write_trial(trial, runs[trial.name])
-    if only is None:
-        keep_only(project.trials, [f"{trial.name}{end}" for trial in trials for end in (".json", ".predictions.csv")])
+    with project.work.alone("trials"):
+        for trial in trials:
+            _write_trial(trial, runs[trial.name])
+        if only is None:
+            files = [f"{trial.name}{end}" for trial in trials for end in (".json", ".predictions.csv")]
+            keep_only(project.trials, files)
     judges = {run.trial.name: _folder(run) for trial in trials for run in runs[trial.name] if run.name == JUDGE}
     measure_fidelity(trials, judges, only is None)
 
@@ -48,8 +56,7 @@ def classify_task(run: Run) -> Task:
     labels = run.trial.prepared.labels[run.trial.rows.test]
 
     def line(folder: Path) -> str:
-        predicted = store.read_array(folder / _PREDICTIONS, "", np.int64, 1)
-        return f"{(predicted == labels).mean():.1%} of the test images right"
+        return f"{(_read_predictions(run, folder) == labels).mean():.1%} of the test images right"
 
     return Task("classify", run.key, run.trial.name, partial(_train_and_test, run), line, run.name)
 
@@ -73,6 +80,7 @@ def _train_and_test(run: Run, folder: Path, worker: Worker) -> None:
         )
         filling = chosen.filler.pool(stock, chosen.pseudo)
         store.write_json(folder / _FILLER, {"images": len(filling[1])})
+    cost.check_classifier(split, worker.device)
     model = fit(split, chosen, real, filling, run.seed, worker.device)
     store.write_array(folder / _PREDICTIONS, predict(model, split.prepared.part(split.rows.test).images, worker.device))
     if run.name == JUDGE:
@@ -83,23 +91,36 @@ def _folder(run: Run) -> Path:
     return run.trial.project.work.place("classify", run.key)
 
 
+def _read_predictions(run: Run, folder: Path) -> NDArray[np.int64]:
+    found, trial = np.asarray(store.read_array(folder / _PREDICTIONS, _AGAIN, np.int64, 1)), run.trial
+    images, classes = len(trial.rows.test), len(trial.prepared.classes)
+    if len(found) != images or not ((found >= 0) & (found < classes)).all():
+        raise UserError(
+            f"{folder / _PREDICTIONS}: must hold a class of 0 to {classes - 1} for each of the {images} test images, "
+            f"but does not; {_AGAIN}"
+        )
+    return found
+
+
 def _write_trial(trial: SplitOf, runs: Sequence[Run]) -> None:
     from ganaug.evaluate.scores import mean_scores, scores
 
     rows, classes = trial.rows.test, trial.prepared.classes
     labels = trial.prepared.labels[rows]
-    predicted = {run.name: np.asarray(store.read_array(_folder(run) / _PREDICTIONS, "", np.int64, 1)) for run in runs}
+    predicted = {run.name: _read_predictions(run, _folder(run)) for run in runs}
     first = [run for run in runs if run.repeat == 0]
     found = {
         run.title: mean_scores([scores(predicted[one.name], labels, classes) for one in runs if one.title == run.title])
         for run in first
     }
+    table = trial.project.trials / f"{trial.name}.predictions.csv"
     store.write_csv(
-        trial.project.trials / f"{trial.name}.predictions.csv",
+        table,
         ["row", "label", *predicted],
         zip(rows, labels.tolist(), *(column.tolist() for column in predicted.values()), strict=True),
     )
-    store.write_json(
+    # After the table, whose hash it bears: of a run that was killed in between, the report refuses the trial.
+    store.write_sealed(
         trial.project.trials / f"{trial.name}.json",
         {
             "trial": trial.name,
@@ -107,7 +128,9 @@ def _write_trial(trial: SplitOf, runs: Sequence[Run]) -> None:
             "test_images": len(rows),
             "arms": {run.title: found[run.title] for run in first if run.multiple == 1},
             "filler_images": {
-                run.name: store.read_json(_folder(run) / _FILLER, "")["images"] for run in first if run.arm.filler
+                run.name: store.read_json(_folder(run) / _FILLER, _AGAIN, _Filler)["images"]
+                for run in first
+                if run.arm.filler
             },
             "curve": {
                 run.title: {
@@ -121,4 +144,5 @@ def _write_trial(trial: SplitOf, runs: Sequence[Run]) -> None:
             },
             "keys": {run.name: run.key for run in runs},
         },
+        [table],
     )

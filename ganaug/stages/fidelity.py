@@ -5,13 +5,15 @@ The test part measures here and does nothing else: no generator, filter or setti
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypedDict
 
 from ganaug import config, device, store
 from ganaug.classify.arms import arm
@@ -19,24 +21,40 @@ from ganaug.classify.encoders import Own
 from ganaug.classify.pools import Images
 from ganaug.errors import UserError
 from ganaug.near_copies import Vectors
+from ganaug.report.fidelity_tables import Measured
 from ganaug.stages.classifiers import fit
 from ganaug.stages.split import SplitOf
 from ganaug.stages.synth import synthetic_pool
 from ganaug.stages.tasks import Task, Worker, finish, keep_only
+from ganaug.values import Count, Positive, with_keys
 
 if TYPE_CHECKING:
     import torch
 
     from ganaug.evaluate.memorisation import Memorisation
 
-NEAREST = ("class", "index", "train_row", "distance", "relative", "near_copy")  # the columns of <trial>.nearest.csv
+# A row of <trial>.nearest.csv, and its columns.
+Neighbour = TypedDict(
+    "Neighbour",
+    {
+        "class": str,
+        "index": Count,
+        "train_row": Count,
+        "distance": Positive,
+        "relative": Positive | Literal[""],
+        "near_copy": Literal["0", "1"],
+    },
+)
+NEAREST = tuple(Neighbour.__annotations__)
 # The arm whose classifier judges the generated images and, as encoder ``own``, lends its features. It is trained on
 # real training images, as GAN-test is defined. One of the test images would have more to learn from, but how right it
 # is on real images that it never saw, which GAN-test is to be compared with, could not be measured.
 JUDGE = "classical"
 _JUDGE_FILE = "classifier.pt"
 _FIGURES, _NEAREST = "figures.json", "nearest.csv"
+_Sealed = Annotated[dict[str, Any], with_keys("key", "sha256")]  # <trial>.json
 _HINT = 'run "ganaug classify" (or "dvc repro")'
+_AGAIN = 'remove its folder, and run "ganaug classify" again'
 _PUBLISHED_CHUNK = 32  # images at a time through a published network, which enlarges them
 
 
@@ -46,21 +64,28 @@ def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whol
     ``judges``: the finished work of each trial's arm JUDGE, where that arm was run. ``whole``: these trials are all.
     """
     project = trials[0].project
-    folder = project.fidelity
-    folder.mkdir(parents=True, exist_ok=True)  # an output that DVC looks for, also where it is empty
     tasks = {}
     for trial in trials if project.settings.fidelity.enabled else ():
         make = partial(_measure, trial, judges.get(trial.name))
         tasks[trial.name] = Task("fidelity", fidelity_key(trial), trial.name, make, _line, "images")
     if tasks:
         finish(project, "fidelity", list(tasks.values()))
-    for name, task in tasks.items():
-        kept = task.folder(project.work)
-        figures = store.read_json(kept / _FIGURES, "")
-        store.write_json(folder / f"{name}.json", {"trial": name, **figures, "key": task.key})
-        store.write_text(folder / f"{name}.{_NEAREST}", (kept / _NEAREST).read_text(encoding="utf-8"))
-    if whole:
-        keep_only(folder, [f"{name}.{end}" for name in tasks for end in ("json", _NEAREST)])
+    with project.work.alone("fidelity"):
+        project.fidelity.mkdir(parents=True, exist_ok=True)  # an output that DVC looks for, also where it is empty
+        for trial in trials if tasks else ():
+            _publish(trial, tasks[trial.name])
+        if whole:
+            keep_only(project.fidelity, [f"{name}.{end}" for name in tasks for end in ("json", _NEAREST)])
+
+
+def _publish(trial: SplitOf, task: Task) -> None:
+    kept, path = task.folder(trial.project.work), trial.project.fidelity / f"{trial.name}.json"
+    _read_figures(kept / _FIGURES, _AGAIN)
+    _read_nearest(kept / _NEAREST, _AGAIN, trial)
+    figures = store.read_json(kept / _FIGURES, _AGAIN)
+    nearest = path.with_name(f"{trial.name}.{_NEAREST}")
+    store.write_text(nearest, (kept / _NEAREST).read_text(encoding="utf-8"))
+    store.write_sealed(path, {"trial": trial.name, **figures, "key": task.key}, [nearest])
 
 
 def fidelity_key(trial: SplitOf) -> str:
@@ -82,24 +107,48 @@ def fidelity_key(trial: SplitOf) -> str:
     return trial.project.work.key("fidelity", on)
 
 
-def read_fidelity(trials: Sequence[SplitOf]) -> list[dict[str, Any]]:
+def read_fidelity(trials: Sequence[SplitOf]) -> list[Measured]:
     """What was measured of each trial's images; nothing where the settings say not to.
 
-    Raises UserError if it is missing or of other settings.
+    Raises UserError if it is missing, damaged, changed or of other settings.
     """
     found = []
-    for trial in trials:
-        if trial.settings.fidelity.enabled:
-            path = trial.project.fidelity / f"{trial.name}.json"
-            found.append(store.read_json(path, _HINT))
-            if found[-1]["key"] != fidelity_key(trial):
-                raise UserError(f"{path}: is of other settings or images than there are now; {_HINT}")
+    for trial in trials if trials[0].settings.fidelity.enabled else ():
+        path = trial.project.fidelity / f"{trial.name}.json"
+        if store.read_json(path, _HINT, _Sealed)["key"] != fidelity_key(trial):
+            raise UserError(f"{path}: is of other settings or images than there are now; {_HINT}")
+        found.append(_read_figures(path, _HINT))
+        store.check_sealed(path, _HINT, [path.with_name(f"{trial.name}.{_NEAREST}")])
+        classes = trial.classes if len(trial.classes) > 1 else []
+        for figures in (found[-1]["classes"], found[-1]["memorisation"]["pixels"]["classes"]):
+            if list(figures) != classes:
+                raise UserError(f"{path}: must have figures of every class; {_HINT}")
     return found
 
 
-def read_nearest(trial: SplitOf) -> list[dict[str, str]]:
-    """A row for each generated image, in the order of data/synth/<trial>: see NEAREST."""
-    return store.read_table(trial.project.fidelity / f"{trial.name}.{_NEAREST}")
+def _read_figures(path: Path, hint: str) -> Measured:
+    found: Measured = store.read_json(path, hint, Measured)
+    return found
+
+
+def read_nearest(trial: SplitOf) -> list[Neighbour]:
+    """A row for each generated image, in the order of data/synth/<trial>: see NEAREST.
+
+    Raises UserError if it is missing or damaged.
+    """
+    return _read_nearest(trial.project.fidelity / f"{trial.name}.{_NEAREST}", _HINT, trial)
+
+
+def _read_nearest(path: Path, hint: str, trial: SplitOf) -> list[Neighbour]:
+    rows: list[Neighbour] = store.read_table(path, hint, Neighbour)
+    made = [(name, index) for name, count in trial.synthetic_counts.items() for index in range(count)]
+    learned = {*trial.rows.train, *trial.gan_unlabelled}
+    if [(row["class"], row["index"]) for row in rows] != made or not {row["train_row"] for row in rows} <= learned:
+        raise UserError(
+            f"{path}: must list the {len(made):,} generated images of split {trial.name} in their order, each with a "
+            f"row of the train part, but does not; {hint}"
+        )
+    return rows
 
 
 def _seed(trial: SplitOf) -> int:
@@ -111,7 +160,10 @@ def keep_judge(model: torch.nn.Module, folder: Path) -> None:
     """Put the classifier into ``folder`` with its arm's predictions, so that it need not be trained again."""
     import torch
 
-    torch.save(model.state_dict(), folder / _JUDGE_FILE)
+    buffer = io.BytesIO()  # on a full disk torch itself says much, and no file's name
+    torch.save(model.state_dict(), buffer)
+    with store.replacing(folder / _JUDGE_FILE) as part:
+        part.write_bytes(buffer.getbuffer())
 
 
 def _measure(trial: SplitOf, judge: Path | None, folder: Path, worker: Worker) -> None:
@@ -200,7 +252,10 @@ def _kept_judge(split: SplitOf, folder: Path | None, where: torch.device) -> tor
     channels, size, _ = split.prepared.image_shape
     spec = split.settings.classifier
     model = spec.build(channels, len(split.prepared.classes), size)
-    model.load_state_dict(torch.load(folder / _JUDGE_FILE, map_location="cpu", weights_only=True))
+    try:
+        model.load_state_dict(torch.load(folder / _JUDGE_FILE, map_location="cpu", weights_only=True))
+    except Exception:  # damaged in whatever way: it is trained again
+        return None
     return (model.to(where) if spec.is_own else device.place(model, where)).eval()
 
 
@@ -219,7 +274,7 @@ def _nearest_rows(
 
 
 def _line(folder: Path) -> str:
-    figures = store.read_json(folder / _FIGURES, "")
+    figures = _read_figures(folder / _FIGURES, _AGAIN)
     overall, copies = figures["overall"], figures["memorisation"]["pixels"]["overall"]
     parts = []
     if overall["gan_train"] is not None:

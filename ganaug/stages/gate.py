@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganaug import config, store
-from ganaug.errors import UserError
+from ganaug.errors import UserError, one_line
 from ganaug.evaluate.rules import judge
+from ganaug.evaluate.summary import Summary, check
 from ganaug.stages.project import Project
 from ganaug.stages.split import gan_settings
 from ganaug.stages.work import RECIPES
@@ -30,7 +31,7 @@ def show_verdict(project: Project) -> None:
         print(verdict.text_table(*verdict.rare_rows(summary)) + "\n")
     for sentence in verdict.sentences(summary):
         print(sentence)
-    print(f"report: {(project.reports / 'report.html').resolve()}")
+    print(f"report: {one_line(str((project.reports / 'report.html').resolve()))}")
 
 
 def gate(project: Project, markdown: bool, baseline: Path | None = None) -> bool:
@@ -38,6 +39,7 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None) -> bool
 
     Raises UserError if the summary is of other settings, recipes or tuning draws, or if there are no rules.
     """
+    from ganaug.report import markdown as in_markdown
     from ganaug.report import verdict
 
     summary = _read_summary(project)
@@ -47,7 +49,7 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None) -> bool
     if not project.settings.gate:
         raise UserError("params.yaml: gate must list at least one rule, got none; add {gain: gan_vs_none, above: 0.0}")
     judged = judge(project.settings.gate, summary["gains"], summary["dataset"]["primary_metric"])
-    falls, notes = _against(project, summary, baseline) if baseline else ([], [])
+    falls, notes = _against(project, baseline) if baseline else ([], [])
     header = ("gain", "metric", "points", "interval", "must be above", "p (Holm)", "")
     rows = [
         (
@@ -62,15 +64,15 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None) -> bool
         for one in judged
     ]
     passed = all(one.passed for one in judged) and not any(fall.fell for fall in falls)
-    table = verdict.markdown_table if markdown else verdict.text_table
+    table, inert = (in_markdown.table, in_markdown.inert) if markdown else (verdict.text_table, one_line)
     if markdown:
         print(f"### ganaug gate: {'pass' if passed else 'fail'}\n")
     print(table(header, rows))
     if baseline:
-        print(f"\nAgainst {baseline}:" + "\n" * markdown)
+        print(f"\nAgainst {inert(str(baseline))}:" + "\n" * markdown)
         print(table(*_fall_rows(falls)))
         for note in notes:
-            print(f"\nNote: {note}." if markdown else f"note: {note}")
+            print(f"\nNote: {inert(note)}." if markdown else f"note: {note}")
     if markdown:
         print("\n" + "\n".join(verdict.sentences(summary)))
     else:
@@ -78,12 +80,12 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None) -> bool
     return passed
 
 
-def _against(project: Project, summary: dict[str, Any], path: Path) -> tuple[list[Fall], list[str]]:
+def _against(project: Project, path: Path) -> tuple[list[Fall], list[str]]:
     """The falls, and what the reader should know of, against an earlier run."""
     from ganaug.evaluate import baseline
 
-    name = str(path)
-    now = baseline.read(summary, str(project.reports / "summary.json"))
+    name, own = str(path), project.reports / "summary.json"
+    now = baseline.read(store.read_json(own, _RUN), str(own))
     before = baseline.read(store.read_json(path, "name the summary.json of an earlier run"), name)
     baseline.refuse_unlike(now, before, name)
     return baseline.compare(project.settings.gate, now, before), baseline.notes(now, before)
@@ -108,11 +110,10 @@ def _fall_rows(falls: list[Fall]) -> tuple[tuple[str, ...], list[tuple[str, ...]
 
 def _read_summary(project: Project) -> dict[str, Any]:
     path = project.reports / "summary.json"
-    summary: dict[str, Any] = store.read_json(path, _RUN)
-    if not isinstance(summary, dict) or summary.get("schema") != 1:
-        raise UserError(f"{path}: must be a summary of schema 1; {_RUN}")
-    if "recall_gains" not in summary:
+    found = store.read_json(path, _RUN)
+    if isinstance(found, dict) and found.get("schema") == 1 and "recall_gains" not in found:
         raise UserError(f"{path}: was made by an earlier ganaug; {_RUN}")
+    summary: dict[str, Any] = check(found, str(path), _RUN, Summary)
     return summary
 
 

@@ -1,8 +1,6 @@
 """Stage ``prepare``: read the source, bring the images to one shape, deal the splits."""
 
 import numpy as np
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from ganaug import store
 from ganaug.data.gather import gather
@@ -10,6 +8,7 @@ from ganaug.data.prepared import write_prepared
 from ganaug.data.splits import RELEASE
 from ganaug.data.unlabelled import gather_unlabelled
 from ganaug.errors import UserError
+from ganaug.stages import cost, watched
 from ganaug.stages.progress import counting
 from ganaug.stages.project import Project, prepared_with
 from ganaug.stages.tasks import processes
@@ -21,9 +20,14 @@ def prepare(project: Project) -> str:
     Raises UserError if the images cannot be used, or lie where DVC does not look.
     """
     spec, protocol = project.settings.data, project.settings.protocol
-    check_watched(project)
-    with store.replacing(project.prepared, folder=True) as folder, counting("prepare") as on_done:
+    watched.check_places(spec.watched(), project.root)
+    with (
+        project.work.alone("prepare", "prepare: another run is at it; waiting for it"),
+        store.replacing(project.prepared, folder=True) as folder,
+        counting("prepare") as on_done,
+    ):
         data = gather(spec, folder / "images.npy", processes(project.settings), on_done)
+        cost.check_rows(protocol, len(data.pixels))
         try:
             splits = protocol.splits(data.items())
         except UserError as error:  # images that became equal are one to a protocol
@@ -52,25 +56,3 @@ def prepare(project: Project) -> str:
             *notes,
         ]
     )
-
-
-def check_watched(project: Project) -> None:
-    """Raises UserError if images lie where the project's dvc.yaml does not have DVC look: changes would go unseen.
-
-    It is written once, and a table may name other folders since then, or a class folder become a link.
-    """
-    path = project.root / "dvc.yaml"
-    try:
-        stages = YAML(typ="safe", pure=True).load(path)["stages"]
-        deps = [next(iter(dep)) if isinstance(dep, dict) else dep for dep in stages["prepare"].get("deps", [])]
-        listed = [(project.root / dep.replace(r"\${", "${")).resolve() for dep in deps]
-    except (OSError, YAMLError, LookupError, TypeError, AttributeError):  # none, or another pipeline: DVC's to judge
-        return
-    if "wdir" in stages["prepare"] or any("${" in dep.replace(r"\${", "") for dep in deps):
-        return
-    for place in project.settings.data.watched():
-        if not any(place.resolve().is_relative_to(one) for one in listed):
-            raise UserError(
-                f"{path}: must list every place of the images as a dependency of prepare, but lacks {place}, so DVC "
-                'would see no change there; run "python -m ganaug.project ."'
-            )

@@ -10,6 +10,7 @@ from ganaug import config
 from ganaug.config import Settings
 from ganaug.data.prepared import Prepared, read_prepared
 from ganaug.errors import UserError
+from ganaug.stages import watched
 from ganaug.stages.work import Work
 
 
@@ -31,8 +32,11 @@ class Project:
 
     @classmethod
     def here(cls) -> Project:
-        """The current directory."""
-        return cls(Path(), config.load(Path("params.yaml")))
+        """The current directory. Raises UserError if its params.yaml has a mistake, or DVC watches other sections."""
+        params = Path("params.yaml")
+        settings = config.load(params)
+        watched.check(config.read(params), Path("dvc.yaml"))
+        return cls(Path(), settings)
 
     def generator(self, split: str) -> Path:
         """The generator file of a split."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganaug import __version__, store
 from ganaug.classify.arms import gain_pairs
 from ganaug.data.splits import RELEASE
+from ganaug.errors import UserError
 from ganaug.evaluate.rules import judge
 from ganaug.stages import results, sheets
 from ganaug.stages.fidelity import fidelity_key, read_fidelity
@@ -35,8 +39,10 @@ def report(project: Project) -> str:
     release, prepared, protocol = splits[RELEASE], splits[RELEASE].prepared, settings.protocol
     trials = [splits[name] for name in protocol.trial_names()]
     runs = {trial.name: runs_of(trial) for trial in trials}
-    found = results.read_trials(project, runs)
-    tested = [results.read_predictions(split, trial) for split, trial in zip(trials, found, strict=True)]
+    _check_shared_test(trials)
+    with project.work.alone("trials"):  # so that none is replaced meanwhile
+        found = results.read_trials(project, runs)
+        tested = [results.read_predictions(split, trial) for split, trial in zip(trials, found, strict=True)]
     rows = [row for trial in trials for row in trial.rows.test]
     comparison = Comparison(
         tested,
@@ -98,10 +104,6 @@ def report(project: Project) -> str:
             for gain, figure in comparison.mean_recall_gain_figures(pairs, labels).items()
         }
     summary["confusion"] = _confusion(tested, verdict.spoken(summary), len(prepared.classes))
-    store.write_json(project.reports / "summary.json", summary)
-    store.write_json(project.reports / "metrics.json", tables.metrics(summary))
-    tables.write_plot_tables(project.reports / "plots", summary, found, histories)
-    pairs_of_images = sheets.neighbours(trials) if faithful else None
     html = page.render(
         summary,
         found,
@@ -109,16 +111,43 @@ def report(project: Project) -> str:
         health,
         sheets.examples(release),
         faithful,
-        pairs_of_images,
+        sheets.neighbours(trials) if faithful else None,
         _yaml(summary["settings"]),
     )
-    store.write_text(project.reports / "report.html", html)
-    store.write_text(project.reports / "MODEL_CARD.md", card.render(summary))
     measured = {"summary": page.stamp(summary), **_timings(project, generators, runs)}
-    store.write_json(project.reports / "timings.json", measured)
-    # The page reads them from a script: it may not open another file, and must not change with the clock itself.
-    store.write_text(project.reports / "timings.js", f"showRun({json.dumps(measured)});\n")
+    files = {
+        "summary.json": store.json_text(summary),
+        "metrics.json": store.json_text(tables.metrics(summary)),
+        "report.html": html,
+        "MODEL_CARD.md": card.render(summary),
+        "timings.json": store.json_text(measured),
+        # The page reads them from a script: it may not open another file, and must not change with the clock itself.
+        "timings.js": f"showRun({json.dumps(measured)});\n",
+    }
+    _publish(project, files, partial(tables.write_plot_tables, summary=summary, trials=found, histories=histories))
     return "\n".join([*verdict.sentences(summary), f"report: {project.reports / 'report.html'}"])
+
+
+def _publish(project: Project, files: Mapping[str, str], write_plots: Callable[[Path], None]) -> None:
+    """Write ``files``, by name, and the folder of plots, all of one run: nothing old goes before all is on the disk.
+
+    The first, the summary, is put in place last: after a kill in between, what ``ganaug gate`` judges is whole and of
+    an earlier report; DVC, for which the stage has not ended, and ``ganaug report`` write all again.
+    """
+    with project.work.alone("reports"), ExitStack() as parts:  # what is entered first is put in place last
+        for name, text in files.items():
+            part = parts.enter_context(store.replacing(project.reports / name))
+            part.write_text(text, encoding="utf-8")
+        write_plots(parts.enter_context(store.replacing(project.reports / "plots", folder=True)))
+
+
+def _check_shared_test(trials: Sequence[SplitOf]) -> None:
+    """Raises UserError if trials of one test part have several."""
+    if trials[0].settings.protocol.shared_test and len({tuple(trial.rows.test) for trial in trials}) > 1:
+        raise UserError(
+            f"{trials[0].project.prepared / 'splits'}: all trials of protocol {trials[0].settings.protocol.kind} must "
+            'have the same test part, but theirs differ; run "ganaug prepare" (or "dvc repro")'
+        )
 
 
 def _confusion(tested: Sequence[Tested], gains: Iterable[str], classes: int) -> dict[str, Any]:

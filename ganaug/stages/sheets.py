@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganaug.report.grids import grid
-from ganaug.stages.fidelity import read_nearest
+from ganaug.stages.fidelity import Neighbour, read_nearest
 from ganaug.stages.split import SplitOf
 from ganaug.stages.synth import read_synthetic
 
@@ -26,13 +27,14 @@ def neighbours(trials: Sequence[SplitOf], pairs: int = 12, columns: int = 10) ->
     images = {trial.name: read_synthetic(trial) for trial in trials}
     first, prepared = trials[0], trials[0].prepared
 
-    def couple(trial: str, rows: list[dict[str, str]]) -> NDArray[np.uint8]:
+    def couple(trial: str, rows: list[Neighbour]) -> NDArray[np.uint8]:
         """Generated images above the training images next to them."""
-        made = [images[trial][first.classes.index(row["class"])][int(row["index"])] for row in rows]
-        return grid([np.stack(made), prepared.images_of([int(row["train_row"]) for row in rows])], scale_to=48)
+        made = [images[trial][first.classes.index(row["class"])][row["index"]] for row in rows]
+        return grid([np.stack(made), prepared.images_of([row["train_row"] for row in rows])], scale_to=48)
 
-    def nearness(found: tuple[str, dict[str, str]]) -> tuple[bool, float]:
-        return found[1]["near_copy"] != "1", float(found[1]["relative"] or "inf")
+    def nearness(found: tuple[str, Neighbour]) -> tuple[bool, float]:
+        relative = found[1]["relative"]
+        return found[1]["near_copy"] != "1", math.inf if relative == "" else relative
 
     everything = sorted(((trial, row) for trial, table in tables.items() for row in table), key=nearness)
     by_class = {name: [row for row in tables[first.name] if row["class"] == name][:columns] for name in first.classes}
@@ -43,11 +45,11 @@ def neighbours(trials: Sequence[SplitOf], pairs: int = 12, columns: int = 10) ->
     )
 
 
-def _caption(trial: str, row: dict[str, str]) -> tuple[str, str, bool]:
+def _caption(trial: str, row: Neighbour) -> tuple[str, str, bool]:
     """Of a row of nearest.csv: which image, how near, whether it is a near-copy."""
-    near = f"{float(row['distance']):.1f} levels"
-    if row["relative"]:
-        near += f", {float(row['relative']):.2f} of usual"
+    near = f"{row['distance']:.1f} levels"
+    if row["relative"] != "":
+        near += f", {row['relative']:.2f} of usual"
     return f"class {row['class']}, trial {trial}", near, row["near_copy"] == "1"
 
 

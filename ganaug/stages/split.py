@@ -189,7 +189,7 @@ def open_splits(project: Project, only: str | None = None) -> list[SplitOf]:
     names = project.settings.protocol.names() if only is None else [only]
     splits = [SplitOf(project, name, prepared) for name in names]
     for split in splits:
-        _ = split.rows  # is there such a split?
+        prepared.check_groups(split.name)  # and is there such a split?
     return splits
 
 

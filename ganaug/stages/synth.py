@@ -6,18 +6,22 @@ import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypedDict
 
 from ganaug import store
 from ganaug.errors import UserError
+from ganaug.stages import cost
 from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf, open_splits
 from ganaug.stages.tasks import Task, Worker, finish, publish
+from ganaug.values import Count, Share, with_keys
 
 _KEY, _MANIFEST = "key.json", "manifest.csv"
+_Row = TypedDict("_Row", {"file": str, "class": str, "seed": int, "index": Count, "accepted": Share})  # of the manifest
 _HINT = 'run "ganaug synth --all" (or "dvc repro")'
 
 
@@ -25,6 +29,7 @@ def synth_all(project: Project, only: str | None) -> None:
     """Images of every class from the generator of every split, or of the split ``only``."""
     splits = open_splits(project, only)
     tasks = {split.name: synth_task(split) for split in splits}
+    cost.check_images(splits, list(tasks.values()))
     finish(project, "synth", list(tasks.values()))
     folders = {name: [task.folder(project.work)] for name, task in tasks.items()}
     publish(project.work, project.synth, folders, whole=only is None)
@@ -44,39 +49,60 @@ def _make(split: SplitOf, folder: Path, worker: Worker) -> None:
     path = split.project.generator(split.name)
     sampler = load_sampler(path)
     screening = sampler.description.get("screening") or {}
-    if (sampler.description.get("key"), screening.get("key")) != (split.train_key, split.filters_key):
+    is_current = (sampler.description.get("key"), screening.get("key")) == (split.train_key, split.filters_key)
+    if not is_current or (sampler.classes, sampler.image_shape) != (split.classes, split.prepared.image_shape):
         raise UserError(
             f"{path}: was made with other settings of gan or of synth's filters, or from other images, than there are "
             'now; run "dvc repro"'
         )
     seed, (channels, height, width) = split.settings.synth.seed, sampler.image_shape
     rows: list[list[Any]] = []
+    files = []
     for label, (name, count) in enumerate(split.synthetic_counts.items()):
         images, start = np.empty((count, height, width, channels), np.uint8), 0
         for chunk, numbers in sampler.images(label, count, seed, worker.device):
             images[start : start + len(chunk)] = chunk
             start += len(chunk)
             rows += [[f"{label}.npy", name, seed, number, sampler.accepted[label]] for number in numbers.tolist()]
-        store.write_array(folder / f"{label}.npy", images)
-    store.write_csv(folder / _MANIFEST, ["file", "class", "seed", "index", "accepted"], rows)
-    store.write_json(folder / _KEY, {"key": split.synth_key})
+        files.append(folder / f"{label}.npy")
+        store.write_array(files[-1], images)
+    store.write_csv(folder / _MANIFEST, list(_Row.__annotations__), rows)
+    store.write_sealed(folder / _KEY, {"key": split.synth_key}, [*files, folder / _MANIFEST])
 
 
 def read_acceptance(split: SplitOf) -> dict[str, float]:
-    """{class: the share of its candidates that the filters let through}, of the classes that got images."""
-    table = store.read_table(split.project.synth / split.name / _MANIFEST)
-    return {row["class"]: float(row["accepted"]) for row in table}
+    """{class: the share of its candidates that the filters let through}, of the classes that got images.
+
+    Raises UserError if the manifest does not list the images that there must be.
+    """
+    path = split.project.synth / split.name / _MANIFEST
+    rows: list[_Row] = store.read_table(path, _HINT, _Row)
+    made = [(f"{label}.npy", *one) for label, one in enumerate(split.synthetic_counts.items())]
+    if [(row["file"], row["class"]) for row in rows] != [
+        (file, name) for file, name, count in made for _ in range(count)
+    ]:
+        raise UserError(f"{path}: must list the images of every class, but others are listed; {_HINT}")
+    store.check_sealed(path.with_name(_KEY), _HINT, [path])
+    return {row["class"]: row["accepted"] for row in rows}
 
 
 def read_synthetic(split: SplitOf) -> list[NDArray[np.uint8]]:
     """[label]: the images (N, H, W, C) that ``synth_all`` wrote for a split, memory-mapped.
 
-    Raises UserError if they are missing or of other settings.
+    Raises UserError if they are missing, damaged, changed or of other settings.
     """
-    folder = split.project.synth / split.name
-    if store.read_json(folder / _KEY, _HINT)["key"] != split.synth_key:
+    folder, (channels, *size) = split.project.synth / split.name, split.prepared.image_shape
+    if store.read_json(folder / _KEY, _HINT, Annotated[dict[str, Any], with_keys("key")])["key"] != split.synth_key:
         raise UserError(f"{folder}: was made with other settings or from other generators than there are now; {_HINT}")
-    return [store.read_array(folder / f"{label}.npy", _HINT) for label in range(len(split.synthetic_counts))]
+    paths = [folder / f"{label}.npy" for label in range(len(split.synthetic_counts))]
+    arrays = [store.read_array(path, _HINT) for path in paths]
+    for path, array, count in zip(paths, arrays, split.synthetic_counts.values(), strict=True):
+        if array.shape != (count, *size, channels):
+            raise UserError(
+                f"{path}: must hold {count} images of {size[0]}x{size[1]}x{channels}, got {array.shape}; {_HINT}"
+            )
+    store.check_sealed(folder / _KEY, _HINT, [*paths, folder / _MANIFEST])
+    return arrays
 
 
 class Stacked:

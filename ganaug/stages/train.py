@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 from ganaug import __version__, device, seeds, store
 from ganaug.classify.arms import arm
 from ganaug.data.prepared import Part
+from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
+from ganaug.stages import cost
 from ganaug.stages.classifiers import fit
 from ganaug.stages.fit_filters import filter_tasks
 from ganaug.stages.labels import labelled_by_teachers
 from ganaug.stages.machine import machine
 from ganaug.stages.project import Project
+from ganaug.stages.runs import runs_of
 from ganaug.stages.split import UNLABELLED, SplitOf, open_splits
+from ganaug.stages.synth import synth_task
 from ganaug.stages.tasks import Task, Worker, finish, publish
 from ganaug.stages.work import RECIPES, Work
 
@@ -41,7 +45,11 @@ _JUDGED_BY = 100  # images per class that a checkpoint's classifier learns from
 def train(project: Project, only: str | None) -> None:
     """Train the generator of every split, or of the split ``only``, each on its train part alone; fit the filters."""
     splits = open_splits(project, only)
-    tasks = [train_task(split) for split in splits]
+    tasks = [train_task(split, len(splits)) for split in splits]
+    cost.check_images(splits, [synth_task(split) for split in splits])
+    for split in splits:
+        if split.name != RELEASE and project.settings.classify.curve_arms:
+            runs_of(split)  # a learning curve that its images do not allow is refused now, not after the training
     finish(project, "train", tasks)
     folders = {split.name: [task.folder(project.work)] for split, task in zip(splits, tasks, strict=True)}
     filters = filter_tasks(splits)
@@ -52,15 +60,15 @@ def train(project: Project, only: str | None) -> None:
     publish(project.work, project.models, folders, whole=only is None)
 
 
-def train_task(split: SplitOf) -> Task:
-    """The training of a split's generator."""
+def train_task(split: SplitOf, tasks: int = 1) -> Task:
+    """The training of a split's generator, one of so many ``tasks``."""
     work, key = split.project.work, split.train_key
     line = partial(_line, work, key)
     after = partial(_forget_state, split)
-    return Task("train", key, split.name, partial(_train, split), line, "", split.settings.gan.steps, after)
+    return Task("train", key, split.name, partial(_train, split, tasks), line, "", split.settings.gan.steps, after)
 
 
-def _train(split: SplitOf, folder: Path, worker: Worker) -> dict[str, Any]:
+def _train(split: SplitOf, tasks: int, folder: Path, worker: Worker) -> dict[str, Any]:
     from ganaug.gan.loop import train_gan
     from ganaug.gan.transfer import read_start
 
@@ -77,6 +85,8 @@ def _train(split: SplitOf, folder: Path, worker: Worker) -> dict[str, Any]:
         _check_unseen(start.saw, prepared.hashes(split.rows.test), f"{gan.init_from}: test", split.name)
         _check_unseen(start.saw, held_out.pixels, f"{gan.init_from}: held-out", split.name)
     seen = {*part.pixels, *held_out.pixels, *prepared.hashes(split.gan_unlabelled), *(start.saw if start else ())}
+    cost.check_gan(split, worker.device, tasks)
+    cost.check_classifier(split, worker.device)
     images, labels = _learned(split, part, worker.device)
     description = {
         "format": 2,
@@ -161,7 +171,7 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     compares = trained.boundary is None
     alarms = health.alarms(trained.history, measured, trained.diverged_at, trained.step, compares)
     found = {"step": trained.step, "scores": trained.scores, **health.as_json(measured, alarms)}
-    store.write_json(folder / "health.json", found)
+    store.write_sealed(folder / "health.json", found, [folder / "history.csv"])
 
 
 def _keeper(split: SplitOf, worker: Worker) -> Keeper:

@@ -1,7 +1,7 @@
 """Finished work, kept under ``.ganaug/`` by a hash of all that it depends on.
 
-DVC removes a stage's outputs before it runs the stage. What a split cost is kept here instead, so that an interrupted
-stage goes on with the next split, an added trial is computed alone, and a changed classifier trains no GAN.
+What a split cost is kept here, apart from a stage's outputs: an interrupted stage goes on with the next split, an added
+trial is computed alone, and a changed classifier trains no GAN.
 """
 
 import time

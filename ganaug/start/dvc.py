@@ -2,16 +2,20 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ganaug import store
 from ganaug.classify.encoders import Torchvision
 from ganaug.config import Settings
+from ganaug.stages.watched import READ_BY
 
 
-def dvc_yaml(settings: Settings) -> str:
-    """The pipeline of a project with these settings. A source at a path is a dependency of ``prepare``."""
+def dvc_yaml(settings: Settings, sections: Collection[str] = READ_BY["report"]) -> str:
+    """The pipeline of a project with these settings. A source at a path is a dependency of ``prepare``.
+
+    ``sections``: those that params.yaml has, since DVC fails at one that it lacks. Left out: all.
+    """
     code, encoder = settings.classifier.code_path(), settings.fidelity.encoder
     trains_classifiers = settings.gan.select == "gan-train" or settings.gan_has_teachers
     paths: dict[str, Sequence[Path | None]] = {
@@ -20,7 +24,8 @@ def dvc_yaml(settings: Settings) -> str:
         "classify_watched": [code, encoder.path if isinstance(encoder, Torchvision) else None],
     }
     watched = {stage: [_scalar(path) for path in of_stage if path] for stage, of_stage in paths.items()}
-    return store.template("dvc.yaml.j2").render(watched)
+    params = {stage: [one for one in read if one in sections] for stage, read in READ_BY.items()}
+    return store.template("dvc.yaml.j2").render(watched, params=params)
 
 
 def _scalar(path: Path) -> str:

@@ -4,12 +4,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from ganaug import config, store
+from ganaug import config, store, yaml_text
 from ganaug.config import Settings
 from ganaug.data.idx import Idx
 from ganaug.errors import UserError
 from ganaug.start import estimate
-from ganaug.start.files import Plan, parsed
+from ganaug.start.files import Plan
 from ganaug.start.findings import run_time
 
 _ABOUT = {  # title, text
@@ -39,7 +39,7 @@ def example(name: str, images: Path | None, path: Path | None) -> Plan:
     text = store.template(f"{name}.yaml").render()
     if path is not None:
         text = text.replace(_DEBIAN, json.dumps(path.as_posix(), ensure_ascii=False))
-    return Plan(text, *_ABOUT[name], _time(config.check(parsed(text)), images))
+    return Plan(text, *_ABOUT[name], _time(config.check(yaml_text.parse(text, "params.yaml")), images))
 
 
 def _time(settings: Settings, images: Path | None) -> str:

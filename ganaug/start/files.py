@@ -2,23 +2,23 @@
 
 import contextlib
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ruamel.yaml import YAML
-
-from ganaug import config, store
-from ganaug.errors import UserError
+from ganaug import config, store, yaml_text
+from ganaug.errors import UserError, one_line
 from ganaug.start.dvc import dvc_yaml
 
 FILES = ("params.yaml", "dvc.yaml", ".gitignore", "README.md")
 MADE = ("data/prepared", "data/synth", "models", "reports", "synthetic", ".ganaug")  # by a run
 _DVC_FILES = (".dvc", ".dvcignore")
 _NO_ANALYTICS = ["config", "core.analytics", "false"]
+_BANNER = "Having any troubles?"  # below each of DVC's errors
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,14 @@ def write(folder: Path, plan: Plan) -> list[str]:
     """Write the project's files. Returns those that existed, which stay as they are."""
     kept = [name for name in FILES if os.path.lexists(folder / name)]
     with contextlib.chdir(folder):  # paths in the settings start there
-        pipeline = dvc_yaml(config.check(parsed(plan.params)))
+        raw = yaml_text.parse(plan.params, "params.yaml")
+        pipeline = dvc_yaml(config.check(raw), raw)
     readme = store.template("project-readme.md.j2").render(title=plan.title, about=plan.about)
     texts = (plan.params, pipeline, store.template("gitignore").render(), readme)
     for name, text in zip(FILES, texts, strict=True):
         if name not in kept:
             store.write_text(folder / name, text)
     return kept
-
-
-def parsed(params: str) -> Any:
-    """The plain values of a params.yaml."""
-    return YAML(typ="safe", pure=True).load(params)
 
 
 def init_dvc(folder: Path) -> str:
@@ -86,9 +82,20 @@ def init_dvc(folder: Path) -> str:
     if there:
         return f"DVC: part of the project at {there}"
     options = ["--no-scm"] if git is None else ["--subdir"] if git != here else []
-    code = f"from dvc.cli import main; exit(main({['init', '--quiet', *options]}) or main({_NO_ANALYTICS}))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        reason = " ".join(done.stderr.split())
+    if git and shutil.which("git") and (said := _failed(["git", "rev-parse", "--git-dir"], here)):
+        reason = one_line(" ".join(said), 500)
+        raise UserError(f"{folder}: git must work there, so that DVC does, but says {reason}; fix that and try again")
+    code = f"from dvc.cli import main; exit(main({['init', *options]}) or main({_NO_ANALYTICS}))"
+    said = _failed([sys.executable, "-P", "-c", code], here)  # -P: no dvc.py of the folder's
+    if said or not (here / ".dvc" / "config").is_file():
+        reason = one_line(said[-1], 500) if said else "it made no .dvc/config"
         raise UserError(f'{folder}: "dvc init" failed there ({reason}), so nothing was written; fix that and try again')
     return f"DVC: initialised {'without git' if git is None else 'next to git' if git == here else f'below {git}'}"
+
+
+def _failed(command: list[str], folder: Path) -> list[str]:
+    """What a command that fails in ``folder`` says, line by line, without colours and DVC's banner; else nothing."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", done.stderr)
+    lines = [line.strip() for line in plain.splitlines() if line.strip() and not line.startswith(_BANNER)]
+    return (lines or [f"exit code {done.returncode}"]) if done.returncode else []

@@ -4,24 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 import numpy as np
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from numpy.typing import NDArray
 
 from ganaug import seeds
 from ganaug.classify.arms import ALL_REAL, Arm, batches
 from ganaug.classify.policies import PolicySpec, TrivialAugment
-from ganaug.errors import UserError
+from ganaug.errors import UserError, quoted
+from ganaug.gan.described import check_tensors, outline, typed
 from ganaug.synth.filter import FilterSpec, Judge, Known
 
 if TYPE_CHECKING:
     from ganaug.classify.networks import SmallCNN
 
 
+@dataclass(frozen=True)
+class _Members:
+    """What a jury is built from."""
+
+    classes: int
+    image_shape: list[int]
+    width: Annotated[int, Ge(1)]
+    depth: Annotated[int, Ge(1)]
+    members: Annotated[int, Ge(1)]
+
+
 class Jury(Judge):
     """The mean probability that classifiers give to the image's own class, 0 to 1."""
+
+    def check(self, classes: int, image_shape: tuple[int, int, int]) -> None:
+        from ganaug.classify.networks import SmallCNN
+
+        about: _Members = typed(_Members, self.about)
+        if (about.classes, about.image_shape) != (classes, list(image_shape)):
+            raise ValueError("a jury must judge the generator's own images and classes")
+        channels, size, _ = image_shape
+        build = partial(SmallCNN, channels, classes, size, about.width, about.depth)
+        member = outline(build, len(self.tensors))
+        if about.members * len(member) != len(self.tensors):
+            raise ValueError(f"a jury must have the {quoted(about.members)} members that it says")
+        names = ((number, name) for number in range(about.members) for name in member)
+        check_tensors(self.tensors, {f"members.{number}.{name}": member[name] for number, name in names})
 
     def scores(self, images: NDArray[np.uint8], label: int) -> NDArray[np.float32]:
         import torch
@@ -56,8 +83,8 @@ class Agreement(FilterSpec):
 
     kind: Literal["agreement"] = "agreement"
     keep: Annotated[float, Gt(0), Lt(1)] = 0.5
-    folds: Annotated[int, Ge(2)] = 2
-    repeats: Annotated[int, Ge(1)] = 2
+    folds: Annotated[int, Ge(2), Le(20)] = 2
+    repeats: Annotated[int, Ge(1), Le(20)] = 2
     policy: PolicySpec = field(default_factory=TrivialAugment)
     per_class: ClassVar[bool] = True
     judge: ClassVar[type[Judge]] = Jury

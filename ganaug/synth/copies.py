@@ -1,5 +1,6 @@
 """The filter ``copies``: no near-copies of training images."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -8,14 +9,37 @@ from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from ganaug import seeds
+from ganaug.gan.described import check_tensors, typed
 from ganaug.near_copies import Yardstick, nearest
 from ganaug.synth.filter import FilterSpec, Judge, Known
 
 _PROJECTED = 256  # dimensions: distances hold within some 6 % (Johnson and Lindenstrauss)
 
 
+@dataclass(frozen=True)
+class _Projection:
+    """What a judge of copies is built from."""
+
+    seed: int
+
+
 class Distance(Judge):
     """How far the nearest real image is, in units of the distance below which an image is a near-copy."""
+
+    def check(self, classes: int, image_shape: tuple[int, int, int]) -> None:
+        import torch
+
+        typed(_Projection, self.about)
+        real, features = self.tensors["real"], min(math.prod(image_shape), _PROJECTED)
+        if not len(real):
+            raise ValueError("a judge of copies must know real images")
+        yardstick = {name: tensor.nan_to_num(1.0) for name, tensor in self.tensors.items() if name != "real"}
+        expected = {"scale": torch.empty(classes, dtype=torch.float64), "bound": torch.empty((), dtype=torch.float64)}
+        check_tensors(
+            {"real": real, **yardstick}, {"real": torch.empty(len(real), features, device="meta"), **expected}
+        )
+        if not all(bool((tensor > 0).all()) for tensor in yardstick.values()):
+            raise ValueError("distances of a judge of copies must be above 0")
 
     def scores(self, images: NDArray[np.uint8], label: int) -> NDArray[np.float32]:
         distance = nearest(_vectors(images, self.about["seed"]), self.tensors["real"].numpy()).distance

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-import uuid
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
+
+from pydantic import StringConstraints
 
 from ganaug import device, store
-from ganaug.errors import UserError
-from ganaug.synth.formats import FORMATS, MANIFEST
+from ganaug.errors import UserError, one_line, quoted
+from ganaug.synth.formats import FORMATS, MANIFEST, WRITTEN
 from ganaug.synth.spec import Balance, SynthSpec
 
 if TYPE_CHECKING:
     from ganaug.synth.sampler import Sampler
 
+_MOST = 10**9  # images of a class
+_LEAST_BYTES = 20  # of the disk for an image, whatever its format: a line of the manifest
 _COLUMNS = ["file", "class", "seed", "index", "accepted"]  # accepted: of the class's candidates, by the filters
 
 
@@ -37,13 +44,16 @@ def export(
     earlier call wrote. Raises UserError if an option or the folder cannot be used.
     """
     if n < 1:
-        raise UserError(f"--n: must be at least 1, got {n}; ask for one image or more")
+        raise UserError(f"--n: must be at least 1, got {quoted(n)}; ask for one image or more")
+    if n > _MOST:
+        raise UserError(f"--n: must be at most {_MOST:,}, got {quoted(n)}; ask for fewer images")
     if balance not in get_args(Balance):
         raise UserError(
-            f'--balance: must be one of {", ".join(get_args(Balance))}, got "{balance}"; choose one of them'
+            f"--balance: must be one of {', '.join(get_args(Balance))}, got {quoted(balance)}; choose one of them"
         )
     if output_format not in FORMATS:
-        raise UserError(f'--format: must be {" or ".join(FORMATS)}, got "{output_format}"; choose one of them')
+        raise UserError(f"--format: must be {' or '.join(FORMATS)}, got {quoted(output_format)}; choose one of them")
+    _settle(out)
     _check_out(out, overwrite)
 
     from ganaug.synth.sampler import load_sampler
@@ -56,23 +66,20 @@ def export(
         raise UserError(
             "--balance fill: tops classes up to the largest, and no class asked for lacks images; use equal"
         )
+    _check_room(out, sum(counts.values()))
     where = device.resolve("auto")
     device.prepare(where)
     chunks = ((label, *chunk) for label, count in counts.items() for chunk in sampler.images(label, count, seed, where))
-    part = out.resolve().parent / f".{out.resolve().name}.{uuid.uuid4().hex[:8]}.part"
-    try:
-        part.mkdir(parents=True)
+    with _placing(out, overwrite) as part:
         made = FORMATS[output_format](part, sampler.classes, chunks, counts)
         store.write_csv(
             part / MANIFEST,
             _COLUMNS,
             ([file, sampler.classes[one], seed, number, sampler.accepted[one]] for file, one, number in made),
         )
-        _put_in_place(part, out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    names = ", ".join(sampler.classes[label] for label, count in counts.items() if count)
-    return "".join(f"{note}\n" for note in notes) + f"{sum(counts.values()):,} images of class {names} in {out}/"
+    names = one_line(", ".join(sampler.classes[label] for label, count in counts.items() if count), 500)
+    shown = one_line(f"{out}/")
+    return "".join(f"{note}\n" for note in notes) + f"{sum(counts.values()):,} images of class {names} in {shown}"
 
 
 def _spread(sampler: Sampler, model: Path, n: int, balance: str) -> list[int]:
@@ -87,77 +94,164 @@ def _spread(sampler: Sampler, model: Path, n: int, balance: str) -> list[int]:
 def _asked(asked: Sequence[str] | None, classes: Sequence[str]) -> tuple[dict[int, int | None], list[str]]:
     """{class row: number, if one was given} of words such as ``3``, ``cat`` or ``cat=50``.
 
-    An exact class name wins, then an index. Notes say which was taken where the two disagree.
+    A class name wins, then the one name that is the same number, then an index. Notes say which was taken where these
+    disagree, or where it was an index.
     """
     if not asked:
         return dict.fromkeys(range(len(classes))), []
     labels: dict[int, int | None] = {}
     notes: list[str] = []
-    for whole in asked:
+    names = [unicodedata.normalize("NFC", name) for name in classes]
+    for whole in (unicodedata.normalize("NFC", word) for word in asked):
         word, count = whole, None
-        if whole not in classes and "=" in whole:
-            word, _, number = whole.rpartition("=")
-            if not (number.isdecimal() and int(number) > 0):
+        if whole not in names and "=" in whole:
+            word, _, written = whole.rpartition("=")
+            count = _number(written)
+            if not count or count > _MOST:
                 raise UserError(
-                    f'--class {whole}: a number of images must follow the last "=", got "{number}"; correct it'
+                    f'--class {one_line(whole, 80)}: a number of images must follow the last "=", at most {_MOST:,}, '
+                    f"got {quoted(written)}; correct it"
                 )
-            count = int(number)
-        index = int(word) if word.isdecimal() and int(word) < len(classes) else None
-        if word in classes:
-            label = classes.index(word)
-            if index is not None and index != label:
-                notes.append(f'--class {word}: took the class named "{word}" (index {label}), not "{classes[index]}"')
-        elif index is not None:
+        index = _number(word)
+        alike = [label for label, name in enumerate(names) if index is not None and _number(name) == index]
+        by_index = index is not None and index < len(names)
+        if word in names or len(alike) == 1:
+            label = names.index(word) if word in names else alike[0]
+            if index is not None and by_index and index != label:
+                other = quoted(classes[index])
+                notes.append(
+                    f"--class {one_line(word, 80)}: took the class named {quoted(classes[label])} (index {label}), "
+                    f"not {other}"
+                )
+        elif index is not None and by_index:
             label = index
+            notes.append(f"--class {word}: no class has this name; took index {index}, {quoted(classes[index])}")
         else:
             raise UserError(
-                f'--class: must be a class name or an index of 0..{len(classes) - 1}, got "{word}"; '
-                f"the classes are {', '.join(classes)}"
+                f"--class: must be a class name or an index of 0..{len(classes) - 1}, got {quoted(word)}; "
+                f"the classes are {one_line(', '.join(classes), 1000)}"
             )
         labels[label] = count
     return labels, notes
+
+
+def _number(word: str) -> int | None:
+    return int(word) if word.isdecimal() and len(word) <= 100 else None
+
+
+def _check_room(out: Path, images: int) -> None:
+    """Refuse before anything is made what cannot be on the disk, whatever the images look like."""
+    place = next(one for one in (out.absolute(), *out.absolute().parents) if one.is_dir())
+    free = shutil.disk_usage(place).free
+    if images * _LEAST_BYTES > free:
+        raise UserError(
+            f"--n: {images:,} images take {images * _LEAST_BYTES / 1e9:,.1f} GB at the very least, but {place} has "
+            f"{free / 1e9:,.1f} GB left; ask for fewer"
+        )
+
+
+# ----------------------------------------------------------------------------------------- the folder that they go to
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """A row of a manifest, as far as it says what may be removed."""
+
+    file: Annotated[str, StringConstraints(pattern=WRITTEN)]
+    seed: int
+    index: int
 
 
 def _check_out(out: Path, overwrite: bool) -> None:
     """Refuse a folder with files of the user: only what an earlier call's manifest lists is ever removed."""
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise UserError(f"--out: must be a folder of its own, but {out} is a file or a link; name another")
-    held = set(out.iterdir()) if out.is_dir() else set()
+    held = _held(out)
     if not held:
         return
     ours = _made_before(out)
-    others = {path for path in out.rglob("*") if path not in ours}
-    if others:
+    if others := held - set(ours):
         first = min(others, key=lambda path: (path.is_dir(), path))
         raise UserError(
-            f"--out: {out} holds files that ganaug did not write, such as {first.name}; name another folder"
+            f"--out: {out} holds files that ganaug did not write, such as {quoted(first.name)}; name another folder"
         )
     if not overwrite:
         count = len(store.read_table(out / MANIFEST))
         raise UserError(f"--out: {out} holds {count:,} images already; add --overwrite to replace them")
 
 
-def _made_before(out: Path) -> set[Path]:
-    """The files that an earlier call's manifest lists, their folders, the manifest; nothing if it is not ours."""
+def _held(out: Path) -> set[Path]:
+    """Whatever lies in a folder, but for what a run of ganaug is writing there."""
+    return {path for path in out.rglob("*") if not re.fullmatch(_PART, path.relative_to(out).parts[0])}
+
+
+def _made_before(out: Path) -> list[Path]:
+    """The files that an earlier call's manifest lists, their folders, the manifest last; nothing if it is not ours."""
     try:
-        rows = store.read_table(out / MANIFEST)
+        rows: list[_Listed] = store.read_table(out / MANIFEST, kind=_Listed)
     except UserError:
-        return set()
-    if not rows or list(rows[0])[:4] != _COLUMNS[:4]:  # earlier ones had no fifth
-        return set()
-    files = {out / row["file"] for row in rows}
-    return {out / MANIFEST} | files | {path.parent for path in files if path.parent != out}
+        return []
+    files = {out / row.file: None for row in rows}
+    folders = {path.parent: None for path in files if path.parent != out}
+    found = [path for path in files if path.is_file()] + [path for path in folders if path.is_dir()]
+    return [path for path in (*found, out / MANIFEST) if rows and not (path.is_symlink() or path.parent.is_symlink())]
 
 
-def _put_in_place(part: Path, out: Path) -> None:
-    """Checked before: ``out`` is empty or holds an earlier call's images, which go last, when the new ones are in."""
-    if out.is_dir():
-        aside = part.with_suffix(".old")
-        aside.mkdir()
-        for entry in list(out.iterdir()):
-            entry.rename(aside / entry.name)
-        for entry in list(part.iterdir()):
-            entry.rename(out / entry.name)
-        shutil.rmtree(aside)
-    else:
-        part.rename(out)
+_MARK = "ganaug-synth"  # what lies in --out, hidden, while images are written or put in their places
+_PART = re.escape(f".{_MARK}.") + r"\w{8}\.(part|done)"
+
+
+@contextmanager
+def _placing(out: Path, overwrite: bool) -> Iterator[Path]:
+    """An empty folder, whose files are those of ``out`` when the block ends without an error.
+
+    It lies next to ``out``, or inside where ``out`` exists: that may be a disk of its own. Once its name says that it
+    is done, the new images are whole; earlier ones go, and it is emptied into ``out`` by this run or, if that is
+    killed, by the next one.
+    """
+    inside = out.is_dir()
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    target = out / _MARK if inside else out.absolute()
+    with store.locked_part(target, folder=True) as part:
+        try:
+            yield part
+            store.sync(part)
+            if not inside and not out.exists():
+                part.rename(out)
+                return
+            with store.alone(out):
+                _check_out(out, overwrite)  # again: it took a while
+                done = part.rename(out / f".{_MARK}.{part.name[-13:-5]}.done")
+                _empty(done, out)
+        except OSError as error:
+            store.name_file(error, out)
+            if isinstance(error.filename, str):
+                error.filename = error.filename.replace(str(part), str(out))
+            raise
+        finally:
+            store.remove(part)
+
+
+def _settle(out: Path) -> None:
+    """Remove what killed runs left, and finish what one had done but for putting it in its place."""
+    store.sweep(out.absolute())
+    if out.is_dir() and not out.is_symlink():
+        store.sweep(out / _MARK)
+        with store.alone(out):
+            for done in out.glob(f".{_MARK}.????????.done"):
+                _empty(done, out)
+
+
+def _empty(done: Path, out: Path) -> None:
+    """Move the images up. At any moment the manifest in ``out``, if there is one, is of the images that must go."""
+    if (done / MANIFEST).is_file():
+        for path in _made_before(out):
+            with suppress(OSError if path.is_dir() else FileNotFoundError):  # a folder with files of the user stays
+                path.rmdir() if path.is_dir() else path.unlink()
+    for entry in sorted(done.iterdir(), key=lambda entry: entry.name == MANIFEST):
+        if (out / entry.name).exists():
+            raise UserError(
+                f"--out: {out} holds {quoted(entry.name)}, which ganaug did not write; move it elsewhere, and run again"
+            )
+        entry.rename(out / entry.name)
+    done.rmdir()

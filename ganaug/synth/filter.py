@@ -39,6 +39,10 @@ class Judge:
     about: dict[str, Any]
     tensors: dict[str, torch.Tensor]
 
+    def check(self, classes: int, image_shape: tuple[int, int, int]) -> None:
+        """Raises ValueError unless it judges images of this shape and number of classes: it may be of any file."""
+        raise NotImplementedError
+
     def scores(self, images: NDArray[np.uint8], label: int) -> NDArray[np.float32]:
         """Of images (N, H, W, C) of one class, (N,); more is better."""
         raise NotImplementedError

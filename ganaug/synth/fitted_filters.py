@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ganaug.errors import quoted
 from ganaug.synth.filter import Judge, Known
 from ganaug.synth.filters import FILTERS, Filter
 
@@ -62,14 +63,29 @@ class FittedFilters:
         return {"least": torch.from_numpy(self.least), **named}
 
     @classmethod
-    def restore(cls, about: Sequence[Mapping[str, Any]], tensors: Mapping[str, torch.Tensor]) -> FittedFilters:
-        """From what ``about`` and ``tensors`` gave."""
-        judges = []
+    def restore(
+        cls,
+        about: Sequence[Mapping[str, Any]],
+        tensors: Mapping[str, torch.Tensor],
+        classes: int,
+        image_shape: tuple[int, int, int],
+    ) -> FittedFilters:
+        """From what ``about`` and ``tensors`` gave, for a generator of so many ``classes`` and of this ``image_shape``.
+
+        Raises ValueError if it is of another generator, or damaged.
+        """
+        judges, kinds = [], [one.get("kind") for one in about]
+        if unknown := [kind for kind in kinds if not isinstance(kind, str) or kind not in FILTERS]:
+            raise ValueError(f"filters must be of kind {' or '.join(FILTERS)}, got {quoted(unknown[0])}")
         for number, one in enumerate(about):
             prefix = f"judges.{number}."
             own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
             judges.append(FILTERS[one["kind"]].judge({key: one[key] for key in one if key != "kind"}, own))
-        return cls([one["kind"] for one in about], judges, tensors["least"].numpy())
+            judges[-1].check(classes, image_shape)
+        found = cls([one["kind"] for one in about], judges, tensors["least"].numpy())
+        if found.least.shape != (len(about), classes) or found.least.dtype != np.float32:
+            raise ValueError("there must be a threshold for every filter and class")
+        return found
 
     def passes(self, images: NDArray[np.uint8], label: int) -> NDArray[np.bool_]:
         """Which images (N, H, W, C) of one class pass them all, (N,)."""

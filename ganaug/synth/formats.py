@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ganaug.errors import is_printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +21,14 @@ if TYPE_CHECKING:
     # a folder, the names of the classes, the images, {label: number of images}
     Writer = Callable[[Path, Sequence[str], Chunks, Mapping[int, int]], Made]
 
-MANIFEST = "manifest.csv"
+MANIFEST, _NPZ = "manifest.csv", "images.npz"
+WRITTEN = rf"^[^/]*[^/.][^/]*/[0-9]{{6,}}\.png$|^{re.escape(_NPZ)}$"  # the names of files of images
+
+_UNSAFE = '%/\\:*?"<>|'
+_LONGEST = 255  # bytes of a file's name
+_HIDDEN = ".ganaug-"
+_PORTS = (f"{port}{number}" for port in ("COM", "LPT") for number in "123456789¹²³")
+_DEVICES = {"CON", "CONIN$", "CONOUT$", "PRN", "AUX", "NUL", *_PORTS}  # Windows has no files of these names
 
 
 def _png(folder: Path, classes: Sequence[str], chunks: Chunks, counts: Mapping[int, int]) -> Made:
@@ -38,24 +50,50 @@ def _png(folder: Path, classes: Sequence[str], chunks: Chunks, counts: Mapping[i
 
 
 def _npz(folder: Path, classes: Sequence[str], chunks: Chunks, counts: Mapping[int, int]) -> Made:
-    """One file with ``images`` (N, H, W, C), ``labels`` (N,) and the names of the ``classes``."""
+    """One file with ``images`` (N, H, W, C), ``labels`` (N,) and the names of the ``classes``.
+
+    As numpy.savez_compressed writes it, but chunk by chunk: the images are never in memory together.
+    """
     import numpy as np
 
-    made = list(chunks)
-    labels = np.concatenate([np.full(len(chunk), label, np.int64) for label, chunk, _ in made])
-    images = np.concatenate([chunk for _, chunk, _ in made])
-    with (folder / "images.npz").open("wb") as file:
-        np.savez_compressed(file, images=images, labels=labels, classes=np.array(classes))
-    for label, _, numbers in made:
-        yield from (("images.npz", label, number) for number in numbers.tolist())
+    labels = np.repeat(np.array(list(counts), np.int64), list(counts.values()))
+    with zipfile.ZipFile(folder / _NPZ, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("images.npy", "w", force_zip64=True) as member:
+            for number, (label, chunk, numbers) in enumerate(chunks):
+                if number == 0:
+                    shape = (len(labels), *chunk.shape[1:])
+                    header = {"descr": chunk.dtype.str, "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(member, header)
+                member.write(chunk.tobytes())
+                yield from ((_NPZ, label, one) for one in numbers.tolist())
+        for name, array in (("labels", labels), ("classes", np.array(classes))):
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def folder_name(class_name: str) -> str:
-    """The class's name as a folder, with what a path could misread percent-encoded: ``../x`` -> ``..%2Fx``."""
-    unsafe = '%/\\:*?"<>|' + "".join(map(chr, range(32)))
-    safe = "".join(f"%{ord(letter):02X}" if letter in unsafe else letter for letter in class_name)
-    hidden = safe.strip(". ") == "" or safe == MANIFEST
-    return safe.replace(".", "%2E") if hidden else safe
+    """The class's name as a folder, with what a path could misread percent-encoded: ``../x`` -> ``..%2Fx``.
+
+    A name that is too long for a file system loses its end to a hash of it.
+    """
+    safe = "".join(
+        _encoded(letter) if letter in _UNSAFE or not is_printable(letter) else letter for letter in class_name
+    )
+    if safe.strip(". ") == "" or safe.lower() == MANIFEST:
+        safe = safe.replace(".", "%2E")
+    if safe[-1:] in (".", " "):  # Windows drops them
+        safe = safe[:-1] + _encoded(safe[-1])
+    if safe.lower().startswith(_HIDDEN) or safe.partition(".")[0].rstrip().upper() in _DEVICES:
+        safe = _encoded(safe[:1]) + safe[1:]
+    whole = safe.encode("utf-8", "surrogatepass")
+    if len(whole) <= _LONGEST:
+        return safe
+    end = "%" + hashlib.sha256(whole).hexdigest()[:16]
+    return whole[: _LONGEST - len(end)].decode("utf-8", "ignore") + end
+
+
+def _encoded(letter: str) -> str:
+    return f"%{ord(letter):02X}"
 
 
 FORMATS: dict[str, Writer] = {"png": _png, "npz": _npz}

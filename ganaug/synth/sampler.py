@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 
 from ganaug import device as devices
 from ganaug import seeds, store
 from ganaug.errors import UserError
 from ganaug.gan.build import restore_generator
+from ganaug.gan.described import describe, typed
 from ganaug.gan.nets.generator import Generator
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.transfer import SCREEN
@@ -102,18 +102,15 @@ def save_generator(
 
 def load_sampler(path: Path) -> Sampler:
     """Read a file that ``save_generator`` wrote. No code of the file is run. Raises UserError if it does not fit."""
-    hint = 'run "dvc repro" to train one, or name another file with --model'
-    tensors, description = store.read_tensors(path, hint)
-    try:
-        spec = TypeAdapter(GanSpec).validate_python(description["gan"])
-        channels, height, width = description["image_shape"]
-        of_filters = {name.removeprefix(SCREEN): tensors.pop(name) for name in list(tensors) if name.startswith(SCREEN)}
-        generator = restore_generator(spec, len(description["classes"]), (channels, height, width), tensors)
-        screening = description.get("screening")
-        filters = FittedFilters.restore(screening["judges"], of_filters) if screening else None
-    except (KeyError, ValueError, TypeError, RuntimeError, ValidationError) as error:
-        first_line = str(error).splitlines()[0]
-        raise UserError(
-            f"{path}: must be a generator of this version of ganaug, but does not fit it ({first_line}); {hint}"
-        ) from None
-    return Sampler(generator, description["classes"], (channels, height, width), description, filters)
+    hint = 'train it again ("dvc repro"), or name another file with --model'
+    return store.read_from_tensors(path, "a generator of this version of ganaug", hint, _restore)
+
+
+def _restore(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> Sampler:
+    about = describe(description)
+    of_filters = {name.removeprefix(SCREEN): tensors.pop(name) for name in list(tensors) if name.startswith(SCREEN)}
+    generator = restore_generator(typed(GanSpec, about.gan), len(about.classes), about.shape, tensors)
+    filters = None
+    if about.screening:
+        filters = FittedFilters.restore(about.screening.judges, of_filters, len(about.classes), about.shape)
+    return Sampler(generator, about.classes, about.shape, description, filters)

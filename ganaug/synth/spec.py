@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
-from ganaug.settings import Spec
+from ganaug.settings import Seed, Spec
 from ganaug.synth.copies import Copies
 from ganaug.synth.filters import Filter
 
@@ -22,9 +22,9 @@ class SynthSpec(Spec):
     (``per_class`` plays no part).
     """
 
-    per_class: Annotated[int, Ge(1)] = 500
+    per_class: Annotated[int, Ge(1), Le(10**6)] = 500
     balance: Balance = "equal"
-    seed: int = 0
+    seed: Seed = 0
     filters: tuple[Filter, ...] = ()  # which images are used, in the order in which they are asked
     drop_copies: bool = False  # the filter copies, with its defaults, before the others
 

@@ -1,0 +1,24 @@
+"""Text from outside in Markdown: shown as it is, whatever it looks like."""
+
+import re
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from ganaug.errors import one_line
+from ganaug.report import verdict
+
+# What means something: the marks of code, emphasis, links, tables and strikes, HTML, entities, and lists and headings.
+_ACTIVE = re.compile(r"[\\`*\[\]|~]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])|^[#>]|^[+-](?=\s)")
+
+
+def inert(value: object) -> object:
+    """Text on one line, with a backslash before all that would be more than text; anything else as it is."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _ACTIVE.sub(r"\\\g<0>", one_line(" ".join(value.splitlines())))
+
+
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Markup:
+    """A table whose cells are inert."""
+    return Markup(verdict.markdown_table(header, [tuple(str(inert(cell)) for cell in row) for row in rows]))

@@ -1,0 +1,176 @@
+"""What a run takes at least, reckoned before it begins: a setting too large is refused with the figure.
+
+Each figure is a lower bound, so that nothing that would run is refused. Networks are built and run on torch's device
+``meta``, which knows shapes and holds no values: what they keep for the backward pass is counted there, whatever the
+architecture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from ganaug import device, space
+from ganaug.classify.arms import filler_of
+from ganaug.classify.spec import ClassifierSpec
+from ganaug.data.splits import Protocol
+from ganaug.gan.spec import GanSpec
+from ganaug.stages.split import SplitOf
+from ganaug.stages.tasks import Task, processes
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+_FLOAT = 4  # bytes
+_NUMBER = 40  # bytes of a row's number in a list of Python's
+_ROW = 200  # bytes of an image's row in the manifest, as Python holds it
+_PREDICTED = 1024  # images at a time that a classifier is tested on, if there are as many
+
+
+def check_gan(split: SplitOf, where: torch.device, tasks: int) -> None:
+    """Raises UserError if the networks of a split's GAN, or a batch in them, do not fit the memory of ``where``, with
+    ``tasks`` of the kind to do."""
+    spec = split.settings.gan
+    images = len(split.learned)
+    fixed, batch = _of_gan(spec, len(split.classes), split.prepared.image_shape, images)
+    with device.autocast(where, spec.precision == "auto"):
+        batch = batch // 2 if _computes_in_halves(where) else batch
+    key = "gan.batch_size" if batch > fixed else "gan.generator_width"
+    _check(split, where, fixed + batch, f"{key}: the networks and a batch of {spec.batch_size:,}", key, tasks)
+
+
+def check_classifier(split: SplitOf, where: torch.device) -> None:
+    """The same of the classifier. Of a network that the user wrote only running it says what it takes."""
+    spec = split.settings.classifier
+    if not spec.is_own:
+        fixed, batch = _of_classifier(spec, len(split.prepared.classes), split.prepared.image_shape, _tested(split))
+        key = "classifier.batch_size" if batch > fixed else "classifier.width"
+        tasks = len(split.settings.classify.arms)
+        _check(split, where, fixed + batch, f"{key}: the network and a batch of {spec.batch_size:,}", key, tasks)
+
+
+def check_images(splits: Sequence[SplitOf], tasks: Sequence[Task]) -> None:
+    """Raises UserError if the synthetic images that are still to be made fit neither memory nor disk.
+
+    ``tasks``: those that make them, one for each of ``splits``.
+    """
+    counts = [sum(split.synthetic_counts.values()) for split in splits]
+    channels, size, _ = splits[0].prepared.image_shape
+    pixels, project = channels * size**2, splits[0].project
+    fillers = [filler_of(name) for name in project.settings.classify.arms]
+    pooled = any(one is not None and one.per_class and not one.is_gan for one in fillers)  # as many images in memory
+    held = _ROW + (pixels if pooled else pixels // len(splits[0].classes))
+    todo = [count for count, task in zip(counts, tasks, strict=True) if not task.folder(project.work).is_dir()]
+    what, fix = f"synth.per_class: {max(counts):,} images of a split", "lower it"
+    space.check_memory(max(todo, default=0) * held, space.memory(), what, fix)
+    # Finished work is kept, and copied to where it is used.
+    what = f"synth.per_class: {sum(todo):,} images of {len(todo)} split{'s' * (len(todo) > 1)}"
+    space.check_disk(project.synth, 2 * sum(todo) * pixels, what, fix)
+
+
+def check_rows(protocol: Protocol, images: int) -> None:
+    """Raises UserError if the row numbers of all splits of so many ``images`` do not fit the memory."""
+    if protocol.uses_all:
+        splits = len(protocol.names())
+        what = f"protocol: {splits:,} splits, each of {images:,} images,"
+        space.check_memory(splits * images * _NUMBER, space.memory(), what, "lower the number of trials")
+
+
+def _tested(split: SplitOf) -> int:
+    return max(1, min(_PREDICTED, len(split.rows.test)))
+
+
+def _check(split: SplitOf, where: torch.device, needed: int, what: str, key: str, tasks: int) -> None:
+    """``needed`` in each of the processes that run side by side, as many as there are ``tasks`` at most."""
+    import torch
+
+    on_gpu, settings = where.type == "cuda", split.settings
+    there = torch.cuda.mem_get_info(where)[1] if on_gpu else space.memory()
+    jobs = settings.jobs or 1 if where.type != "cpu" else processes(settings)
+    side_by_side = min(jobs, tasks)
+    if side_by_side > 1:
+        what, key = f"{what}, in {side_by_side} processes side by side,", f"{key}, or jobs"
+    space.check_memory(needed * side_by_side, there, what, f"lower {key}")
+
+
+def _computes_in_halves(where: torch.device) -> bool:
+    import torch
+
+    return torch.is_autocast_enabled(where.type)
+
+
+@cache
+def _of_gan(spec: GanSpec, classes: int, shape: tuple[int, int, int], images: int) -> tuple[int, int]:
+    """Bytes of the weights and what goes with them, and of what a step keeps of a batch, in float32."""
+    import torch
+
+    from ganaug.gan.build import build_discriminator, build_generator
+
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        generator = build_generator(spec, classes, shape, images).train()
+        discriminator = build_discriminator(spec, classes, shape).train()
+        real, labels = torch.zeros(spec.batch_size, *shape), torch.zeros(spec.batch_size, dtype=torch.int64)
+
+        def step() -> list[Tensor]:
+            fake = generator(torch.zeros(spec.batch_size, spec.z_dim), labels)
+            return [fake, *(discriminator(one, labels)[0] for one in (real, fake.detach()))]
+
+        kept = _kept(step, generator, discriminator)
+    moments = 2 if spec.optimizer == "adam" else 1
+    # Weights, gradients and moments; of the generator an average too.
+    return _FLOAT * ((3 + moments) * _weights(generator) + (2 + moments) * _weights(discriminator)), kept
+
+
+@cache
+def _of_classifier(spec: ClassifierSpec, classes: int, shape: tuple[int, int, int], tested: int) -> tuple[int, int]:
+    """The same of the classifier, which is also run on ``tested`` images at a time."""
+    import torch
+
+    from ganaug.classify import networks
+
+    channels, size, _ = shape
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        if spec.weights is None:
+            model = spec.build(channels, classes, size)
+        else:  # without reading its weights
+            model, channels, size = networks.resnet18(3, classes, max(size, 64)), 3, max(size, 64)
+        kept = _kept(lambda: model(torch.zeros(spec.batch_size, channels, size, size)), model)
+        largest = _largest(model, torch.zeros(tested, channels, size, size))
+    return _FLOAT * 4 * _weights(model), max(kept, largest)
+
+
+def _weights(net: nn.Module) -> int:
+    return sum(weight.numel() for weight in net.parameters())
+
+
+def _kept(forward: Callable[[], object], *nets: nn.Module) -> int:
+    """Bytes that ``forward`` keeps for the backward pass, besides what the ``nets`` themselves hold."""
+    import torch
+
+    own = {one.untyped_storage()._cdata for net in nets for one in (*net.parameters(), *net.buffers())}
+    found: dict[int, Tensor] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        found[tensor.untyped_storage()._cdata] = tensor  # held, so that no other storage gets its address
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        result = forward()
+    del result
+    return sum(tensor.untyped_storage().nbytes() for storage, tensor in found.items() if storage not in own)
+
+
+def _largest(net: nn.Module, images: Tensor) -> int:
+    """Bytes of the largest map inside a network."""
+    import torch
+
+    sizes = [0]
+    for module in net.modules():
+        module.register_forward_hook(
+            lambda _module, _inputs, output: sizes.append(output.numel() * output.element_size())
+        )
+    with torch.no_grad():
+        net(images)
+    return max(sizes)
