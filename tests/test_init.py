@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -752,3 +754,20 @@ def test_no_progress_is_left(tmp_path: Path) -> None:
         start(images=photos())
     assert made
     assert not made[0].exists()
+
+
+def test_of_two_at_once_in_one_folder_the_second_is_refused_and_removes_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+
+    def second() -> str:
+        with pytest.raises(UserError) as caught, files.undone_on_error(folder):
+            pass
+        return str(caught.value)
+
+    with ThreadPoolExecutor() as threads:
+        with files.undone_on_error(folder):
+            said = threads.submit(second)
+            time.sleep(0.2)  # it waits
+            (folder / "params.yaml").write_text("of the first")
+        assert "holds params.yaml already" in said.result()
+    assert (folder / "params.yaml").read_text() == "of the first"

@@ -43,16 +43,21 @@ def check_free(folder: Path) -> None:
 
 @contextlib.contextmanager
 def undone_on_error(folder: Path) -> Iterator[None]:
-    """Make ``folder``. If the block fails, remove what it made there, and the folders that are new."""
+    """Make ``folder``. If the block fails, remove what it made there, and the folders that are new.
+
+    Two at once in one folder: the second waits for the first. Raises UserError if there is a project then.
+    """
     new = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
-    absent = [name for name in (*FILES, *_DVC_FILES) if not os.path.lexists(folder / name)]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException:
-        for path in [folder / name for name in absent] + new[-1:]:
-            store.remove(path)
-        raise
+    folder.mkdir(parents=True, exist_ok=True)
+    with store.alone(folder):
+        check_free(folder)
+        absent = [name for name in (*FILES, *_DVC_FILES) if not os.path.lexists(folder / name)]
+        try:
+            yield
+        except BaseException:
+            for path in [folder / name for name in absent] + new[-1:]:
+                store.remove(path)
+            raise
 
 
 def write(folder: Path, plan: Plan) -> list[str]:
