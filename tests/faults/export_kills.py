@@ -1,4 +1,4 @@
-"""``ganaug synth --overwrite`` killed before each change of the disk: the old images must be there, or the new ones."""
+"""``ganaug synth --overwrite`` killed before each change of the disk: nothing is lost, and called again it is done."""
 
 import multiprocessing
 import os
@@ -63,17 +63,16 @@ class Exports:
         self.begin()
         if self.call(2, "--overwrite", last=last).code == 0:
             return  # it was over before
-        now = hashes(self.work / "out", ["."])
-        if now not in (self.old, self.new):
-            manifest = "a" if "manifest.csv" in now else "no"
-            yield f"the folder holds {len(now)} files, neither the old ones nor the new, and {manifest} manifest"
-        if trouble := self.call(2).trouble(0, 2):
-            yield f"again without --overwrite: {trouble}"
-        if trouble := self.call(2, "--overwrite").trouble(0):
-            yield f"again: {trouble}"
-        if unlike := differences(hashes(self.work / "out", ["."]), self.new):
-            yield f"again: {unlike}"
-        if left := [path.name for path in self.work.glob(".out*")]:
+        there = set(hashes(self.work / "out", ["."]).values())
+        if not (there >= set(self.old.values()) or there >= set(self.new.values())):
+            yield "images are lost: neither all of the old ones are there nor all of the new"
+        for more in ([], ["--overwrite"]):
+            if trouble := self.call(2, *more).trouble(*([0] if more else [0, 2])):
+                yield f"again, {more}: {trouble}"
+            now = hashes(self.work / "out", ["."])
+            if now != self.new and (more or now != self.old):
+                yield f"again, {more}: {differences(now, self.new)}"
+        if left := [path.name for path in (*self.work.glob(".out*"), *self.work.glob("out/.*"))]:
             yield f"left behind: {left[0]}"
 
 

@@ -4,13 +4,14 @@ import random
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 import ganaug
 from ganaug import config
 from ganaug.data.digits import Digits
 from ganaug.data.splits import Items
 from ganaug.stages.split import gan_settings
 from ganaug.start.dvc import dvc_yaml
-from ganaug.start.files import parsed
 
 from .mutations import as_json, changed, damaged, deep
 from .reader import Reader, Wrong
@@ -79,7 +80,7 @@ class Params(Reader):
         templates = Path(ganaug.__file__).parent / "templates"
         files = [base / "params.yaml", templates / "digits.yaml", templates / "fashion-mnist.yaml"]
         self.texts = [file.read_text(encoding="utf-8") for file in files] + [_EVERYTHING]
-        self.trees = [parsed(text) for text in self.texts]
+        self.trees = [YAML(typ="safe", pure=True).load(text) for text in self.texts]
         for tree in self.trees:
             config.check(tree)  # each is sound
         found = Digits().load()
