@@ -20,7 +20,7 @@ _COUNTED = "changes:"
 def run(model: Path, work: Path, events: Sequence[str] = CHANGES) -> Iterator[Case]:
     """A kill before each of the ``events`` of a call with the generator ``model``, in the new folder ``work``."""
     work.mkdir(parents=True)
-    with _commands(work) as commands:
+    with _commands(model, work) as commands:
         exports = Exports(commands, model, work)
         for number, event in enumerate(exports.changes(), 1):
             if event in events:
@@ -77,10 +77,11 @@ class Exports:
 
 
 @contextmanager
-def _commands(work: Path) -> Iterator[Connection]:
-    """Send it (words, last change) and receive how the command ended: imports are made once, so that calls are fast."""
+def _commands(model: Path, work: Path) -> Iterator[Connection]:
+    """Send it (words, last change) and receive how the command ended, in a copy of a process that has made all imports,
+    so that calls are fast."""
     ours, theirs = multiprocessing.Pipe()
-    server = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, work))
+    server = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, model, work))
     server.start()
     theirs.close()
     try:
@@ -90,9 +91,10 @@ def _commands(work: Path) -> Iterator[Connection]:
         server.join()
 
 
-def _serve(requests: Connection, work: Path) -> None:
-    from ganaug.synth import export, sampler  # noqa: F401 (for the children)
+def _serve(requests: Connection, model: Path, work: Path) -> None:
+    from ganaug.synth.export import export
 
+    export(model, work / "first", ["0"], 1, "equal", 0, "png", False)
     os.chdir(work)
     while True:
         try:
