@@ -161,6 +161,9 @@ from ganaug.synth.filter import FilterSpec, Judge, Known
 class Brightness(Judge):
     """The mean gray level."""
 
+    def check(self, classes: int, image_shape: tuple[int, int, int]) -> None:
+        """It fits all images."""
+
     def scores(self, images: NDArray[np.uint8], label: int) -> NDArray[np.float32]:
         return np.asarray(images.mean(axis=(1, 2, 3)), np.float32)
 

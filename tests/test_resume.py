@@ -41,6 +41,7 @@ from ganaug.stages.tasks import Worker
 
 STEPS = 120
 SMALL: dict[str, Any] = {
+    "data": {"source": {"kind": "digits"}},
     "protocol": {"kind": "subsets", "trials": 1, "train_per_class": 3, "test_per_class": 5},
     "gan": {**stages.TINY_GAN, "steps": STEPS},
     "device": "cpu",

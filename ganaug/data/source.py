@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from pydantic import Field
 
 from ganaug.data.labelled import Labelled
@@ -20,7 +20,7 @@ class Source(Spec):
     """Where labelled images come from. A member adds ``kind``, its name in params.yaml, and its settings."""
 
     # Memory that one file may take, since a small one may hold much. No figure depends on it: it is in no key.
-    largest_mib: Annotated[int, Ge(1), Field(exclude=True)] = field(default=LARGEST_MIB, kw_only=True)
+    largest_mib: Annotated[int, Ge(1), Le(2**20), Field(exclude=True)] = field(default=LARGEST_MIB, kw_only=True)
 
     def title(self) -> str:
         """The name of the data set, for headings and the model card."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +24,8 @@ from ganaug.stages.runs import Run, runs_of
 from ganaug.stages.split import SplitOf, open_splits
 from ganaug.stages.synth import synthetic_pool
 from ganaug.stages.tasks import Task, Worker, finish, keep_only
-from ganaug.values import Count, with_keys
 
 _FILLER, _PREDICTIONS = "filler.json", "predictions.npy"
-_Filler = Annotated[dict[str, Count], with_keys("images")]
-_AGAIN = 'remove its folder, and run "ganaug classify" again'
 
 
 def classify(project: Project, only: str | None) -> None:
@@ -56,7 +52,7 @@ def classify_task(run: Run) -> Task:
     labels = run.trial.prepared.labels[run.trial.rows.test]
 
     def line(folder: Path) -> str:
-        return f"{(_read_predictions(run, folder) == labels).mean():.1%} of the test images right"
+        return f"{(_predictions(folder) == labels).mean():.1%} of the test images right"
 
     return Task("classify", run.key, run.trial.name, partial(_train_and_test, run), line, run.name)
 
@@ -87,19 +83,12 @@ def _train_and_test(run: Run, folder: Path, worker: Worker) -> None:
         keep_judge(model, folder)
 
 
+def _predictions(folder: Path) -> NDArray[np.int64]:
+    return np.asarray(store.read_array(folder / _PREDICTIONS, "", np.int64, 1))
+
+
 def _folder(run: Run) -> Path:
     return run.trial.project.work.place("classify", run.key)
-
-
-def _read_predictions(run: Run, folder: Path) -> NDArray[np.int64]:
-    found, trial = np.asarray(store.read_array(folder / _PREDICTIONS, _AGAIN, np.int64, 1)), run.trial
-    images, classes = len(trial.rows.test), len(trial.prepared.classes)
-    if len(found) != images or not ((found >= 0) & (found < classes)).all():
-        raise UserError(
-            f"{folder / _PREDICTIONS}: must hold a class of 0 to {classes - 1} for each of the {images} test images, "
-            f"but does not; {_AGAIN}"
-        )
-    return found
 
 
 def _write_trial(trial: SplitOf, runs: Sequence[Run]) -> None:
@@ -107,7 +96,7 @@ def _write_trial(trial: SplitOf, runs: Sequence[Run]) -> None:
 
     rows, classes = trial.rows.test, trial.prepared.classes
     labels = trial.prepared.labels[rows]
-    predicted = {run.name: _read_predictions(run, _folder(run)) for run in runs}
+    predicted = {run.name: _predictions(_folder(run)) for run in runs}
     first = [run for run in runs if run.repeat == 0]
     found = {
         run.title: mean_scores([scores(predicted[one.name], labels, classes) for one in runs if one.title == run.title])
@@ -128,9 +117,7 @@ def _write_trial(trial: SplitOf, runs: Sequence[Run]) -> None:
             "test_images": len(rows),
             "arms": {run.title: found[run.title] for run in first if run.multiple == 1},
             "filler_images": {
-                run.name: store.read_json(_folder(run) / _FILLER, _AGAIN, _Filler)["images"]
-                for run in first
-                if run.arm.filler
+                run.name: store.read_json(_folder(run) / _FILLER, "")["images"] for run in first if run.arm.filler
             },
             "curve": {
                 run.title: {

@@ -54,7 +54,6 @@ _JUDGE_FILE = "classifier.pt"
 _FIGURES, _NEAREST = "figures.json", "nearest.csv"
 _Sealed = Annotated[dict[str, Any], with_keys("key", "sha256")]  # <trial>.json
 _HINT = 'run "ganaug classify" (or "dvc repro")'
-_AGAIN = 'remove its folder, and run "ganaug classify" again'
 _PUBLISHED_CHUNK = 32  # images at a time through a published network, which enlarges them
 
 
@@ -80,9 +79,7 @@ def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whol
 
 def _publish(trial: SplitOf, task: Task) -> None:
     kept, path = task.folder(trial.project.work), trial.project.fidelity / f"{trial.name}.json"
-    _read_figures(kept / _FIGURES, _AGAIN)
-    _read_nearest(kept / _NEAREST, _AGAIN, trial)
-    figures = store.read_json(kept / _FIGURES, _AGAIN)
+    figures = store.read_json(kept / _FIGURES, "")
     nearest = path.with_name(f"{trial.name}.{_NEAREST}")
     store.write_text(nearest, (kept / _NEAREST).read_text(encoding="utf-8"))
     store.write_sealed(path, {"trial": trial.name, **figures, "key": task.key}, [nearest])
@@ -117,7 +114,7 @@ def read_fidelity(trials: Sequence[SplitOf]) -> list[Measured]:
         path = trial.project.fidelity / f"{trial.name}.json"
         if store.read_json(path, _HINT, _Sealed)["key"] != fidelity_key(trial):
             raise UserError(f"{path}: is of other settings or images than there are now; {_HINT}")
-        found.append(_read_figures(path, _HINT))
+        found.append(store.read_json(path, _HINT, Measured))
         store.check_sealed(path, _HINT, [path.with_name(f"{trial.name}.{_NEAREST}")])
         classes = trial.classes if len(trial.classes) > 1 else []
         for figures in (found[-1]["classes"], found[-1]["memorisation"]["pixels"]["classes"]):
@@ -126,27 +123,19 @@ def read_fidelity(trials: Sequence[SplitOf]) -> list[Measured]:
     return found
 
 
-def _read_figures(path: Path, hint: str) -> Measured:
-    found: Measured = store.read_json(path, hint, Measured)
-    return found
-
-
 def read_nearest(trial: SplitOf) -> list[Neighbour]:
     """A row for each generated image, in the order of data/synth/<trial>: see NEAREST.
 
     Raises UserError if it is missing or damaged.
     """
-    return _read_nearest(trial.project.fidelity / f"{trial.name}.{_NEAREST}", _HINT, trial)
-
-
-def _read_nearest(path: Path, hint: str, trial: SplitOf) -> list[Neighbour]:
-    rows: list[Neighbour] = store.read_table(path, hint, Neighbour)
+    path = trial.project.fidelity / f"{trial.name}.{_NEAREST}"
+    rows: list[Neighbour] = store.read_table(path, _HINT, Neighbour)
     made = [(name, index) for name, count in trial.synthetic_counts.items() for index in range(count)]
     learned = {*trial.rows.train, *trial.gan_unlabelled}
     if [(row["class"], row["index"]) for row in rows] != made or not {row["train_row"] for row in rows} <= learned:
         raise UserError(
             f"{path}: must list the {len(made):,} generated images of split {trial.name} in their order, each with a "
-            f"row of the train part, but does not; {hint}"
+            f"row of the train part, but does not; {_HINT}"
         )
     return rows
 
@@ -274,7 +263,7 @@ def _nearest_rows(
 
 
 def _line(folder: Path) -> str:
-    figures = _read_figures(folder / _FIGURES, _AGAIN)
+    figures = store.read_json(folder / _FIGURES, "")
     overall, copies = figures["overall"], figures["memorisation"]["pixels"]["overall"]
     parts = []
     if overall["gan_train"] is not None:

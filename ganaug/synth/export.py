@@ -234,9 +234,9 @@ def _placing(out: Path, overwrite: bool) -> Iterator[Path]:
 
 def _settle(out: Path) -> None:
     """Remove what killed runs left, and finish what one had done but for putting it in its place."""
-    store.sweep(out.absolute())
+    store.sweep(out.absolute().parent, out.name)
     if out.is_dir() and not out.is_symlink():
-        store.sweep(out / _MARK)
+        store.sweep(out, _MARK)
         with store.alone(out):
             for done in out.glob(f".{_MARK}.????????.done"):
                 _empty(done, out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     Writer = Callable[[Path, Sequence[str], Chunks, Mapping[int, int]], Made]
 
 MANIFEST, _NPZ = "manifest.csv", "images.npz"
-WRITTEN = rf"^[^/]*[^/.][^/]*/[0-9]{{6,}}\.png$|^{re.escape(_NPZ)}$"  # the names of files of images
+WRITTEN = r"^(?:[^/]*[^/.][^/]*/)?[^/]*[^/.][^/]*$"  # the names of files that a format may write, in a folder or not
 
 _UNSAFE = '%/\\:*?"<>|'
 _LONGEST = 255  # bytes of a file's name
