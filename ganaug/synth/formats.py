@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     Writer = Callable[[Path, Sequence[str], Chunks, Mapping[int, int]], Made]
 
 MANIFEST, _NPZ = "manifest.csv", "images.npz"
-WRITTEN = r"^(?:[^/]*[^/.][^/]*/)?[^/]*[^/.][^/]*$"  # the names of files that a format may write, in a folder or not
+# How a format may name its files, in a folder per class or none: by numbers, or ``images``. No name of a user's is taken.
+WRITTEN = r"^(?:[^/]*[^/.][^/]*/)?(?:images|[0-9][0-9-]*)\.[a-z0-9]+$"
 
 _UNSAFE = '%/\\:*?"<>|'
 _LONGEST = 255  # bytes of a file's name
