@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Writer = Callable[[Path, Sequence[str], Chunks, Mapping[int, int]], Made]
 
 MANIFEST, _NPZ = "manifest.csv", "images.npz"
-# How a format may name its files, in a folder per class or none: by numbers, or ``images``. No name of a user's is taken.
+# How a format may name its files, in a folder per class or none: by numbers, or ``images``, as no user would.
 WRITTEN = r"^(?:[^/]*[^/.][^/]*/)?(?:images|[0-9][0-9-]*)\.[a-z0-9]+$"
 
 _UNSAFE = '%/\\:*?"<>|'
