@@ -17,6 +17,7 @@ def test_each_kind_of_fault_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(fuzz, "HANG_SECONDS", 0.1)
     found += fuzz.watched([(Hangs, 0)], 0, tmp_path, tmp_path / "work")
     assert [one.kind for one in found] == [*TOYS.values(), "hang"]
+    assert found[-1].place.startswith("at ganaug")
     assert [one.is_fault for one in found] == [False, *[True] * len(TOYS)]
 
 

@@ -1,10 +1,12 @@
 """Damaged inputs for every reader, in a process that is watched from outside. Linux alone: it reads /proc."""
 
 import contextlib
+import faulthandler
 import io
 import multiprocessing
 import os
 import random
+import re
 import resource
 import signal
 import sys
@@ -33,6 +35,8 @@ _LONGEST = 2000  # characters of a message
 _QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # Python shows these to nobody
 _TURNING = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
 _FINE = ("read", "refused")
+_PACKAGE = str(Path(cli.__file__).parent)
+_LOG = "worker.log"  # of the process that is watched
 
 Example = tuple[type[Reader], int]  # a reader and the number of its input; number 0 is a whole one
 
@@ -83,7 +87,7 @@ def watched(todo: Sequence[Example], seed: int, base: Path, work: Path) -> list[
             end = _follow(process, results, found)
         if end:
             reader, number = todo[len(found)]
-            found.append(Outcome(reader.name, number, end))
+            found.append(Outcome(reader.name, number, end, *_last_words(work / _LOG)))
     return found
 
 
@@ -100,9 +104,9 @@ def _follow(process: Any, results: Connection, found: list[Outcome]) -> str | No
             if isinstance(one, Outcome):
                 found.append(one)
         if began is not None and time.monotonic() - began > HANG_SECONDS:
-            return "hang"
+            return _aborted(process, "hang")
         if _resident(process.pid) > MOST_RESIDENT:
-            return "memory"
+            return _aborted(process, "memory")
     process.join()
     if process.exitcode == 0:
         return None
@@ -128,6 +132,21 @@ def _process(todo: Sequence[Example], seed: int, base: Path, work: Path) -> Iter
         results.close()
 
 
+def _aborted(process: Any, why: str) -> str:
+    """``why``, once the process has said where it is."""
+    os.kill(process.pid, signal.SIGABRT)
+    process.join(5)
+    return why
+
+
+def _last_words(log: Path) -> tuple[str, str]:
+    """Where the process was when it died, and the last that it or a C library said."""
+    said, _, frames = log.read_text(encoding="utf-8", errors="replace").partition("Fatal Python error")
+    places = re.findall(r'File "(.+)", line (\d+)', frames)
+    ours = [one for one in places if one[0].startswith(_PACKAGE)] + places
+    return f"at {_short(ours[0][0])}:{ours[0][1]}" if ours else "", " ".join(said.split())[-200:]
+
+
 def _resident(pid: int) -> int:
     """Bytes of memory that a process holds; 0 when it is gone."""
     try:
@@ -146,9 +165,10 @@ def _work(results: Connection, todo: Sequence[Example], seed: int, base: Path, w
     """In the process that is watched."""
     os.setsid()  # so that all that it starts can be killed with it
     work.mkdir(parents=True, exist_ok=True)
-    log = os.open(work / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = os.open(work / _LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     os.dup2(log, 1)  # C libraries print too
     os.dup2(log, 2)
+    faulthandler.enable()
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_VIRTUAL, _MOST_VIRTUAL))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -278,8 +298,7 @@ def _place(error: BaseException) -> str:
     """The innermost line of ganaug, and the innermost of all where that is another's."""
     frames = traceback.extract_tb(error.__traceback__)
     last = frames[-1]
-    package = str(Path(cli.__file__).parent)
-    ours = [frame for frame in frames if frame.filename.startswith(package)] or [last]
+    ours = [frame for frame in frames if frame.filename.startswith(_PACKAGE)] or [last]
     inner = "" if ours[-1] is last else f" (in {_short(last.filename)}:{last.lineno})"
     return f"{type(error).__name__} at {_short(ours[-1].filename)}:{ours[-1].lineno}{inner}"
 
