@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ganaug.data.labelled import Labelled
 from ganaug.data.source import Source
-from ganaug.errors import UserError
+from ganaug.errors import UserError, one_line
 
 # torchvision's classification sets of one small image size with a train and a test part.
 TORCHVISION = ("CIFAR10", "CIFAR100", "FashionMNIST", "KMNIST", "MNIST", "QMNIST", "USPS")
@@ -43,8 +43,8 @@ class Torchvision(Source):
         try:
             factory = getattr(datasets, self.name)
             parts = [factory(self.root, train=train, download=self.download) for train in (True, False)]
-        except (RuntimeError, OSError) as error:
-            first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        except Exception as error:  # a damaged file may make torchvision raise anything
+            first_line = one_line(str(error).partition("\n")[0], 200) or type(error).__name__
             raise UserError(
                 f"{self.name}: must be in {self.root} or reachable for download, but {first_line}; connect to a "
                 "network or put its files there"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from itertools import pairwise
@@ -37,7 +38,8 @@ def _svg(draw: Callable[_Given, Figure]) -> Callable[_Given, str]:
         import matplotlib as mpl
 
         out = io.StringIO()
-        with mpl.rc_context(_STYLE):
+        with mpl.rc_context(_STYLE), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser has others: text stays text
             figure = draw(*args, **kwargs)
             figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
         text = re.sub(r"<metadata>.*?</metadata>", "", out.getvalue(), flags=re.DOTALL)
