@@ -10,6 +10,8 @@ from functools import wraps
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from ganaug.errors import one_line
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -39,7 +41,7 @@ def _svg(draw: Callable[_Given, Figure]) -> Callable[_Given, str]:
 
         out = io.StringIO()
         with mpl.rc_context(_STYLE), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser has others: text stays text
+            warnings.simplefilter("ignore", UserWarning)  # of letters its font lacks: text stays text for the browser
             figure = draw(*args, **kwargs)
             figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
         text = re.sub(r"<metadata>.*?</metadata>", "", out.getvalue(), flags=re.DOTALL)
@@ -195,7 +197,7 @@ def recall(
         axis.grid(axis="x", color="#dfe3e9", linewidth=0.8)
         axis.set_axisbelow(True)
         axis.tick_params(axis="y", length=0)
-        axis.set_yticks(lines, classes if axis is axes[0] else [])
+        axis.set_yticks(lines, [one_line(name, 30) for name in classes] if axis is axes[0] else [])
     figure.tight_layout()
     return figure
 
