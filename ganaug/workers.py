@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from ganaug.errors import UserError
@@ -27,17 +30,50 @@ def run(
 ) -> Iterator[Any]:
     """The result of ``function`` for the arguments of each of ``calls``, from at most ``jobs`` processes.
 
-    ``ordered``: in their order; else as they come. Raises UserError, with the ``hint``, if a worker is killed.
+    ``ordered``: in their order; else as they come. Workers whose parent is killed end after their call. Raises
+    UserError, with the ``hint``, if a worker is killed.
     """
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     guard_imports()
+    waits = parent()
     try:
         yield from joblib.Parallel(
             max(1, min(jobs, len(calls))),
             return_as="generator" if ordered else "generator_unordered",
             **({"pre_dispatch": "4*n_jobs"} if ordered else {"batch_size": 1}),
-        )(joblib.delayed(function)(*arguments) for arguments in calls)
+        )(joblib.delayed(_call)(waits, function, arguments) for arguments in calls)
     except TerminatedWorkerError:
         raise UserError(f"jobs: a worker process was killed, as the system does when memory runs out; {hint}") from None
+
+
+def parent() -> int | None:
+    """This process, if it is what the workers work for: joblib can be told to use those of a cluster, and then None."""
+    from joblib.parallel import get_active_backend
+
+    backend, _ = get_active_backend()
+    return os.getpid() if type(backend).__name__ in ("LokyBackend", "SequentialBackend") else None
+
+
+_at_work = threading.Lock()
+
+
+def _call(parent: int | None, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    if parent not in (None, os.getpid()):
+        _watch(parent)
+    with _at_work:
+        return function(*arguments)
+
+
+@cache
+def _watch(parent: int) -> None:
+    """joblib's own would wait for minutes for more work of a parent that was killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        with _at_work:
+            os._exit(143)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,8 +1,11 @@
 """Worker processes: results in order, no more of them than there is work, nothing imported from where they run."""
 
+import contextlib
 import os
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -32,17 +35,64 @@ def test_a_killed_worker_is_one_line() -> None:
         list(workers.run(2, kill_itself, [(1,), (2,)]))
 
 
+IMPORTS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import test_workers
+from ganaug import workers
+
+print(*workers.run(2, test_workers.imported, [("random",), ("random",)]))
+"""
+
+
 def imported(name: str) -> str:
     return str(__import__(name).__file__)
 
 
-def test_workers_import_nothing_of_the_folder_they_run_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_import_nothing_of_the_folder_they_run_in(tmp_path: Path) -> None:
     (tmp_path / "random.py").write_text("from pathlib import Path; Path('RUN').touch()")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # this file, for the workers to find its functions
-    if reusable_executor._executor:  # those of other tests
-        reusable_executor._executor.shutdown()
-    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
-    for file in workers.run(2, imported, [("random",), ("random",)]):
-        assert Path(file).parent != tmp_path
+    tests = str(Path(__file__).parent)
+    path = os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])  # for the workers to find this file
+    command = [sys.executable, "-P", "-c", IMPORTS, tests]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()
+    assert str(tmp_path) not in done.stdout
     assert not (tmp_path / "RUN").exists()
+
+
+ORPHANED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+import test_workers
+from ganaug import workers
+
+for process in workers.run(2, test_workers.named, [(sys.argv[2],), (sys.argv[2],)]):
+    pass
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def named(folder: str) -> None:
+    """Leave the process's id in the folder."""
+    Path(folder, str(os.getpid())).touch()
+
+
+def lives(process: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, 0)
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ORPHANED, str(Path(__file__).parent), str(tmp_path)]
+    subprocess.run(command, check=False, stderr=subprocess.DEVNULL)
+    started = [int(path.name) for path in tmp_path.iterdir()]
+    assert started
+    until = time.monotonic() + 30
+    while any(map(lives, started)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not any(map(lives, started))

@@ -15,7 +15,7 @@ from ganaug import device as devices
 from ganaug.errors import UserError
 from ganaug.gan import health, watching
 from ganaug.gan.nets.generator import Generator
-from ganaug.gan.resume import Keeper, fits
+from ganaug.gan.resume import Keeper
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
 from ganaug.gan.transfer import Start
@@ -74,11 +74,7 @@ def train_gan(
         start.give(run.training)
     log_every, snapshot_every = max(1, spec.steps // log_rows), max(1, spec.steps // snapshots)
     candidates = _candidates(spec.steps) if spec.select == "gan-train" and judge else set()
-    state = keeper.load() if keeper else None
-    if keeper and state is not None and not run.can_go_on_from(state):
-        keeper.set_aside("it is of other networks")
-        state = None
-    run.step = run.go_on_from(state)
+    run.step = run.go_on_from(keeper.load()) if keeper else 0
     while run.step < spec.steps and not run.has_diverged:
         run.step += 1
         run.training.step(run.step)
@@ -181,15 +177,6 @@ class _Run:
             "progress": [torch.from_numpy(image) for image in self.out.progress],
             "seconds": self.out.seconds + time.perf_counter() - self.since,
         }
-
-    def can_go_on_from(self, state: dict[str, Any]) -> bool:
-        """Whether all that a state holds is of this training's networks."""
-        now, good, best = self.state(), state.get("good"), state.get("best")
-        return (
-            fits(state, now)
-            and (good is None or fits(good, {"step": 0, "training": now["training"]}))
-            and (best is None or fits(best, now["training"]["average"]))
-        )
 
     def go_on_from(self, state: dict[str, Any] | None) -> int:
         """The step that the state was saved at; 0 without one."""

@@ -1,12 +1,12 @@
 """The state of a training on disk: saved whole now and then, on SIGTERM, and when the run that asked for it is gone."""
 
+import hashlib
 import io
 import os
 import signal
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +17,7 @@ import torch
 
 from ganaug import store
 
-_VERSION = 2
+_VERSION = 3
 
 
 class Keeper:
@@ -40,7 +40,10 @@ class Keeper:
         """
         state = _read(self.path) if self.path.exists() else None
         if self.path.exists() and (state is None or state["about"] != self.about):
-            self.set_aside("it cannot be read")
+            self._remove_broken()
+            aside = self.path.with_suffix(".broken")  # until the next one, or the end of the training
+            self.path.replace(aside)
+            self.say(f"set aside {aside}: it cannot be read")
             state = None
         for other in sorted(self.path.parent.glob(f"{self.title}-*.pt")):
             if other != self.path:
@@ -49,13 +52,6 @@ class Keeper:
             return None
         self.say(f"resuming {self.title} at step {state['state']['step']}")
         return dict(state["state"])
-
-    def set_aside(self, reason: str) -> None:
-        """Give up the file, for the ``reason`` that is printed: it is kept until the next one or the training's end."""
-        self._remove_broken()
-        aside = self.path.with_suffix(".broken")
-        self.path.replace(aside)
-        self.say(f"set aside {aside}: {reason}")
 
     def _remove_broken(self) -> None:
         for broken in self.path.parent.glob(f"{self.title}-*.broken"):
@@ -87,7 +83,7 @@ class Keeper:
         whole = io.BytesIO()  # torch tells of a full disk in a hundred lines
         torch.save({"version": _VERSION, "about": self.about, "state": state}, whole)
         with store.replacing(self.path) as part:
-            part.write_bytes(whole.getbuffer())
+            part.write_bytes(hashlib.sha256(whole.getbuffer()).digest() + whole.getvalue())
         self.saved = time.perf_counter()
 
     def remove(self) -> None:
@@ -118,28 +114,13 @@ class Keeper:
             signal.raise_signal(signal.SIGTERM)
 
 
-def fits(saved: Any, now: Any) -> bool:
-    """Whether a state that was ``saved`` can be put in the place of the one ``now``: names, types, shapes of tensors.
-
-    What is empty or None at the beginning of a training may hold anything.
-    """
-    if now is None or not isinstance(saved, type(now)):
-        return now is None
-    if isinstance(now, torch.Tensor):
-        return bool(saved.shape == now.shape and saved.dtype == now.dtype)
-    if isinstance(now, dict) and now:
-        return saved.keys() == now.keys() and all(fits(saved[name], value) for name, value in now.items())
-    return True
-
-
 def _read(path: Path) -> dict[str, Any] | None:
-    """Runs no code from the file. None: it is not a state of this version."""
+    """Runs no code from the file. None: it is not a state of this version, or not as it was written."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            saved = torch.load(path, map_location="cpu", weights_only=True)
-        about, state = saved["about"], saved["state"]
-        is_ours = saved["version"] == _VERSION and isinstance(state, dict) and isinstance(state["step"], int)
-        return saved if is_ours and all(isinstance(one, str) for one in (*about, *about.values())) else None
+        seal, data = (whole := path.read_bytes())[:32], memoryview(whole)[32:]
+        if hashlib.sha256(data).digest() != seal:
+            return None
+        saved: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        return saved if saved["version"] == _VERSION else None
     except Exception:  # whatever the decoder raises, and whatever is missing or of another type
         return None

@@ -86,7 +86,7 @@ def read_start(path: Path, classes: Sequence[str]) -> Start:
     """What ``path`` holds, for a training of these ``classes``. Raises UserError if it does not say what it is of."""
 
     def build(tensors: dict[str, Tensor], description: dict[str, Any]) -> Start:
-        if not {"classes", "image_shape", "gan", "train_images_sha256"} <= set(description):
+        if any(description.get(key) is None for key in ("classes", "image_shape", "gan", "train_images_sha256")):
             raise UserError(f"gan.init_from: {path} must say what it is of, but does not; {_HINT}")
         describe(description)
         own = {name: tensor for name, tensor in tensors.items() if not name.startswith(SCREEN)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -123,10 +122,7 @@ def in_parallel(settings: Settings, tasks: Sequence[tuple[Callable[..., Any], tu
     Each function is also given, as its last argument, the process that it works for if that is on this machine: joblib
     can be told to use workers of a cluster, whose parent is another process. Raises UserError if a worker is killed.
     """
-    from joblib.parallel import get_active_backend
-
-    backend, _ = get_active_backend()
-    parent = os.getpid() if type(backend).__name__ in ("LokyBackend", "SequentialBackend") else None
+    parent = workers.parent()
     calls = [(function, *arguments, parent) for function, arguments in tasks]
     yield from workers.run(_jobs(settings), _call, calls, ordered=False)
 

@@ -1,5 +1,6 @@
 """Readers of weights: a generator, what a training starts from or goes on from, a published network."""
 
+import hashlib
 import io
 import json
 import pickle
@@ -229,7 +230,7 @@ class HalfTrained(Reader):
 
     @cached_property
     def tree(self) -> dict[str, Any]:
-        return dict(torch.load(io.BytesIO(self.seed), weights_only=True))
+        return dict(torch.load(io.BytesIO(self.seed[32:]), weights_only=True))
 
     def whole(self) -> tuple[bytes, str]:
         return self.seed, "0-a.pt"
@@ -244,6 +245,8 @@ class HalfTrained(Reader):
             data = _torch_file(rng.choice([Code(), [Code()], {**self.tree, "state": Code()}, [], 5, None, {}]))
         else:
             data = pickle.dumps(rng.choice([Code(), {**self.tree, "about": Code()}]), protocol=rng.randrange(6))
+        if way >= 0.8 and rng.random() < 0.5:
+            data = hashlib.sha256(data).digest() + data  # as a state is sealed
         return data, "0-other.pt" if rng.random() < 0.2 else "0-a.pt"
 
     def read(self, made: tuple[bytes, str]) -> None:
