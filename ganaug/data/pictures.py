@@ -3,6 +3,7 @@
 Several processes decode images into one memory-mapped array, so memory stays bounded for any number of images.
 """
 
+import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,7 @@ RASTERS = frozenset((
     "XBM", "XPM",
 ))
 # fmt: on
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # a reason is given once, in the message of an error
 _DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners fill of 16
 FLAT = 2  # of 255: the most by which the pixels of an image of one colour differ
 _TILE = 1024  # pixels per side that are converted at a time, so that no whole copy of an image is made

@@ -52,7 +52,12 @@ class Torchvision(Source):
         images = [self._pixels([part[row][0] for row in range(len(part))]) for part in parts]
         labels = np.concatenate([np.array([part[row][1] for row in range(len(part))], np.int64) for part in parts])
         count = len(images[0])
-        names = [str(name) for name in getattr(parts[0], "classes", np.unique(labels))]
+        names = [str(name) for name in getattr(parts[0], "classes", range(10))]
+        if not 0 <= labels.min() <= labels.max() < len(names):
+            raise UserError(
+                f"{self.name}: labels must be of 0 to {len(names) - 1}, got {labels.min()} to {labels.max()}; its files "
+                f"in {self.root} are damaged: remove them, to have them downloaded again"
+            )
         files = [f"train[{row}]" for row in range(count)] + [f"test[{row}]" for row in range(len(labels) - count)]
         return Labelled(names, np.concatenate(images), labels, files, np.arange(len(labels)) >= count)
 
