@@ -55,8 +55,8 @@ class Torchvision(Source):
         names = [str(name) for name in getattr(parts[0], "classes", range(10))]
         if not 0 <= labels.min() <= labels.max() < len(names):
             raise UserError(
-                f"{self.name}: labels must be of 0 to {len(names) - 1}, got {labels.min()} to {labels.max()}; the files "
-                f"in {self.root} are damaged: remove them, to have them downloaded again"
+                f"{self.name}: labels must be of 0 to {len(names) - 1}, got {labels.min()} to {labels.max()}; "
+                f"its files in {self.root} are damaged: remove them, to have them downloaded again"
             )
         files = [f"train[{row}]" for row in range(count)] + [f"test[{row}]" for row in range(len(labels) - count)]
         return Labelled(names, np.concatenate(images), labels, files, np.arange(len(labels)) >= count)
