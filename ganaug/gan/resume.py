@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,7 +121,9 @@ def _read(path: Path) -> dict[str, Any] | None:
         seal, data = (whole := path.read_bytes())[:32], memoryview(whole)[32:]
         if hashlib.sha256(data).digest() != seal:
             return None
-        saved: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            saved: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         return saved if saved["version"] == _VERSION else None
     except Exception:  # whatever the decoder raises, and whatever is missing or of another type
         return None

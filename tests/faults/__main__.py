@@ -7,6 +7,7 @@ Prints a table, and exits with 1 if there is a fault.
 """
 
 import argparse
+import math
 import os
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from .readers import READERS
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="faults", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--inputs", type=int, default=0, help="damaged inputs, dealt evenly over the readers")
+    parser.add_argument("--inputs", type=int, default=0, help="damaged inputs, dealt over the readers, slow ones fewer")
     parser.add_argument("--kills", type=int, default=0, help="kills of dvc repro, and all of synth --overwrite")
     parser.add_argument("--twice", type=int, default=0, help="rounds of two of every command at once")
     parser.add_argument("--full-disk", type=int, default=0, help="rounds of every command on a full disk")
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace, base: Path, work: Path) -> int:
     found = 0
     if options.inputs:
         readers = [READERS[name] for name in options.reader or READERS]
-        each = -(-options.inputs // len(readers))
+        each = math.ceil(options.inputs / sum(1 / reader.slow for reader in readers))
         outcomes = fuzz.run(readers, each, options.seed, base, work / "inputs", options.jobs)
         print(fuzz.table(outcomes), flush=True)
         found += sum(one.is_fault for one in outcomes)

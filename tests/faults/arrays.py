@@ -178,7 +178,7 @@ class NpzArchive(Reader):
         for _ in range(rng.choice([0, 1, 1, 2])):
             name = rng.choice(sorted(arrays))
             try:
-                arrays[name] = rng.choice(_ARRAYS)(rng, arrays[name])
+                arrays[name] = rng.choice(_ARRAYS)(rng, np.atleast_1d(arrays[name]))
             except (TypeError, ValueError):  # there is no such array of these values
                 continue
             if rng.random() < 0.15:
