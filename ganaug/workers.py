@@ -30,8 +30,8 @@ def run(
 ) -> Iterator[Any]:
     """The result of ``function`` for the arguments of each of ``calls``, from at most ``jobs`` processes.
 
-    ``ordered``: in their order; else as they come. Workers whose parent is killed end after their call. Raises
-    UserError, with the ``hint``, if a worker is killed.
+    ``ordered``: in their order; else as they come. Workers whose parent is killed end after their call.
+    Raises UserError, with the ``hint``, if a worker is killed.
     """
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError

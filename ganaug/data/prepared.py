@@ -47,6 +47,9 @@ class Prepared:
     groups: list[str] | None = None  # of each image, if the source has groups
     beside: Unlabelled | None = None  # images without labels from a folder of their own
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False, compare=False)  # those read so far
+    _uses: dict[tuple[str, ...], tuple[NDArray[np.int64], NDArray[np.bool_]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -101,6 +104,18 @@ class Prepared:
                 f"{path}: no other part may have images of a test image's group, but {quoted(min(met))} is in both; "
                 f"{_HINT}"
             )
+
+    def uses(self, names: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """(N,), (N,): in how many of the train parts of these splits each image is, and whether it is in any other part
+        to measure with."""
+        key = tuple(names)
+        if key not in self._uses:
+            trained, measured = np.zeros(len(self.labels), np.int64), np.zeros(len(self.labels), bool)
+            for split in map(self.split, key):
+                trained[split.train] += 1
+                measured[[*split.test, *split.spare]] = True
+            self._uses[key] = trained, measured
+        return self._uses[key]
 
     def digest(self, rows: Sequence[int]) -> str:
         """Hash of the images and labels of some rows, in order; from the images' hashes, so no image is read."""

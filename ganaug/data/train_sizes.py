@@ -53,10 +53,10 @@ def _check_no_class_is_lost(own: Mapping[str, int], left: Mapping[str, int], tri
 
 def _lent(prepared: Prepared, trial: str, trials: Sequence[str], seed: int) -> dict[str, list[int]]:
     """{class: rows} from the other trials' train parts that a trial may add, in the order in which they are added."""
-    splits = {name: prepared.split(name) for name in trials}
-    others = {row for name, split in splits.items() if name != trial for row in split.train}
-    barred = {row for split in splits.values() for row in (*split.test, *split.spare)}
-    rows = np.array(sorted(others - barred - set(splits[trial].train)), np.int64)
+    trained, measured = prepared.uses(trials)
+    elsewhere = trained.copy()
+    elsewhere[prepared.split(trial).train] = 0
+    rows = np.flatnonzero((elsewhere > 0) & ~measured)
     return {
         name: seeds.numpy_rng(seed, "curve", trial, label).permutation(rows[prepared.labels[rows] == label]).tolist()
         for label, name in enumerate(prepared.classes)
