@@ -52,11 +52,16 @@ def imported(name: str) -> str:
 def test_workers_import_nothing_of_the_folder_they_run_in(tmp_path: Path) -> None:
     (tmp_path / "random.py").write_text("from pathlib import Path; Path('RUN').touch()")
     tests = str(Path(__file__).parent)
-    path = os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])  # for the workers to find this file
+    places = [tests, *filter(None, [os.environ.get("PYTHONPATH")])]  # for the workers to find this file
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     command = [sys.executable, "-P", "-c", IMPORTS, tests]
     done = subprocess.run(
-        command, cwd=tmp_path, env={**environment, "PYTHONPATH": path}, capture_output=True, text=True, check=True
+        command,
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": os.pathsep.join(places)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.split()
     assert str(tmp_path) not in done.stdout
