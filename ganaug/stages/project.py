@@ -34,10 +34,11 @@ class Project:
 
     @classmethod
     def here(cls) -> Project:
-        """The current directory. Raises UserError if its params.yaml has a mistake, or DVC watches other sections."""
+        """The current directory. Raises UserError if its params.yaml has a mistake, or DVC watches other keys or files
+        than the stages read."""
         params = Path("params.yaml")
         settings = config.load(params)
-        watched.check(config.read(params), Path("dvc.yaml"))
+        watched.check(settings, config.read(params), Path("dvc.yaml"))
         return cls(Path(), settings)
 
     def alone(self, name: str, waits: str | None = None) -> AbstractContextManager[None]:
