@@ -57,7 +57,7 @@ def train(project: Project, only: str | None) -> None:
         finish(project, "filters", list(filters.values()))
         for name, task in filters.items():
             folders[name].append(task.folder(project.work))
-    publish(project.work, project.models, folders, whole=only is None)
+    publish(project, project.models, folders, whole=only is None)
 
 
 def train_task(split: SplitOf, tasks: int = 1) -> Task:

@@ -87,6 +87,7 @@ class Agreement(FilterSpec):
     repeats: Annotated[int, Ge(1), Le(20)] = 2
     policy: PolicySpec = field(default_factory=TrivialAugment)
     per_class: ClassVar[bool] = True
+    learns: ClassVar[bool] = True
     judge: ClassVar[type[Judge]] = Jury
 
     def fit(self, known: Known) -> Jury:
