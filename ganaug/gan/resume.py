@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from ganaug import store
+from ganaug.log import log
 
 _VERSION = 3
 
@@ -93,8 +94,8 @@ class Keeper:
         self._remove_broken()
 
     def say(self, line: str) -> None:
-        """Print a line about this training."""
-        print(f"train: {line}" if not line.startswith("resuming") else line, flush=True)
+        """Say a line about this training."""
+        log.info(f"train: {line}" if not line.startswith("resuming") else line)
 
     @contextmanager
     def watching(self) -> Iterator[None]:

@@ -23,7 +23,7 @@ READ_BY: dict[str, tuple[str, ...]] = {  # stage -> sections of params.yaml
 }
 _WHOLE = "*"  # the whole file
 _DEFAULTS = {"gate": "[]", "protocol": "{kind: subsets}"}  # as params.yaml says them; of the others: {}
-_AGAIN = 'run "python -m ganaug.project ." to have dvc.yaml written again'
+_AGAIN = 'run "ganaug sync" to have dvc.yaml written again'
 
 
 def check(raw: Mapping[str, Any], pipeline: Path) -> None:
