@@ -211,7 +211,7 @@ def synth(
         "models/release/generator.safetensors"
     ),
     seed: Annotated[int, typer.Option("--seed", help="Seed of the latents.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the images of these classes that are there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the images that these classes have.")] = False,
 ) -> None:
     """Generate images of a class with the released generator.
 
@@ -259,9 +259,7 @@ def presets(as_json: Json = False) -> None:
     if as_json:
         import json
 
-        found = {
-            name: {"line": one.line, "source": one.source, "values": one.values} for name, one in PRESETS.items()
-        }
+        found = {name: {"line": one.line, "source": one.source, "values": one.values} for name, one in PRESETS.items()}
         print(json.dumps(found, indent=1, ensure_ascii=False))
         return
     width = max(map(len, PRESETS))
@@ -389,7 +387,11 @@ def options(
     verbose: Annotated[
         bool,
         typer.Option(
-            "--verbose", "-v", callback=_show_from("DEBUG"), expose_value=False, help="Show what is reused and where it runs, too."
+            "--verbose",
+            "-v",
+            callback=_show_from("DEBUG"),
+            expose_value=False,
+            help="Show what is reused, too.",
         ),
     ] = False,
     version: Annotated[

@@ -3,6 +3,7 @@
 import multiprocessing
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 from ganaug.log import log
@@ -15,7 +16,7 @@ _GRACE_SECONDS = 60  # in which a worker that is told to stop saves its state
 
 def run(project: Project) -> None:
     """Every stage, one after the other."""
-    stages = {
+    stages: dict[str, Callable[[], object]] = {
         "prepare": lambda: log.info(prepare.prepare(project)),
         "train": lambda: train.train(project, None),
         "synth": lambda: synth.synth_all(project, None),

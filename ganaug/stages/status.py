@@ -1,10 +1,11 @@
-"""``ganaug status``: what of each stage is done, what a run would do, and about how long that takes. Imports no torch."""
+"""``ganaug status``: what of each stage is done, what would run, and about how long that takes. Imports no torch."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Any
 
 from ganaug import store
@@ -19,7 +20,7 @@ from ganaug.stages.runs import runs_of
 from ganaug.stages.split import open_splits
 from ganaug.stages.synth import synth_task
 from ganaug.stages.tasks import Task, at_once
-from ganaug.stages.train import train_task
+from ganaug.stages.train import HalfTrained, half_trained, train_task
 from ganaug.stages.work import RECIPES
 
 _QUICK = ("prepare", "report")  # stages whose work is not kept apart: seconds, and not timed
@@ -99,26 +100,35 @@ def status(project: Project) -> Status:
         *(classify_task(run) for trial in trials for run in runs_of(trial)),
         *fidelity_tasks(trials, {}).values(),
     ]
+    begun = {split.train_key: found for split in splits if (found := half_trained(split))}
     kept = [
-        _stage(project, name, [task for task in tasks if task.stage == name])
+        _stage(project, name, [task for task in tasks if task.stage == name], begun if name == "train" else {})
         for name in dict.fromkeys(task.stage for task in tasks)
     ]
     current = all(one.done == one.pieces for one in kept)
     return Status((Stage("prepare", 1, 1), *kept, _report(project, current)))
 
 
-def _stage(project: Project, name: str, tasks: Sequence[Task]) -> Stage:
+def _stage(project: Project, name: str, tasks: Sequence[Task], begun: Mapping[str, HalfTrained]) -> Stage:
     work, pieces = project.work, {task.key: task for task in tasks}  # two of the same work are one piece
     missing = [task for key, task in pieces.items() if not work.holds(name, key)]
-    seconds, by = None, None
-    if missing:
-        own = [found for key in pieces if (found := work.timing(name, key))]
-        known = [float(one["wall_seconds"]) for one in own or work.timings(name)]
-        if known:
-            rounds = math.ceil(len(missing) / at_once(project.settings))
-            seconds = round(rounds * sum(known) / len(known), 1)
-            by = "what is done of it" if own else "such work under other settings"
-    return Stage(name, len(pieces), len(pieces) - len(missing), tuple(task.title for task in missing), seconds, by)
+    titles = tuple(
+        task.title + (f" (at step {begun[task.key].step:,})" if task.key in begun else "") for task in missing
+    )
+    own = [float(found["wall_seconds"]) for key in pieces if (found := work.timing(name, key))]
+    rates = [one.seconds / one.step for one in begun.values() if one.step]
+    if own:
+        cost, by = fmean(own), "what is done of it"
+    elif rates:
+        cost, by = fmean(rates) * tasks[0].steps, "the steps that are done of it"
+    elif other := [float(one["wall_seconds"]) for one in work.timings(name)]:
+        cost, by = fmean(other), "such work under other settings"
+    else:
+        return Stage(name, len(pieces), len(pieces) - len(missing), titles)
+    ends = [0.0] * at_once(project.settings)  # of those who work side by side
+    for task in missing:
+        ends[ends.index(min(ends))] += cost * (1 - (begun[task.key].step / task.steps if task.key in begun else 0))
+    return Stage(name, len(pieces), len(pieces) - len(missing), titles, round(max(ends), 1), by)
 
 
 def _report(project: Project, current: bool) -> Stage:
