@@ -18,7 +18,8 @@ from ganaug.config import Settings
 from ganaug.data.spec import DataSpec
 from ganaug.gan.spec import GanSpec
 
-SCHEMA_FILE = "params.schema.json"
+SCHEMA_FILE = "params.schema.json"  # next to params.yaml
+MODELINE = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"  # its first line: editors complete keys and check values
 
 
 def schema_text() -> str:
