@@ -451,7 +451,9 @@ def test_a_readme_and_a_gitignore_that_are_there_stay(capsys: pytest.CaptureFixt
     assert Path("project/.gitignore").read_text() == "/mine\n"
     assert {path.name for path in Path("project").iterdir()} == {*FILES, "thesis.txt"}
     said = capsys.readouterr().out
-    assert "wrote params.yaml, params.schema.json, dvc.yaml in project/; left your .gitignore, README.md as it was" in said
+    assert (
+        "wrote params.yaml, params.schema.json, dvc.yaml in project/; left your .gitignore, README.md as it was" in said
+    )
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "dvc.lock"])

@@ -14,16 +14,27 @@ def sync(folder: Path) -> str:
 
     Raises UserError if there is no project, or its settings have a mistake.
     """
-    params = Path("params.yaml")
     if not folder.is_dir():
         raise UserError(f"{folder}: must be a project's folder, but is none; name one")
     try:
         with contextlib.chdir(folder):  # paths in the settings start there
-            texts = {"dvc.yaml": dvc_yaml(config.load(params), config.read(params)), SCHEMA_FILE: schema_text()}
-            old = {name: Path(name).read_text(encoding="utf-8") if Path(name).is_file() else None for name in texts}
-            changed = [name for name, text in texts.items() if text != old[name]]
-            for name in changed:
-                store.write_text(Path(name), texts[name])
+            texts = outdated(Path())
+            for name, text in texts.items():
+                store.write_text(Path(name), text)
     except UserError as error:
         raise UserError(str(error) if folder == Path() else f"{folder}: {error}") from None
-    return f"{folder / params}: " + (f"wrote {' and '.join(changed)}" if changed else "all is up to date")
+    return f"{folder / 'params.yaml'}: " + (f"wrote {' and '.join(texts)}" if texts else "all is up to date")
+
+
+def outdated(root: Path) -> dict[str, str]:
+    """{file of the project ``root``, which is the current directory: its text}, of those that say something else now.
+
+    Raises UserError if the settings have a mistake.
+    """
+    params = root / "params.yaml"
+    texts = {"dvc.yaml": dvc_yaml(config.load(params), config.read(params)), SCHEMA_FILE: schema_text()}
+    return {
+        name: text
+        for name, text in texts.items()
+        if not (root / name).is_file() or (root / name).read_bytes() != text.encode()
+    }
