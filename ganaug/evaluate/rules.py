@@ -14,7 +14,7 @@ from ganaug.settings import Spec
 LEVEL = 0.05
 
 Status = Literal["pass", "fail", "cannot tell"]
-Bound = Annotated[float, Ge(-100), Le(100)]  # percentage points
+Bound = Annotated[float, Ge(-1000), Le(1000)]  # percentage points
 
 
 @dataclass(frozen=True)
