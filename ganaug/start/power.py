@@ -18,9 +18,10 @@ ASSUMED = f"if two arms differ on {DIFFER:.0%} of the test images, as is usual"
 
 
 def power(protocol: ProtocolSpec, items: Items, balanced: bool, points: float) -> float:
-    """The probability that a run detects a true gain of so many ``points``, at a two-sided level of 5 %.
+    """The probability that a run under ``protocol`` detects a true gain of so many ``points``, at a level of 5 %.
 
     ``items``: the images, of which those bound together count once; ``balanced``: the metric weighs classes equally.
+    Of cross-validation it is what the report calls power; where gains hardly depend on the train part, it is less.
     """
     images = _tested(items, balanced)
     if isinstance(protocol, CrossValidation):  # Nadeau and Bengio's variance, as the report has it
