@@ -18,7 +18,7 @@ import torch
 
 from ganaug import store
 
-_VERSION = 3
+_VERSION = 4
 
 
 class Keeper:
