@@ -175,15 +175,17 @@ def gate(
         typer.Option("--baseline", help="An earlier summary.json: fail where a gain of the rules fell against it too."),
     ] = None,
 ) -> None:
-    """Check the gains against the rules of params.yaml. Exit code 0: all pass; 1: one fails.
+    """Check the gains against the rules of params.yaml.
+
+    Exit code 0: all pass; 1: one fails; 3: none fails, but not every one can be told yet.
 
     Example: ganaug gate --markdown --baseline main/summary.json
     """
     from ganaug.stages import gate as stage
     from ganaug.stages.project import Project
 
-    passed = stage.gate(Project.here(), markdown, baseline)
-    raise typer.Exit(0 if passed else 1)
+    status = stage.gate(Project.here(), markdown, baseline)
+    raise typer.Exit({"pass": 0, "fail": 1, "cannot tell": 3}[status])
 
 
 def _version(wanted: bool) -> None:

@@ -41,6 +41,7 @@ class ReportSpec(Spec):
     # auto: accuracy, or balanced accuracy where some class has twice as many images to train on as another
     primary_metric: Annotated[str, metric_or("auto")] = "auto"
     confidence: Annotated[float, Gt(0), Le(0.9999)] = 0.95
+    smallest_gain: Annotated[float, Gt(0), Le(100)] = 2.0  # percentage points: the smallest gain worth having
 
 
 @dataclass(frozen=True)

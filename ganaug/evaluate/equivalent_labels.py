@@ -5,27 +5,29 @@ in the logarithm of the number. Pure: arrays in, numbers out.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug import seeds
-from ganaug.evaluate.stats import by_group
+from ganaug.evaluate.stats import Estimate
 
 Values = NDArray[np.float64]
 
-DRAWS = 2000
-_AT_ONCE = 200  # draws, so that memory does not grow with their number
+_LOOKS = 64  # numbers of images, evenly in their logarithm, at which an interval is looked for
 _NOTHING = 1e-9  # points: rounding
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Where a base arm was measured. Its scores are passed along, in percent, (..., points)."""
+    """A base arm's learning curve: its mean ``scores`` in percent at the mean real ``images`` per class of each point,
+    rising; ``own`` is the point that is the trial's own number."""
 
-    images: tuple[float, ...]  # mean real images per class of each point, rising
-    own: int  # the point that is the trial's own number
+    images: tuple[float, ...]
+    own: int
+    scores: tuple[float, ...]
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -36,108 +38,116 @@ class Curve:
         low, own, high = self.images[0], self.images[self.own], self.images[-1]
         return (low if low < own else own**2 / high), (high if high > own else own**2 / low)
 
-    def more_images(self, scores: Values, gains: Values) -> Values:
-        """How many more images per class ``gains`` (draws,) over the own point are worth on ``scores`` (draws, P).
+    @cached_property
+    def _knots(self) -> tuple[Values, Values]:
+        """(log images of the knots, the weights of the measured scores there (knots, P)): the points, made monotone,
+        and the ends of extrapolations.
 
-        Negative for a loss. Infinite where the curve does not get there within its reach.
+        The slope is that of the least-squares line through all points. Learning curves flatten, so it is too steep
+        upward and too flat downward: a gain is worth somewhat more labels than this says, a loss costs somewhat fewer.
         """
-        gains = np.where(np.abs(gains) < _NOTHING, 0.0, gains)
-        places, heights = self._whole(monotone(scores))
-        own = places.index(math.log(self.images[self.own]))
-        wanted = heights[:, own] + gains
-        found = np.where(gains > 0, np.inf, np.where(gains < 0, -np.inf, places[own]))
-        for left in range(len(places) - 1):
-            low, high = heights[:, left], heights[:, left + 1]
-            # Of a level stretch the end nearer to the own point counts: the fewest images, the smallest loss.
-            here = (low < wanted) & (wanted <= high) if left >= own else (low <= wanted) & (wanted < high)
-            here &= (gains > 0) if left >= own else (gains < 0)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                part = (wanted - low) / (high - low)
-            found = np.where(here, places[left] + part * (places[left + 1] - places[left]), found)
-        ratio = np.expm1(np.where(np.isfinite(found), found - places[own], 0.0))
-        return np.asarray(np.where(np.isfinite(found), self.images[self.own] * ratio, found), np.float64)
+        places = np.log(self.images)
+        weights = _pooled(np.array(self.scores))
+        centred = places - places.mean()
+        slope = centred @ weights / (centred @ centred)
+        low, high = np.log(self.reach)
+        own_place, own = places[self.own], weights[self.own]
+        if self.own == len(places) - 1:
+            places, weights = np.append(places, high), np.vstack([weights, own + slope * (high - own_place)])
+        if self.own == 0:
+            places, weights = np.append(low, places), np.vstack([own - slope * (own_place - low), weights])
+        return places, weights
+
+    def weights(self, more: float) -> Values:
+        """The curve at ``more`` images per class than the own number, as weights (P,) of the measured scores."""
+        places, weights = self._knots
+        at = math.log(self.images[self.own] + more)
+        return np.array([np.interp(at, places, column) for column in weights.T])
+
+    def more_images(self, gain: float) -> float:
+        """How many more images per class a ``gain`` over the own point is worth: negative for a loss, infinite where
+        the curve does not get there within its reach."""
+        if abs(gain) < _NOTHING:
+            return 0.0
+        places, weights = self._knots
+        heights = weights @ np.array(self.scores)
+        own = int(np.searchsorted(places, math.log(self.images[self.own])))
+        wanted = heights[own] + gain
+        # Outward from the own point: of a level stretch the nearer end counts, the fewest images, the smallest loss.
+        outward = range(own, len(places) - 1) if gain > 0 else range(own, 0, -1)
+        for near in outward:
+            far = near + (1 if gain > 0 else -1)
+            if (heights[far] - wanted) * gain >= 0:
+                part = (wanted - heights[near]) / (heights[far] - heights[near])
+                return float(
+                    self.images[self.own] * math.expm1(places[near] + part * (places[far] - places[near]) - places[own])
+                )
+        return math.copysign(math.inf, gain)
 
     def is_measured(self, gain: float) -> bool:
         """Whether there are points on the side of the own one where ``gain``, or a loss, is read."""
         return self.own < len(self.images) - 1 if gain > 0 else self.own > 0
 
-    def _whole(self, heights: Values) -> tuple[list[float], Values]:
-        """(log images of the knots, their heights (draws, knots)): the points, and the ends of extrapolations.
+    def interval(self, gain: float, lead: Callable[[float], Estimate], confidence: float) -> tuple[float, float]:
+        """The numbers of more images per class that agree with the data; infinite where they leave the curve's reach.
 
-        The slope is that of the least-squares line through all points. Learning curves flatten, so it is too steep
-        upward and too flat downward: a gain is worth somewhat more labels than this says, a loss costs somewhat fewer.
+        ``lead``: more images -> by how much the arm is ahead of its base with so many more, the estimate of a linear
+        contrast of scores. A number belongs to the interval where that contrast's own ``confidence`` interval holds 0:
+        the test of a gain, inverted (Fieller 1954). So a gain whose interval lies above 0 is worth more than 0 images,
+        and the estimate, at which the contrast is 0, always lies inside.
         """
-        places = [math.log(images) for images in self.images]
-        centred = np.array(places) - np.mean(places)
-        slope = heights @ centred / (centred @ centred)
-        low, high = (math.log(end) for end in self.reach)
-        own = heights[:, self.own]
-        if self.own == len(places) - 1:
-            heights = np.column_stack([heights, own + slope * (high - places[-1])])
-            places = [*places, high]
-        if self.own == 0:
-            heights = np.column_stack([own - slope * (places[0] - low), heights])
-            places = [low, *places]
-        return places, heights
+        own = self.images[self.own]
+        low, high = self.reach
+        found = self.more_images(gain)
+        looks = {0.0, low - own, high - own, *(images - own for images in self.images)}
+        looks |= set(np.geomspace(low, high, _LOOKS) - own) | ({found} if math.isfinite(found) else set())
+        places = sorted(min(max(place, low - own), high - own) for place in looks)
+        leads = [lead(place) for place in places]
+        outside = [_outside(one, confidence) for one in leads]
+        if math.isfinite(found):
+            outside[places.index(found)] = min(0.0, outside[places.index(found)])  # but for rounding it is 0
+        inside = [index for index, value in enumerate(outside) if value <= 0]
+        first = last = math.copysign(math.inf, gain)
+        if inside:
+            first = _crossing(places, outside, inside[0], -1)
+            last = _crossing(places, outside, inside[-1], 1)
+        # Ahead of all that the curve covers, or behind: the truth may lie beyond its ends.
+        if leads[-1].mean > _NOTHING:
+            last = math.inf
+        if leads[0].mean < -_NOTHING:
+            first = -math.inf
+        return first, last
 
 
-def monotone(scores: Values) -> Values:
-    """Isotonic regression of each row of ``scores`` (rows, P): more labels do no harm, so a fall is noise.
-
-    For thousands of rows of a few points, all at once, by the max-min formula (Robertson, Wright and Dykstra 1988,
-    theorem 1.4.4): value i is the maximum over a <= i of the minimum over b >= i of mean(a..b).
-    """
-    scores = np.atleast_2d(scores)
-    rising = np.full_like(scores, -np.inf)
-    for first in range(scores.shape[1]):
-        means = scores[:, first:].cumsum(axis=1) / np.arange(1, scores.shape[1] - first + 1)
-        least = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]
-        rising[:, first:] = np.maximum(rising[:, first:], least)
-    unchanged = (np.diff(scores) >= 0).all(axis=1, keepdims=True)
-    return np.where(unchanged, scores, rising)  # to the last digit
-
-
-def shared_means(scores: Values, groups: NDArray[np.int64] | None, seed: int, draws: int = DRAWS) -> Values:
-    """Bootstrap means (``draws``, K) of ``scores`` (K, trials, images), whose trials share their test images.
-
-    Trials and images (or ``groups`` (images,) of them) are drawn independently, with replacement, by ``seed``: the
-    pigeonhole bootstrap (Owen 2007), which treats them as two crossed samples as stats.two_way does. n - 1 of n are
-    drawn, so that a mean has the spread of its unbiased estimate, with few trials too.
-    """
-    if groups is not None:
-        scores = np.stack([by_group(one, groups) for one in scores])
-    _, trials, images = scores.shape
-    rng = seeds.numpy_rng(seed, "worth")
-    means = []
-    for first in range(0, draws, _AT_ONCE):
-        count = min(_AT_ONCE, draws - first)
-        by_trial = rng.multinomial(trials - 1, [1 / trials] * trials, count) / (trials - 1)  # (draws, trials)
-        by_image = rng.multinomial(images - 1, [1 / images] * images, count) / (images - 1)
-        means.append(np.einsum("kbi,bi->bk", by_trial @ scores, by_image))
-    return np.concatenate(means)
-
-
-def fold_means(scores: Values, seed: int, draws: int = DRAWS) -> Values:
-    """Bootstrap means (draws, K) of ``scores`` (K, trials), where each trial has test images of its own."""
-    trials = scores.shape[1]
-    rng = seeds.numpy_rng(seed, "worth")
-    return np.asarray(rng.multinomial(trials - 1, [1 / trials] * trials, draws) / (trials - 1) @ scores.T, np.float64)
-
-
-def spread_like(draws: Values, low: float | None, high: float | None, confidence: float) -> float:
-    """The factor on the distances of ``draws`` (N,) from their mean that makes their interval as wide as the gain's.
-
-    ``low`` and ``high``: the gain's interval at ``confidence``, which allows for few trials and overlapping folds as a
-    bootstrap does not; None for a single trial.
-    """
+def _outside(lead: Estimate, confidence: float) -> float:
+    """How far 0 is outside the interval of ``lead``: at most 0 inside it."""
+    low, high = lead.interval(confidence)
     if low is None or high is None:
-        return 1.0
-    ends = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return (high - low) / float(ends[1] - ends[0]) if ends[1] > ends[0] else 1.0
+        raise ValueError("a lead must have an interval")
+    return max(low, -high)
 
 
-def interval(draws: Values, confidence: float) -> tuple[float, float]:
-    """Of ``draws`` that may be infinite: order statistics, rounded outwards, since those cannot be interpolated."""
-    found = np.sort(draws)
-    first = math.floor((1 - confidence) / 2 * (len(found) - 1))
-    return float(found[first]), float(found[-1 - first])
+def _crossing(places: list[float], outside: list[float], index: int, step: int) -> float:
+    """Where the interval ends between the place of ``index``, which is inside, and its neighbour towards ``step``."""
+    if not 0 <= index + step < len(places):
+        return step * math.inf
+    here, there = outside[index], outside[index + step]
+    return places[index] + (places[index + step] - places[index]) * here / (here - there)
+
+
+def _pooled(scores: Values) -> Values:
+    """Isotonic regression of ``scores`` (P,) as weights (P, P) of them: more labels do no harm, so a fall is noise.
+
+    Pool adjacent violators (Barlow 1972): each block's score is the mean of its points.
+    """
+    blocks: list[tuple[float, int]] = []  # sum, points
+    for score in scores:
+        blocks.append((float(score), 1))
+        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
+            (total, points), (last_total, last_points) = blocks[-2:]
+            blocks[-2:] = [(total + last_total, points + last_points)]
+    weights, first = np.zeros((len(scores), len(scores))), 0
+    for _, points in blocks:
+        weights[first : first + points, first : first + points] = 1 / points
+        first += points
+    return weights

@@ -1,8 +1,9 @@
 """From the predictions of every trial to arms and gains, in the form of summary.json. Figures are in percent."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from ganaug.evaluate import stats
 from ganaug.evaluate.contributions import METRICS
 from ganaug.evaluate.stats import Estimate
 
+Answer = Literal["gain", "loss", "no gain", "cannot tell"]
 POINT = 1.0  # percentage points: the true gain that a figure's power is the probability of detecting
 
 
@@ -44,7 +46,7 @@ class Comparison:
     shared_test: bool
     confidence: float = 0.95
     tests_an_image: float = 1.0  # how often each image is tested: once per repeat of cross-validation
-    seed: int = 0  # of the bootstrap
+    smallest_gain: float = 2.0  # percentage points worth having
 
     @property
     def method(self) -> str:
@@ -75,7 +77,7 @@ class Comparison:
 
     def _recall(self, arm: str, label: int) -> dict[str, Any]:
         recalls = [self._mean_recall(trial, arm, [label]) for trial in self._testing([label])]
-        estimate = self._estimate(recalls, self._groups_of([label]))
+        estimate = self.estimate(recalls, self._groups_of([label]))
         tests_an_image = len(recalls) if self.shared_test else self.tests_an_image
         images = max(1, round(sum(len(values) for values in recalls) / max(1.0, tests_an_image)))
         low, high = stats.interval_of_share(estimate, images, self.confidence)
@@ -113,8 +115,9 @@ class Comparison:
     def _figure(self, differences: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None) -> dict[str, Any]:
         """``differences``: one value per test image of each trial; ``groups``: of the first trial's test images."""
         by_trial = np.array([values.mean() for values in differences])
-        estimate = self._estimate(differences, groups)
-        low, high = estimate.interval(self.confidence)
+        estimate = self.estimate(differences, groups)
+        low, high = stats.interval_of_gain(estimate, self.confidence)
+        said = answer(low, high, self.smallest_gain)
         return {
             "mean": estimate.mean if len(by_trial) else None,
             "ci_low": low,
@@ -123,6 +126,8 @@ class Comparison:
             "standard_error": estimate.standard_error,
             "degrees_of_freedom": estimate.degrees_of_freedom,
             "power": estimate.power(POINT, 1 - self.confidence),
+            "answer": said,
+            "needed": self._needed(estimate, differences) if said == "cannot tell" else None,
             "by_trial": [float(value) for value in by_trial],
             "unit": "percentage points",
             "confidence": self.confidence,
@@ -130,12 +135,39 @@ class Comparison:
             "method": self.method,
         }
 
-    def _estimate(self, differences: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None) -> Estimate:
+    def estimate(self, differences: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None = None) -> Estimate:
+        """The mean of ``differences``, one per test image of each trial; ``groups``: those of the first trial."""
         if self.shared_test and differences:
             stacked = np.stack(differences)
             return stats.two_way(stacked if groups is None else stats.by_group(stacked, groups))
         test_over_train = float(np.mean([len(trial.labels) / trial.train_images for trial in self.trials]))
         return stats.corrected_resampled(differences, test_over_train, self.tests_an_image)
+
+    def _needed(self, estimate: Estimate, differences: Sequence[NDArray[np.float64]]) -> dict[str, int] | None:
+        """The trials that would settle it, and the test images where trials alone would not; None: not known."""
+        found = stats.needed(estimate, len(differences), self.smallest_gain, self.confidence, self.shared_test)
+        if found is None:
+            return None
+        trials, times = found
+        return {"trials": trials} | ({"images": math.ceil(times * self._images(differences))} if times > 1 else {})
+
+    def _images(self, differences: Sequence[NDArray[np.float64]]) -> int:
+        """Different test images."""
+        return round(sum(map(len, differences)) / (len(differences) if self.shared_test else self.tests_an_image))
+
+
+def answer(low: float | None, high: float | None, smallest_gain: float) -> Answer:
+    """What a gain's interval says, if a gain of ``smallest_gain`` points is the least that is worth having.
+
+    ``no gain`` is an answer: a gain worth having is ruled out. ``cannot tell`` is none.
+    """
+    if low is None or high is None:
+        return "cannot tell"
+    if low > 0:
+        return "gain"
+    if high < 0:
+        return "loss"
+    return "no gain" if high < smallest_gain else "cannot tell"
 
 
 def mean_and_sd(scores: Sequence[NDArray[np.float64]]) -> dict[str, float | None]:

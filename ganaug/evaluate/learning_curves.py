@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.evaluate import equivalent_labels
 from ganaug.evaluate.contributions import METRICS
-from ganaug.evaluate.equivalent_labels import DRAWS, Curve
+from ganaug.evaluate.equivalent_labels import Curve
 from ganaug.evaluate.gains import POINT, Comparison, CurvePoint, mean_and_sd
+from ganaug.evaluate.stats import Estimate
 
 Scores = list[NDArray[np.float64]]  # of each trial, one number per test image
 
@@ -44,57 +44,49 @@ def _worth(comparison: Comparison, name: str, base: str, metric: str, gain: Mapp
     points = _images(comparison, base)
     if len(points) < 2:
         return {"metric": metric, "more_images": None, "reason": "the train parts are too small for a learning curve"}
-    curve = Curve(tuple(points.values()), list(points).index(1.0))
+    if gain["ci_low"] is None:  # a figure without an interval says more than is known
+        return {"metric": metric, "more_images": None, "reason": "one trial does not say how certain it is"}
     scores = [_scores(comparison, base, multiple, metric) for multiple in points]
-    scores.append(comparison.scores(name, metric))
-    means = np.array([np.mean([values.mean() for values in of_trials]) for of_trials in scores])
-    drawn = _drawn_means(comparison, scores)
-    if drawn is not None:
-        of_gain = drawn[:, -1] - drawn[:, curve.own]
-        wider = equivalent_labels.spread_like(of_gain, gain["ci_low"], gain["ci_high"], comparison.confidence)
-        drawn = means + wider * (drawn - means)
+    means = tuple(float(np.mean([values.mean() for values in of_trials])) for of_trials in scores)
+    curve = Curve(tuple(points.values()), list(points).index(1.0), means)
 
-    def in_labels(points: float, drawn_points: NDArray[np.float64] | None) -> dict[str, Any]:
-        ends = {"more_images": float(curve.more_images(means[None, :-1], np.array([points]))[0])}
-        if drawn is not None and drawn_points is not None:
-            draws = curve.more_images(drawn[:, :-1], drawn_points)
-            ends["ci_low"], ends["ci_high"] = equivalent_labels.interval(draws, comparison.confidence)
-        known = {key: _end(ends.get(key), curve) for key in ("more_images", "ci_low", "ci_high")}
-        return {**known, "extrapolated": not curve.is_measured(points)}
+    def in_labels(points: float, reached: Scores) -> dict[str, Any]:
+        """``points`` in labels; ``reached``: the scores of what is that much better than the base."""
+
+        def lead(more: float) -> Estimate:
+            weights = curve.weights(more)
+            return comparison.estimate(
+                [
+                    of_trial - sum(weight * one[trial] for weight, one in zip(weights, scores, strict=True))
+                    for trial, of_trial in enumerate(reached)
+                ]
+            )
+
+        low, high = curve.interval(points, lead, comparison.confidence)
+        ends = {"more_images": curve.more_images(points), "ci_low": low, "ci_high": high}
+        return {**{key: _end(end, curve) for key, end in ends.items()}, "extrapolated": not curve.is_measured(points)}
 
     return {
         "metric": metric,
-        **in_labels(gain["mean"], None if drawn is None else drawn[:, -1] - drawn[:, curve.own]),
-        "one_point": in_labels(POINT, None if drawn is None else np.full(len(drawn), POINT)),
+        **in_labels(gain["mean"], comparison.scores(name, metric)),
+        "one_point": in_labels(POINT, [values + POINT for values in scores[curve.own]]),
         "unit": "labelled images per class",
         "confidence": comparison.confidence,
         "trials": len(comparison.trials),
-        "method": _method(comparison, curve),
+        "method": _method(curve),
     }
 
 
-def _method(comparison: Comparison, curve: Curve) -> str:
+def _method(curve: Curve) -> str:
     low, high = curve.reach
     measured = ", ".join(f"{images:.3g}" for images in curve.images)
     upward = "" if curve.is_measured(POINT) else f", extrapolated by its slope to {high:.3g}"
     downward = "" if curve.is_measured(-POINT) else f", extrapolated by its slope down to {low:.3g}"
-    drawn = "trials and of test images" if comparison.shared_test else "trials with their test images"
     return (
         f"learning curve of the arm without GAN images, measured at {measured} real images per class (mean over "
-        f"trials, isotonic, linear in the logarithm of the images{upward}{downward}); interval from {DRAWS} bootstrap "
-        f"draws of {drawn}, spread as widely as the gain's own interval"
+        f"trials, isotonic, linear in the logarithm of the images{upward}{downward}); the interval holds the numbers "
+        "of images at which the curve and the arm do not differ by the test of a gain (Fieller 1954)"
     )
-
-
-def _drawn_means(comparison: Comparison, scores: Sequence[Scores]) -> NDArray[np.float64] | None:
-    """Bootstrap means (draws, K) of K scores; None for a single trial, whose spread is unknown."""
-    if len(comparison.trials) < 2:
-        return None
-    if comparison.shared_test:
-        stacked = np.stack([np.stack(one) for one in scores])
-        return equivalent_labels.shared_means(stacked, comparison.trials[0].groups, comparison.seed)
-    by_trial = np.array([[values.mean() for values in one] for one in scores])
-    return equivalent_labels.fold_means(by_trial, comparison.seed)
 
 
 def _images(comparison: Comparison, arm: str) -> dict[float, float]:
@@ -123,9 +115,9 @@ def _points(comparison: Comparison, arm: str, multiple: float) -> list[CurvePoin
     return [point for point in every if (point.arm, point.multiple) == (arm, multiple)]
 
 
-def _end(value: float | None, curve: Curve) -> dict[str, float] | None:
+def _end(value: float, curve: Curve) -> dict[str, float]:
     """A number of images, or ``at_least`` or ``at_most`` the end of what the curve covers."""
-    if value is None or math.isfinite(value):
-        return None if value is None else {"images": value}
+    if math.isfinite(value):
+        return {"images": value}
     low, high = (end - curve.images[curve.own] for end in curve.reach)
     return {"at_least": high} if value > 0 else {"at_most": low}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
@@ -13,35 +13,61 @@ from ganaug.settings import Spec
 
 LEVEL = 0.05
 
+Status = Literal["pass", "fail", "cannot tell"]
+Bound = Annotated[float, Ge(-100), Le(100)]  # percentage points
+
 
 @dataclass(frozen=True)
 class GateRule(Spec):
-    """Passes when the gain is above the bound at a one-sided level of 5 %, Holm-corrected over all rules.
+    """A gain must be shown to be ``above`` a bound, or must not be shown to be below one.
 
-    ``above: 0`` asks for a gain; ``above: -0.5`` asks that no more than half a point is lost (non-inferiority).
+    ``above: 0`` asks for a gain; ``above: -0.5`` asks that no more than half a point is lost (non-inferiority): both
+    at a one-sided level of 5 %, Holm-corrected over the rules of this kind. ``not_below: 0`` fails only where harm is
+    shown, which needs no large set: where the whole confidence interval lies below the bound. Not Holm-corrected, since
+    a correction would hide harm that the report calls a loss. With neither, ``above: 0``.
     """
 
     gain: str
-    above: Annotated[float, Ge(-1000), Le(1000)] = 0.0  # percentage points
+    above: Bound | None = None
+    not_below: Bound | None = None
     metric: Annotated[str, metric_or("primary")] = "primary"
+
+    def __post_init__(self) -> None:
+        if self.above is not None and self.not_below is not None:
+            raise ValueError("above or not_below, not both: make two rules of it")
+        if self.above is None and self.not_below is None:
+            object.__setattr__(self, "above", 0.0)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A rule as judged: by which metric, and the mean gain in percentage points. The names are keys of summary.json."""
+    """A rule as judged: by which metric, and the mean gain in percentage points. The names are keys of summary.json.
+
+    ``status``: ``fail`` where the data speak against it; ``cannot tell`` where they are too few to say. ``p_holm``: of
+    rules with ``above``.
+    """
 
     gain: str
     metric: str
-    above: float
+    above: float | None
+    not_below: float | None
     mean: float
     p_holm: float | None
+    status: Status
     passed: bool
 
 
-def judge(rules: Sequence[GateRule], gains: Mapping[str, Mapping[str, Any]], primary_metric: str) -> list[Judged]:
-    """Each rule against the ``gains`` of a summary. One trial gives no p-value, so nothing passes on it.
+def judge(
+    rules: Sequence[GateRule],
+    gains: Mapping[str, Mapping[str, Any]],
+    primary_metric: str,
+    smallest_gain: float = 2.0,
+) -> list[Judged]:
+    """Each of the ``rules`` against the ``gains`` of a summary, by ``primary_metric`` where a rule names none.
 
-    Raises UserError if a rule names an unknown gain.
+    A rule ``above`` a bound that is not passed fails where the interval rules out that the gain is above the bound by
+    ``smallest_gain`` points, or for a bound below 0, that there is no loss. One trial has no p-value: nothing is shown
+    by it. Raises UserError if a rule names an unknown gain.
     """
     chosen = []
     for rule in rules:
@@ -52,12 +78,33 @@ def judge(rules: Sequence[GateRule], gains: Mapping[str, Mapping[str, Any]], pri
             )
         figure = gains[rule.gain][metric]
         estimate = Estimate(figure["mean"], figure["standard_error"], figure["degrees_of_freedom"])
-        chosen.append((rule, metric, estimate.mean, estimate.p_above(rule.above)))
-    adjusted = holm([1.0 if p is None else p for *_, p in chosen])
-    return [
-        Judged(rule.gain, metric, rule.above, mean, None if p is None else p_holm, p is not None and p_holm <= LEVEL)
-        for (rule, metric, mean, p), p_holm in zip(chosen, adjusted, strict=True)
-    ]
+        chosen.append((rule, metric, figure, None if rule.above is None else estimate.p_above(rule.above)))
+    adjusted = iter(holm([1.0 if p is None else p for rule, *_, p in chosen if rule.above is not None]))
+    judged = []
+    for rule, metric, figure, p in chosen:
+        p_holm = next(adjusted) if rule.above is not None else None
+        status = _status(rule, figure, None if p is None else p_holm, smallest_gain)
+        known = None if p is None else p_holm
+        passed = status == "pass"
+        judged.append(Judged(rule.gain, metric, rule.above, rule.not_below, figure["mean"], known, status, passed))
+    return judged
+
+
+def _status(rule: GateRule, figure: Mapping[str, Any], p_holm: float | None, smallest_gain: float) -> Status:
+    high = figure["ci_high"]
+    if rule.not_below is not None:
+        return "fail" if high is not None and high < rule.not_below else "pass"
+    if p_holm is not None and p_holm <= LEVEL:
+        return "pass"
+    assert rule.above is not None
+    worth_having = rule.above + smallest_gain if rule.above >= 0 else 0.0
+    return "fail" if high is not None and high < worth_having else "cannot tell"
+
+
+def of_all(judged: Sequence[Judged]) -> Status:
+    """What the gate says: a rule that fails outweighs those that cannot be told."""
+    found = {one.status for one in judged}
+    return "fail" if "fail" in found else "cannot tell" if "cannot tell" in found else "pass"
 
 
 def metric_of(rule: GateRule, primary_metric: str) -> str:

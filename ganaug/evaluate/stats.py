@@ -3,6 +3,7 @@
 Distributions are scipy.special's: importing scipy.stats takes longer than all of ``ganaug gate``.
 """
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ TWO_WAY = (
     "paired difference over trials and shared test images, two crossed random effects, Cochran's weighted quantile of t"
 )
 
+_POWER = 0.8
+_MOST_TRIALS = 50  # that anybody would run
+_TIMES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0, 100.0)  # as many images
+
 RESAMPLED = (
     "paired difference over the folds of repeated cross-validation, variance corrected for overlapping train parts "
     "(Nadeau and Bengio 2003), t with trials - 1 degrees of freedom"
@@ -24,12 +29,16 @@ RESAMPLED = (
 class Estimate:
     """A mean with its standard error, in the unit of the values; t-distributed with ``degrees_of_freedom``.
 
-    ``standard_error`` and ``degrees_of_freedom`` are None where one trial leaves the spread unknown.
+    ``standard_error`` and ``degrees_of_freedom`` are None where one trial leaves the spread unknown. ``of_trials`` is
+    the part of the variance that falls with the number of trials; the rest falls with the number of test images alone,
+    which have ``image_freedom`` degrees of freedom (None: they add none).
     """
 
     mean: float
     standard_error: float | None
     degrees_of_freedom: float | None
+    of_trials: float = 1.0
+    image_freedom: float | None = None
 
     def interval(self, confidence: float) -> tuple[float | None, float | None]:
         """Two-sided interval; ``confidence`` in (0, 1)."""
@@ -84,6 +93,53 @@ class Estimate:
         return min(1.0, max(0.0, 1.0 - missed + wrong_side))
 
 
+def interval_of_gain(estimate: Estimate, confidence: float) -> tuple[float | None, float | None]:
+    """Two-sided interval of a gain in points: scores lie in 0 to 100, so gains lie in -100 to 100."""
+    low, high = estimate.interval(confidence)
+    return (None, None) if low is None or high is None else (max(-100.0, low), min(100.0, high))
+
+
+def needed(
+    estimate: Estimate, trials: int, size: float, confidence: float, shared_test: bool
+) -> tuple[int, float] | None:
+    """(trials, times as many images) with which a gain of ``size`` would be seen, by the spread of ``estimate``.
+
+    Seen: the test at ``confidence`` detects it with a power of 80 % (Cohen's convention). Where the ``trials`` that
+    there are have that power already, and the interval leaves open all the same whether there is such a gain: the
+    number with which the interval is narrower than ``size``, so that it cannot. More images (of the test part if the
+    trials have a ``shared_test``, else of the whole set) are asked for where no affordable number of trials does. None
+    if the spread is unknown, or nothing affordable does.
+    """
+    if estimate.standard_error is None or estimate.degrees_of_freedom is None:
+        return None
+    variance, part = estimate.standard_error**2, estimate.of_trials
+
+    def expected(count: int, times: float) -> Estimate:
+        of_trials, of_images = part * variance * trials / count, (1 - part) * variance / times
+        if not shared_test:  # smaller test parts and train parts both make folds differ
+            of_trials /= times
+        total = of_trials + of_images
+        freedom = float(count - 1)
+        if estimate.image_freedom is not None and total > 0:
+            freedom = _cochran(of_trials / total, count - 1, times * (estimate.image_freedom + 1) - 1)
+        return Estimate(0.0, math.sqrt(total), freedom)
+
+    def detects(found: Estimate) -> bool:
+        return (found.power(size, 1 - confidence) or 0.0) >= _POWER
+
+    def is_narrow(found: Estimate) -> bool:
+        low, high = found.interval(confidence)
+        return low is not None and high is not None and high - low < size
+
+    enough = is_narrow if detects(expected(trials, 1.0)) else detects
+    for times in _TIMES:
+        counts = range(trials + (times == 1), _MOST_TRIALS + 1)
+        first = bisect.bisect_left(counts, True, key=lambda count: enough(expected(count, times)))
+        if first < len(counts):
+            return counts[first], times
+    return None
+
+
 def interval_of_share(estimate: Estimate, images: int, confidence: float) -> tuple[float | None, float | None]:
     """Two-sided interval of a share in percent: it stays within 0 and 100, and has a width at the ends too.
 
@@ -130,7 +186,8 @@ def two_way(differences: NDArray[np.float64]) -> Estimate:
     # Below MS_rest images differ no more than by chance: the paired t over trials.
     total = ms_trials + max(0.0, ms_images - ms_rest)
     weight = ms_trials / total if total > 0 else 1.0
-    return Estimate(mean, math.sqrt(total / (trials * images)), _cochran(weight, trials - 1, images - 1))
+    freedom = _cochran(weight, trials - 1, images - 1)
+    return Estimate(mean, math.sqrt(total / (trials * images)), freedom, weight, images - 1)
 
 
 def _cochran(weight: float, first: float, second: float) -> float:
@@ -173,7 +230,8 @@ def corrected_resampled(
     # Small test parts may agree by chance: the images' own sampling error is a lower bound.
     of_images = np.concatenate(differences)
     floor = float(of_images.var()) / (len(of_images) / tests_an_image)  # repeats test the same images again
-    return Estimate(mean, math.sqrt(max(variance, floor)), float(trials - 1))
+    of_trials = 1 / trials / (1 / trials + test_over_train) if variance > floor else 0.0
+    return Estimate(mean, math.sqrt(max(variance, floor)), float(trials - 1), of_trials)
 
 
 def change(before: Estimate, after: Estimate) -> Estimate:

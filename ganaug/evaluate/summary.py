@@ -1,22 +1,33 @@
 """What the verdict, the gate and a comparison read of a summary.json, and the rules that it keeps."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired
 
 import numpy as np
 from annotated_types import Len
-from pydantic import AfterValidator, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from ganaug.errors import UserError, quoted
 from ganaug.evaluate.contributions import METRICS, metric_or
-from ganaug.evaluate.stats import Estimate
+from ganaug.evaluate.gains import Answer, answer
+from ganaug.evaluate.stats import Estimate, interval_of_gain
 from ganaug.values import Count, Names, Number, Positive, Share, with_keys
 
+_WITH_OTHERS = ConfigDict(extra="allow")  # the settings are compared with those of params.yaml as a whole
 _ROUNDING = 1e-6  # points; a t-quantile may be rounded otherwise by another release of SciPy
 
 
-# A gain in a class's recall; None: of a class that is not tested.
-_Figure = Annotated[dict[str, Number | None], with_keys("mean", "ci_low", "ci_high")]
+class _Figure(TypedDict):  # a gain in a class's recall
+    mean: Number | None  # None: of a class that is not tested
+    ci_low: Number | None
+    ci_high: Number | None
+    answer: Answer
+
+
+class _Needed(TypedDict):
+    trials: Count
+    images: NotRequired[Count]
 
 
 class _Gain(TypedDict):
@@ -28,6 +39,8 @@ class _Gain(TypedDict):
     degrees_of_freedom: Positive | None
     confidence: Share
     trials: Count
+    answer: Answer
+    needed: _Needed | None
 
 
 class _Score(TypedDict):
@@ -45,9 +58,25 @@ class _Range(TypedDict):  # of labelled images
     extrapolated: bool
 
 
+def _range_holds(worth: _Range) -> _Range:
+    """An estimate is inside its interval, or is not given."""
+    low, found, high = (_place(worth[key]) for key in ("ci_low", "more_images", "ci_high"))
+    if low is not None and high is not None and found is not None and not low <= found <= high:
+        raise ValueError("its interval must hold the estimate")
+    return worth
+
+
+def _place(end: _Images | None) -> tuple[int, float] | None:
+    """Where a number of images lies on its axis, whose ends are beyond all numbers."""
+    if end is None:
+        return None
+    (kind, images), *_ = end.items()
+    return {"at_most": -1, "images": 0, "at_least": 1}[kind], images
+
+
 class _Worth(_Range):
     metric: str
-    one_point: _Range
+    one_point: Annotated[_Range, AfterValidator(_range_holds)]
 
 
 class _Unknown(TypedDict):  # the worth of a gain whose learning curve is too short
@@ -55,8 +84,10 @@ class _Unknown(TypedDict):  # the worth of a gain whose learning curve is too sh
     more_images: None
 
 
+@with_config(_WITH_OTHERS)
 class _Dataset(TypedDict):
     primary_metric: Annotated[str, metric_or("accuracy")]
+    name: str
     draws: str
     classes: Names
     train_per_class: Count | None
@@ -74,13 +105,47 @@ def _ordered(figure: Any) -> Any:
 def _consistent(gain: _Gain) -> _Gain:
     """The gate tests the mean by its error, people read the interval and p: they are of one estimate."""
     estimate = Estimate(gain["mean"], gain["standard_error"], gain["degrees_of_freedom"])
-    expected = np.array([*estimate.interval(gain["confidence"]), estimate.p_two_sided()], np.float64)  # None: NaN
+    interval = interval_of_gain(estimate, gain["confidence"])
+    expected = np.array([*interval, estimate.p_two_sided()], np.float64)  # None: NaN
     given = np.array([gain["ci_low"], gain["ci_high"], gain["p_value"]], np.float64)
     if not np.allclose(given, expected, atol=_ROUNDING, equal_nan=True):
         raise ValueError("its interval and p-value must be those of its mean and standard error")
     return gain
 
 
+@with_config(_WITH_OTHERS)
+class _Balance(TypedDict):
+    balance: str
+
+
+@with_config(_WITH_OTHERS)
+class _Report(TypedDict):
+    smallest_gain: Positive
+
+
+@with_config(_WITH_OTHERS)
+class _Protocol(TypedDict):
+    kind: str
+    folds: NotRequired[Count]
+
+
+@with_config(_WITH_OTHERS)
+class _Settings(TypedDict):
+    protocol: _Protocol
+    synth: _Balance
+    report: _Report
+
+
+class _Mean(TypedDict):
+    mean: Number
+
+
+class _Fidelity(TypedDict):
+    near_copies_share: _Mean | None
+    held_out_near_copies_share: _Mean | None
+
+
+@with_config(_WITH_OTHERS)
 class _Summary(TypedDict):
     ganaug: str
     recipes: dict[str, int]
@@ -89,8 +154,10 @@ class _Summary(TypedDict):
     gains: dict[str, Annotated[dict[str, Annotated[_Gain, AfterValidator(_consistent)]], with_keys(*METRICS)]]
     recall_gains: dict[str, dict[str, Annotated[_Figure, AfterValidator(_ordered)]]]
     rare_recall_gains: NotRequired[dict[str, Annotated[_Figure, AfterValidator(_ordered)]]]
-    worth: NotRequired[dict[str, _Worth | _Unknown]]
-    settings: dict[str, Any]
+    worth: NotRequired[dict[str, Annotated[_Worth, AfterValidator(_range_holds)] | _Unknown]]
+    fidelity: _Fidelity | None
+    alarms: dict[str, list[str]]  # of each split's training, by kind
+    settings: _Settings
 
 
 def _complete(found: _Summary) -> _Summary:
@@ -100,9 +167,11 @@ def _complete(found: _Summary) -> _Summary:
         raise ValueError("every class must have its figures")
     if set(by_class) != gains or set(found.get("rare_recall_gains", by_class)) != gains:
         raise ValueError("every gain must be given for each class too")
-    synth = found["settings"].get("synth")
-    if not isinstance(synth, dict) or "balance" not in synth:
-        raise ValueError("settings.synth must have its balance")
+    smallest, rare = found["settings"]["report"]["smallest_gain"], found.get("rare_recall_gains", {})
+    per_gain: list[Mapping[str, Any]] = [*found["gains"].values(), *by_class.values(), rare]
+    figures = [one for of_gain in per_gain for one in of_gain.values()]
+    if any(one["answer"] != answer(one["ci_low"], one["ci_high"], smallest) for one in figures):
+        raise ValueError("the answer of a gain must be that of its interval")
     return found
 
 

@@ -19,11 +19,17 @@ def worth_words(worth: Mapping[str, Any] | None) -> str:
 
 
 def instead_words(worth: Mapping[str, Any] | None) -> str:
-    """How many labels one point takes, to say where GAN images show no gain; empty if the interval leaves the curve."""
+    """What one point takes, to say where GAN images bring no gain; empty if its interval leaves the curve."""
+    labels = one_point_words(worth)
+    return f": label {labels} for 1 point instead" if labels else ""
+
+
+def one_point_words(worth: Mapping[str, Any] | None) -> str:
+    """``about 3 more images per class (2 to 5)``: what one point takes; empty if its interval leaves the curve."""
     point = worth and worth["one_point"]
     if not point or any("images" not in (point[key] or ()) for key in ("more_images", "ci_low", "ci_high")):
         return ""
-    return f": label about {_more(point)} for 1 point instead"
+    return f"about {_more(point)}"
 
 
 def _more(worth: Mapping[str, Any], labelled: str = "") -> str:

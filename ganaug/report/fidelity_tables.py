@@ -8,6 +8,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
+from ganaug.evaluate.stats import Estimate
 from ganaug.near_copies import SHARE
 from ganaug.values import Count, Number, Share, with_keys
 
@@ -86,7 +87,7 @@ class Measured(TypedDict):
 
 
 Trials = Sequence[Measured]
-_AS_GOOD = 0.9  # of what real images get: hardly worse
+_AS_GOOD, _POOR = 0.9, 0.5  # of what real images get: hardly worse; much worse
 _MANY = 2.0  # times the near-copies among unseen real images
 
 
@@ -102,6 +103,7 @@ def summarise(trials: Trials) -> dict[str, Any] | None:
         "judge_accuracy": _mean([trial["judge_accuracy"] for trial in trials]),
         **{figure.key: _mean([one[figure.key] for one in overall]) for figure in _FIGURES},
         "reference": {key: _mean([one["reference"][key] for one in trials]) for key in _WITH_REFERENCE},
+        "relative": _relative(trials),
         **{key: _mean([one.get(key) for one in pixels]) for key in _NEARNESS},
         "near_copies": sum(one["near_copies"] for one in pixels),
         "synthetic_images": sum(trial["images"]["synthetic"] for trial in trials),
@@ -152,14 +154,21 @@ def sentence(found: Mapping[str, Any]) -> str:
             f"real images correctly, one trained on the real training images under the classical policy "
             f"{found['judge_accuracy']['mean']:.1f} %; generated images "
         )
-    faithful, varied = (_relative(found, key) for key in ("precision", "recall"))
+    faithful, varied, difference = (found["relative"][key] for key in ("precision", "recall", "recall_over_precision"))
     if faithful is None or varied is None:
         return start + "are too few to be compared."
-    if min(faithful, varied) >= _AS_GOOD:
-        return start + "are about as faithful and as varied as real ones."
-    if faithful < varied:
-        return start + f"lack fidelity more than variety: {_share(found, 'precision')} lie among real ones."
-    return start + f"lack variety more than fidelity: {_share(found, 'recall')} of real ones lie among them."
+    figures = f"{_share(found, 'precision')} lie among real ones, {_share(found, 'recall')} of real ones lie among them"
+    if difference["ci_low"] is None:
+        return start + f"come from one trial, too few to say what they lack: {figures}."
+    if min(faithful["ci_low"], varied["ci_low"]) >= _AS_GOOD:
+        return start + f"are about as faithful and as varied as real ones: {figures}."
+    if max(faithful["ci_high"], varied["ci_high"]) < _POOR:
+        return start + f"are neither faithful nor varied: {figures}."
+    if difference["ci_low"] > 0:
+        return start + f"lack fidelity more than variety: {figures}."
+    if difference["ci_high"] < 0:
+        return start + f"lack variety more than fidelity: {figures}."
+    return start + f"may lack fidelity, variety or both, which these trials do not tell: {figures}."
 
 
 def memorisation_sentence(found: Mapping[str, Any]) -> str:
@@ -174,9 +183,15 @@ def memorisation_sentence(found: Mapping[str, Any]) -> str:
         f"{100 * (1 - SHARE):g} % of the training images are to one another, relative to their class. Of real images "
         f"that no training saw, {100 * honest:.1f} % are as near: "
     )
-    if share["mean"] > _MANY * max(honest, SHARE):
+    if repeats_training_images(found):
         return start + "they repeat training images; look at the pairs in the report before you share any."
     return start + "no sign of copying, which is no guarantee of privacy."
+
+
+def repeats_training_images(found: Mapping[str, Any]) -> bool:
+    """Whether there are many more near-copies among generated images than among unseen real ones."""
+    share, held_out = found["near_copies_share"], found["held_out_near_copies_share"]
+    return bool(share and share["mean"] > _MANY * max(held_out["mean"] if held_out else 0.0, SHARE))
 
 
 def _nearness(found: Mapping[str, Any]) -> str | None:
@@ -203,10 +218,29 @@ def _mean(values: Sequence[float | None]) -> dict[str, float | None] | None:
     return {"mean": fmean(known), "sd": stdev(known) if len(known) > 1 else None} if known else None
 
 
-def _relative(found: Mapping[str, Any], key: str) -> float | None:
-    """A figure divided by that of real images."""
-    mine, real = found[key], found["reference"][key]
-    return mine["mean"] / real["mean"] if mine and real and real["mean"] else None
+def _relative(trials: Trials) -> dict[str, dict[str, float | None] | None]:
+    """Precision and recall divided by those of real images, and the difference of the two, over the trials."""
+
+    def of(trial: Measured, key: str) -> float | None:
+        mine, real = trial["overall"][key], trial["reference"][key]
+        return mine / real if mine is not None and real else None
+
+    pairs = [(of(trial, "precision"), of(trial, "recall")) for trial in trials]
+    known = [(one, other) for one, other in pairs if one is not None and other is not None]
+    return {
+        "precision": _with_interval([one for one, _ in known]),
+        "recall": _with_interval([other for _, other in known]),
+        "recall_over_precision": _with_interval([other - one for one, other in known]),
+    }
+
+
+def _with_interval(values: Sequence[float]) -> dict[str, float | None] | None:
+    """The mean over trials with its 95 % t interval, which one trial does not have."""
+    if not values:
+        return None
+    error = stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+    low, high = Estimate(fmean(values), error, len(values) - 1 if error is not None else None).interval(0.95)
+    return {"mean": fmean(values), "ci_low": low, "ci_high": high}
 
 
 def _share(found: Mapping[str, Any], key: str) -> str:

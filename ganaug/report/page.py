@@ -65,7 +65,7 @@ def render(
         curve_plot=_curve_plot(summary, metric, metric_name),
         worth=equivalents.rows(summary),
         worth_methods=sorted({worth["method"] for worth in summary["worth"].values() if worth["more_images"]}),
-        gains_plot=plots.gains([(verdict.arms_of(gain), one, verdict.answer(one)) for gain, one in gains.items()]),
+        gains_plot=plots.gains([(verdict.arms_of(gain), one, one["answer"]) for gain, one in gains.items()]),
         arms_plot=plots.arms(
             {arm: [trial["arms"][arm][metric] for trial in trials] for arm in summary["arms"]}, metric_name
         ),
@@ -96,7 +96,7 @@ def _recall_plot(summary: Mapping[str, Any]) -> str:
     if gain:
         arms = gain.split("_vs_")[::-1]
         figures = [summary["recall_gains"][gain][name] for name in classes]
-        shown = verdict.arms_of(gain), [(figure, verdict.answer(figure)) for figure in figures]
+        shown = verdict.arms_of(gain), [(figure, figure["answer"]) for figure in figures]
     return plots.recall(classes, {arm: [recall[arm][name] for name in classes] for arm in arms}, shown)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GAIN, LOSS, UNCLEAR, REAL = "#1a7f5a", "#b3402a", "#7a8290", "#3563a8"
-COLOURS = {"gain": GAIN, "loss": LOSS, "no gain shown": UNCLEAR, "unknown": UNCLEAR}
+COLOURS = {"gain": GAIN, "loss": LOSS, "no gain": LOSS, "cannot tell": UNCLEAR}
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ganaug",  # fixed identifiers in the file
     "svg.fonttype": "none",  # text stays text

@@ -43,17 +43,31 @@ def _sentence(summary: Mapping[str, Any], gain: str, where: str, metric: str) ->
     confidence = f"{100 * figure['confidence']:g}% confidence interval " * (figure["ci_low"] != figure["ci_high"])
     evidence = f"{confidence}{interval(figure)}, {figure['trials']} trial{'s' * (figure['trials'] > 1)}"
     unit = f"points of {METRICS[metric].words}"
-    size = f"{abs(figure['mean']):.1f} {unit} ({evidence})"
+    size, found = f"{abs(figure['mean']):.1f} {unit} ({evidence})", f"{figure['mean']:+.1f} {unit}; {evidence}"
+    smallest = f"{summary['settings']['report']['smallest_gain']:g}"
+    if figure["ci_low"] is None:
+        return (
+            f"{where}, one trial gives {figure['mean']:+.1f} {unit}: too few to tell{needed_words(figure, smallest)}."
+        )
     return (
         f"{where}, "
         + {
             "gain": f"GAN images add {size}{equivalents.worth_words(worth)}.",
             "loss": f"GAN images cost {size}: do not use them this way.",
-            "no gain shown": f"GAN images show no gain ({figure['mean']:+.1f} {unit}; {evidence})"
+            "no gain": f"GAN images bring no gain of {smallest} points or more ({found})"
             f"{equivalents.instead_words(worth)}.",
-            "unknown": f"one trial gives {figure['mean']:+.1f} {unit}: too few to tell.",
-        }[answer(figure)]
+            "cannot tell": f"it cannot be told yet whether GAN images help ({found}){needed_words(figure, smallest)}.",
+        }[figure["answer"]]
     )
+
+
+def needed_words(figure: Mapping[str, Any], smallest: str) -> str:
+    """What would settle it: ``: about 14 trials would show a gain of 2 points``; empty where nothing is known."""
+    needed = figure["needed"]
+    if needed is None:
+        return "" if figure["ci_low"] is not None else ": three or more show how much trials differ"
+    images = f" with about {needed['images']:,} tested images" if "images" in needed else ""
+    return f": about {needed['trials']} trials{images} would show a gain of {smallest} points"
 
 
 def spoken(summary: Mapping[str, Any]) -> dict[str, str]:
@@ -116,18 +130,9 @@ def gain_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]
     metric = summary["dataset"]["primary_metric"]
     figures = {arms_of(gain): figures[metric] for gain, figures in summary["gains"].items()}
     return [
-        (name, f"{one['mean']:+.2f}", interval(one), p_value(one["p_value"]), answer(one))
+        (name, f"{one['mean']:+.2f}", interval(one), p_value(one["p_value"]), one["answer"])
         for name, one in figures.items()
     ]
-
-
-def answer(figure: Mapping[str, Any]) -> str:
-    """One of: gain, loss, no gain shown, unknown."""
-    if figure["ci_low"] is None:
-        return "unknown"
-    if figure["ci_low"] > 0:
-        return "gain"
-    return "loss" if figure["ci_high"] < 0 else "no gain shown"
 
 
 def interval(figure: Mapping[str, Any]) -> str:

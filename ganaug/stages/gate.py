@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganaug import config, store
 from ganaug.errors import UserError, one_line
-from ganaug.evaluate.rules import judge
+from ganaug.evaluate.rules import Status, judge, of_all
 from ganaug.evaluate.summary import Summary, check
 from ganaug.stages.project import Project
 from ganaug.stages.split import gan_settings
@@ -34,8 +34,8 @@ def show_verdict(project: Project) -> None:
     print(f"report: {one_line(str((project.reports / 'report.html').resolve()))}")
 
 
-def gate(project: Project, markdown: bool, baseline: Path | None = None) -> bool:
-    """Print each rule with its figure; True if all pass, and none of their gains fell against the ``baseline``.
+def gate(project: Project, markdown: bool, baseline: Path | None = None) -> Status:
+    """Print each rule with its figure. A gain of theirs that fell against the ``baseline`` is a failure too.
 
     Raises UserError if the summary is of other settings, recipes or tuning draws, or if there are no rules.
     """
@@ -48,25 +48,27 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None) -> bool
         raise UserError('protocol.draws: must be report for the gate, got tuning; set it and run "dvc repro"')
     if not project.settings.gate:
         raise UserError("params.yaml: gate must list at least one rule, got none; add {gain: gan_vs_none, above: 0.0}")
-    judged = judge(project.settings.gate, summary["gains"], summary["dataset"]["primary_metric"])
+    settings = project.settings
+    judged = judge(settings.gate, summary["gains"], summary["dataset"]["primary_metric"], settings.report.smallest_gain)
     falls, notes = _against(project, baseline) if baseline else ([], [])
-    header = ("gain", "metric", "points", "interval", "must be above", "p (Holm)", "")
+    header = ("gain", "metric", "points", "interval", "must be", "p (Holm)", "")
     rows = [
         (
             one.gain,
             one.metric,
             f"{one.mean:+.2f}",
             verdict.interval(summary["gains"][one.gain][one.metric]),
-            f"{one.above:g}",
-            verdict.p_value(one.p_holm),
-            "pass" if one.passed else "FAIL",
+            f"above {one.above:g}" if one.not_below is None else f"not below {one.not_below:g}",
+            verdict.p_value(one.p_holm) if one.not_below is None else "",
+            {"pass": "pass", "fail": "FAIL", "cannot tell": "cannot tell yet"}[one.status],
         )
         for one in judged
     ]
-    passed = all(one.passed for one in judged) and not any(fall.fell for fall in falls)
+    status = "fail" if any(fall.fell for fall in falls) else of_all(judged)
+    said = {"pass": "pass", "fail": "fail", "cannot tell": "cannot tell yet"}[status]
     table, inert = (in_markdown.table, in_markdown.inert) if markdown else (verdict.text_table, one_line)
     if markdown:
-        print(f"### ganaug gate: {'pass' if passed else 'fail'}\n")
+        print(f"### ganaug gate: {said}\n")
     print(table(header, rows))
     if baseline:
         print(f"\nAgainst {inert(str(baseline))}:" + "\n" * markdown)
@@ -76,8 +78,8 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None) -> bool
     if markdown:
         print("\n" + "\n".join(verdict.sentences(summary)))
     else:
-        print(f"gate: {'pass' if passed else 'fail'}")
-    return passed
+        print(f"gate: {said}")
+    return status
 
 
 def _against(project: Project, path: Path) -> tuple[list[Fall], list[str]]:
@@ -111,8 +113,9 @@ def _fall_rows(falls: list[Fall]) -> tuple[tuple[str, ...], list[tuple[str, ...]
 def _read_summary(project: Project) -> dict[str, Any]:
     path = project.reports / "summary.json"
     found = store.read_json(path, _RUN)
-    if isinstance(found, dict) and found.get("schema") == 1 and "recall_gains" not in found:
-        raise UserError(f"{path}: was made by an earlier ganaug; {_RUN}")
+    recipes = found.get("recipes") if isinstance(found, dict) and found.get("schema") == 1 else None
+    if isinstance(recipes, dict) and recipes.get("report") != RECIPES["report"]:
+        raise UserError(f'{path}: was made by another ganaug, which reported otherwise; run "ganaug report"')
     summary: dict[str, Any] = check(found, str(path), _RUN, Summary)
     return summary
 

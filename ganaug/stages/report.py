@@ -26,7 +26,14 @@ from ganaug.stages.work import RECIPES
 if TYPE_CHECKING:
     from ganaug.evaluate.gains import Tested
 
-_RECALL = ("mean", "ci_low", "ci_high", "p_value", "trials")  # per class: method and unit are those of the gains
+_RECALL = (
+    "mean",
+    "ci_low",
+    "ci_high",
+    "p_value",
+    "trials",
+    "answer",
+)  # per class: method and unit are those of the gains
 
 
 def report(project: Project) -> str:
@@ -50,7 +57,7 @@ def report(project: Project) -> str:
         protocol.shared_test,
         settings.report.confidence,
         len(rows) / len(set(rows)),
-        protocol.seed,
+        settings.report.smallest_gain,
     )
     pairs = gain_pairs(settings.classify.arms)
     learned = _train_images(trials)
@@ -91,7 +98,7 @@ def report(project: Project) -> str:
             gain: {name: {key: figure[key] for key in _RECALL} for name, figure in figures.items()}
             for gain, figures in comparison.recall_gain_figures(pairs, prepared.classes).items()
         },
-        "gate": [asdict(one) for one in judge(settings.gate, gains, metric)],
+        "gate": [asdict(one) for one in judge(settings.gate, gains, metric, settings.report.smallest_gain)],
         "acceptance": results.acceptance(trials, release),
         "fidelity": fidelity_tables.summarise(faithful),
         "alarms": {split: [alarm["kind"] for alarm in found["alarms"]] for split, found in health.items()},
