@@ -24,7 +24,7 @@ from scipy.special import ndtr, ndtri
 from ganaug.evaluate.gains import Comparison, CurvePoint, Tested
 from ganaug.evaluate.learning_curves import worth_figures
 from ganaug.evaluate.rules import GateRule, judge
-from ganaug.evaluate.stats import Estimate, corrected_resampled, two_way
+from ganaug.evaluate.stats import Estimate, corrected_resampled, needed, two_way
 from ganaug.report.verdict import markdown_table
 
 POINT = 1.0  # the true gain, in percentage points, at which power is stated
@@ -238,15 +238,56 @@ class Labels:
         return worth
 
 
-def worth_rate(setting: Labels, runs: int) -> float:
-    """Percent of runs whose 95 % interval covers the worth."""
-    covered, rng = 0, np.random.default_rng(0)
+@dataclass(frozen=True)
+class WorthRates:
+    """Percent of runs."""
+
+    covered: float  # the 95 % interval covers the worth
+    outside: float  # the estimate is outside its interval, of the worth or of what one point takes
+    bounded: float  # both ends of the interval are within the curve's reach
+
+
+def worth_rates(setting: Labels, runs: int) -> WorthRates:
+    covered = outside = bounded = 0
+    rng = np.random.default_rng(0)
     for _ in range(runs):
         worth = setting.worth(rng)
-        # An end beyond the curve's reach is as good as no end.
-        low, high = worth["ci_low"].get("images", -math.inf), worth["ci_high"].get("images", math.inf)
-        covered += low <= setting.more <= high
-    return 100 * covered / runs
+        low, _, high = ends = _ends(worth)
+        covered += low <= setting.more <= high  # an end beyond the curve's reach is as good as no end
+        bounded += math.isfinite(low) and math.isfinite(high)
+        outside += any(not low <= found <= high for low, found, high in (ends, _ends(worth["one_point"])))
+    return WorthRates(100 * covered / runs, 100 * outside / runs, 100 * bounded / runs)
+
+
+def _ends(worth: dict[str, Any]) -> tuple[float, ...]:
+    """Lower end, estimate and upper end; infinite beyond the curve's reach."""
+    beyond = {"at_least": math.inf, "at_most": -math.inf}
+    return tuple(
+        beyond.get(kind, images) for key in ("ci_low", "more_images", "ci_high") for kind, images in worth[key].items()
+    )
+
+
+SIZE, CONFIDENCE = 2.0, 0.95  # points: the gain that "run n more trials" speaks of
+
+
+@dataclass(frozen=True)
+class Needed:
+    """How many trials reports of ``setting``, in which nothing is gained, say would show a gain of SIZE points."""
+
+    said: list[int]  # of each run that says a number of trials and no more images, rising
+    detected: float  # percent of runs of the median number that detect such a gain
+
+
+def trials_needed(setting: Crossed, runs: int) -> Needed:
+    said = []
+    for estimate, _ in setting.runs(runs, np.random.default_rng(2)):
+        found = needed(estimate, setting.trials, SIZE, CONFIDENCE, shared_test=True)
+        if found is not None and found[1] == 1:
+            said.append(found[0])
+    said.sort()
+    larger = replace(setting, trials=said[len(said) // 2], gain=SIZE)
+    passed = sum((one.p_two_sided() or 0.0) <= 1 - CONFIDENCE for one, _ in larger.runs(runs, np.random.default_rng(3)))
+    return Needed(said, 100 * passed / runs)
 
 
 Setting = Crossed | Folds
@@ -277,8 +318,16 @@ SETTINGS: dict[str, list[Setting]] = {
 WORTHS = [
     Labels("10 trials of 5 images per class, worth 2 more", 2),
     Labels("3 trials of 10 images per class, worth 4 more", 4, trials=3, own=10),
+    Labels("3 trials of 10 images per class, worth nothing", 0, trials=3, own=10),
+    Labels("2 trials of 10 images per class, worth 4 more", 4, trials=2, own=10),
+    Labels("3 trials of 10 images per class, 20 test images, worth 4 more", 4, trials=3, own=10, test_images=20),
 ]
-_WORTH_RUNS = 10  # these have a tenth of the runs, since each has its bootstrap
+NEEDS = [
+    Crossed("2 trials, 1,000 test images", 2, 1000, base=1.5),
+    Crossed("3 trials, 400 test images", 3, 400, base=1.5),
+    Crossed("5 trials, 400 test images", 5, 400, base=1.5),
+]
+_WORTH_RUNS = 2  # these have half of the runs, since each looks along a curve
 # What holdout does not claim: that its gain holds with another train set too.
 OTHER_TRAIN_SETS = Crossed(
     "5 trials, 1,000 test images", 5, 1000, arm_image=0.6, arm_trial=0.05, luck=0.3, arm_luck=0.3, arm_train_set=0.1
@@ -330,8 +379,11 @@ def satterthwaite(differences: Values) -> Estimate:
 
 def passes(estimate: Estimate) -> bool:
     """Whether the gate itself passes it, with this rule alone."""
+    low, high = estimate.interval(0.95)
     figure: dict[str, Any] = {
         "mean": estimate.mean,
+        "ci_low": low,
+        "ci_high": high,
         "standard_error": estimate.standard_error,
         "degrees_of_freedom": estimate.degrees_of_freedom,
     }
@@ -352,6 +404,11 @@ Gains in equivalent labels ({worth_runs} runs of each line; the larger train par
 `subsets`):
 
 {worth_table}
+
+How many trials a report says would show a gain of {size} points with a power of 80 %, by the spread of the few trials
+that it has seen, and how often a run of the median number then shows such a gain:
+
+{needed_table}
 
 - `subsets`, `holdout`: an image is classified correctly where a sum of Gaussian effects is above 0: its difficulty, the
   trial's, luck, and each arm's own effect on images, on trials and on both. Both arms have equal distributions, so the
@@ -385,7 +442,18 @@ def page(runs: int) -> str:
         "protocol", "simulated", "a gain of zero passes, %", "interval covers zero, %",
         f"interval covers +{POINT:g} point, %", f"a gain of {POINT:g} point passes, %",
     )  # fmt: skip
-    worths = [(one.title, f"{worth_rate(one, max(1, runs // _WORTH_RUNS)):.1f}") for one in WORTHS]
+    worths = []
+    for one in WORTHS:
+        found = worth_rates(one, max(1, runs // _WORTH_RUNS))
+        worths.append((one.title, f"{found.covered:.1f}", f"{found.outside:.1f}", f"{found.bounded:.1f}"))
+        print(*worths[-1], sep=" | ", flush=True)
+    needs = []
+    for setting in NEEDS:
+        said = trials_needed(setting, runs)
+        spread = f"{said.said[len(said.said) // 10]} to {said.said[-1 - len(said.said) // 10]}"
+        share, median = f"{100 * len(said.said) / runs:.0f}", f"{said.said[len(said.said) // 2]}"
+        needs.append((setting.title, share, median, spread, f"{said.detected:.1f}"))
+        print(*needs[-1], sep=" | ", flush=True)
     held = all(rate <= LEVEL + TOLERANCE for rate in worst.values())
     three, two = (rates_by_satterthwaite(one, runs) for one in SETTINGS["subsets"][-2:] if isinstance(one, Crossed))
     return PAGE.format(
@@ -393,7 +461,14 @@ def page(runs: int) -> str:
         error=f"{100 * math.sqrt(0.05 * 0.95 / runs):.1f}",
         table=markdown_table(header, rows),
         worth_runs=f"{max(1, runs // _WORTH_RUNS):,}",
-        worth_table=markdown_table(("simulated", "95 % interval covers it, %"), worths),
+        worth_table=markdown_table(
+            ("simulated", "95 % interval covers it, %", "estimate outside its interval, %", "interval has two ends, %"),
+            worths,
+        ),
+        size=f"{SIZE:g}",
+        needed_table=markdown_table(
+            ("simulated", "reports that name trials, %", "median", "10 to 90 % of them", "then detected, %"), needs
+        ),
         worst="; ".join(f"{protocol} {rate:.1f} %" for protocol, rate in worst.items()),
         verdict="No protocol is above 5 % (+1)." if held else "**ABOVE 5 % (+1): the statistic is anti-conservative.**",
         point=f"{POINT:g}",

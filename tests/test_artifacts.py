@@ -294,7 +294,7 @@ GAIN = ("gains", "gan_vs_none", "accuracy")
         (lambda found: found["recall_gains"]["gan_vs_none"].pop("3") and None, "every class must have its figures"),
         (put("dataset", "primary_metric", value="f2"), "dataset.primary_metric"),
         (put("settings", value=5), "settings must be"),
-        (put("settings", "synth", value=None), "settings.synth must have its balance"),
+        (put("settings", "synth", value=None), "settings.synth must be"),
         (put("worth", "gan_vs_none", value=3), "worth.gan_vs_none"),
         (put("arms", "none", "accuracy", value=3), "arms.none.accuracy"),
     ],

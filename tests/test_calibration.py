@@ -100,7 +100,16 @@ def test_satterthwaite_by_hand() -> None:
 
 def test_the_interval_of_a_worth_holds_it() -> None:
     """Train parts that lend each other images, as in protocol subsets. By chance 8 of 12 or fewer are 1 in 450."""
-    assert calibration.worth_rate(calibration.Labels("", more=2, test_images=100), 12) >= 75
+    found = calibration.worth_rates(calibration.Labels("", more=2, test_images=100), 12)
+    assert found.covered >= 75
+    assert found.outside == 0
+
+
+def test_the_trials_that_a_report_asks_for_do_it() -> None:
+    """Of 3 trials that know their spread badly: 3 trials themselves detect such a gain in one run of ten."""
+    found = calibration.trials_needed(replace(CROSSED, trials=3, images=400), 60)
+    assert found.said
+    assert found.detected > 35
 
 
 def test_passing_is_the_gates_own_one_sided_level() -> None:
@@ -114,9 +123,10 @@ def test_the_page_has_a_row_for_each_setting(monkeypatch: pytest.MonkeyPatch, tm
     few = {"subsets": [CROSSED, CROSSED], "cv": [replace(FOLDS, title="small folds")]}
     monkeypatch.setattr(calibration, "SETTINGS", few)
     monkeypatch.setattr(calibration, "WORTHS", calibration.WORTHS[:1])
+    monkeypatch.setattr(calibration, "NEEDS", calibration.NEEDS[1:2])
     monkeypatch.setattr(sys, "argv", ["calibration.py", "--runs", "20", "--into", str(tmp_path / "out.md")])
     calibration.main()
     page = (tmp_path / "out.md").read_text()
-    assert page.count("\n| ") == 2 + 3 + 2 + 1
+    assert page.count("\n| ") == 2 + 3 + 2 + 1 + 2 + 1
     assert "| cv | small folds | " in page
     assert "{" not in page

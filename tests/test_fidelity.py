@@ -126,12 +126,12 @@ def test_the_summary_is_the_mean_over_trials() -> None:
 
 
 def test_words_follow_the_figures() -> None:
-    good, far = words.summarise([trial()]), words.summarise([trial(shift=30.0)])
+    good, far = words.summarise([trial(), trial()]), words.summarise([trial(shift=30.0), trial(shift=30.0)])
     assert good
     assert far
     assert "about as faithful and as varied" in words.sentence(good)
     assert "classifies 100.0 % of unseen real images correctly" in words.sentence(good)
-    assert "lack " in words.sentence(far)
+    assert "neither faithful nor varied" in words.sentence(far)
     assert "no sign of copying" in words.memorisation_sentence(good)
     copying = {**good, "near_copies_share": {"mean": 0.2, "sd": None}}
     assert "they repeat training images" in words.memorisation_sentence(copying)
@@ -148,3 +148,27 @@ def test_tables_have_a_row_for_each_figure_and_each_class() -> None:
     assert [row[0] for row in classes] == NAMES
     assert all(len(row) == len(header) for row in classes)
     assert dict(zip(header, classes[0], strict=True))["near-copies"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ([(0.95, 0.7), (0.94, 0.72), (0.96, 0.69)], "lack variety more than fidelity: "),
+        ([(0.7, 0.95), (0.72, 0.94), (0.69, 0.96)], "lack fidelity more than variety: "),
+        ([(0.95, 0.7), (0.5, 0.92), (0.96, 0.69)], "which these trials do not tell: "),
+        ([(0.99, 0.98), (0.98, 0.99), (0.98, 0.98)], "about as faithful and as varied"),
+        ([(0.1, 0.02), (0.1, 0.03), (0.1, 0.02)], "neither faithful nor varied: "),  # noise
+        ([(0.9, 0.2)], "come from one trial, too few to say"),
+        ([], "too few to be compared"),
+    ],
+)
+def test_what_images_lack_is_said_only_where_the_trials_agree(pairs: Any, said: str) -> None:
+    reference = {"precision": 1.0, "recall": 1.0}
+    trials: Any = []
+    for precision, recall in pairs or [(None, None)]:
+        one = trial()
+        one["overall"] |= {"precision": precision, "recall": recall}
+        trials.append({**one, "reference": {**one["reference"], **reference}})
+    found = words.summarise(trials)
+    assert found
+    assert said in words.sentence(found)

@@ -6,11 +6,14 @@ import pytest
 from expect import refused
 from scipy.stats import t
 
-from ganaug.evaluate.rules import GateRule, judge
+from ganaug.evaluate.rules import GateRule, judge, of_all
+from ganaug.evaluate.stats import Estimate, interval_of_gain
 
 
 def figure(mean: float, standard_error: float | None, freedom: float | None = 9.0) -> dict[str, Any]:
-    return {"mean": mean, "standard_error": standard_error, "degrees_of_freedom": freedom}
+    low, high = interval_of_gain(Estimate(mean, standard_error, freedom), 0.95)
+    errors = {"standard_error": standard_error, "degrees_of_freedom": freedom}
+    return {"mean": mean, "ci_low": low, "ci_high": high, **errors}
 
 
 def gains(**figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -52,6 +55,59 @@ def test_non_inferiority_allows_a_small_loss() -> None:
 
 def test_a_gain_that_is_not_certainly_above_its_bound_fails() -> None:
     assert not judge([GateRule("a", above=2.5)], gains(a=figure(2.7, 0.5)), "accuracy")[0].passed
+
+
+@pytest.mark.parametrize(
+    ("rule", "mean", "error", "status"),
+    [
+        (GateRule("a"), 2.7, 0.5, "pass"),
+        (GateRule("a"), -2.7, 0.5, "fail"),  # a loss
+        (GateRule("a"), 0.1, 0.5, "fail"),  # a gain of 2 points is ruled out
+        (GateRule("a"), 0.1, 2.0, "cannot tell"),
+        (GateRule("a", above=1.0), 1.1, 0.5, "fail"),
+        (GateRule("a", above=1.0), 1.1, 1.5, "cannot tell"),
+        (GateRule("a", above=-1.0), -0.5, 0.5, "cannot tell"),
+        (GateRule("a", above=-1.0), -1.5, 0.5, "fail"),  # a loss is shown
+        (GateRule("a", not_below=0.0), 0.1, 2.0, "pass"),
+        (GateRule("a", not_below=0.0), -1.0, 0.5, "pass"),
+        (GateRule("a", not_below=0.0), -1.5, 0.5, "fail"),
+        (GateRule("a", not_below=-1.0), -1.5, 0.5, "pass"),
+    ],
+)
+def test_what_cannot_be_told_is_neither_pass_nor_fail(rule: GateRule, mean: float, error: float, status: str) -> None:
+    (one,) = judge([rule], gains(a=figure(mean, error)), "accuracy")
+    assert (one.status, one.passed) == (status, status == "pass")
+
+
+def test_of_one_trial_nothing_is_told_and_no_harm_is_shown() -> None:
+    rules = [GateRule("a"), GateRule("a", not_below=0.0)]
+    assert [one.status for one in judge(rules, gains(a=figure(-50.0, None, None)), "accuracy")] == [
+        "cannot tell",
+        "pass",
+    ]
+
+
+def test_harm_that_the_report_calls_a_loss_is_never_hidden_by_a_correction() -> None:
+    """However many rules there are; and they take nothing from those that ask for a gain."""
+    names = [f"g{number}" for number in range(20)]
+    found = gains(**dict.fromkeys(names, figure(-1.2, 0.5)), up=with_p(0.04))
+    judged = judge([*(GateRule(name, not_below=0.0) for name in names), GateRule("up")], found, "accuracy")
+    assert {one.status for one in judged[:-1]} == {"fail"}
+    assert (judged[-1].status, judged[-1].p_holm) == ("pass", pytest.approx(0.04))
+
+
+def test_a_failure_outweighs_what_cannot_be_told() -> None:
+    found = gains(loss=figure(-2.7, 0.5), gain=figure(2.7, 0.5), wide=figure(0.0, 5.0))
+    judged = {name: judge([GateRule(name)], found, "accuracy")[0] for name in found}
+    assert of_all([judged["gain"]]) == "pass"
+    assert of_all([judged["gain"], judged["wide"]]) == "cannot tell"
+    assert of_all([judged["wide"], judged["loss"], judged["gain"]]) == "fail"
+
+
+def test_a_rule_has_one_bound() -> None:
+    assert GateRule("a").above == 0.0
+    with pytest.raises(ValueError, match="not both"):
+        GateRule("a", above=0.0, not_below=0.0)
 
 
 def test_one_trial_never_passes() -> None:

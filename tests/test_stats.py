@@ -10,7 +10,17 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats as scipy_stats
 from scipy.stats import binomtest
 
-from ganaug.evaluate.stats import Estimate, by_group, change, corrected_resampled, holm, interval_of_share, two_way
+from ganaug.evaluate.stats import (
+    Estimate,
+    by_group,
+    change,
+    corrected_resampled,
+    holm,
+    interval_of_gain,
+    interval_of_share,
+    needed,
+    two_way,
+)
 
 finite = st.floats(-100, 100, allow_nan=False, width=32)
 folds = st.lists(hnp.arrays(np.float64, st.integers(1, 8), elements=finite), min_size=2, max_size=8)
@@ -459,3 +469,68 @@ def test_images_that_are_alike_count_as_fewer_and_none_as_more_than_there_are() 
     assert few[0] < alone[0]
     assert sure == pytest.approx(alone)
     assert interval_of_share(Estimate(80.0, None, None), 100, 0.95) == (None, None)
+
+
+# -------------------------------------------------------------------------------------------- what would settle it
+
+
+def test_the_trials_needed_are_the_fewest_that_detect_it() -> None:
+    """The spread is of trials alone: by brute force, with the median-unbiased estimate of the variance."""
+    seen = Estimate(0.3, 2.0, 4.0)
+    found = needed(seen, 5, 2.0, 0.95, shared_test=True)
+    assert found is not None
+    assert found[1] == 1
+
+    def power(trials: int) -> float:
+        error = 2.0 * math.sqrt(5 / trials * 4 / scipy_stats.chi2.median(4))
+        return Estimate(0.0, error, trials - 1.0).power(2.0) or 0.0
+
+    assert power(found[0]) >= 0.8 > power(found[0] - 1)
+
+
+def test_where_the_test_images_are_too_few_more_are_asked_for() -> None:
+    seen = Estimate(0.3, 2.0, 50.0, of_trials=0.1, image_freedom=99.0)
+    found = needed(seen, 5, 2.0, 0.95, shared_test=True)
+    assert found is not None
+    assert found[1] > 1
+    settled = math.sqrt(4 * (0.1 * 5 / found[0] + 0.9 / found[1]))
+    assert Estimate(0.0, settled, 50.0).power(2.0) == pytest.approx(0.8, abs=0.15)
+
+
+def test_enough_trials_that_leave_it_open_need_a_narrower_interval() -> None:
+    """With an interval narrower than the size, 0 and the size cannot both lie in it."""
+    seen = Estimate(1.2, 0.6, 9.0)
+    found = needed(seen, 10, 2.0, 0.95, shared_test=True)
+    assert found is not None
+    assert found[0] > 10
+    low, high = Estimate(1.2, 0.6 * math.sqrt(10 / found[0]), found[0] - 1.0).interval(0.95)
+    assert low is not None
+    assert high is not None
+    assert high - low < 2.0
+
+
+def test_folds_need_more_images_where_repeats_do_not_do() -> None:
+    """The part of the variance that is Nadeau and Bengio's correction falls with no repeat."""
+    rng = np.random.default_rng(0)
+    folds = [rng.normal(0, 40, size=12) for _ in range(10)]
+    seen = corrected_resampled(folds, 0.25, 2)
+    assert seen.of_trials == pytest.approx(0.1 / 0.35)
+    trials, times = needed(seen, 10, 2.0, 0.95, shared_test=False) or (0, 0.0)
+    assert times > 1
+    assert seen.standard_error is not None
+    error = seen.standard_error * math.sqrt((0.1 / 0.35 * 10 / trials + 0.25 / 0.35) / times)
+    assert (Estimate(0.0, error, trials - 1.0).power(2.0) or 0.0) >= 0.8
+
+
+def test_nothing_is_asked_for_where_nothing_is_known_or_would_do() -> None:
+    assert needed(Estimate(1.0, None, None), 1, 2.0, 0.95, shared_test=True) is None
+    assert needed(Estimate(1.0, 1e4, 4.0), 5, 2.0, 0.95, shared_test=True) is None
+
+
+@given(st.floats(-100, 100), st.floats(0.001, 500), st.floats(1, 100))
+def test_an_interval_of_a_gain_stays_where_gains_live(mean: float, error: float, freedom: float) -> None:
+    low, high = interval_of_gain(Estimate(mean, error, freedom), 0.95)
+    assert low is not None
+    assert high is not None
+    assert -100 <= low <= mean <= high <= 100
+    assert interval_of_gain(Estimate(mean, None, None), 0.95) == (None, None)

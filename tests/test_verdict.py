@@ -4,16 +4,20 @@ from typing import Any
 
 import pytest
 
+from ganaug.evaluate.gains import answer
 from ganaug.report import equivalents, verdict
+from ganaug.report.answer import answer as answer_of
 
 
 def figure(
     mean: float, low: float | None, high: float | None, p: float | None = 0.01, trials: int = 10
 ) -> dict[str, Any]:
-    return {"mean": mean, "ci_low": low, "ci_high": high, "p_value": p, "trials": trials, "confidence": 0.95}
+    bounds = {"mean": mean, "ci_low": low, "ci_high": high, "answer": answer(low, high, 2.0), "needed": None}
+    return {**bounds, "p_value": p, "trials": trials, "confidence": 0.95}
 
 
 GAIN, LOSS, NEITHER = figure(2.71, 1.52, 3.9), figure(-1.26, -2.0, -0.5), figure(0.2, -0.84, 1.2, 0.7)
+WIDE = {**figure(0.2, -4.0, 4.4, 0.9), "needed": {"trials": 30}}
 ONE = figure(4.0, None, None, None, trials=1)
 ALIKE = figure(0.0, 0.0, 0.0, 1.0)
 UNTESTED = {**figure(0.0, None, None, None, trials=0), "mean": None}
@@ -32,7 +36,9 @@ def summary(**gains: dict[str, Any]) -> dict[str, Any]:
         "arms": {"none": {"accuracy": {"mean": 88.24, "sd": 1.36}}, "gan": {"accuracy": {"mean": 90.96, "sd": None}}},
         "gains": {NAMES[name]: {"accuracy": one} for name, one in gains.items()},
         "recall_gains": {NAMES[name]: {"cat": one, "dog": one} for name, one in gains.items()},
-        "settings": {"synth": {"balance": "equal"}},
+        "settings": {"synth": {"balance": "equal"}, "report": {"smallest_gain": 2.0}, "protocol": {"kind": "subsets"}},
+        "fidelity": None,
+        "alarms": {},
     }
 
 
@@ -51,18 +57,22 @@ def uneven(primary: str = "balanced_accuracy") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("one", "expected"),
+    ("low", "high", "expected"),
     [
-        (GAIN, "gain"),
-        (LOSS, "loss"),
-        (NEITHER, "no gain shown"),
-        (ONE, "unknown"),
-        (figure(1.0, 0.0, 2.0), "no gain shown"),
-        (figure(-1.0, -2.0, 0.0), "no gain shown"),
+        (1.5, 3.9, "gain"),
+        (0.1, 0.3, "gain"),
+        (-2.0, -0.5, "loss"),
+        (-0.8, 1.2, "no gain"),
+        (-2.0, 0.0, "no gain"),
+        (0.0, 0.0, "no gain"),
+        (-0.8, 2.0, "cannot tell"),
+        (0.0, 3.0, "cannot tell"),
+        (-100.0, 100.0, "cannot tell"),
+        (None, None, "cannot tell"),
     ],
 )
-def test_answers(one: dict[str, Any], expected: str) -> None:
-    assert verdict.answer(one) == expected
+def test_answers(low: float | None, high: float | None, expected: str) -> None:
+    assert answer(low, high, 2.0) == expected
 
 
 def test_a_gain_in_words() -> None:
@@ -83,7 +93,7 @@ def test_a_loss_in_words() -> None:
 
 def test_no_gain_is_said_plainly() -> None:
     (said,) = verdict.sentences(summary(on_top=NEITHER))
-    assert "no gain" in said
+    assert "no gain of 2 points or more" in said
     assert "+0.2 points" in said
     assert "-0.8 to +1.2" in said
     assert " add " not in said
@@ -92,14 +102,27 @@ def test_no_gain_is_said_plainly() -> None:
 def test_one_trial_is_too_few_to_say() -> None:
     (said,) = verdict.sentences(summary(on_top=ONE))
     assert "one trial gives +4.0 points" in said
-    assert "too few" in said
+    assert said.endswith("too few to tell: three or more show how much trials differ.")
     assert "interval" not in said
+
+
+def test_where_it_cannot_be_told_yet_the_trials_that_would_tell_are_named() -> None:
+    (said,) = verdict.sentences(summary(on_top=WIDE))
+    assert said == (
+        "With 5 images per class: on top of classical augmentation, it cannot be told yet whether GAN images help "
+        "(+0.2 points of accuracy; 95% confidence interval -4.0 to +4.4, 10 trials): about 30 trials would show a "
+        "gain of 2 points."
+    )
+    more = {**WIDE, "needed": {"trials": 12, "images": 1400}}
+    assert "about 12 trials with about 1,400 tested images would" in verdict.sentences(summary(on_top=more))[0]
 
 
 def test_trials_that_agree_in_everything_have_no_interval_to_name() -> None:
     assert verdict.interval(ALIKE) == "the same in every trial"
     (said,) = verdict.sentences(summary(on_top=ALIKE))
-    assert said.endswith("GAN images show no gain (+0.0 points of accuracy; the same in every trial, 10 trials).")
+    assert said.endswith(
+        "GAN images bring no gain of 2 points or more (+0.0 points of accuracy; the same in every trial, 10 trials)."
+    )
     (said,) = verdict.sentences(summary(on_top=figure(2.0, 2.0, 2.0)))
     assert said.endswith("GAN images add 2.0 points of accuracy (the same in every trial, 10 trials).")
 
@@ -205,7 +228,7 @@ def test_rows_of_arms_and_gains() -> None:
     assert verdict.arm_rows(told) == [("none", "88.2 ± 1.4"), ("gan", "91.0")]
     assert verdict.gain_rows(told) == [
         ("gan+classical over classical", "+2.71", "+1.5 to +3.9", "0.010", "gain"),
-        ("gan over none", "+4.00", "unknown with one trial", "unknown", "unknown"),
+        ("gan over none", "+4.00", "unknown with one trial", "unknown", "cannot tell"),
     ]
 
 
@@ -268,8 +291,8 @@ def test_a_number_of_images_in_words() -> None:
 
 def test_where_no_gain_is_shown_labels_are_the_way_if_the_curve_bears_it() -> None:
     assert told(NEITHER, WORTH).endswith(
-        "GAN images show no gain (+0.2 points of accuracy; 95% confidence interval -0.8 to +1.2, 10 trials): label "
-        "about 3.2 more images per class (1.9 to 5) for 1 point instead."
+        "GAN images bring no gain of 2 points or more (+0.2 points of accuracy; 95% confidence interval -0.8 to +1.2, "
+        "10 trials): label about 3.2 more images per class (1.9 to 5) for 1 point instead."
     )
     unsure = {**WORTH, "one_point": bounds(images(3.2), images(1.9), {"at_least": 5.0})}
     for worth in (unsure, {**WORTH, "one_point": bounds(images(3.2), None, None)}):
@@ -336,9 +359,75 @@ def test_where_classes_are_topped_up_the_gan_is_judged_beyond_repeated_real_imag
         told["gains"][gain] = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1"), one)
         told["recall_gains"][gain] = {"cat": one, "dog": one, "yak": UNTESTED, "hen": one}
     first, second, *_ = verdict.sentences(told)
-    assert "beyond real images repeated to the same counts, GAN images show no gain" in first
+    assert "beyond real images repeated to the same counts, GAN images bring no gain" in first
     assert "cost 1.3 points" in second
     assert verdict.rare_rows(told)[0][2:] == (
         "recall, gan+classical over placebo+classical",
         "recall, gan over placebo",
     )
+
+
+# ------------------------------------------------------------------------------------------------------ the answer
+
+
+@pytest.mark.parametrize(
+    ("on_top", "word", "title"),
+    [
+        (GAIN, "use", "Use them"),
+        (LOSS, "do not use", "Do not use them"),
+        (NEITHER, "do not use", "Do not use them"),
+        (WIDE, "cannot tell", "Cannot tell yet"),
+        (ONE, "cannot tell", "Cannot tell yet"),
+    ],
+)
+def test_the_gain_on_top_of_the_best_classical_policy_decides(on_top: Any, word: str, title: str) -> None:
+    found = answer_of(summary(on_top=on_top, alone=GAIN))
+    assert found is not None
+    assert (found.word, found.title, found.gain) == (word, title, NAMES["on_top"])
+    assert found.figure is on_top
+    assert found.steps
+    assert found.reason == verdict.sentences(summary(on_top=on_top))[0]
+
+
+def test_without_gan_images_there_is_no_answer() -> None:
+    assert answer_of(summary(classical=GAIN)) is None
+
+
+def test_what_to_do_next() -> None:
+    def steps(one: dict[str, Any], **protocol: Any) -> list[tuple[str, str | None]]:
+        told = summary(on_top=one)
+        told["settings"]["protocol"] |= protocol
+        found = answer_of(told)
+        assert found is not None
+        return [(step.text, step.command) for step in found.steps]
+
+    assert steps(GAIN)[0][1] == "ganaug synth --n 500"
+    assert "protocol.trials: 30 in" in steps(WIDE)[0][0]
+    assert "protocol.repeats: 6 in" in steps(WIDE, kind="cv", folds=5)[0][0]
+    assert "protocol.trials: 3 in" in steps(ONE)[0][0]
+    assert "Label more images" in steps({**WIDE, "needed": None})[0][0]
+    more = steps({**WIDE, "needed": {"trials": 10, "images": 1400}})
+    assert more == [("Get about 1,400 test images; on those there are, no number of trials would do.", None)]
+    assert "without GAN images" in steps(LOSS)[0][0]
+
+
+def test_a_cheaper_rival_that_does_better_decides_against_the_gan() -> None:
+    told = summary(on_top=GAIN)
+    told["gains"]["gan+classical_vs_smote+classical"] = {"accuracy": LOSS}
+    found = answer_of(told)
+    assert found is not None
+    assert found.word == "do not use"
+    assert found.reason.endswith("10 trials); but smote+classical, without a GAN, does better.")
+
+
+def test_what_casts_doubt_stands_beside_the_answer() -> None:
+    told = summary(on_top=GAIN)
+    assert answer_of(told).cautions == ()  # type: ignore[union-attr]
+    told["gains"]["gan+classical_vs_smote+classical"] = {"accuracy": WIDE}
+    told["gains"]["placebo_vs_none"] = {"accuracy": GAIN}
+    told["dataset"]["draws"] = "tuning"
+    told["alarms"] = {"0": ["mode collapse"]}
+    told["fidelity"] = {"near_copies_share": {"mean": 0.2}, "held_out_near_copies_share": {"mean": 0.01}}
+    cautions = " ".join(answer_of(told).cautions)  # type: ignore[union-attr]
+    for doubt in ("tuning draws", "smote+classical", "control gains too", "repeat training images", "mode collapse"):
+        assert doubt in cautions

@@ -106,15 +106,17 @@ class Curve:
         outside = [_outside(one, confidence) for one in leads]
         if math.isfinite(found):
             outside[places.index(found)] = min(0.0, outside[places.index(found)])  # but for rounding it is 0
-        inside = [index for index, value in enumerate(outside) if value <= 0]
-        first = last = math.copysign(math.inf, gain)
-        if inside:
-            first = _crossing(places, outside, inside[0], -1)
-            last = _crossing(places, outside, inside[-1], 1)
+        nought = places.index(0.0)
+        sides = range(len(places))
+        if outside[nought] > 0:  # more labels do no harm: what is worth having is worth more labels, never fewer
+            sides = range(nought, len(places)) if gain > 0 else range(nought)
+        inside = [index for index in sides if outside[index] <= 0]
+        first = _crossing(places, outside, inside[0], -1) if inside else math.copysign(math.inf, gain)
+        last = _crossing(places, outside, inside[-1], 1) if inside else math.copysign(math.inf, gain)
         # Ahead of all that the curve covers, or behind: the truth may lie beyond its ends.
-        if leads[-1].mean > _NOTHING:
+        if leads[-1].mean > _NOTHING and len(places) - 1 in sides:
             last = math.inf
-        if leads[0].mean < -_NOTHING:
+        if leads[0].mean < -_NOTHING and 0 in sides:
             first = -math.inf
         return first, last
 

@@ -50,17 +50,15 @@ def _worth(comparison: Comparison, name: str, base: str, metric: str, gain: Mapp
     means = tuple(float(np.mean([values.mean() for values in of_trials])) for of_trials in scores)
     curve = Curve(tuple(points.values()), list(points).index(1.0), means)
 
-    def in_labels(points: float, reached: Scores) -> dict[str, Any]:
-        """``points`` in labels; ``reached``: the scores of what is that much better than the base."""
+    own = scores[curve.own]
+
+    def in_labels(points: float, ahead: Scores) -> dict[str, Any]:
+        """``points`` in labels; ``ahead``: the differences from the base whose mean they are."""
 
         def lead(more: float) -> Estimate:
-            weights = curve.weights(more)
-            return comparison.estimate(
-                [
-                    of_trial - sum(weight * one[trial] for weight, one in zip(weights, scores, strict=True))
-                    for trial, of_trial in enumerate(reached)
-                ]
-            )
+            weights = curve.weights(more) - curve.weights(0.0)
+            gained = [sum(weights[point] * one[trial] for point, one in enumerate(scores)) for trial in range(len(own))]
+            return comparison.estimate([one - other for one, other in zip(ahead, gained, strict=True)])
 
         low, high = curve.interval(points, lead, comparison.confidence)
         ends = {"more_images": curve.more_images(points), "ci_low": low, "ci_high": high}
@@ -68,8 +66,8 @@ def _worth(comparison: Comparison, name: str, base: str, metric: str, gain: Mapp
 
     return {
         "metric": metric,
-        **in_labels(gain["mean"], comparison.scores(name, metric)),
-        "one_point": in_labels(POINT, [values + POINT for values in scores[curve.own]]),
+        **in_labels(gain["mean"], [one - base for one, base in zip(comparison.scores(name, metric), own, strict=True)]),
+        "one_point": in_labels(POINT, [np.full(len(values), POINT) for values in own]),
         "unit": "labelled images per class",
         "confidence": comparison.confidence,
         "trials": len(comparison.trials),

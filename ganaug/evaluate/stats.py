@@ -110,9 +110,14 @@ def needed(
     trials have a ``shared_test``, else of the whole set) are asked for where no affordable number of trials does. None
     if the spread is unknown, or nothing affordable does.
     """
+    from scipy.special import chdtri
+
     if estimate.standard_error is None or estimate.degrees_of_freedom is None:
         return None
-    variance, part = estimate.standard_error**2, estimate.of_trials
+    # The variance of few trials is too small more often than not: its median-unbiased estimate (cf. Browne 1995).
+    freedom = estimate.degrees_of_freedom
+    variance = estimate.standard_error**2 * freedom / float(chdtri(freedom, 0.5))
+    part = estimate.of_trials
 
     def expected(count: int, times: float) -> Estimate:
         of_trials, of_images = part * variance * trials / count, (1 - part) * variance / times

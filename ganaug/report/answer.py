@@ -45,15 +45,16 @@ def answer(summary: Mapping[str, Any]) -> Answer | None:
     gain, metric = next(iter(gains)), summary["dataset"]["primary_metric"]
     figure = summary["gains"][gain][metric]
     word: Any = _SEEN[figure["answer"]]
-    if word == "use" and any(_rivals(summary, gain, "loss")):
-        word = "do not use"
+    reason = verdict.sentences(summary)[0]
+    if word == "use" and (better := list(_rivals(summary, gain, "loss"))):
+        word, reason = "do not use", f"{reason[:-1]}; but {' and '.join(better)}, without a GAN, does better."
     return Answer(
         word,
         _TITLES[word],
         gain,
         metric,
         figure,
-        verdict.sentences(summary)[0],
+        reason,
         tuple(_cautions(summary, gain)),
         tuple(_steps(summary, gain, word)),
     )
@@ -73,8 +74,6 @@ def _cautions(summary: Mapping[str, Any], gain: str) -> Iterator[str]:
     metric = summary["dataset"]["primary_metric"]
     if summary["dataset"]["draws"] == "tuning":
         yield "These are tuning draws: settings were chosen on them, so the figures are not to be reported."
-    for rival in _rivals(summary, gain, "loss"):
-        yield f"{rival}, which needs no GAN, does better."
     if summary["gains"][gain][metric]["answer"] == "gain":
         for rival in (*_rivals(summary, gain, "no gain"), *_rivals(summary, gain, "cannot tell")):
             yield f"The gain is not shown to be the GAN's: {rival}, which needs none, may do as well."

@@ -1,11 +1,14 @@
 """What a stage shows while it runs: one bar on a terminal, plain lines elsewhere."""
 
 import contextlib
+import logging
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+
+from ganaug.log import log
 
 
 class Progress:
@@ -24,9 +27,9 @@ class Progress:
     def stage(self, name: str, steps: int) -> Iterator[None]:
         """Around the work, each task of so many ``steps``; ``name`` is the stage's."""
         if not self.keys:
-            print(f"{name}: nothing to do, all of it was done before", flush=True)
+            log.info(f"{name}: nothing to do, all of it was done before")
         try:
-            with self._bar(name, steps) if self.keys and sys.stdout.isatty() else nullcontext():
+            with self._bar(name, steps) if self.keys and _bars() else nullcontext():
                 yield
         except KeyboardInterrupt:
             print(f"ganaug: {name} was interrupted; what is finished is kept, run it again to go on", file=sys.stderr)
@@ -38,7 +41,7 @@ class Progress:
     def finished(self, title: str, line: str) -> None:
         """Print the ``line`` of a finished task, with how many are done."""
         self._done += 1
-        print(f"[{self._done}/{len(self.keys)}] {title}: {line}", flush=True)
+        log.info(f"[{self._done}/{len(self.keys)}] {title}: {line}")
 
     def _bar(self, name: str, steps: int) -> AbstractContextManager[object]:
         from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -63,7 +66,7 @@ class Progress:
 @contextmanager
 def counting(name: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, for work that is counted here: call what is given with (done, total)."""
-    if not sys.stdout.isatty():
+    if not _bars():
         yield lambda done, total: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -72,6 +75,10 @@ def counting(name: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns) as bar:
         task = bar.add_task(name, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _bars() -> bool:
+    return sys.stdout.isatty() and log.isEnabledFor(logging.INFO)
 
 
 def _write_steps(path: Path, steps: int) -> None:
