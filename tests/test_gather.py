@@ -360,7 +360,7 @@ def test_a_place_that_dvc_yaml_lacks_is_refused(tmp_path: Path, monkeypatch: pyt
     Path("disk").mkdir()
     Path("photos", "a").rename("disk/a")
     Path("photos", "a").symlink_to("../disk/a")
-    with refused("dvc.yaml", "lacks disk/a", 'run "python -m ganaug.project ."'):
+    with refused("dvc.yaml", "lacks disk/a", 'run "ganaug sync"'):
         prepare(Path(), source)
     Path("dvc.yaml").write_text(dvc_yaml(project(Path(), source).settings))
     prepare(Path(), source)

@@ -34,7 +34,7 @@ PROJECTS = [REPOSITORY, *sorted(path.parent for path in REPOSITORY.glob("example
 
 @pytest.mark.parametrize("folder", PROJECTS, ids=lambda folder: folder.name)
 def test_dvc_yaml_is_what_the_template_gives(folder: Path) -> None:
-    """If this fails: python -m ganaug.project . examples/*"""
+    """If this fails: ganaug sync . examples/*"""
     assert (folder / "dvc.yaml").read_text() == dvc_yaml(
         config.load(folder / "params.yaml"), config.read(folder / "params.yaml")
     )
@@ -116,9 +116,9 @@ def test_what_to_write_for_a_missing_section_is_what_makes_it_right(tmp_path: Pa
 
 def test_a_pipeline_written_again_asks_for_what_is_there_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(in_project(tmp_path, DIGITS, dvc_yaml(config.Settings())))
-    with refused("dvc.yaml lists", "python -m ganaug.project ."):
+    with refused("dvc.yaml lists", "ganaug sync"):
         Project.here()
-    subprocess.run([sys.executable, "-m", "ganaug.project", "."], check=True)
+    subprocess.run([sys.executable, "-m", "ganaug", "sync"], check=True)
     assert Project.here().settings == config.Settings()
     stages = parse_yaml(Path("dvc.yaml").read_text(), "dvc.yaml")["stages"]
     assert [stage.get("params") for stage in stages.values()] == [["data"], None, None, None, [{"params.yaml": None}]]
@@ -126,7 +126,7 @@ def test_a_pipeline_written_again_asks_for_what_is_there_alone(tmp_path: Path, m
 
 def test_a_section_that_dvc_does_not_watch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(in_project(tmp_path, {**DIGITS, "gan": {"steps": 3}}, dvc_yaml(config.Settings(), DIGITS)))
-    with refused("dvc.yaml: stage train must list gan of params.yaml", "python -m ganaug.project ."):
+    with refused("dvc.yaml: stage train must list gan of params.yaml", "ganaug sync"):
         Project.here()
 
 
@@ -345,17 +345,17 @@ def test_a_classifier_of_ones_own_is_a_dependency_of_classify(tmp_path: Path, mo
 
 def test_a_project_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("gan: {steps: 0}")
-    for folder, part in ((tmp_path, "gan.steps"), (tmp_path / "none", "No such file")):
-        command = [sys.executable, "-m", "ganaug.project", str(folder)]
+    for folder, part in ((tmp_path, "gan.steps"), (tmp_path / "none", "must be a project's folder")):
+        command = [sys.executable, "-m", "ganaug", "sync", str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
         assert part in done.stderr
 
 
-def test_the_module_writes_every_project_anew(tmp_path: Path) -> None:
+def test_sync_writes_every_project_again(tmp_path: Path) -> None:
     for name in ("a", "b c"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "params.yaml").write_text("data: {source: {kind: idx, path: ../raw}}\n")
-    subprocess.run([sys.executable, "-m", "ganaug.project", "a", "b c"], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-m", "ganaug", "sync", "a", "b c"], cwd=tmp_path, check=True)
     for name in ("a", "b c"):
         assert "- ../raw\n" in (tmp_path / name / "dvc.yaml").read_text()

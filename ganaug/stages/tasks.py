@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganaug import device, store, workers
 from ganaug.config import Settings
+from ganaug.log import log
 from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.stages.work import Work
@@ -63,8 +64,10 @@ def finish(project: Project, name: str, tasks: Sequence[Task]) -> None:
     for stage in {task.stage for task in tasks}:
         work.tidy(stage)
     for task in tasks:
-        if task.key not in missing and not work.holds(task.stage, task.key):
-            missing[task.key] = task
+        if work.holds(task.stage, task.key):
+            log.debug(f"{name}: {task.title} is kept work {task.key}")
+        else:
+            missing.setdefault(task.key, task)
     progress = Progress(work.root / "progress", missing)
     todo = [(_make, (project, task, progress.reporter(task.key))) for task in missing.values()]
     with progress.stage(name, max((task.steps for task in tasks), default=1)):
@@ -100,6 +103,7 @@ def _make(project: Project, task: Task, report: Callable[[int], None], parent: i
     where = device.resolve(project.settings.device)
     device.prepare(where)
     worker = Worker(where, report, parent)
+    log.debug(f"{task.stage}: {task.title} begins on {device.title(where)}, as work {task.key}")
     with device.enough_memory(where, _largest(project.settings, task.stage)):
         project.work.once(task.stage, task.key, lambda folder: task.make(folder, worker), f"split {task.split}")
     if task.after:
@@ -124,15 +128,15 @@ def in_parallel(settings: Settings, tasks: Sequence[tuple[Callable[..., Any], tu
     """
     parent = workers.parent()
     calls = [(function, *arguments, parent) for function, arguments in tasks]
-    yield from workers.run(_jobs(settings), _call, calls, ordered=False)
+    yield from workers.run(at_once(settings), _call, calls, ordered=False)
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
 
 
-def _jobs(settings: Settings) -> int:
-    """``jobs``, or one per core, or one on a GPU."""
+def at_once(settings: Settings) -> int:
+    """How many tasks are made side by side: ``jobs``, or one per core, or one on a GPU."""
     return processes(settings) if settings.jobs or device.kind(settings.device) == "cpu" else 1
 
 

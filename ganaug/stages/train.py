@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,14 @@ _LOOKED_AT, _MOST_LOOKED_AT = (
     5000,
 )  # images per class, and in all, that a finished generator's health is measured on
 _JUDGED_BY = 100  # images per class that a checkpoint's classifier learns from
+
+
+@dataclass(frozen=True)
+class HalfTrained:
+    """How far a training is that was stopped, and what that took."""
+
+    step: int
+    seconds: float
 
 
 def train(project: Project, only: str | None) -> None:
@@ -151,7 +160,7 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     from ganaug.gan import health
     from ganaug.gan.loop import pictures
     from ganaug.gan.watching import HISTORY
-    from ganaug.report.grids import grid
+    from ganaug.report.grids import labelled
     from ganaug.synth.sampler import Sampler, save_generator
 
     classes = description["classes"]
@@ -162,8 +171,9 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     store.write_csv(folder / "history.csv", HISTORY, rounded)
     sampler = Sampler(trained.generator, classes, tuple(description["image_shape"]), description)
     samples = [sampler.candidates(label, 12, 0, device.resolve("cpu")) for label in range(len(classes))]
-    store.write_png(folder / "samples.png", grid(samples))
-    store.write_png(folder / "progress.png", grid(trained.progress or [np.stack([row[0] for row in samples])]))
+    store.write_png(folder / "samples.png", labelled(samples, classes))
+    steps, progress = zip(*trained.progress or [(trained.step, np.stack([row[0] for row in samples]))], strict=True)
+    store.write_png(folder / "progress.png", labelled(progress, [f"step {step:,}" for step in steps], classes))
     per_class = max(2, min(_LOOKED_AT, _MOST_LOOKED_AT // len(classes)))
     made = pictures(trained.generator, len(classes), per_class, seed)
     labels = np.zeros_like(part.labels) if classes == [UNLABELLED] else part.labels
@@ -186,9 +196,20 @@ def _keeper(split: SplitOf, worker: Worker) -> Keeper:
         "versions": f"ganaug {__version__}, recipe {RECIPES['train']}, torch {torch.__version__}, {worker.device.type}",
         **depends_on,
     }
-    states = split.project.work.root / "train" / "states"
-    path = states / f"{split.name}-{store.digest(store.canonical(about))[:16]}.pt"
+    path = _state(split, store.digest(about["versions"])[:8], ".pt")
     return Keeper(path, split.name, about, split.settings.gan.save_seconds, worker.parent)
+
+
+def _state(split: SplitOf, versions: str, end: str) -> Path:
+    """The file of its half-trained state: of these settings and images by its training's key, and of ``versions``."""
+    return split.project.work.root / "train" / "states" / f"{split.name}-{split.train_key[:8]}{versions}{end}"
+
+
+def half_trained(split: SplitOf) -> HalfTrained | None:
+    """How far a training of the split's generator is that was stopped; None: none was, or not under these settings."""
+    saved = _state(split, "*", ".json")
+    newest = max(saved.parent.glob(saved.name), key=lambda path: path.stat().st_mtime, default=None)
+    return None if newest is None else store.read_json(newest, "", HalfTrained)
 
 
 def _forget_state(split: SplitOf, worker: Worker) -> None:

@@ -21,7 +21,7 @@ from ganaug.errors import UserError, one_line
 WHOLE = "*"  # the whole file
 _ALL = tuple(sorted(field.name for field in fields(Settings) if field.name not in ("device", "jobs")))
 _DEFAULTS = {"gate": "[]", "protocol": "{kind: subsets}"}  # as params.yaml says them; of the others: {}
-_AGAIN = 'run "python -m ganaug.project ." to have dvc.yaml written again'
+_AGAIN = 'run "ganaug sync" to have dvc.yaml written again'
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ganaug import store
 from ganaug.errors import UserError
+from ganaug.log import log
 from ganaug.stages.workspaces import make_ignored
 
 # Raised when a release changes what a stage computes from the same settings and data: older work is not reused then.
@@ -103,7 +104,7 @@ class Work:
 
     @contextmanager
     def alone(self, name: str, waits: str | None = None) -> Iterator[None]:
-        """Hold the lock called ``name``; ``waits`` is printed if another run holds it. A run that is killed lets go."""
+        """Hold the lock called ``name``; ``waits`` is said if another run holds it. A run that is killed lets go."""
         from filelock import FileLock, Timeout
 
         make_ignored(self.root)
@@ -114,12 +115,17 @@ class Work:
             lock.acquire(timeout=0)
         except Timeout:
             if waits:
-                print(waits, flush=True)
+                log.warning(waits)
             lock.acquire()
         try:
             yield
         finally:
             lock.release()
+
+    def timings(self, stage: str) -> list[dict[str, Any]]:
+        """What was measured of all finished work of ``stage``, under whatever settings."""
+        found = (self.timing(stage, folder.name) for folder in (self.root / stage).glob("*") if not folder.suffix)
+        return [one for one in found if one]
 
     def timing(self, stage: str, key: str) -> dict[str, Any] | None:
         """What was measured when the work was made; None if it is not there."""
