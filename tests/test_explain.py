@@ -80,10 +80,11 @@ def test_an_unknown_key_names_those_that_may_be_meant(key: str, near: str) -> No
 
 @pytest.mark.parametrize("key", ["", ".", "gan.", "nothing like it", "[", "a.b.c", "gan..steps"])
 def test_odd_words_are_explained_or_refused(key: str) -> None:
-    try:
+    if key.strip(".") in ("", "gan", "gan..steps"):
         assert said(key)
-    except Exception as error:
-        assert str(error).startswith("explain: no such key")
+    else:
+        with refused("explain: no such key"):
+            said(key)
 
 
 def test_every_key_is_explained() -> None:
