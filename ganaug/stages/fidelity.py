@@ -66,7 +66,7 @@ def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whol
     tasks = fidelity_tasks(trials, judges)
     if tasks:
         finish(project, "fidelity", list(tasks.values()))
-    with project.work.alone("fidelity"):
+    with project.alone("fidelity"):
         project.fidelity.mkdir(parents=True, exist_ok=True)  # an output that DVC looks for, also where it is empty
         for trial in trials if tasks else ():
             _publish(trial, tasks[trial.name])

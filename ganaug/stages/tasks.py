@@ -76,13 +76,13 @@ def finish(project: Project, name: str, tasks: Sequence[Task]) -> None:
             progress.finished(task.title, task.line(task.folder(work)))
 
 
-def publish(work: Work, target: Path, folders: Mapping[str, Sequence[Path]], whole: bool) -> None:
+def publish(project: Project, target: Path, folders: Mapping[str, Sequence[Path]], whole: bool) -> None:
     """Copy finished work to ``target/<name>``: ``folders`` has, by name, folders whose files add to earlier ones' or
-    replace them; ``work`` holds the lock.
+    replace them; ``project`` holds the lock.
 
     ``whole``: these are all; what else lies in ``target``, as of an earlier protocol, is removed.
     """
-    with work.alone(target.name):  # a run that waited for another one's work ends when that does
+    with project.alone(target.name):  # a run that waited for another one's work ends when that does
         for name, places in folders.items():
             with store.replacing(target / name, folder=True) as folder:
                 for place in places:

@@ -91,6 +91,7 @@ class Agreement(FilterSpec):
     policy: PolicySpec = field(default_factory=TrivialAugment)
     """The classical augmentation of these classifiers."""
     per_class: ClassVar[bool] = True
+    learns: ClassVar[bool] = True
     judge: ClassVar[type[Judge]] = Jury
 
     def fit(self, known: Known) -> Jury:
