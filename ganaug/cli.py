@@ -1,24 +1,57 @@
-"""The command line: one thin command per stage. Heavy imports wait until a command runs."""
+"""The command line: one thin function per command. Heavy imports wait until a command runs."""
 
 import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from ganaug.synth.formats import FORMATS
 
+GROUPS = {  # as the help lists them
+    "Start": ("init", "doctor", "sync"),
+    "Run": ("run", "status"),
+    "Results": ("verdict", "open", "synth", "gate"),
+    "Stages, as dvc.yaml calls them": ("prepare", "train", "classify", "report"),
+    "Help": ("explain", "presets", "schema"),
+}
+_OUT_OF_TIME = 4  # the exit code of a run that stopped when its minutes were over
+
+
+class _Grouped(TyperGroup):
+    """Lists its commands in groups, without importing rich. Each command takes the program's --quiet and --verbose."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for names in GROUPS.values() for name in names]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        if command and not any(one.name == "quiet" for one in command.params):
+            command.params += [one for one in self.params if one.name in ("quiet", "verbose")]
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        width = max(map(len, self.commands))
+        for group, names in GROUPS.items():
+            with formatter.section(group):
+                helps = [self.commands[name].get_short_help_str(formatter.width - width - 6) for name in names]
+                formatter.write_dl([(f"{name:{width}}", text) for name, text in zip(names, helps, strict=True)])
+
+
 app = typer.Typer(
     name="ganaug",
-    help="Would GAN images make your classifier better? Measured, with a confidence interval and a test.",
+    cls=_Grouped,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Split = Annotated[str | None, typer.Option("--split", help="Only this split: a trial's number, or release.")]
 
 
@@ -46,7 +79,9 @@ def init(
         int, typer.Option("--largest-mib", min=1, help="Memory that reading one file may take, in MiB.")
     ] = 2048,
 ) -> None:
-    """Make a project of your images: looks at them, chooses settings, writes dvc.yaml and params.yaml.
+    """Make a project of your images, with settings that suit them.
+
+    Looks at the images, chooses settings with a reason for each, writes params.yaml and dvc.yaml.
 
     Example: ganaug init lesions --images photos/
     """
@@ -57,20 +92,97 @@ def init(
 
 
 @app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is missing here for a run, and what is slow and why.
+
+    Device, versions, cores, memory, disk, DVC, git, permissions. Exit code 1: something fails.
+
+    Example: ganaug doctor
+    """
+    from ganaug.start import doctor as command
+
+    found = command.examine(Path())
+    print(command.as_json(found) if as_json else "\n".join(map(str, found)), end="" if as_json else "\n")
+    raise typer.Exit(int(any(one.status == "fail" for one in found)))
+
+
+@app.command()
+def sync(
+    folders: Annotated[list[Path] | None, typer.Argument(metavar="[DIR]...", help="Projects; left out: here.")] = None,
+) -> None:
+    """Write dvc.yaml again from params.yaml.
+
+    Needed after a change of what a stage reads, such as data.source; every command that needs it says so.
+
+    Example: ganaug sync
+    """
+    from ganaug.start.sync import sync as command
+
+    for folder in folders or [Path()]:
+        print(command(folder))
+
+
+@app.command()
+def run(
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", help="Stop after so long with exit code 4; called again, it goes on from there."),
+    ] = None,
+) -> None:
+    """Run all stages, without DVC, and show the verdict.
+
+    What an earlier run finished is not done again, and a training that was stopped goes on where it was.
+    Exit code 0: finished; 4: stopped when its --minutes were over.
+
+    Example: ganaug run --minutes 5
+    """
+    from ganaug.errors import UserError
+    from ganaug.stages import gate as results
+    from ganaug.stages import pipeline
+    from ganaug.stages import status as command
+    from ganaug.stages.project import Project
+
+    if minutes is not None and not 0 < minutes < 1e6:
+        raise UserError(f"--minutes: must be above 0 and below 1,000,000, got {minutes:g}; say how long it may run")
+    project = Project.here()
+    if pipeline.run_within(project, minutes):
+        results.show_verdict(project)
+        return
+    print(f"{command.status(project)}\nstopped after {minutes:g} minutes; run it again to go on")
+    raise typer.Exit(_OUT_OF_TIME)
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show what is done, what would run, and how long that takes.
+
+    Example: ganaug status
+    """
+    from ganaug.stages import status as command
+    from ganaug.stages.project import Project
+
+    found = command.status(Project.here())
+    print(found.as_json() if as_json else found, end="" if as_json else "\n")
+
+
+@app.command()
 def prepare() -> None:
     """Read the images and deal the splits into data/prepared/.
 
     Example: ganaug prepare
     """
+    from ganaug.log import log
     from ganaug.stages import prepare as stage
     from ganaug.stages.project import Project
 
-    print(stage.prepare(Project.here()))
+    log.info(stage.prepare(Project.here()))
 
 
 @app.command()
 def train(split: Split = None) -> None:
-    """Train a generator for every split into models/; finished splits are not trained again.
+    """Train a generator for every split, into models/.
+
+    Finished splits are not trained again; one that was stopped goes on where it was.
 
     Example: ganaug train --split release
     """
@@ -88,7 +200,7 @@ def synth(
         list[str] | None,
         typer.Option("--class", help="A class name or index, or NAME=N; repeatable. Left out: every class."),
     ] = None,
-    n: Annotated[int, typer.Option("--n", help="Images of each class.")] = 100,
+    n: Annotated[int, typer.Option("--n", "-n", help="Images of each class.")] = 100,
     balance: Annotated[
         str,
         typer.Option("--balance", help="equal; none: in the train part's proportions; fill: up to its largest class."),
@@ -99,11 +211,13 @@ def synth(
         "models/release/generator.safetensors"
     ),
     seed: Annotated[int, typer.Option("--seed", help="Seed of the latents.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace images that an earlier call wrote.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the images that these classes have.")] = False,
 ) -> None:
-    """Generate images of a class with the released generator. Image i is the same for any --n.
+    """Generate images of a class with the released generator.
 
-    Example: ganaug synth --class 3 --n 5000, or: ganaug synth --class melanoma=300 --class nevus=50
+    Image i is the same for any --n. Classes are added to those that the folder holds.
+
+    Example: ganaug synth --class 3 -n 5000, or: ganaug synth --class melanoma=300 --class nevus=50
     """
     if all_splits or split is not None:
         if classes or overwrite or balance != "equal" or output_format != "png" or out != Path("synthetic"):
@@ -120,7 +234,9 @@ def synth(
 
 @app.command()
 def classify(split: Split = None) -> None:
-    """Train and test the classifier under every arm of every trial, into reports/trials/.
+    """Train and test the classifier, each trial under each arm.
+
+    Writes reports/trials/ and reports/fidelity/.
 
     Example: ganaug classify
     """
@@ -131,21 +247,57 @@ def classify(split: Split = None) -> None:
 
 
 @app.command()
-def presets() -> None:
-    """List the GANs that params.yaml can name: gan: {preset: wgan-gp}.
+def presets(as_json: Json = False) -> None:
+    """List the GANs that params.yaml can name.
+
+    As gan: {preset: wgan-gp}.
 
     Example: ganaug presets
     """
     from ganaug.gan.presets import PRESETS
 
+    if as_json:
+        import json
+
+        found = {name: {"line": one.line, "source": one.source, "values": one.values} for name, one in PRESETS.items()}
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+        return
     width = max(map(len, PRESETS))
     for name, preset in PRESETS.items():
         print(f"{name:{width}}  {preset.line}\n{'':{width}}  ({preset.source})")
 
 
 @app.command()
+def explain(
+    key: Annotated[str, typer.Argument(metavar="[KEY]", help="As params.yaml nests them; left out: all groups.")] = "",
+) -> None:
+    """Say what a key of params.yaml does.
+
+    Its range, its default, where it comes from, its value here. Of a group: the keys in it.
+
+    Example: ganaug explain gan.augment.shift
+    """
+    from ganaug.start.explain import explain as command
+
+    print(command(key, Path("params.yaml")))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of params.yaml, for editors and programs.
+
+    Example: ganaug schema > params.schema.json
+    """
+    from ganaug.start.schema import schema_text
+
+    print(schema_text(), end="")
+
+
+@app.command()
 def report() -> None:
-    """Put the trials together: reports/summary.json, reports/report.html and plots.
+    """Put the trials together: summary, page, model card, plots.
+
+    Writes reports/summary.json, report.html, MODEL_CARD.md and more.
 
     Example: ganaug report
     """
@@ -165,6 +317,26 @@ def verdict() -> None:
     from ganaug.stages.project import Project
 
     stage.show_verdict(Project.here())
+
+
+@app.command(name="open")
+def open_page() -> None:
+    """Open the page of the last report in a browser.
+
+    Where there is no display, it says where the page is.
+
+    Example: ganaug open
+    """
+    import webbrowser
+
+    from ganaug.errors import UserError, one_line
+
+    page = Path("reports/report.html").resolve()
+    if not page.is_file():
+        raise UserError(f'{page}: the page must exist, but is missing; run "ganaug run" (or "dvc repro") first')
+    print(one_line(str(page)))
+    if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(page.as_uri())
 
 
 @app.command()
@@ -196,8 +368,34 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show_from(level: str) -> Callable[[bool], None]:
+    def chosen(wanted: bool) -> None:
+        if wanted:
+            import logging
+
+            from ganaug import log
+
+            log.set_level(logging.getLevelNamesMapping()[level])
+
+    return chosen
+
+
 @app.callback()
 def options(
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", callback=_show_from("WARNING"), expose_value=False, help="Show results alone."),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            callback=_show_from("DEBUG"),
+            expose_value=False,
+            help="Show what is reused, too.",
+        ),
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
     ] = False,

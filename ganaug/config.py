@@ -30,18 +30,23 @@ from ganaug.synth.spec import SynthSpec
 class FidelitySpec(Spec):
     """How the generated images themselves are measured, apart from what they do for the classifier."""
 
-    enabled: bool = True  # one more training of the classifier per trial, two without the arm ``classical``
-    encoder: EncoderSpec = field(default_factory=Own)  # in whose features images are compared
+    enabled: bool = True
+    """Measure the images themselves. One more training of the classifier per trial; two without the arm classical."""
+    encoder: EncoderSpec = field(default_factory=Own)
+    """The network in whose features images are compared."""
 
 
 @dataclass(frozen=True)
 class ReportSpec(Spec):
     """What the verdict is about."""
 
-    # auto: accuracy, or balanced accuracy where some class has twice as many images to train on as another
     primary_metric: Annotated[str, metric_or("auto")] = "auto"
+    """The metric that the verdict is about. auto: accuracy, or balanced accuracy where some class has twice as many
+    images to train on as another."""
     confidence: Annotated[float, Gt(0), Le(0.9999)] = 0.95
-    smallest_gain: Annotated[float, Gt(0), Le(100)] = 2.0  # percentage points: the smallest gain worth having
+    """The level of the confidence intervals."""
+    smallest_gain: Annotated[float, Gt(0), Le(100)] = 2.0
+    """The smallest gain worth having, in percentage points: what lies below it throughout is no gain."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +54,27 @@ class Settings(Spec):
     """All of params.yaml. Only the source must be there; ``jobs`` 0 means one per core (on GPUs, one per device)."""
 
     data: DataSpec = field(default_factory=DataSpec)
+    """The labelled images, and the shape that they are brought to."""
     protocol: ProtocolSpec = field(default_factory=Subsets)
+    """Which images each trial learns from and is tested on."""
     gan: GanSpec = field(default_factory=GanSpec)
+    """The networks of the GAN and their training."""
     synth: SynthSpec = field(default_factory=SynthSpec)
+    """How many synthetic images there are, and which are used."""
     classifier: ClassifierSpec = field(default_factory=ClassifierSpec)
+    """The classifier that every arm trains."""
     classify: ClassifySpec = field(default_factory=ClassifySpec)
+    """The arms: what each trains the classifier on."""
     fidelity: FidelitySpec = field(default_factory=FidelitySpec)
+    """How the synthetic images themselves are measured."""
     report: ReportSpec = field(default_factory=ReportSpec)
+    """What the verdict is about."""
     gate: tuple[GateRule, ...] = ()
+    """The rules that gains must pass in CI; "ganaug gate" judges them."""
     device: DeviceName = "auto"
+    """Where networks run. auto: CUDA, else MPS, else the CPU."""
     jobs: Annotated[int, Ge(0), Le(1024)] = 0
+    """Tasks that run side by side. 0: one per core; on a GPU one per device."""
 
     @property
     def has_unlabelled(self) -> bool:

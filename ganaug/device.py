@@ -96,10 +96,13 @@ def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:
     """
     import torch
 
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled and computes_bfloat16(device))
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether it does so natively."""
+    import torch
+
     if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif device.type == "cpu":
-        native = torch.cpu._is_avx512_bf16_supported()
-    else:
-        native = False
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled and native)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())

@@ -8,6 +8,10 @@ Seed = Annotated[int, Ge(-(2**63)), Lt(2**63)]
 
 
 class Spec:
-    """A group of settings in params.yaml. A key that the group does not have is refused."""
+    """A group of settings in params.yaml. A key that the group does not have is refused.
+
+    The text below a key says what it does: the schema and ``ganaug explain`` repeat it (start/schema.py), and find the
+    papers that it names as in (Miyato 2018).
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}

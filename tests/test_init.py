@@ -36,7 +36,7 @@ from ganaug.start.dvc import dvc_yaml
 from ganaug.start.estimate import Pace
 
 REPOSITORY = Path(__file__).parents[1]
-FILES = {"params.yaml", "dvc.yaml", ".gitignore", "README.md"}
+FILES = {"params.yaml", "params.schema.json", "dvc.yaml", ".gitignore", "README.md"}
 REAL_DVC = module.init_dvc
 NAMES = [
     "two words",
@@ -414,7 +414,7 @@ def test_every_choice_has_its_reason() -> None:
     for key in ("image_size", "channels", "aspect", "protocol", "steps", "generator_width", "flip", "balance", "arms"):
         line = next(line for line in lines if line.strip().startswith(f"{key}:"))
         assert len(line.partition("# ")[2]) > 10, line
-    assert lines[0].startswith("# photos: settings chosen by `ganaug init`")
+    assert lines[1].startswith("# photos: settings chosen by `ganaug init`")
     assert {line.index("#") for line in lines if line.startswith("  ") and "#" in line[:33]} == {32}
 
 
@@ -423,7 +423,7 @@ def test_the_readme_names_the_images_and_the_commands() -> None:
     text = Path("project/README.md").read_text(encoding="utf-8")
     assert text.startswith("# my photos\n")
     assert "`../my photos`" in text
-    for command in ("dvc repro", "ganaug verdict", "ganaug synth --class", "ganaug gate", "python -m ganaug.project ."):
+    for command in ("dvc repro", "ganaug verdict", "ganaug synth --class", "ganaug gate", "ganaug sync"):
         assert command in text
 
 
@@ -433,7 +433,7 @@ def test_the_readme_names_the_images_and_the_commands() -> None:
 @pytest.mark.parametrize(
     ("dataset", "folder", "files"),
     [
-        ("digits", REPOSITORY, ["params.yaml", "dvc.yaml"]),
+        ("digits", REPOSITORY, ["params.yaml", "params.schema.json", "dvc.yaml"]),
         ("fashion-mnist", REPOSITORY / "examples" / "fashion-mnist", sorted(FILES)),
     ],
 )
@@ -484,7 +484,9 @@ def test_a_readme_and_a_gitignore_that_are_there_stay(capsys: pytest.CaptureFixt
     assert Path("project/.gitignore").read_text() == "/mine\n"
     assert {path.name for path in Path("project").iterdir()} == {*FILES, "thesis.txt"}
     said = capsys.readouterr().out
-    assert "wrote params.yaml, dvc.yaml in project/; left your .gitignore, README.md as it was" in said
+    assert (
+        "wrote params.yaml, params.schema.json, dvc.yaml in project/; left your .gitignore, README.md as it was" in said
+    )
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "dvc.lock"])

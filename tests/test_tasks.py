@@ -79,12 +79,12 @@ def test_what_is_published_replaces_what_was_there(tmp_path: Path) -> None:
     made = project(tmp_path)
     done(made, [task("a", "one"), task("b", "two")])
     a, b = (made.work.place("synth", key) for key in "ab")
-    publish(made.work, tmp_path / "out", {"0": [a], "1": [a, b]}, whole=True)
+    publish(made, tmp_path / "out", {"0": [a], "1": [a, b]}, whole=True)
     assert (tmp_path / "out" / "1" / "made.txt").read_text() == "two"  # the later folder's
     assert not (tmp_path / "out" / "0" / "timing.json").exists()
-    publish(made.work, tmp_path / "out", {"1": [a]}, whole=False)
+    publish(made, tmp_path / "out", {"1": [a]}, whole=False)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0", "1"]
-    publish(made.work, tmp_path / "out", {"1": [a]}, whole=True)
+    publish(made, tmp_path / "out", {"1": [a]}, whole=True)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["1"]
 
 
@@ -103,7 +103,7 @@ def test_publishing_leaves_alone_what_another_run_is_writing(tmp_path: Path) -> 
     killed = out / ".5.0123abcd.part"
     killed.mkdir(parents=True)
     with store.replacing(out / "7", folder=True) as theirs:
-        publish(made.work, out, {"0": [made.work.place("synth", "a")]}, whole=True)
+        publish(made, out, {"0": [made.work.place("synth", "a")]}, whole=True)
         assert theirs.is_dir()
     assert sorted(path.name for path in out.iterdir()) == ["0", "7"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Len
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from ganaug import seeds
 from ganaug.classify.fillers import FILLERS, Filler, PseudoLabels
@@ -40,7 +40,7 @@ def _known(name: str) -> str:
     return name
 
 
-_Name = Annotated[str, AfterValidator(_known)]
+_Name = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": [*ARMS]})]
 
 
 def filler_of(name: str) -> Filler | None:
@@ -58,10 +58,11 @@ def _is_gan(name: str) -> bool:
 class Mix(Spec):
     """How a filler's images enter the batches."""
 
-    # Of each batch; the rest is real. Left out: 0.5, or 0.25 on top of a policy, but 0.5 for pseudo, whose images are
-    # real; where images top classes up, what the counts give.
     share: Annotated[float, Gt(0), Le(1)] | None = None
-    augment: bool = False  # whether the policy distorts them too
+    """Share of each batch that the filler's images take; the rest is real. Left out: 0.5, or 0.25 on top of a policy,
+    but 0.5 for pseudo, whose images are real; where images top classes up, what the counts give."""
+    augment: bool = False
+    """Whether the policy distorts the filler's images too."""
 
 
 ALL_REAL = Mix(share=0.0)  # of an arm without a filler; no setting can say so
@@ -72,17 +73,24 @@ class ClassifySpec(Spec):
     """The arms to run and what they are made of."""
 
     arms: Annotated[tuple[_Name, ...], Len(1)] = ("none", "classical", "gan", "gan+classical", "placebo")
+    """The arms to run: none, a filler, a policy, or filler+policy."""
     classical: PolicySpec = field(default_factory=TrivialAugment)
+    """The policy that the arms named classical use: the best that is known for these images."""
     mix: Mix = field(default_factory=Mix)
-    mix_with_classical: Mix = field(default_factory=Mix)  # of every filler+policy
-    mixes: Mapping[str, Mix] = field(default_factory=dict)  # of an arm by its name, instead of the two above
+    """How a filler's images enter the batches."""
+    mix_with_classical: Mix = field(default_factory=Mix)
+    """How they enter on top of a policy."""
+    mixes: Mapping[str, Mix] = field(default_factory=dict)
+    """How they enter in one arm, by the arm's name, instead of the two above."""
     pseudo: PseudoLabels = field(default_factory=PseudoLabels)
-    # Classifiers of each arm in a trial, which differ in initial weights and order; a trial's score is their mean. More
-    # of them narrow the confidence intervals where there cannot be more trials.
+    """How images without labels get theirs."""
     repeats: Annotated[int, Ge(1), Le(100)] = 1
-    # Multiples of a trial's real images at which the arms that GAN images are added to are trained too, to say how many
-    # labels a gain is worth; where there are no more images, parts of the trial's own: 2 is then a half. []: none.
+    """Classifiers of each arm in a trial, which differ in initial weights and order; the trial's score is their mean.
+    More of them narrow confidence intervals where there cannot be more trials."""
     curve: Annotated[tuple[Annotated[float, Gt(1), Le(100)], ...], Len(0, 10)] = (1.5, 2.0)
+    """Multiples of a trial's real images at which the arms that GAN images are added to are trained too, to say how
+    many labels a gain is worth; where there are no more images, parts of the trial's own: 2 is then a half. []:
+    none."""
 
     def __post_init__(self) -> None:
         for name in self.arms:

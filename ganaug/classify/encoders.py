@@ -41,10 +41,14 @@ class Torchvision(Spec):
     """A published classification network of torchvision, such as resnet18, on enlarged images."""
 
     name: str
+    """A classification network of torchvision.models, such as resnet18."""
     kind: Literal["torchvision"] = "torchvision"
-    weights: str = "DEFAULT"  # torchvision's name for them; looked for in torch hub's cache, never downloaded
-    path: Path | None = None  # a file with these weights, where the cache has none
-    image_size: Annotated[int, Ge(32), Le(1024)] = 224  # pixels per side; the cost grows with its square
+    weights: str = "DEFAULT"
+    """torchvision's name for its weights; looked for in torch hub's cache, never downloaded."""
+    path: Path | None = None
+    """A file with these weights, where the cache has none."""
+    image_size: Annotated[int, Ge(32), Le(1024)] = 224
+    """Pixels per side that images are enlarged to; the cost grows with its square."""
 
     def path_digest(self) -> str | None:
         """The SHA-256 of ``path``; None: their name identifies the weights. Raises UserError if it cannot be read."""

@@ -27,7 +27,9 @@ class PseudoLabels(Spec):
     """
 
     teachers: Annotated[int, Ge(1), Le(100)] = 4
-    confidence: Annotated[float, Ge(0), Lt(1)] = 0.8  # probability of the likeliest class, at least
+    """Classifiers whose mean prediction labels an image."""
+    confidence: Annotated[float, Ge(0), Lt(1)] = 0.8
+    """Probability of the likeliest class that an image must reach to be used."""
 
 
 @dataclass(frozen=True)

@@ -50,10 +50,15 @@ class Affine(_Member):
 
     kind: Literal["affine"] = "affine"
     rotate_degrees: Annotated[float, Ge(0), Le(360)] = 10.0
-    shift: Annotated[float, Ge(0), Le(1)] = 0.1  # of the image's side
-    scale: Annotated[float, Ge(0), Le(0.99)] = 0.1  # 0.1: from 0.9 to 1.1 times; never to nothing
+    """Largest rotation each way, in degrees."""
+    shift: Annotated[float, Ge(0), Le(1)] = 0.1
+    """Largest shift each way, as a share of the image's side."""
+    scale: Annotated[float, Ge(0), Le(0.99)] = 0.1
+    """Largest change of size: 0.1 is from 0.9 to 1.1 times."""
     shear_degrees: Annotated[float, Ge(0), Le(80)] = 5.0
-    flip: bool = False  # mirrored left to right with probability one half, before the rest
+    """Largest shear each way, in degrees."""
+    flip: bool = False
+    """Mirror left to right with probability one half, before the rest."""
 
     def build(self, image_size: int, classes: int) -> Policy:
         from torchvision.transforms import InterpolationMode, v2
@@ -76,9 +81,12 @@ class TrivialAugment(_Member):
     """
 
     kind: Literal["trivial-augment"] = "trivial-augment"
-    shift: Annotated[float, Ge(0), Le(1)] = 0.3  # of the image's side
+    shift: Annotated[float, Ge(0), Le(1)] = 0.3
+    """Largest shift each way, as a share of the image's side."""
     rotate_degrees: Annotated[float, Ge(0), Le(180)] = 135.0
-    flip: bool = False  # mirrored left to right with probability one half, before the rest
+    """Largest rotation each way, in degrees."""
+    flip: bool = False
+    """Mirror left to right with probability one half, before the rest."""
 
     def build(self, image_size: int, classes: int) -> Policy:
         import torch
@@ -108,8 +116,11 @@ class RandAugment(_Member):
 
     kind: Literal["rand-augment"] = "rand-augment"
     operations: Annotated[int, Ge(1), Le(100)] = 2
+    """Random operations per image."""
     magnitude: Annotated[int, Ge(0), Le(30)] = 9
-    flip: bool = False  # mirrored left to right with probability one half, before the rest
+    """Their strength."""
+    flip: bool = False
+    """Mirror left to right with probability one half, before the rest."""
 
     def build(self, image_size: int, classes: int) -> Policy:
         from torchvision.transforms import InterpolationMode, v2
@@ -125,6 +136,7 @@ class CutMix(_Member):
 
     kind: Literal["cutmix"] = "cutmix"
     alpha: Annotated[float, Ge(0.001), Le(1000)] = 1.0
+    """Of the beta distribution that the box's share of the image is drawn from."""
 
     def build(self, image_size: int, classes: int) -> Policy:
         from torchvision.transforms import v2
@@ -138,6 +150,7 @@ class MixUp(_Member):
 
     kind: Literal["mixup"] = "mixup"
     alpha: Annotated[float, Ge(0.001), Le(1000)] = 0.2
+    """Of the beta distribution that the weight of the other image is drawn from."""
 
     def build(self, image_size: int, classes: int) -> Policy:
         from torchvision.transforms import v2

@@ -35,15 +35,24 @@ class ClassifierSpec(Spec):
     is seeded before.
     """
 
-    model: Annotated[str, AfterValidator(_known)] = "small-cnn"  # or resnet18, or package.module:factory
-    weights: str | None = None  # resnet18's pretrained ones by torchvision's name, such as DEFAULT; None: random ones
-    width: Annotated[int, Ge(1), Le(2048)] = 32  # small-cnn: channels of the first block
-    depth: Annotated[int, Ge(1), Le(32)] = 1  # small-cnn: convolutions per block
+    model: Annotated[str, AfterValidator(_known)] = "small-cnn"
+    """small-cnn, resnet18 (He 2016), or package.module:factory, a function of your own."""
+    weights: str | None = None
+    """Pretrained weights of resnet18 by torchvision's name, such as DEFAULT. Left out: random ones."""
+    width: Annotated[int, Ge(1), Le(2048)] = 32
+    """small-cnn: channels of the first block."""
+    depth: Annotated[int, Ge(1), Le(32)] = 1
+    """small-cnn: convolutions per block."""
     steps: Annotated[int, Ge(1), Le(10**8)] = 300
+    """Steps of AdamW (Loshchilov 2019), the same in every arm."""
     batch_size: Annotated[int, Ge(2), Le(65_536)] = 64
+    """Images per step."""
     lr: Annotated[float, Gt(0), Le(10)] = 2e-3
+    """Learning rate at the first step; it falls along half a cosine."""
     weight_decay: Annotated[float, Ge(0), Le(100)] = 1e-2
+    """Weight decay of AdamW."""
     label_smoothing: Annotated[float, Ge(0), Le(1)] = 0.0
+    """How much of each target is spread over all classes (Szegedy 2016)."""
 
     def __post_init__(self) -> None:
         _known(self.model)  # again, for settings that are made in code

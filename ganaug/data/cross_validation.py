@@ -26,8 +26,11 @@ class CrossValidation(Protocol):
 
     kind: Literal["cv"] = "cv"
     folds: Annotated[int, Ge(2), Le(100)] = 5
+    """Parts that the images are dealt into; each is tested once by networks that learned from the others."""
     repeats: Annotated[int, Ge(1), Le(100)] = 2
+    """How often all images are dealt again; there are folds times repeats trials."""
     seed: Seed = 0
+    """Seed of all random draws of the project."""
     shared_test: ClassVar[bool] = False  # the train parts of the trials overlap, and their test parts differ
 
     @property

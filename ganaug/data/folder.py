@@ -27,7 +27,8 @@ class Folder(PathSource):
     """``path/<class>/...``: every image below a class's folder, at any depth, in any format that Pillow reads."""
 
     kind: Literal["folder"] = "folder"
-    nested: bool = False  # true: the first level is the class, although all images lie deeper
+    nested: bool = False
+    """Whether the first level of folders is the class although all images lie deeper."""
 
     def title(self) -> str:
         return self.path.resolve().name

@@ -22,7 +22,9 @@ class Holdout(Protocol):
 
     kind: Literal["holdout"] = "holdout"
     trials: Annotated[int, Ge(1), Le(10_000)] = 5
+    """How often everything is trained again, from other initial weights and in another order."""
     seed: Seed = 0
+    """Seed of all random draws of the project."""
     shared_test: ClassVar[bool] = True
 
     def describe(self) -> str:

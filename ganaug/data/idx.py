@@ -23,7 +23,8 @@ class Idx(PathSource):
     """A folder of IDX files, plain or gzipped, under MNIST's own names (MNIST, Fashion-MNIST, KMNIST, EMNIST)."""
 
     kind: Literal["idx"] = "idx"
-    classes: tuple[str, ...] = ()  # names in the order of the label values; left out: the values themselves
+    classes: tuple[str, ...] = ()
+    """Names in the order of the label values. Left out: the values themselves."""
 
     def title(self) -> str:
         return self.path.name or "idx"

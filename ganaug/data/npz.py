@@ -30,7 +30,8 @@ class Npz(PathSource):
     """
 
     kind: Literal["npz"] = "npz"
-    classes: tuple[str, ...] = ()  # names in the order of the label values; left out: the values themselves
+    classes: tuple[str, ...] = ()
+    """Names in the order of the label values. Left out: the values themselves."""
 
     def load(self) -> Labelled:
         self._check_is("an NPZ archive", self.path.is_file())

@@ -19,8 +19,8 @@ from ganaug.settings import Spec
 class Source(Spec):
     """Where labelled images come from. A member adds ``kind``, its name in params.yaml, and its settings."""
 
-    # Memory that one file may take, since a small one may hold much. No figure depends on it: it is in no key.
     largest_mib: Annotated[int, Ge(1), Le(2**20), Field(exclude=True)] = field(default=LARGEST_MIB, kw_only=True)
+    """Memory that reading one file may take, in MiB: a small file may hold much. No figure depends on it."""
 
     def title(self) -> str:
         """The name of the data set, for headings and the model card."""
@@ -44,6 +44,7 @@ class PathSource(Source):
     """A source that lies at one path."""
 
     path: Path
+    """The file or folder, relative to the project or absolute."""
 
     def title(self) -> str:
         return self.path.stem

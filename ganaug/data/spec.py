@@ -19,13 +19,21 @@ class DataSpec(Spec):
     """Where the images come from, and the shape that they are converted to."""
 
     source: SourceSpec = field(default_factory=Digits)
-    image_size: Annotated[int, Ge(8), Le(128)] | None = None  # pixels per side; left out: the images' own size
-    channels: Literal["auto", "gray", "rgb"] = "auto"  # auto: gray if every image is
-    aspect: Aspect = "pad"  # keep it with bars or by cropping, or squeeze the image into a square
-    background: str = "black"  # behind transparent pixels, and of the bars
+    """Where the labelled images come from."""
+    image_size: Annotated[int, Ge(8), Le(128)] | None = None
+    """Pixels per side that images are brought to. Left out: their own size, which all must share."""
+    channels: Literal["auto", "gray", "rgb"] = "auto"
+    """Colour or not. auto: gray if every image is."""
+    aspect: Aspect = "pad"
+    """What becomes of images that are no squares: kept with bars, cropped, or squeezed."""
+    background: str = "black"
+    """The colour behind transparent pixels and of bars: a name or "#ff8000"."""
     on_broken: Literal["refuse", "skip"] = "refuse"
-    unlabelled: Path | None = None  # a folder of images to learn from without labels
-    licence: str = "not stated"  # of the images, for the model card
+    """What becomes of files that cannot be read: the run is refused, or they are left out and listed."""
+    unlabelled: Path | None = None
+    """A folder of images to learn from without labels."""
+    licence: str = "not stated"
+    """The licence of the images, for the model card."""
 
     def __post_init__(self) -> None:
         try:

@@ -32,14 +32,23 @@ class Subsets(Protocol):
 
     kind: Literal["subsets"] = "subsets"
     trials: Annotated[int, Ge(1), Le(10_000)] = 10
-    train_per_class: Annotated[int, Ge(2), Le(10**6)] = 5  # of the first class, where there is an imbalance
+    """Disjoint draws; the gain is a mean over them."""
+    train_per_class: Annotated[int, Ge(2), Le(10**6)] = 5
+    """Images of each class that a trial learns from; of the first class, where there is an imbalance."""
     imbalance: Annotated[float, Ge(1), Le(1e6)] = 1.0
-    test_per_class: Annotated[int, Ge(1), Le(10**6)] = 60  # from the source's own test part, where it has one
+    """How many times as many train images the first class has as the last (a long tail: Cui 2019)."""
+    test_per_class: Annotated[int, Ge(1), Le(10**6)] = 60
+    """Images of each class that all trials are tested on, from the source's own test part where it has one."""
     tuning_test_per_class: Annotated[int, Ge(0), Le(10**6)] = 30
-    tuning_per_class: Annotated[int, Ge(0), Le(10**6)] = 25  # the pool of the tuning draws
-    unlabelled_per_class: Annotated[int, Ge(0), Le(10**6)] = 0  # further images, whose labels nothing learns
+    """Images of each class that settings are tuned on, apart from every reported trial."""
+    tuning_per_class: Annotated[int, Ge(0), Le(10**6)] = 25
+    """Images of each class that tuning draws come from."""
+    unlabelled_per_class: Annotated[int, Ge(0), Le(10**6)] = 0
+    """Further images of each class, whose labels nothing learns."""
     draws: Literal["report", "tuning"] = "report"
+    """The trials that are run: those that are reported, or those that settings are tuned on."""
     seed: Seed = 0
+    """Seed of all random draws of the project."""
     shared_test: ClassVar[bool] = True
     uses_all: ClassVar[bool] = False
 

@@ -33,9 +33,13 @@ class Table(PathSource):
 
     kind: Literal["table"] = "table"
     file: str = "file"
+    """The column of files, relative to the table's folder or absolute."""
     label: str = "label"
+    """The column of class names."""
     split: str | None = "split"
+    """The column of train, val or test; null: there is none."""
     group: str | None = "group"
+    """The column of groups, such as patients, whose images stay on one side of a split; null: there is none."""
 
     def watched(self) -> list[Path]:
         """The table and the folders that its files lie in, also by links; a file next to the table itself."""

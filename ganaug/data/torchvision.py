@@ -25,9 +25,12 @@ class Torchvision(Source):
     """
 
     name: str
+    """The data set's class in torchvision.datasets, such as KMNIST."""
     kind: Literal["torchvision"] = "torchvision"
     root: Path = Path("data/raw")
+    """The folder that it is read from."""
     download: bool = True
+    """Whether to download it where it is absent."""
 
     def title(self) -> str:
         return self.name

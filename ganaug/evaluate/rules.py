@@ -28,9 +28,13 @@ class GateRule(Spec):
     """
 
     gain: str
+    """A gain of the report, such as gan_vs_none or gan+classical_vs_classical."""
     above: Bound | None = None
+    """Passes where the gain is shown to be above this, in percentage points. 0 where not_below is left out too."""
     not_below: Bound | None = None
+    """Fails only where the whole confidence interval of the gain lies below this, in percentage points."""
     metric: Annotated[str, metric_or("primary")] = "primary"
+    """The metric. primary: that of the verdict."""
 
     def __post_init__(self) -> None:
         if self.above is not None and self.not_below is not None:

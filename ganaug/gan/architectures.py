@@ -56,11 +56,15 @@ class Mlp(ArchitectureSpec):
     """The original GAN: dense layers; in the discriminator maxout units and dropout (Goodfellow 2014)."""
 
     kind: Literal["mlp"] = "mlp"
-    layers: Annotated[int, Ge(1), Le(64)] = 2  # hidden, of each network
-    pieces: Annotated[int, Ge(1), Le(64)] = 5  # of a maxout unit of D; 1: LeakyReLU
-    dropout: Annotated[float, Ge(0), Lt(1)] = 0.5  # in D
-    # Of G's first layer for the label alone, in D the rest (CGAN: 5/6); 0: the label is joined to the input.
+    layers: Annotated[int, Ge(1), Le(64)] = 2
+    """Hidden layers of each network."""
+    pieces: Annotated[int, Ge(1), Le(64)] = 5
+    """Pieces of a maxout unit of the discriminator; 1: LeakyReLU."""
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.5
+    """Share of units that the discriminator drops."""
     label_share: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Share of the generator's first layer for the label alone, in the discriminator the rest (CGAN, Mirza 2014: 5/6).
+    0: the label is joined to the input."""
 
     def networks(self) -> Networks:
         from ganaug.gan.nets.mlp import MlpBody, MlpGenerator
@@ -77,7 +81,9 @@ class Dcgan(ArchitectureSpec):
     """Radford 2016: strided convolutions and batch normalisation in both networks, as published."""
 
     kind: Literal["dcgan"] = "dcgan"
-    batch_norm: bool = True  # in D; its logits then depend on the batch, which gradient penalties forbid
+    batch_norm: bool = True
+    """Batch normalisation in the discriminator; its logits then depend on the batch, which gradient penalties
+    forbid."""
 
     @property
     def mixes_batch(self) -> str | None:

@@ -24,19 +24,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DiffAugment(Spec):
-    """The largest distortion of each kind; 0 leaves it out. Each image draws its own, uniformly."""
+    """The largest distortion of each kind; 0 leaves it out. Each image draws its own, uniformly (Zhao 2020)."""
 
-    shift: Annotated[float, Ge(0), Le(1)] = 0.125  # of the image's side, each way, in whole pixels
+    shift: Annotated[float, Ge(0), Le(1)] = 0.125
+    """Largest shift each way, as a share of the image's side, in whole pixels."""
     rotate_degrees: Annotated[float, Ge(0), Le(360)] = 0.0
-    scale: Annotated[float, Ge(0), Le(10)] = 0.0  # 0.2: from 1/1.2 to 1.2 times
-    shear: Annotated[float, Ge(0), Le(10)] = 0.0  # tangent of the angle
-    brightness: Annotated[float, Ge(0), Le(10)] = 0.0  # added; the images' range is 2 wide
-    contrast: Annotated[float, Ge(0), Le(10)] = 0.0  # 0.5: from 0.5 to 1.5 times the distance from the image's mean
-    saturation: Annotated[float, Ge(0), Le(10)] = (
-        0.0  # 1: from gray to twice a channel's distance from the pixel's mean
-    )
-    cutout: Annotated[float, Ge(0), Le(1)] = 0.0  # the side of a square set to middle gray, as a share of the image's
-    flip: bool = False  # mirrored left to right; wrong for text, digits and anything with a handedness
+    """Largest rotation each way, in degrees."""
+    scale: Annotated[float, Ge(0), Le(10)] = 0.0
+    """Largest change of size: 0.2 is from 1/1.2 to 1.2 times."""
+    shear: Annotated[float, Ge(0), Le(10)] = 0.0
+    """Largest shear each way, as the tangent of the angle."""
+    brightness: Annotated[float, Ge(0), Le(10)] = 0.0
+    """The most that is added or taken away; the images' range is 2 wide."""
+    contrast: Annotated[float, Ge(0), Le(10)] = 0.0
+    """Largest change of contrast: 0.5 is from 0.5 to 1.5 times the distance from the image's mean."""
+    saturation: Annotated[float, Ge(0), Le(10)] = 0.0
+    """Largest change of saturation: 1 is from gray to twice a channel's distance from the pixel's mean."""
+    cutout: Annotated[float, Ge(0), Le(1)] = 0.0
+    """Side of a square that is set to middle gray, as a share of the image's."""
+    flip: bool = False
+    """Mirror left to right, half of the time; wrong for text, digits and anything with a handedness."""
 
     @property
     def does_nothing(self) -> bool:
@@ -114,8 +121,11 @@ class Ada(Spec):
     """
 
     target: Annotated[float, Ge(0), Le(1)] = 0.6
-    interval: Annotated[int, Ge(1), Le(10_000)] = 4  # steps between adjustments
-    speed_images: Annotated[float, Ge(1), Le(1e12)] = 500_000.0  # to get from 0 to 1 at full speed
+    """How sure of real images the discriminator may be: 0 means no overfitting, 1 complete overfitting."""
+    interval: Annotated[int, Ge(1), Le(10_000)] = 4
+    """Steps between two adjustments of the probability."""
+    speed_images: Annotated[float, Ge(1), Le(1e12)] = 500_000.0
+    """Real images in which the probability gets from 0 to 1 at full speed."""
 
     def adjusted(self, probability: Tensor, sign: Tensor, images: int) -> Tensor:
         """The probability after ``images`` more, whose mean sign was ``sign``; scalars that stay on the device."""

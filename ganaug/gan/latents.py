@@ -25,10 +25,14 @@ class Codes(Spec):
     """
 
     kind: Literal["codes"] = "codes"
-    blend: Annotated[float, Ge(0), Le(0.5)] = 0.3  # least weight of the second code, of at most 0.5. 0: near copies
-    noise: Annotated[float, Ge(0), Le(100)] = 0.8  # its length relative to a code's
-    reconstruction: Annotated[float, Gt(0), Le(1e6)] = 1.0  # weight in G's loss of the mean error of images in [-1, 1]
-    lr: Annotated[float, Gt(0), Le(10)] = 0.01  # of the codes
+    blend: Annotated[float, Ge(0), Le(0.5)] = 0.3
+    """Least weight of the second code, of at most 0.5. 0: near copies."""
+    noise: Annotated[float, Ge(0), Le(100)] = 0.8
+    """Length of the noise relative to a code's."""
+    reconstruction: Annotated[float, Gt(0), Le(1e6)] = 1.0
+    """Weight in the generator's loss of the mean error of reproduced images in [-1, 1]."""
+    lr: Annotated[float, Gt(0), Le(10)] = 0.01
+    """Learning rate of the codes."""
 
 
 Latents = Annotated[Normal | Codes, Field(discriminator="kind")]

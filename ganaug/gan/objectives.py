@@ -111,7 +111,8 @@ class Wasserstein(_Critic):
     """WGAN (Arjovsky 2017, algorithm 1): clipping the weights makes the critic Lipschitz for some constant."""
 
     kind: Literal["wasserstein"] = "wasserstein"
-    clip: Annotated[float, Gt(0), Le(100)] = 0.01  # type: ignore[misc]  # a setting here, absent elsewhere
+    clip: Annotated[float, Gt(0), Le(100)] = 0.01  # type: ignore[misc]
+    """The critic's weights stay between minus and plus this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +121,7 @@ class WassersteinGP(_Critic):
 
     kind: Literal["wasserstein-gp"] = "wasserstein-gp"
     penalty: Annotated[float, Gt(0), Le(1e6)] = 10.0
+    """Weight of the gradient penalty."""
     gradient_norm: ClassVar[float | None] = OneCentred.gradient_norm
 
     def built_in(self) -> tuple[Regulariser, ...]:
@@ -148,6 +150,7 @@ class Relativistic(ObjectiveSpec):
 
     kind: Literal["relativistic"] = "relativistic"
     gamma: Annotated[float, Ge(0), Le(1e6)] = 0.05
+    """Weight of R1 and R2; 0: the pairing alone."""
     pairs: ClassVar[bool] = True
     boundary: ClassVar[float | None] = None
     gradient_norm: ClassVar[float | None] = R1.gradient_norm  # also where ``gamma`` is 0, which is its own setting

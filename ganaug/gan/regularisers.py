@@ -89,7 +89,9 @@ class R1(RegulariserSpec):
 
     kind: Literal["r1"] = "r1"
     gamma: Annotated[float, Gt(0), Le(1e6)] = 0.05
-    every: Annotated[int, Ge(1), Le(10_000)] = 1  # type: ignore[misc]  # steps; lazily (Karras 2020, appendix B): a setting here
+    """Weight of the penalty."""
+    every: Annotated[int, Ge(1), Le(10_000)] = 1  # type: ignore[misc]
+    """Steps from one penalty to the next, each so many times as large (lazy: Karras 2020, appendix B)."""
     gradient_norm: ClassVar[float | None] = 0.0
 
     def penalty(self, judged: Judged) -> Tensor:
@@ -102,7 +104,9 @@ class R2(RegulariserSpec):
 
     kind: Literal["r2"] = "r2"
     gamma: Annotated[float, Gt(0), Le(1e6)] = 0.05
+    """Weight of the penalty."""
     every: Annotated[int, Ge(1), Le(10_000)] = 1  # type: ignore[misc]
+    """Steps from one penalty to the next, each so many times as large (lazy: Karras 2020, appendix B)."""
     gradient_norm: ClassVar[float | None] = 0.0
 
     def penalty(self, judged: Judged) -> Tensor:
@@ -115,6 +119,7 @@ class OneCentred(RegulariserSpec):
 
     kind: Literal["one-centred"] = "one-centred"
     weight: Annotated[float, Gt(0), Le(1e6)] = 10.0
+    """Weight of the penalty."""
     gradient_norm: ClassVar[float | None] = 1.0
 
     def refuses(self, objective: ObjectiveFacts) -> str | None:
@@ -137,8 +142,11 @@ class LeCam(RegulariserSpec):
 
     kind: Literal["lecam"] = "lecam"
     weight: Annotated[float, Gt(0), Le(1e6)] = 0.3
-    decay: Annotated[float, Ge(0), Lt(1)] = 0.99  # type: ignore[misc]  # of the averages, per step: a setting here
-    from_step: Annotated[int, Ge(1), Le(10**8)] = 1000  # before it the averages only gather
+    """Weight of the penalty."""
+    decay: Annotated[float, Ge(0), Lt(1)] = 0.99  # type: ignore[misc]
+    """Decay of the averages of logits, per step."""
+    from_step: Annotated[int, Ge(1), Le(10**8)] = 1000
+    """The first step with a penalty; before it the averages only gather."""
 
     def refuses(self, objective: ObjectiveFacts) -> str | None:
         return "which compares logits, so that they have no level of their own" if objective.pairs else None
@@ -175,7 +183,9 @@ class MinibatchDiscrimination(RegulariserSpec):
 
     kind: Literal["minibatch-discrimination"] = "minibatch-discrimination"
     kernels: Annotated[int, Ge(1), Le(1024)] = 50
-    dims: Annotated[int, Ge(1), Le(256)] = 5  # of each kernel
+    """Features that say how near an image is to the others."""
+    dims: Annotated[int, Ge(1), Le(256)] = 5
+    """Dimensions of each kernel, in which nearness is measured."""
     looks_at_batch: ClassVar[bool] = True
 
     @property
@@ -193,6 +203,7 @@ class LabelSmoothing(RegulariserSpec):
 
     kind: Literal["label-smoothing"] = "label-smoothing"
     real_label: Annotated[float, Gt(0.5), Lt(1)] = 0.9  # type: ignore[misc]
+    """The discriminator's target for real images."""
 
     def refuses(self, objective: ObjectiveFacts) -> str | None:
         return None if objective.smooths else "which has no target for real images that could be softened"

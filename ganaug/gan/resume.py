@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from ganaug import store
+from ganaug.log import log
 
 _VERSION = 3
 
@@ -85,16 +86,18 @@ class Keeper:
         torch.save({"version": _VERSION, "about": self.about, "state": state}, whole)
         with store.replacing(self.path) as part:
             part.write_bytes(hashlib.sha256(whole.getbuffer()).digest() + whole.getvalue())
+        store.write_json(self.path.with_suffix(".json"), {"step": state["step"], "seconds": state.get("seconds", 0.0)})
         self.saved = time.perf_counter()
 
     def remove(self) -> None:
         """Delete the file: the training is finished."""
         store.remove(self.path)
+        store.remove(self.path.with_suffix(".json"))  # how far it was, for those who read no weights
         self._remove_broken()
 
     def say(self, line: str) -> None:
-        """Print a line about this training."""
-        print(f"train: {line}" if not line.startswith("resuming") else line, flush=True)
+        """Say a line about this training."""
+        log.info(f"train: {line}" if not line.startswith("resuming") else line)
 
     @contextmanager
     def watching(self) -> Iterator[None]:

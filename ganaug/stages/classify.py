@@ -37,7 +37,7 @@ def classify(project: Project, only: str | None) -> None:
     runs = {trial.name: runs_of(trial) for trial in trials}
     tasks = [classify_task(run) for trial in trials for run in runs[trial.name]]
     finish(project, "classify", tasks)
-    with project.work.alone("trials"):
+    with project.alone("trials"):
         for trial in trials:
             _write_trial(trial, runs[trial.name])
         if only is None:

@@ -63,18 +63,30 @@ def measure_fidelity(trials: Sequence[SplitOf], judges: Mapping[str, Path], whol
     ``judges``: the finished work of each trial's arm JUDGE, where that arm was run. ``whole``: these trials are all.
     """
     project = trials[0].project
-    tasks = {}
-    for trial in trials if project.settings.fidelity.enabled else ():
-        make = partial(_measure, trial, judges.get(trial.name))
-        tasks[trial.name] = Task("fidelity", fidelity_key(trial), trial.name, make, _line, "images")
+    tasks = fidelity_tasks(trials, judges)
     if tasks:
         finish(project, "fidelity", list(tasks.values()))
-    with project.work.alone("fidelity"):
+    with project.alone("fidelity"):
         project.fidelity.mkdir(parents=True, exist_ok=True)  # an output that DVC looks for, also where it is empty
         for trial in trials if tasks else ():
             _publish(trial, tasks[trial.name])
         if whole:
             keep_only(project.fidelity, [f"{name}.{end}" for name in tasks for end in ("json", _NEAREST)])
+
+
+def fidelity_tasks(trials: Sequence[SplitOf], judges: Mapping[str, Path]) -> dict[str, Task]:
+    """{trial: the measuring of its images}; empty where the settings do not ask for it. ``judges``: as above."""
+    return {
+        trial.name: Task(
+            "fidelity",
+            fidelity_key(trial),
+            trial.name,
+            partial(_measure, trial, judges.get(trial.name)),
+            _line,
+            "images",
+        )
+        for trial in (trials if trials[0].settings.fidelity.enabled else ())
+    }
 
 
 def _publish(trial: SplitOf, task: Task) -> None:

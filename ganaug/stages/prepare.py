@@ -22,7 +22,7 @@ def prepare(project: Project) -> str:
     spec, protocol = project.settings.data, project.settings.protocol
     watched.check_places(spec.watched(), project.root)
     with (
-        project.work.alone("prepare", "prepare: another run is at it; waiting for it"),
+        project.alone("prepare", "prepare: another run is at it; waiting for it"),
         store.replacing(project.prepared, folder=True) as folder,
         counting("prepare") as on_done,
     ):

@@ -1,6 +1,7 @@
 """What a command shows while it works: one bar on a terminal; elsewhere, as in a log, a plain line now and then."""
 
 import contextlib
+import logging
 import sys
 import threading
 import time
@@ -9,12 +10,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
+from ganaug.log import log
+
 _EVERY = 30.0  # seconds between two lines of a log
-
-
-def say(text: str) -> None:
-    """A line for whoever waits."""
-    print(text, flush=True)
 
 
 class Progress:
@@ -32,9 +30,9 @@ class Progress:
     @contextmanager
     def stage(self, name: str, steps: int) -> Iterator[None]:
         """Around the work, each task of so many ``steps``; ``name`` is the stage's."""
-        show = self._bar if sys.stdout.isatty() else self._lines
+        show = self._bar if _bars() else self._lines
         if not self.keys:
-            say(f"{name}: nothing to do, all of it was done before")
+            log.info(f"{name}: nothing to do, all of it was done before")
         try:
             with show(name, steps) if self.keys else nullcontext():
                 yield
@@ -49,7 +47,7 @@ class Progress:
     def finished(self, title: str, line: str) -> None:
         """Print the ``line`` of a finished task, with how many are done."""
         self._done += 1
-        say(f"[{self._done}/{len(self.keys)}] {title}: {line}")
+        log.info(f"[{self._done}/{len(self.keys)}] {title}: {line}")
 
     def completed(self, steps: int) -> int:
         """Steps done by all tasks, each of ``steps``: never fewer than it was said before."""
@@ -87,7 +85,7 @@ class Progress:
 @contextmanager
 def counting(name: str) -> Iterator[Callable[[int, int], None]]:
     """For work that is counted here: call what is given with (done, total)."""
-    if not sys.stdout.isatty():
+    if not _bars():
         counted = f"{name} ..."
 
         def count(done: int, total: int) -> None:
@@ -112,9 +110,9 @@ def _now_and_then(first: str, line: Callable[[float], str]) -> Iterator[None]:
 
     def watch() -> None:
         while not over.wait(_EVERY):
-            say(line(time.monotonic() - began))
+            log.info(line(time.monotonic() - began))
 
-    say(first)
+    log.info(first)
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
@@ -122,6 +120,10 @@ def _now_and_then(first: str, line: Callable[[float], str]) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+
+
+def _bars() -> bool:
+    return sys.stdout.isatty() and log.isEnabledFor(logging.INFO)
 
 
 def _unfinished(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ganaug.data.prepared import Prepared, read_prepared
 from ganaug.errors import UserError
 from ganaug.stages import watched
 from ganaug.stages.work import Work
+from ganaug.stages.workspaces import HIDDEN, place_of_work
 
 
 @dataclass
@@ -28,15 +30,21 @@ class Project:
         self.reports = self.root / "reports"  # the summary, the page and all below
         self.trials = self.reports / "trials"  # what the classifiers said
         self.fidelity = self.reports / "fidelity"  # what was measured of the synthetic images
-        self.work = Work(self.root / ".ganaug")  # finished work, kept by hash
+        self.work = Work(place_of_work(self.root))  # finished work, kept by hash, of all workspaces
 
     @classmethod
     def here(cls) -> Project:
-        """The current directory. Raises UserError if its params.yaml has a mistake, or DVC watches other sections."""
+        """The current directory. Raises UserError if its params.yaml has a mistake, or DVC watches other keys or files
+        than the stages read."""
         params = Path("params.yaml")
         settings = config.load(params)
-        watched.check(config.read(params), Path("dvc.yaml"))
+        watched.check(settings, config.read(params), Path("dvc.yaml"))
         return cls(Path(), settings)
+
+    def alone(self, name: str, waits: str | None = None) -> AbstractContextManager[None]:
+        """Hold the lock called ``name`` of what is written to this workspace; ``waits`` is printed if another run holds
+        it. (``Work.alone`` is for finished work, which workspaces share.)"""
+        return Work(self.root / HIDDEN).alone(name, waits)
 
     def generator(self, split: str) -> Path:
         """The generator file of a split."""

@@ -47,7 +47,7 @@ def report(project: Project) -> str:
     trials = [splits[name] for name in protocol.trial_names()]
     runs = {trial.name: runs_of(trial) for trial in trials}
     _check_shared_test(trials)
-    with project.work.alone("trials"):  # so that none is replaced meanwhile
+    with project.alone("trials"):  # so that none is replaced meanwhile
         found = results.read_trials(project, runs)
         tested = [results.read_predictions(split, trial) for split, trial in zip(trials, found, strict=True)]
     rows = [row for trial in trials for row in trial.rows.test]
@@ -141,7 +141,7 @@ def _publish(project: Project, files: Mapping[str, str], write_plots: Callable[[
     The first, the summary, is put in place last: after a kill in between, what ``ganaug gate`` judges is whole and of
     an earlier report; DVC, for which the stage has not ended, and ``ganaug report`` write all again.
     """
-    with project.work.alone("reports"), ExitStack() as parts:  # what is entered first is put in place last
+    with project.alone("reports"), ExitStack() as parts:  # what is entered first is put in place last
         for name, text in files.items():
             part = parts.enter_context(store.replacing(project.reports / name))
             part.write_text(text, encoding="utf-8")

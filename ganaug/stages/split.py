@@ -159,7 +159,9 @@ class SplitOf:
             "train": self.train_key,
             "images": self.prepared.digest(self.learned),
             "filters": config.plain(filters),
-            "classifier": config.plain(filters_classifier(self.settings)),
+            "classifier": config.plain(filters_classifier(self.settings))
+            if any(one.learns for one in filters)
+            else None,
             "seed": self.seed("screen", self.name),
         }
         return self._key("filters", on)

@@ -32,7 +32,7 @@ def synth_all(project: Project, only: str | None) -> None:
     cost.check_images(splits, list(tasks.values()))
     finish(project, "synth", list(tasks.values()))
     folders = {name: [task.folder(project.work)] for name, task in tasks.items()}
-    publish(project.work, project.synth, folders, whole=only is None)
+    publish(project, project.synth, folders, whole=only is None)
 
 
 def synth_task(split: SplitOf) -> Task:

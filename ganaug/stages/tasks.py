@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganaug import device, store, workers
 from ganaug.config import Settings
+from ganaug.log import log
 from ganaug.stages.progress import Progress
 from ganaug.stages.project import Project
 from ganaug.stages.work import Work
@@ -63,8 +64,10 @@ def finish(project: Project, name: str, tasks: Sequence[Task]) -> None:
     for stage in {task.stage for task in tasks}:
         work.tidy(stage)
     for task in tasks:
-        if task.key not in missing and not work.holds(task.stage, task.key):
-            missing[task.key] = task
+        if work.holds(task.stage, task.key):
+            log.debug(f"{name}: {task.title} is kept work {task.key}")
+        else:
+            missing.setdefault(task.key, task)
     progress = Progress(work.root / "progress", missing)
     todo = [(_make, (project, task, progress.reporter(task.key))) for task in missing.values()]
     with progress.stage(name, max((task.steps for task in tasks), default=1)):
@@ -73,13 +76,13 @@ def finish(project: Project, name: str, tasks: Sequence[Task]) -> None:
             progress.finished(task.title, task.line(task.folder(work)))
 
 
-def publish(work: Work, target: Path, folders: Mapping[str, Sequence[Path]], whole: bool) -> None:
+def publish(project: Project, target: Path, folders: Mapping[str, Sequence[Path]], whole: bool) -> None:
     """Copy finished work to ``target/<name>``: ``folders`` has, by name, folders whose files add to earlier ones' or
-    replace them; ``work`` holds the lock.
+    replace them; ``project`` holds the lock.
 
     ``whole``: these are all; what else lies in ``target``, as of an earlier protocol, is removed.
     """
-    with work.alone(target.name):  # a run that waited for another one's work ends when that does
+    with project.alone(target.name):  # a run that waited for another one's work ends when that does
         for name, places in folders.items():
             with store.replacing(target / name, folder=True) as folder:
                 for place in places:
@@ -100,6 +103,7 @@ def _make(project: Project, task: Task, report: Callable[[int], None], parent: i
     where = device.resolve(project.settings.device)
     device.prepare(where)
     worker = Worker(where, report, parent)
+    log.debug(f"{task.stage}: {task.title} begins on {device.title(where)}, as work {task.key}")
     with device.enough_memory(where, _largest(project.settings, task.stage)):
         project.work.once(task.stage, task.key, lambda folder: task.make(folder, worker), f"split {task.split}")
     if task.after:
@@ -124,15 +128,15 @@ def in_parallel(settings: Settings, tasks: Sequence[tuple[Callable[..., Any], tu
     """
     parent = workers.parent()
     calls = [(function, *arguments, parent) for function, arguments in tasks]
-    yield from workers.run(_jobs(settings), _call, calls, ordered=False)
+    yield from workers.run(at_once(settings), _call, calls, ordered=False)
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
 
 
-def _jobs(settings: Settings) -> int:
-    """``jobs``, or one per core, or one on a GPU."""
+def at_once(settings: Settings) -> int:
+    """How many tasks are made side by side: ``jobs``, or one per core, or one on a GPU."""
     return processes(settings) if settings.jobs or device.kind(settings.device) == "cpu" else 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,14 @@ _LOOKED_AT, _MOST_LOOKED_AT = (
 _JUDGED_BY = 100  # images per class that a checkpoint's classifier learns from
 
 
+@dataclass(frozen=True)
+class HalfTrained:
+    """How far a training is that was stopped, and what that took."""
+
+    step: int
+    seconds: float
+
+
 def train(project: Project, only: str | None) -> None:
     """Train the generator of every split, or of the split ``only``, each on its train part alone; fit the filters."""
     splits = open_splits(project, only)
@@ -57,7 +66,7 @@ def train(project: Project, only: str | None) -> None:
         finish(project, "filters", list(filters.values()))
         for name, task in filters.items():
             folders[name].append(task.folder(project.work))
-    publish(project.work, project.models, folders, whole=only is None)
+    publish(project, project.models, folders, whole=only is None)
 
 
 def train_task(split: SplitOf, tasks: int = 1) -> Task:
@@ -186,9 +195,20 @@ def _keeper(split: SplitOf, worker: Worker) -> Keeper:
         "versions": f"ganaug {__version__}, recipe {RECIPES['train']}, torch {torch.__version__}, {worker.device.type}",
         **depends_on,
     }
-    states = split.project.work.root / "train" / "states"
-    path = states / f"{split.name}-{store.digest(store.canonical(about))[:16]}.pt"
+    path = _state(split, store.digest(about["versions"])[:8], ".pt")
     return Keeper(path, split.name, about, split.settings.gan.save_seconds, worker.parent)
+
+
+def _state(split: SplitOf, versions: str, end: str) -> Path:
+    """The file of its half-trained state: of these settings and images by its training's key, and of ``versions``."""
+    return split.project.work.root / "train" / "states" / f"{split.name}-{split.train_key[:8]}{versions}{end}"
+
+
+def half_trained(split: SplitOf) -> HalfTrained | None:
+    """How far a training of the split's generator is that was stopped; None: none was, or not under these settings."""
+    saved = _state(split, "*", ".json")
+    newest = max(saved.parent.glob(saved.name), key=lambda path: path.stat().st_mtime, default=None)
+    return None if newest is None else store.read_json(newest, "", HalfTrained)
 
 
 def _forget_state(split: SplitOf, worker: Worker) -> None:

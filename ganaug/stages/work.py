@@ -1,4 +1,4 @@
-"""Finished work, kept under ``.ganaug/`` by a hash of all that it depends on.
+"""Finished work, kept under ``.ganaug/`` (see workspaces.py) by a hash of all that it depends on.
 
 What a split cost is kept here, apart from a stage's outputs: an interrupted stage goes on with the next split, an added
 trial is computed alone, and a changed classifier trains no GAN.
@@ -12,6 +12,8 @@ from typing import Any
 
 from ganaug import store
 from ganaug.errors import UserError
+from ganaug.log import log
+from ganaug.stages.workspaces import make_ignored
 
 # Raised when a release changes what a stage computes from the same settings and data: older work is not reused then.
 RECIPES = {"train": 4, "labels": 1, "filters": 2, "synth": 2, "classify": 2, "fidelity": 2, "report": 7}
@@ -102,9 +104,10 @@ class Work:
 
     @contextmanager
     def alone(self, name: str, waits: str | None = None) -> Iterator[None]:
-        """Hold the lock called ``name``; ``waits`` is printed if another run holds it. A run that is killed lets go."""
+        """Hold the lock called ``name``; ``waits`` is said if another run holds it. A run that is killed lets go."""
         from filelock import FileLock, Timeout
 
+        make_ignored(self.root)
         path = self.root / f"{name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
@@ -112,12 +115,17 @@ class Work:
             lock.acquire(timeout=0)
         except Timeout:
             if waits:
-                print(waits, flush=True)
+                log.warning(waits)
             lock.acquire()
         try:
             yield
         finally:
             lock.release()
+
+    def timings(self, stage: str) -> list[dict[str, Any]]:
+        """What was measured of all finished work of ``stage``, under whatever settings."""
+        found = (self.timing(stage, folder.name) for folder in (self.root / stage).glob("*") if not folder.suffix)
+        return [one for one in found if one]
 
     def timing(self, stage: str, key: str) -> dict[str, Any] | None:
         """What was measured when the work was made; None if it is not there."""

@@ -2,30 +2,26 @@
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from ganaug import store
-from ganaug.classify.encoders import Torchvision
+from ganaug import config, store
 from ganaug.config import Settings
-from ganaug.stages.watched import READ_BY
+from ganaug.stages.watched import WHOLE, read_by
 
 
-def dvc_yaml(settings: Settings, sections: Collection[str] = READ_BY["report"]) -> str:
-    """The pipeline of a project with these settings. A source at a path is a dependency of ``prepare``.
+def dvc_yaml(settings: Settings, raw: Mapping[str, Any] | None = None) -> str:
+    """The pipeline of a project with these settings. Each stage lists what it reads under them: keys of params.yaml,
+    and as dependencies the source's path and other files.
 
-    ``sections``: those that params.yaml has, since DVC fails at one that it lacks. Left out: all.
+    ``raw``: params.yaml as plain values, since DVC fails at a key that it lacks. Left out: it has all.
     """
-    code, encoder = settings.classifier.code_path(), settings.fidelity.encoder
-    trains_classifiers = settings.gan.select == "gan-train" or settings.gan_has_teachers
-    paths: dict[str, Sequence[Path | None]] = {
-        "watched": settings.data.watched(),
-        "train_watched": [settings.gan.init_from, code if trains_classifiers else None],
-        "classify_watched": [code, encoder.path if isinstance(encoder, Torchvision) else None],
-    }
-    watched = {stage: [_scalar(path) for path in of_stage if path] for stage, of_stage in paths.items()}
-    params = {stage: [one for one in read if one in sections] for stage, read in READ_BY.items()}
-    return store.template("dvc.yaml.j2").render(watched, params=params)
+    reads = read_by(settings, config.plain(settings) if raw is None else raw)
+    deps = {stage: [_scalar(path) for path in one.files] for stage, one in reads.items()}
+    deps["prepare"] = [_scalar(path) for path in settings.data.watched()]
+    params = {stage: [one if one != WHOLE else "params.yaml:" for one in of.keys] for stage, of in reads.items()}
+    return store.template("dvc.yaml.j2").render(deps=deps, params=params)
 
 
 def _scalar(path: Path) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 from ganaug import config, store, yaml_text
 from ganaug.errors import UserError, one_line
 from ganaug.start.dvc import dvc_yaml
+from ganaug.start.schema import MODELINE, SCHEMA_FILE, schema_text
 
-FILES = ("params.yaml", "dvc.yaml", ".gitignore", "README.md")
+FILES = ("params.yaml", SCHEMA_FILE, "dvc.yaml", ".gitignore", "README.md")
 MADE = ("data/prepared", "data/synth", "models", "reports", "synthetic", ".ganaug")  # by a run
 _DVC_FILES = (".dvc", ".dvcignore")
 _NO_ANALYTICS = ["config", "core.analytics", "false"]
@@ -67,7 +68,7 @@ def write(folder: Path, plan: Plan) -> list[str]:
         raw = yaml_text.parse(plan.params, "params.yaml")
         pipeline = dvc_yaml(config.check(raw), raw)
     readme = store.template("project-readme.md.j2").render(title=plan.title, about=plan.about)
-    texts = (plan.params, pipeline, store.template("gitignore").render(), readme)
+    texts = (MODELINE + plan.params, schema_text(), pipeline, store.template("gitignore").render(), readme)
     for name, text in zip(FILES, texts, strict=True):
         if name not in kept:
             store.write_text(folder / name, text)

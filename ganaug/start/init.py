@@ -19,7 +19,8 @@ from ganaug.data.pictures import LARGEST_MIB
 from ganaug.data.survey import survey
 from ganaug.data.table import ENDINGS, Table
 from ganaug.errors import UserError, one_line
-from ganaug.stages.progress import counting, say
+from ganaug.log import log
+from ganaug.stages.progress import counting
 from ganaug.start import estimate
 from ganaug.start.choose import Chosen, Scope, chance, choose
 from ganaug.start.estimate import Pace
@@ -88,7 +89,7 @@ def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> P
 
         @cache
         def pace(size: int) -> Pace:
-            say(f"timing a few steps of each network at {size} pixels on this machine ...")
+            log.info(f"timing a few steps of each network at {size} pixels on this machine ...")
             return estimate.measure(chosen(Scope(size)).settings, seen.images, found.labels, len(seen.counts))
 
         def seconds(scope: Scope) -> float:

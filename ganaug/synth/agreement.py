@@ -83,10 +83,15 @@ class Agreement(FilterSpec):
 
     kind: Literal["agreement"] = "agreement"
     keep: Annotated[float, Gt(0), Lt(1)] = 0.5
+    """Share of each class that passes."""
     folds: Annotated[int, Ge(2), Le(20)] = 2
+    """Parts that the train part is dealt into; a classifier learns from each alone."""
     repeats: Annotated[int, Ge(1), Le(20)] = 2
+    """How often it is dealt again."""
     policy: PolicySpec = field(default_factory=TrivialAugment)
+    """The classical augmentation of these classifiers."""
     per_class: ClassVar[bool] = True
+    learns: ClassVar[bool] = True
     judge: ClassVar[type[Judge]] = Jury
 
     def fit(self, known: Known) -> Jury:

@@ -63,6 +63,7 @@ class Copies(FilterSpec):
 
     kind: Literal["copies"] = "copies"
     percentile: Annotated[float, Ge(0), Le(50)] = 1.0
+    """Percentage of real images that are nearer to another one than a near-copy is to a real one."""
     judge: ClassVar[type[Judge]] = Distance
 
     def fit(self, known: Known) -> Distance:

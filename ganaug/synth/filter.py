@@ -53,6 +53,7 @@ class FilterSpec(Spec):
     """What every filter can do. A member adds ``kind``."""
 
     per_class: ClassVar[bool] = False  # it judges whether an image is of its class, so the GAN must know classes
+    learns: ClassVar[bool] = False  # it trains classifiers, so their settings count
     judge: ClassVar[type[Judge]]
 
     def fit(self, known: Known) -> Judge:

@@ -23,10 +23,16 @@ class SynthSpec(Spec):
     """
 
     per_class: Annotated[int, Ge(1), Le(10**6)] = 500
+    """Synthetic images per class; on average, where balance is none."""
     balance: Balance = "equal"
+    """How many each class gets. equal: per_class. none: in the proportions of the train part. fill: what the class
+    lacks of the largest."""
     seed: Seed = 0
-    filters: tuple[Filter, ...] = ()  # which images are used, in the order in which they are asked
-    drop_copies: bool = False  # the filter copies, with its defaults, before the others
+    """Seed of the latents."""
+    filters: tuple[Filter, ...] = ()
+    """Which images are used: a list of filters, in the order in which they are asked."""
+    drop_copies: bool = False
+    """Drop near-copies of training images before other filters: the filter copies with its defaults."""
 
     def __post_init__(self) -> None:
         kinds = [one.kind for one in self.screening()]

@@ -62,7 +62,7 @@ def new_project(root: Path, params: str = PARAMS) -> Path:
     (root / "params.yaml").write_text(params, encoding="utf-8")
     for words in (["dvc", "init", "-q", "--no-scm"], ["dvc", "config", "core.analytics", "false"]):
         must(root, *words)
-    must(root, "python", "-m", "ganaug.project", ".")
+    must(root, "ganaug", "sync")
     return root
 
 

@@ -1,0 +1,27 @@
+"""What is said of work as it goes: records of the logger ``ganaug``, as plain lines on stdout.
+
+Results proper (a verdict, a table, JSON) are printed, whatever the level. Workers are other processes: they take the
+level from the environment that they are started with.
+"""
+
+import logging
+import os
+
+_LEVEL = "GANAUG_LOG_LEVEL"
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), flush=True)  # wherever stdout leads to now: with a bar on a terminal, above the bar
+
+
+def set_level(level: int) -> None:
+    """Show records of this ``level`` of ``logging`` and above, in this process and in those that it starts."""
+    os.environ[_LEVEL] = logging.getLevelName(level)
+    log.setLevel(level)
+
+
+log = logging.getLogger("ganaug")
+log.propagate = False
+log.handlers = [_Lines()]
+log.setLevel(os.environ.get(_LEVEL, "INFO"))
