@@ -391,7 +391,7 @@ def test_what_was_given_up_is_said_with_its_cost() -> None:
         )
     )
     said = given_up(full, now, 5, 0.7, 0.45)
-    assert said.startswith("given up, to fit 5 minutes")
+    assert said.startswith("given up to keep to --minutes 5")
     for cost in (
         "no learning curves",
         "no smote: whether other images",

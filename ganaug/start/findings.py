@@ -85,7 +85,7 @@ def given_up(full: Settings, now: Settings, minutes: float, of_full: float, of_n
     if now.gan.steps < ENOUGH_STEPS:
         lines.append(f"a GAN of {now.gan.steps:,} steps: {ENOUGH_STEPS:,} and more make better images")
     listed = "".join(f"  {line}\n" for line in lines)
-    return f"given up, to fit {minutes:g} minutes (--minutes gives it more):\n{listed}" if lines else ""
+    return f"given up to keep to --minutes {minutes:g}:\n{listed}" if lines else ""
 
 
 def run_time(pace: Pace, seconds: float) -> str:
