@@ -569,7 +569,7 @@ def everything(result: Trained) -> dict[str, Any]:
     return {
         "generator": {name: value.numpy().tobytes() for name, value in result.generator.state_dict().items()},
         "checkpoint": {name: value.numpy().tobytes() for name, value in result.checkpoint.items()},
-        "progress": [image.tobytes() for image in result.progress],
+        "progress": [(step, images.tobytes()) for step, images in result.progress],
         "logged": [step for step, _ in result.speed],
         **{name: getattr(result, name) for name in ("history", "scores", "step", "diverged_at")},
     }

@@ -64,6 +64,7 @@ class Filler(ABC):
     """What every filler says of itself. Its arms are called ``name``, ``name+classical`` and so on."""
 
     name: ClassVar[str]
+    about: ClassVar[str]  # what it adds to the real images, for readers of the report: no capital, no full stop
     is_gan: ClassVar[bool] = False  # its images are the GAN's: what gains, learning curves and rivals are about
     per_class: ClassVar[bool] = False  # it follows the synthetic images of each class, so the GAN must know classes
     unlabelled: ClassVar[bool] = False  # it needs images without labels
@@ -92,6 +93,7 @@ class Gan(Filler):
     """The synthetic images."""
 
     name = "gan"
+    about = "GAN images in a share of each batch"
     is_gan = True
     per_class = True
 
@@ -106,6 +108,7 @@ class Pseudo(Filler):
     """Images without labels, under those that teachers are sure of."""
 
     name = "pseudo"
+    about = "images without labels, under the labels that classifiers of the real ones are sure of"
     unlabelled = True
 
     def pool(self, stock: Stock, pseudo: PseudoLabels) -> Pool:
@@ -130,6 +133,7 @@ class Placebo(Filler):
     """
 
     name = "placebo"
+    about = "the trial's own real images again, in the numbers of the GAN images: a control, which must show no gain"
     per_class = True
 
     def pool(self, stock: Stock, pseudo: PseudoLabels) -> Pool:
@@ -146,6 +150,7 @@ class Oversample(Filler):
     """
 
     name = "oversample"
+    about = "the trial's own real images again, until every class has as many as the largest"
 
     def pool(self, stock: Stock, pseudo: PseudoLabels) -> Pool:
         sizes = np.bincount(stock.real[1], minlength=len(stock.counts))
@@ -165,6 +170,7 @@ class Smote(Filler):
     """
 
     name = "smote"
+    about = "SMOTE: blends of two neighbouring real images of a class, in the numbers of the GAN images"
     per_class = True
 
     def pool(self, stock: Stock, pseudo: PseudoLabels) -> Pool:

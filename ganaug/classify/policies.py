@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class _Member(Spec):
+    about: ClassVar[str]  # what it does to each image, for readers of the report: "real images, {about}"
+
     def build(self, image_size: int, classes: int) -> Policy:
         """The policy for images of ``image_size`` pixels per side and labels in 0..``classes``-1."""
         raise NotImplementedError
@@ -38,6 +40,7 @@ class _Member(Spec):
 class Nothing(_Member):
     """The images as they are."""
 
+    about: ClassVar[str] = "as they are"
     kind: Literal["nothing"] = "nothing"
 
     def build(self, image_size: int, classes: int) -> Policy:
@@ -48,6 +51,7 @@ class Nothing(_Member):
 class Affine(_Member):
     """torchvision's RandomAffine: rotation, shift, scale and shear, each uniform."""
 
+    about: ClassVar[str] = "turned, shifted, scaled and sheared at random"
     kind: Literal["affine"] = "affine"
     rotate_degrees: Annotated[float, Ge(0), Le(360)] = 10.0
     """Largest rotation each way, in degrees."""
@@ -80,6 +84,7 @@ class TrivialAugment(_Member):
     As published it shifts by up to 32 pixels, meant for images of that size and larger; here by up to ``shift``.
     """
 
+    about: ClassVar[str] = "each distorted by one random operation (turned, shifted, darkened, ...)"
     kind: Literal["trivial-augment"] = "trivial-augment"
     shift: Annotated[float, Ge(0), Le(1)] = 0.3
     """Largest shift each way, as a share of the image's side."""
@@ -114,6 +119,7 @@ class TrivialAugment(_Member):
 class RandAugment(_Member):
     """torchvision's RandAugment (Cubuk 2020): ``operations`` random operations per image at one strength of 0..30."""
 
+    about: ClassVar[str] = "each distorted by several random operations (turned, shifted, darkened, ...)"
     kind: Literal["rand-augment"] = "rand-augment"
     operations: Annotated[int, Ge(1), Le(100)] = 2
     """Random operations per image."""
@@ -134,6 +140,7 @@ class RandAugment(_Member):
 class CutMix(_Member):
     """torchvision's CutMix (Yun 2019): a box of another image pasted in, labels mixed by area."""
 
+    about: ClassVar[str] = "each with a box of another one pasted in"
     kind: Literal["cutmix"] = "cutmix"
     alpha: Annotated[float, Ge(0.001), Le(1000)] = 1.0
     """Of the beta distribution that the box's share of the image is drawn from."""
@@ -148,6 +155,7 @@ class CutMix(_Member):
 class MixUp(_Member):
     """torchvision's MixUp (Zhang 2018): images and labels blended with those of another image."""
 
+    about: ClassVar[str] = "each blended with another one"
     kind: Literal["mixup"] = "mixup"
     alpha: Annotated[float, Ge(0.001), Le(1000)] = 0.2
     """Of the beta distribution that the weight of the other image is drawn from."""

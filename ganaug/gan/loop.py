@@ -37,7 +37,8 @@ class Trained:
     checkpoint: dict[str, torch.Tensor]  # all three networks, to start another training from
     history: list[Row] = field(default_factory=list)
     speed: list[tuple[int, float]] = field(default_factory=list)  # (step, images of the train part per second)
-    progress: list[NDArray[np.uint8]] = field(default_factory=list)  # the same latents as training goes on
+    # (step, an image per class), of the same latents as training goes on
+    progress: list[tuple[int, NDArray[np.uint8]]] = field(default_factory=list)
     scores: list[tuple[int, float]] = field(default_factory=list)  # (step, the judge's score) of each candidate
     step: int = 0  # of the weights that were kept
     diverged_at: int | None = None  # the step by which losses or weights were no longer finite
@@ -81,7 +82,7 @@ def train_gan(
         if run.step % log_every == 0 or run.step == spec.steps:
             run.log(on_log)
         if run.step % snapshot_every == 0 and not run.has_diverged:
-            run.out.progress.append(watching.snapshot(run.training))
+            run.out.progress.append((run.step, watching.snapshot(run.training)))
         if run.step in candidates and not run.has_diverged:
             run.consider()
         if keeper:
@@ -174,7 +175,7 @@ class _Run:
             **{name: getattr(self, name) for name in ("step", "good", "best")},
             "training": self.training.state(),
             "out": {name: copy.copy(getattr(self.out, name)) for name in _GATHERED},
-            "progress": [torch.from_numpy(image) for image in self.out.progress],
+            "progress": [(step, torch.from_numpy(images)) for step, images in self.out.progress],
             "seconds": self.out.seconds + time.perf_counter() - self.since,
         }
 
@@ -186,7 +187,7 @@ class _Run:
         self.good, self.best = state["good"], state["best"]
         for name in _GATHERED:
             setattr(self.out, name, state["out"][name])
-        self.out.progress = [image.numpy() for image in state["progress"]]
+        self.out.progress = [(step, images.numpy()) for step, images in state["progress"]]
         self.out.seconds = state["seconds"]
         self.since, self.since_step = time.perf_counter(), state["step"]
         return int(state["step"])

@@ -19,7 +19,7 @@ import torch
 from ganaug import store
 from ganaug.log import log
 
-_VERSION = 3
+_VERSION = 4
 
 
 class Keeper:

@@ -1,6 +1,7 @@
 """The report as one HTML page, opened from disk without a network."""
 
 import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,26 +11,43 @@ from numpy.typing import NDArray
 
 from ganaug import store
 from ganaug.evaluate.contributions import METRICS
-from ganaug.report import confusions, equivalents, fidelity_tables, plots, verdict
+from ganaug.report import answer, confusions, equivalents, fidelity_tables, groups, interval, plots, verdict
+from ganaug.report.grids import grid
+from ganaug.report.interval import Axis
+
+_SHOWN_CLASSES, _SHOWN = 4, 3  # in the card: classes, and images of each
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A generated image above the training image nearest to it."""
+    """An image of ``trial`` that was generated as one class above the training image nearest to it, of another
+    perhaps."""
 
     sheet: NDArray[np.uint8]
-    title: str
+    generated_as: str
+    training_class: str
+    trial: str
     distance: str
     is_copy: bool
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """``nearest``: pairs. ``first``: (class, first images of ``trial`` above their nearest training images)."""
+    """``nearest``: pairs. ``first``: (class, its first images of ``trial`` above their nearest training images, the
+    classes of these)."""
 
     nearest: Sequence[Pair]
-    first: Sequence[tuple[str, NDArray[np.uint8]]]
+    first: Sequence[tuple[str, NDArray[np.uint8], Sequence[str]]]
     trial: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """Images (N, H, W, C) of a class that the released generator learned from, and those it ``made``: none, maybe."""
+
+    name: str
+    real: NDArray[np.uint8]
+    made: NDArray[np.uint8]
 
 
 def render(
@@ -37,15 +55,15 @@ def render(
     trials: Sequence[Mapping[str, Any]],
     histories: Mapping[str, Sequence[Mapping[str, float | None]]],
     health: Mapping[str, Mapping[str, Any]],
-    examples: Sequence[tuple[str, NDArray[np.uint8], NDArray[np.uint8] | None]],
+    examples: Sequence[Example],
     faithful: fidelity_tables.Trials,
     neighbours: Neighbours | None,
     settings: str,
 ) -> str:
     """The page from ``summary`` and, keyed by split, GAN ``histories`` and ``health``.
 
-    ``trials``, ``health`` and ``faithful`` (reports/fidelity) are the contents of their JSON files. ``examples``:
-    (class, real sheet, synthetic one or None); ``neighbours``: None if fidelity was not measured; ``settings``: YAML.
+    ``trials``, ``health`` and ``faithful`` (reports/fidelity) are the contents of their JSON files. ``examples``: a
+    few images per class; ``neighbours``: None if fidelity was not measured; ``settings``: YAML.
     """
     from jinja2 import Environment, PackageLoader, select_autoescape
 
@@ -61,11 +79,15 @@ def render(
         metric_name=metric_name,
         verdict=verdict,
         confidence=f"{100 * summary['settings']['report']['confidence']:g}",
-        gains=gains,
+        smallest=f"{summary['settings']['report']['smallest_gain']:g}",
+        card=_card(summary, examples),
+        sentences=verdict.sentences(summary),
+        metric_words=lambda key: METRICS[key].words,
+        terms=groups.TERMS,
+        groups=_groups(summary, gains),
         curve_plot=_curve_plot(summary, metric, metric_name),
         worth=equivalents.rows(summary),
         worth_methods=sorted({worth["method"] for worth in summary["worth"].values() if worth["more_images"]}),
-        gains_plot=plots.gains([(verdict.arms_of(gain), one, one["answer"]) for gain, one in gains.items()]),
         arms_plot=plots.arms(
             {arm: [trial["arms"][arm][metric] for trial in trials] for arm in summary["arms"]}, metric_name
         ),
@@ -75,7 +97,10 @@ def render(
         recall_plot=_recall_plot(summary),
         most_classes=confusions.MOST_CLASSES,
         confusion=confusions.tables(summary),
-        examples=[(name, _data_uri(real), None if made is None else _data_uri(made)) for name, real, made in examples],
+        examples=[
+            (one.name, _data_uri(grid([one.real])), _data_uri(grid([one.made])) if len(one.made) else None)
+            for one in examples
+        ],
         acceptance=_acceptance(summary),
         fidelity=_fidelity(summary["fidelity"], faithful, neighbours) if neighbours else None,
         method=next((figure["method"] for figure in gains.values()), "none"),
@@ -86,6 +111,52 @@ def render(
 def stamp(summary: Mapping[str, Any]) -> str:
     """What tells a page whether timings.js is of its own run."""
     return store.digest(store.canonical(summary))[:16]
+
+
+def _card(summary: Mapping[str, Any], examples: Sequence[Example]) -> dict[str, Any] | None:
+    """The answer, its picture, and images of a few classes: real ones above generated ones."""
+    found = answer.answer(summary)
+    if found is None:
+        return None
+    axis = Axis.of([found.figure], summary["settings"]["report"]["smallest_gain"])
+    words, name = METRICS[found.metric].words, verdict.arms_of(found.gain)
+    there = [one for one in examples if len(one.made) and len(one.real)]
+    chosen = [there[round(place)] for place in np.linspace(0, len(there) - 1, min(_SHOWN_CLASSES, len(there)))]
+    return {
+        "answer": found,
+        "tone": found.word.replace(" ", "-"),
+        "name": name,
+        "picture": interval.svg(found.figure, axis, interval.title(name, found.figure, axis, words)),
+        "strip": [
+            (one.name, *(_data_uri(grid([images[:_SHOWN]])) for images in (one.real, one.made))) for one in chosen
+        ],
+    }
+
+
+def _groups(summary: Mapping[str, Any], gains: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The gains by question; each row with its picture, on one axis for all, and with what its new arms are."""
+    decides = found.gain if (found := answer.answer(summary)) else None
+    axis = Axis.of(gains.values(), summary["settings"]["report"]["smallest_gain"])
+    by_question = groups.grouped(list(gains), decides)
+    new = groups.first_met([gain for group in by_question for gain in group.gains], summary)
+    texts = dict(zip(gains, verdict.gain_rows(summary), strict=True))
+    return [
+        {
+            "title": group.title,
+            "about": group.about,
+            "rows": [
+                {
+                    "texts": texts[gain],
+                    "decides": gain == decides,
+                    "new": new[gain],
+                    "picture": interval.row_svg(gains[gain], axis),
+                    "power": verdict.power(gains[gain]),
+                }
+                for gain in group.gains
+            ],
+        }
+        for group in by_question
+    ]
 
 
 def _recall_plot(summary: Mapping[str, Any]) -> str:
@@ -131,15 +202,30 @@ def _curve_plot(summary: Mapping[str, Any], metric: str, metric_name: str) -> st
 def _fidelity(found: Mapping[str, Any], trials: fidelity_tables.Trials, neighbours: Neighbours) -> dict[str, Any]:
     """What the page says of the generated images themselves."""
     header, rows = fidelity_tables.class_rows(trials)
+    of_figure = {name: _of(name, found["warnings"]) for name, *_ in fidelity_tables.overall_rows(found)}
+    told = [text for texts in of_figure.values() for text in texts]
     return {
         **fidelity_tables.words(found),
         "class_header": header,
         "class_rows": rows,
         "pairs": [(_data_uri(pair.sheet), pair) for pair in neighbours.nearest],
         "copies": found["near_copies"],
-        "first": [(name, _data_uri(sheet)) for name, sheet in neighbours.first],
+        "first": [(name, _data_uri(sheet), _counted(nearest)) for name, sheet, nearest in neighbours.first],
+        "of_figure": of_figure,
+        "of_all": [one for one in found["warnings"] if not any(one.endswith(f": {text}") for text in told)],
         "trial": neighbours.trial,
     }
+
+
+def _of(figure: str, warnings: Sequence[str]) -> list[str]:
+    """Those ``warnings`` that are of this figure alone: they begin with its name."""
+    parted = [warning.partition(": ") for warning in warnings]
+    return [text for names, _, text in parted if text and figure.removesuffix(", %") in names.split(", ")]
+
+
+def _counted(names: Sequence[str]) -> str:
+    """``brick (3), gravel (1)``"""
+    return ", ".join(f"{name} ({count})" for name, count in Counter(names).most_common())
 
 
 def _alarms(health: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -10,13 +10,15 @@ from functools import wraps
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from markupsafe import escape
+
 from ganaug.errors import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GAIN, LOSS, UNCLEAR, REAL = "#1a7f5a", "#b3402a", "#7a8290", "#3563a8"
-COLOURS = {"gain": GAIN, "loss": LOSS, "no gain": LOSS, "cannot tell": UNCLEAR}
+COLOURS = {"gain": GAIN, "loss": LOSS, "no gain": "#56606f", "cannot tell": "#9a6700"}  # the page's own
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ganaug",  # fixed identifiers in the file
     "svg.fonttype": "none",  # text stays text
@@ -33,7 +35,8 @@ _Given = ParamSpec("_Given")
 
 
 def _svg(draw: Callable[_Given, Figure]) -> Callable[_Given, str]:
-    """What ``draw`` draws, in the report's style, as an <svg> element without prolog or date."""
+    """What ``draw`` draws, in the report's style, as an <svg> element without prolog or date. The figure's label is
+    read to those who do not see it."""
 
     @wraps(draw)
     def plot(*args: _Given.args, **kwargs: _Given.kwargs) -> str:
@@ -45,7 +48,9 @@ def _svg(draw: Callable[_Given, Figure]) -> Callable[_Given, str]:
             figure = draw(*args, **kwargs)
             figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
         text = re.sub(r"<metadata>.*?</metadata>", "", out.getvalue(), flags=re.DOTALL)
-        text = text[text.index("<svg") :]
+        text = text[text.index("<svg") :].replace(
+            "<svg", f'<svg role="img" aria-label="{escape(figure.get_label())}"', 1
+        )
         return re.sub(r'(<svg[^>]*?) width="[^"]*"| height="[^"]*pt"', r"\1", text, count=2)  # the page sets the size
 
     return plot
@@ -57,23 +62,6 @@ def _axes(width: float, height: float, lines: int = 1, columns: int = 1) -> tupl
 
     figure = Figure(figsize=(width, height))
     return figure, list(figure.subplots(lines, columns, squeeze=False).flatten())
-
-
-@_svg
-def gains(rows: Sequence[tuple[str, Mapping[str, Any], str]]) -> Figure:
-    """Forest plot: (name, figure, answer) of each gain, with its confidence interval and each trial's difference."""
-    figure, (axis,) = _axes(7.2, 0.7 + 0.55 * len(rows))
-    for y, (_, gain, answer) in enumerate(reversed(rows)):
-        axis.plot(gain["by_trial"], [y - 0.22] * len(gain["by_trial"]), "|", color="#9aa1ad", markersize=6)
-        if gain["ci_low"] is not None:
-            axis.plot([gain["ci_low"], gain["ci_high"]], [y, y], color=COLOURS[answer], linewidth=2.5)
-        axis.plot(gain["mean"], y, "o", color=COLOURS[answer], markersize=7)
-    axis.axvline(0, color="#9aa1ad", linewidth=1)
-    axis.set_yticks(range(len(rows)), [name for name, *_ in reversed(rows)])
-    axis.set_ylim(-0.6, len(rows) - 0.5)
-    axis.tick_params(axis="y", length=0)
-    axis.set_xlabel("percentage points (dot: mean with confidence interval; ticks: single trials)")
-    return figure
 
 
 @_svg
@@ -92,6 +80,8 @@ def arms(by_trial: Mapping[str, Sequence[float]], metric: str) -> Figure:
     axis.set_xticks(range(len(names)), names, **({"rotation": 20, "ha": "right"} if crowded else {}))
     axis.set_xlim(-0.5, len(names) - 0.5)
     axis.set_ylabel(f"{metric}, %")
+    means = ", ".join(f"{name} {sum(values) / len(values):.1f}" for name, values in by_trial.items())
+    figure.set_label(f"{metric} of every arm in every trial, in %; the means: {means}")
     return figure
 
 
@@ -120,6 +110,7 @@ def curve(
     axis.set_xlabel("real labelled images per class")
     axis.set_ylabel(f"{metric}, %")
     axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    figure.set_label(f"{metric} by the number of real labelled images per class; the table below has what it says")
     return figure
 
 
@@ -164,6 +155,7 @@ def history(rows: Mapping[str, Sequence[Mapping[str, float | None]]]) -> Figure:
     for axis in grid[len(panels) :]:
         axis.remove()
     figure.tight_layout()
+    figure.set_label(f"How the GANs trained, step by step: {', '.join(title for title, _ in panels)}")
     return figure
 
 
@@ -189,7 +181,7 @@ def recall(
     axes[0].legend(ncols=len(by_arm), loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False, fontsize=8)
     if gain:
         for line, (one, answer) in zip(lines, gain[1], strict=True):
-            _whisker(axes[1], line, one, COLOURS[answer], None)
+            _whisker(axes[1], line, one, COLOURS[answer], None, hollow=answer == "cannot tell")
         axes[1].axvline(0, color="#9aa1ad", linewidth=1)
         axes[1].set_xlabel(f"{gain[0]}, points")
     for axis in axes:
@@ -199,13 +191,17 @@ def recall(
         axis.tick_params(axis="y", length=0)
         axis.set_yticks(lines, [one_line(name, 30) for name in classes] if axis is axes[0] else [])
     figure.tight_layout()
+    figure.set_label("Recall of each class under each arm; the table below has the figures")
     return figure
 
 
-def _whisker(axis: Any, y: float, figure: Mapping[str, Any], colour: str, label: str | None) -> None:
+def _whisker(
+    axis: Any, y: float, figure: Mapping[str, Any], colour: str, label: str | None, hollow: bool = False
+) -> None:
     """A mean and its interval along x."""
     if figure["mean"] is None:
         return
-    axis.plot(figure["mean"], y, "o", color=colour, markersize=5, label=label)
     if figure["ci_low"] is not None:
         axis.plot([figure["ci_low"], figure["ci_high"]], [y, y], color=colour, linewidth=1.5)
+    face = {"markerfacecolor": "white"} if hollow else {}
+    axis.plot(figure["mean"], y, "o", color=colour, markersize=5, label=label, **face)

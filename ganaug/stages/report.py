@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,7 +124,8 @@ def report(project: Project) -> str:
         sheets.neighbours(trials) if faithful else None,
         _yaml(summary["settings"]),
     )
-    measured = {"summary": page.stamp(summary), **_timings(project, generators, runs)}
+    finished = datetime.now(UTC).isoformat(timespec="seconds")
+    measured = {"summary": page.stamp(summary), "finished": finished, **_timings(project, generators, runs)}
     files = {
         "summary.json": store.json_text(summary),
         "metrics.json": store.json_text(tables.metrics(summary)),

@@ -15,7 +15,7 @@ from ganaug.stages.split import SplitOf
 from ganaug.stages.synth import read_synthetic
 
 if TYPE_CHECKING:
-    from ganaug.report.page import Neighbours
+    from ganaug.report.page import Example, Neighbours
 
 
 def neighbours(trials: Sequence[SplitOf], pairs: int = 12, columns: int = 10) -> Neighbours:
@@ -26,6 +26,9 @@ def neighbours(trials: Sequence[SplitOf], pairs: int = 12, columns: int = 10) ->
     tables = {trial.name: read_nearest(trial) for trial in trials}
     images = {trial.name: read_synthetic(trial) for trial in trials}
     first, prepared = trials[0], trials[0].prepared
+
+    def trained_as(row: Neighbour) -> str:
+        return first.classes[prepared.labels[row["train_row"]]] if first.is_conditional else first.classes[0]
 
     def couple(trial: str, rows: list[Neighbour]) -> NDArray[np.uint8]:
         """Generated images above the training images next to them."""
@@ -39,26 +42,32 @@ def neighbours(trials: Sequence[SplitOf], pairs: int = 12, columns: int = 10) ->
     everything = sorted(((trial, row) for trial, table in tables.items() for row in table), key=nearness)
     by_class = {name: [row for row in tables[first.name] if row["class"] == name][:columns] for name in first.classes}
     return Neighbours(
-        nearest=[Pair(couple(trial, [row]), *_caption(trial, row)) for trial, row in everything[:pairs]],
-        first=[(name, couple(first.name, rows)) for name, rows in by_class.items() if rows],
+        nearest=[
+            Pair(couple(trial, [row]), row["class"], trained_as(row), trial, _distance(row), row["near_copy"] == "1")
+            for trial, row in everything[:pairs]
+        ],
+        first=[
+            (name, couple(first.name, rows), [trained_as(row) for row in rows])
+            for name, rows in by_class.items()
+            if rows
+        ],
         trial=first.name,
     )
 
 
-def _caption(trial: str, row: Neighbour) -> tuple[str, str, bool]:
-    """Of a row of nearest.csv: which image, how near, whether it is a near-copy."""
+def _distance(row: Neighbour) -> str:
+    """Of a row of nearest.csv: how near the pair is."""
     near = f"{row['distance']:.1f} levels"
-    if row["relative"] != "":
-        near += f", {row['relative']:.2f} of usual"
-    return f"class {row['class']}, trial {trial}", near, row["near_copy"] == "1"
+    return near if row["relative"] == "" else f"{near}, {row['relative']:.2f} of usual"
 
 
-def examples(release: SplitOf, count: int = 10) -> list[tuple[str, NDArray[np.uint8], NDArray[np.uint8] | None]]:
-    """Per class its name, ``count`` real images that the released generator learned from, and its first ones."""
+def examples(release: SplitOf, count: int = 10) -> list[Example]:
+    """Per class ``count`` real images that the released generator learned from, and its first ones."""
+    from ganaug.report.page import Example
+
     rows = np.array(release.rows.train)
     labels = release.prepared.labels[rows] if release.is_conditional else np.zeros(len(rows), np.int64)
-    found = []
-    for label, (name, made) in enumerate(zip(release.classes, read_synthetic(release), strict=True)):
-        real = release.prepared.part(rows[labels == label][:count].tolist()).images
-        found.append((name, grid([real]), grid([made[:count]]) if len(made) else None))
-    return found
+    return [
+        Example(name, release.prepared.part(rows[labels == label][:count].tolist()).images, made[:count])
+        for label, (name, made) in enumerate(zip(release.classes, read_synthetic(release), strict=True))
+    ]

@@ -160,7 +160,7 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     from ganaug.gan import health
     from ganaug.gan.loop import pictures
     from ganaug.gan.watching import HISTORY
-    from ganaug.report.grids import grid
+    from ganaug.report.grids import labelled
     from ganaug.synth.sampler import Sampler, save_generator
 
     classes = description["classes"]
@@ -171,8 +171,9 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     store.write_csv(folder / "history.csv", HISTORY, rounded)
     sampler = Sampler(trained.generator, classes, tuple(description["image_shape"]), description)
     samples = [sampler.candidates(label, 12, 0, device.resolve("cpu")) for label in range(len(classes))]
-    store.write_png(folder / "samples.png", grid(samples))
-    store.write_png(folder / "progress.png", grid(trained.progress or [np.stack([row[0] for row in samples])]))
+    store.write_png(folder / "samples.png", labelled(samples, classes))
+    steps, progress = zip(*trained.progress or [(trained.step, np.stack([row[0] for row in samples]))], strict=True)
+    store.write_png(folder / "progress.png", labelled(progress, [f"step {step:,}" for step in steps], classes))
     per_class = max(2, min(_LOOKED_AT, _MOST_LOOKED_AT // len(classes)))
     made = pictures(trained.generator, len(classes), per_class, seed)
     labels = np.zeros_like(part.labels) if classes == [UNLABELLED] else part.labels
