@@ -67,14 +67,14 @@ def given_up(full: Settings, now: Settings, minutes: float, of_full: float, of_n
         lines.append(f"no {', '.join(missing)}: whether other images would do as much is not told")
     if now.data.image_size != full.data.image_size:
         lines.append(
-            f"images of {now.data.image_size} pixels instead of {full.data.image_size}: the classifiers see less, so "
-            "all scores may be lower, and a gain another"
+            f"images of {now.data.image_size} pixels instead of {full.data.image_size}, those that are made too: "
+            "scores may be lower, and a gain another"
         )
     if now.protocol.trials < full.protocol.trials:
+        before = f"instead of {of_full:.0%}" if f"{of_now:.0%}" != f"{of_full:.0%}" else "in either case"
         lines.append(
             f"{now.protocol.trials} trials instead of {full.protocol.trials}: a gain of "
-            f"{now.report.smallest_gain:g} points is shown with a probability of about {of_now:.0%} instead of "
-            f"{of_full:.0%}"
+            f"{now.report.smallest_gain:g} points is shown with a probability of about {of_now:.0%} {before}"
         )
     first, second = (one.protocol for one in (full, now))
     if isinstance(first, CrossValidation) and isinstance(second, CrossValidation) and second.folds < first.folds:
