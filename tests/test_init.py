@@ -383,9 +383,9 @@ def test_a_run_that_cannot_be_so_short_gives_up_what_it_can_and_is_said_to_take_
     assert params().gan.steps == 1000
     assert params().protocol.trials == 3
     assert params().classify.curve == ()
-    assert "given up, to fit 0.5 minutes" in said
+    assert "given up to keep to --minutes 0.5" in said
     assert "3 trials instead of 8: a gain of 2 points is shown with a probability of about" in said
-    assert "more than the 0.5 minutes asked for" in said
+    assert "more than --minutes 0.5: init sets no smaller run" in said
 
 
 def test_networks_are_timed_at_the_sizes_that_are_tried(

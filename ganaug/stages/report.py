@@ -16,6 +16,7 @@ from ganaug.classify.arms import gain_pairs
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.evaluate.rules import judge
+from ganaug.log import log
 from ganaug.stages import results, sheets
 from ganaug.stages.fidelity import fidelity_key, read_fidelity
 from ganaug.stages.gate import measured_settings
@@ -43,6 +44,7 @@ def report(project: Project) -> str:
     from ganaug.evaluate.learning_curves import curve_figures, worth_figures
     from ganaug.report import card, fidelity_tables, page, tables, verdict
 
+    log.info("report: statistics, plots and the page ...")
     settings, splits = project.settings, {split.name: split for split in open_splits(project)}
     release, prepared, protocol = splits[RELEASE], splits[RELEASE].prepared, settings.protocol
     trials = [splits[name] for name in protocol.trial_names()]

@@ -19,7 +19,6 @@ from ganaug.data.pictures import LARGEST_MIB
 from ganaug.data.survey import survey
 from ganaug.data.table import ENDINGS, Table
 from ganaug.errors import UserError, one_line
-from ganaug.log import log
 from ganaug.stages.progress import counting
 from ganaug.stages.workspaces import git_top
 from ganaug.start import estimate
@@ -90,8 +89,8 @@ def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> P
 
         @cache
         def pace(size: int) -> Pace:
-            log.info(f"timing a few steps of each network at {size} pixels on this machine ...")
-            return estimate.measure(chosen(Scope(size)).settings, seen.images, found.labels, len(seen.counts))
+            with counting(f"timing a few steps of each network at {size} pixels"):
+                return estimate.measure(chosen(Scope(size)).settings, seen.images, found.labels, len(seen.counts))
 
         def seconds(scope: Scope) -> float:
             settings = chosen(scope).settings
@@ -106,7 +105,7 @@ def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> P
     print(given_up(full, plan.settings, minutes, *likely), end="")
     time = run_time(pace(scope.size), takes)
     if takes > 1.05 * 60 * minutes:
-        time += f", more than the {minutes:g} minutes asked for: init sets no smaller run"
+        time += f", more than --minutes {minutes:g}: init sets no smaller run"
     title, path = one_line(source.title()), one_line(plan.raw["data"]["source"]["path"])
     why = {**plan.why, "gan.steps": steps_reason(scope.steps, pace(scope.size), minutes)}
     return Plan(params_yaml(Chosen(plan.raw, why), title), title, f"Images: `{path}`.", time)
