@@ -341,7 +341,7 @@ def test_what_is_printed_of_a_summary_is_printable(done: Project, capsys: pytest
         return json.loads(json.dumps(found).replace('"3":', f"{json.dumps(evil)}:").replace('"3"', json.dumps(evil)))  # type: ignore[no-any-return]
 
     edit(done.reports / "summary.json", rename)
-    gating.show_verdict(done)
+    gating.show_verdict(done, full=True)
     said = capsys.readouterr().out
     assert "\nFAKE" not in said
     assert r"3\x1b[31m\nFAKE" in said
@@ -391,7 +391,8 @@ def test_any_change_of_a_summary_is_judged_or_one_line(done: Project) -> None:
     for _ in range(80):
         path.write_bytes(altered(rng, content))
         with contextlib.suppress(UserError), contextlib.redirect_stdout(io.StringIO()):
-            gating.show_verdict(done)
+            gating.show_verdict(done, full=True)
+            gating.show_verdict(done, as_json=True)
             gating.gate(done, markdown=True, baseline=path)
 
 

@@ -27,7 +27,7 @@ def answer_card(found: Answer, summary: Mapping[str, Any], day: str = "", level:
         code=lambda command: Markup(f"`{command}`"),
         dataset=summary["dataset"]["name"],
         images_per_class=verdict.images_per_class(summary["dataset"]),
-        trials=summary["dataset"]["trials"],
+        trials=found.figure["trials"],
         day=day,
     )
 

@@ -23,8 +23,8 @@ def card(found: Answer, summary: Mapping[str, Any], day: str) -> None:
     """Print the answer ``found`` of a ``summary``, and the ``day`` of the run where it is known."""
     console = Console(highlight=False)
     console.width = min(console.width, _COLUMNS)
-    plain, dataset = console.options.ascii_only, summary["dataset"]
-    trials = f"{dataset['trials']} trial{'s' * (dataset['trials'] != 1)}"
+    plain, dataset, count = console.options.ascii_only, summary["dataset"], found.figure["trials"]
+    trials = f"{count} trial{'s' * (count != 1)}"
     about = (one_line(dataset["name"], 30), verdict.images_per_class(dataset), trials, *[day] * bool(day))
     parts = list(_parts(found, summary, plain, console.width - 4))
     head = Text((", " if plain else " · ").join(about))
