@@ -62,7 +62,7 @@ def done(finished: Project) -> Iterator[Project]:
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes most of a report's time."""
-    for name in ("gains", "arms", "curve", "history", "recall"):
+    for name in ("arms", "curve", "history", "recall"):
         monkeypatch.setattr(plots, name, lambda *_: "<svg></svg>")
 
 

@@ -88,7 +88,7 @@ def _day(project: Project, summary: Mapping[str, Any]) -> str:
 
 
 def gate(project: Project, markdown: bool, baseline: Path | None = None, as_json: bool = False) -> Status:
-    """Print each rule with its figure. A gain of theirs that fell against the ``baseline`` is a failure too.
+    """Print each rule of the ``project`` with its figure. A gain that fell against the ``baseline`` is a failure too.
 
     ``markdown``: for a comment, below the answer; ``as_json``: for programs, with the answer.
     Raises UserError if the summary is of other settings, recipes or tuning draws, or if there are no rules.
