@@ -9,6 +9,7 @@ import random
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -469,6 +470,8 @@ def renamed(value: Any) -> Any:
         return {renamed(key): renamed(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(renamed(one) for one in value) if type(value) in (list, tuple) else value
+    if isinstance(value, page.Example | page.Neighbours | page.Pair):
+        return replace(value, **{name: renamed(one) for name, one in vars(value).items()})
     return EVIL if isinstance(value, str) and value in ("3", "digits", "not stated") else value
 
 
