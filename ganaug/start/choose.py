@@ -7,13 +7,27 @@ from typing import Any
 import numpy as np
 
 from ganaug import config
-from ganaug.config import Settings
+from ganaug.config import ReportSpec, Settings
 from ganaug.data.survey import Survey
-from ganaug.start.estimate import Pace
+from ganaug.start.power import ASSUMED, power
 
-FEWEST_STEPS, MOST_STEPS = 1000, 10_000  # of a GAN; more brought nothing on 200 images
+FEWEST_STEPS, ENOUGH_STEPS, MOST_STEPS = 1000, 2000, 10_000  # of a GAN; more brought nothing on 200 images
+ENOUGH = 0.8  # power from which on a gate may ask that a gain be shown (Cohen's convention)
 _PASSES, _MOST_CLASSIFIER_STEPS = 30, 10_000  # least passes over the images: a weak classifier flatters augmentation
 _LARGE = 2000  # from so many images on, one repeat of cross-validation is enough
+
+
+@dataclass(frozen=True)
+class Scope:
+    """How much a run takes on: all that is worth knowing, or less where time is short."""
+
+    size: int  # pixels per side
+    steps: int = ENOUGH_STEPS  # of the GAN, at least
+    repeats: int = 2  # of cross-validation, at most
+    trials: int = 5  # folds of cross-validation, at most, or trials on an official test part
+    curve: bool = True  # what is a gain worth in labels?
+    controls: bool = True  # arms that only show that other images would not do the same
+    alone: bool = True  # arms without classical augmentation
 
 
 @dataclass(frozen=True)
@@ -29,22 +43,24 @@ class Chosen:
         return config.check(self.raw)
 
 
-def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> Chosen:
-    """All settings but the GAN's steps, which ``with_steps`` sets by the machine's pace.
+def choose(survey: Survey, source: dict[str, Any], device: str, cores: int, scope: Scope | None = None) -> Chosen:
+    """All settings, for a run that takes on what ``scope`` says (left out: everything).
 
     ``survey`` of the images; ``source`` as params.yaml names it; ``device`` is cpu, mps or cuda; ``cores`` of the CPU.
     """
-    found = survey.data.found
+    found, largest = survey.data.found, survey.data.shape.size
+    scope = scope or Scope(largest)
     # Images per class outside the official test part, whose proportions say nothing about what is learned.
     counts = np.bincount(found.labels[~found.official_test], minlength=len(found.classes))
     uneven = bool(counts.max() >= 2 * counts.min())
     large = device != "cpu"
-    size = survey.data.shape.size
-    protocol, protocol_why = _protocol(survey)
+    size = scope.size
+    protocol, protocol_why = _protocol(survey, scope)
     width = 64 if large else (24 if size <= 32 else 16)
     flips = survey.mirrored.flips
     sides = sorted({w for w, _ in survey.sizes} | {h for _, h in survey.sizes})
     spread = f"{sides[0]} to {sides[-1]}" if len(sides) > 1 else f"{sides[0]}"
+    arms = _arms(scope, uneven)
     raw: dict[str, Any] = {
         "data": {
             "source": source,
@@ -55,7 +71,7 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
         },
         "protocol": protocol,
         "gan": {
-            "steps": FEWEST_STEPS,
+            "steps": scope.steps,
             "generator_width": width,
             "discriminator_width": width,
             "augment": {"shift": 0.1, "brightness": 0.2, "contrast": 0.5, "flip": flips},
@@ -66,19 +82,17 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
             "steps": max(300 if size <= 16 else 500, min(_MOST_CLASSIFIER_STEPS, _PASSES * int(counts.sum()) // 64)),
         },
         "classify": {
-            "arms": ["none", "classical", "gan", "gan+classical", "placebo"]
-            + (["placebo+classical", "smote"] if uneven else []),
+            "arms": arms,
+            "curve": [1.5, 2.0] if scope.curve else [],
             "classical": {"kind": "trivial-augment", "flip": flips},
         },
         "report": {"primary_metric": "balanced_accuracy" if uneven else "accuracy"},
-        "gate": [
-            {"gain": "gan_vs_placebo" if uneven else "gan_vs_none", "above": 0.0},
-            {"gain": "gan+classical_vs_placebo+classical" if uneven else "gan+classical_vs_classical", "above": 0.0},
-        ],
     }
+    raw["gate"], gate_why = _gate(survey, raw)
     why = {
         "data.image_size": f"the images' sides are {spread} pixels"
-        + ("; on a CPU no more than 64" if not large and size == 64 < sides[-1] else ""),
+        + ("; on a CPU no more than 64" if not large and largest == 64 < sides[-1] else "")
+        + (f"; made smaller than {largest} to save time" if size < largest else ""),
         "data.channels": "every image is gray" if survey.spec.channels == "gray" else "some images have colours",
         "data.aspect": "all have one shape, so squeezing distorts all equally; pad | crop | squeeze"
         if survey.spec.aspect == "squeeze"
@@ -91,9 +105,12 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
         "synth.balance": "classes differ in size: each is topped up to the largest; none | equal | fill"
         if uneven
         else "classes are about equal in size: as many images of each; none | equal | fill",
-        "classify.arms": "placebo: real images repeated to the same counts, which GAN images must beat"
+        "classify.arms": "oversample, placebo, smote, ... are available"
+        if not any(name.startswith("placebo") for name in arms)
+        else "placebo: real images repeated to the same counts, which GAN images must beat"
         if uneven
         else "placebo, the control: real images instead of the synthetic ones; oversample, smote, ... are available",
+        "gate": gate_why,
         "report.primary_metric": "the rare classes weigh as much as the others"
         if uneven
         else "classes are about equal in size",
@@ -101,38 +118,49 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int) -> C
     return Chosen(raw, why)
 
 
-def with_steps(chosen: Chosen, pace: Pace, minutes: float) -> Chosen:
-    """As many steps of the GAN as fit in ``minutes``, in whole hundreds; one repeat if that is too few."""
-    if chosen.raw["protocol"].get("repeats", 1) > 1 and _fitting(chosen.settings, pace, minutes) < 2 * FEWEST_STEPS:
-        chosen = _with(chosen, "protocol", repeats=1)
-    fitting = _fitting(chosen.settings, pace, minutes)
-    steps = max(FEWEST_STEPS, min(MOST_STEPS, fitting // 100 * 100))
-    limit = {FEWEST_STEPS: "the fewest that init sets", MOST_STEPS: "more bring little on a small set"}
-    reason = limit.get(steps, f"what fits in {minutes:g} minutes")
-    pace_here = f"{1 / pace.gan_step:.1f} per second, {pace.jobs} at a time on this machine's {pace.device}"
-    return Chosen(_with(chosen, "gan", steps=steps).raw, {**chosen.why, "gan.steps": f"{reason}: {pace_here}"})
+def _arms(scope: Scope, uneven: bool) -> list[str]:
+    """Where classes are uneven, the control is part of the question: topping up with real images is what GAN images
+    must beat."""
+    alone, on_top = ["none", "classical", "gan", "gan+classical"], ["classical", "gan+classical"]
+    arms = alone if scope.alone else on_top
+    if uneven:
+        arms = arms + ["placebo"] * scope.alone + ["placebo+classical"]
+    return arms + (["smote" if uneven else "placebo"] if scope.controls and scope.alone else [])
 
 
-def _fitting(settings: Settings, pace: Pace, minutes: float) -> int:
-    left = 60 * minutes - (pace.run_seconds(settings) - pace.gan_seconds(settings, settings.gan.steps))
-    return int(max(0.0, left) / pace.gan_seconds(settings, 1))
+def _gate(survey: Survey, raw: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
+    """Rules that suit the set: that a gain be shown where the run has the power to show one, else that no harm be."""
+    control = "placebo" if raw["synth"]["balance"] == "fill" else None
+    arms = raw["classify"]["arms"]
+    gains = [
+        f"{arm}_vs_{'+'.join(filter(None, (control, policy))) or 'none'}"
+        for arm, policy in (("gan", None), ("gan+classical", "classical"))
+        if arm in arms
+    ]
+    likely, points = chance(survey, config.check(raw)), ReportSpec().smallest_gain
+    bound = "above" if likely >= ENOUGH else "not_below"
+    shown = f"this run shows a gain of {points:g} points with a probability of about {likely:.0%}, {ASSUMED}"
+    asks = "gains must be shown" if likely >= ENOUGH else "fails where harm is shown"
+    return [{"gain": gain, bound: 0.0} for gain in gains], f"{asks}: {shown}"
 
 
-def _with(chosen: Chosen, group: str, **changes: Any) -> Chosen:
-    return Chosen({**chosen.raw, group: {**chosen.raw[group], **changes}}, chosen.why)
+def chance(survey: Survey, settings: Settings) -> float:
+    """The probability that a run with ``settings`` shows the smallest gain worth having, if there is one."""
+    balanced = settings.report.primary_metric != "accuracy"
+    return power(settings.protocol, survey.data.items(), balanced, settings.report.smallest_gain)
 
 
-def _protocol(survey: Survey) -> tuple[dict[str, Any], str]:
+def _protocol(survey: Survey, scope: Scope) -> tuple[dict[str, Any], str]:
     """Holdout if the source has a test part; else cross-validation with as many folds as the classes allow."""
     items = survey.data.items()
     if items.official_test.any():
         test = int(items.official_test.sum())
-        return {"kind": "holdout", "trials": 5, "seed": 0}, f"{test} images are set apart for testing"
-    repeats = 1 if len(items.labels) >= _LARGE else 2
+        return {"kind": "holdout", "trials": scope.trials, "seed": 0}, f"{test} images are set apart for testing"
+    repeats = 1 if len(items.labels) >= _LARGE else scope.repeats
     parts = items.parts()
     rarest = min(parts, key=lambda name: parts[name])
-    folds = max(2, min(5, parts[rarest]))  # if these cannot be dealt, fewer cannot: they train on less
+    folds = max(2, min(scope.trials, parts[rarest]))  # if these cannot be dealt, fewer cannot: they train on less
     unit = "groups" if items.groups else "different images"
     reason = "no test part: every image is tested by networks that never saw it"
-    few = f"; class {rarest} has only {folds} {unit}" if folds < 5 else ""
+    few = f"; class {rarest} has only {folds} {unit}" if folds < scope.trials else ""
     return {"kind": "cv", "folds": folds, "repeats": repeats, "seed": 0}, reason + few

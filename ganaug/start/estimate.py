@@ -1,95 +1,198 @@
-"""How long a run takes on this machine: a few steps of each network are timed, the rest is computed."""
+"""How long a run takes on this machine: a few steps of each network are timed, the rest is computed.
+
+They are timed in the processes that a run starts, side by side as there, since a job is slower next to others.
+"""
+
+from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug import device
-from ganaug.classify.arms import Arm, batches
+from ganaug import device, workers
+from ganaug.classify.arms import Arm, arm, batches
 from ganaug.config import Settings
+from ganaug.data.cross_validation import CrossValidation
+from ganaug.data.labelled import Labelled
+from ganaug.data.subsets import Subsets
 from ganaug.stages.runs import arms_of
+from ganaug.stages.tasks import processes
 
-_CROWDED = 1.4  # factor by which a job is slower while all cores work, measured on two
-_FIXED_SECONDS = 45.0  # five commands, each with its imports and those of its workers
+if TYPE_CHECKING:
+    import torch
+
+    from ganaug.gan.nets.generator import Generator
+
 _STEPS = 4  # timed together: a lazy penalty of the GAN is due in one of them
 _SAMPLE = 256  # images for the timed steps
+_LEAST_SECONDS = 0.5  # of each network, besides a first run
+_ROWS, _SETTLED, _LOOKED_AT = 50, 2, 100  # of a training: its history, its pictures; images per class at its end
+_STARTS = 5.5  # the workers of three stages start; all five commands and DVC itself take as long as 2.5 times that
+_START_SECONDS = 2.0  # at least, of a worker
+_DISTANCES = 1.5  # seconds for the distances between the images of a trial
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many images a trial is about."""
+
+    learned: dict[str, int]  # {class: images}
+    tested: int
+
+    @classmethod
+    def of(cls, settings: Settings, found: Labelled) -> Sizes:
+        """About, by the ``settings``, of the images ``found``."""
+        counts = np.bincount(found.labels[~found.official_test], minlength=len(found.classes)).tolist()
+        protocol, tested = settings.protocol, int(found.official_test.sum())
+        if isinstance(protocol, Subsets):
+            counts, tested = protocol.train_counts(len(counts)), protocol.test_per_class * len(counts)
+        elif isinstance(protocol, CrossValidation):
+            tested = sum(counts) // protocol.folds
+            counts = [round(count * (1 - 1 / protocol.folds)) for count in counts]
+        return cls(dict(zip(found.classes, counts, strict=True)), tested)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds per step on this machine, for one job alone; ``jobs`` run at a time."""
+    """Seconds on this machine, of one of ``jobs`` processes while the others are at work too."""
 
     device: str
     jobs: int
     gan_step: float
-    classifier_steps: dict[str, float]  # arm -> seconds
+    classifier_steps: dict[str, float]  # arm -> of a step
+    gan_rest: float = 0.0  # of a GAN's training, besides its steps
+    look: float = 0.0  # at an image, by the classifier
+    make: float = 0.0  # of an image, by the generator
+    start: float = _START_SECONDS  # of a process, until it has imported everything
 
     def gan_seconds(self, settings: Settings, steps: int) -> float:
         """All GANs of the protocol, each of ``steps``."""
-        rounds = math.ceil(len(settings.protocol.names()) / self.jobs)
-        return rounds * steps * self.gan_step * self.slower
+        return self._rounds(len(settings.protocol.names())) * steps * self.gan_step
 
-    def run_seconds(self, settings: Settings) -> float:
+    def run_seconds(self, settings: Settings, sizes: Sizes) -> float:
         """The whole pipeline."""
+        names, trials = settings.protocol.names(), settings.protocol.trials
+        made = sum(settings.synth.counts(sizes.learned).values())
+        gans = self.gan_seconds(settings, settings.gan.steps) + self._rounds(len(names)) * self.gan_rest
+        images = self._rounds(len(names)) * made * self.make
+        of_trial = self._classifiers(settings) + self._runs(settings) * sizes.tested * self.look
+        seconds = _STARTS * self.start + gans + images + trials * of_trial / self.jobs
+        if settings.gan_has_teachers:
+            teachers = (
+                max(self.classifier_steps.values()) * settings.classifier.steps * settings.classify.pseudo.teachers
+            )
+            seconds += self._rounds(len(names)) * teachers
+        if settings.fidelity.enabled:  # one more classifier, which learns from generated images alone
+            pupil = min(self.classifier_steps.values()) * settings.classifier.steps
+            seconds += self._rounds(trials) * (pupil + (made + 2 * sizes.tested) * self.look + _DISTANCES)
+        return seconds
+
+    def _classifiers(self, settings: Settings) -> float:
+        """The training of a trial's classifiers, one after the other."""
         steps, classify = self.classifier_steps, settings.classify
         teachers = {one.name: one.filler.teachers(one.pseudo) if one.filler else 0 for one in arms_of(settings)}
-        a_step = sum(steps[name] * (1 + count) for name, count in teachers.items())
-        a_step += len(classify.curve) * sum(steps[name] for name in classify.curve_arms)
-        if settings.fidelity.enabled:  # one more classifier, which learns from generated images alone
-            a_step += min(steps.values())
-        trained = a_step * settings.protocol.trials * classify.repeats
-        if settings.gan_has_teachers:
-            trained += max(steps.values()) * classify.pseudo.teachers * len(settings.protocol.names())
-        classifiers = trained * settings.classifier.steps
-        return _FIXED_SECONDS + self.gan_seconds(settings, settings.gan.steps) + classifiers * self.slower / self.jobs
+        of_step = sum(steps[name] * (1 + count) for name, count in teachers.items())
+        of_step += len(classify.curve) * sum(steps[name] for name in classify.curve_arms)
+        return of_step * classify.repeats * settings.classifier.steps
 
-    @property
-    def slower(self) -> float:
-        """The factor by which a job is slower next to others."""
-        return _CROWDED if self.jobs > 1 else 1.0
+    def _runs(self, settings: Settings) -> int:
+        classify = settings.classify
+        return classify.repeats * (len(classify.arms) + len(classify.curve) * len(classify.curve_arms))
+
+    def _rounds(self, tasks: int) -> int:
+        return math.ceil(tasks / self.jobs)
 
 
 def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> Pace:
-    """Time the networks of ``settings`` on ``images`` (N, H, W, C) uint8 with ``labels`` (N,) in 0..``classes``-1."""
-    from ganaug.classify.fitting import train_classifier
-    from ganaug.gan.steps import Training
-    from ganaug.gan.watching import read_measures
+    """Time the networks of ``settings`` on ``images`` (N, H, W, C) uint8 with ``labels`` (N,) in 0..``classes``-1.
 
+    Images of another size than the settings' are made theirs, roughly.
+    """
+    kind = device.kind(settings.device)
+    jobs = processes(settings) if settings.jobs or kind == "cpu" else 1
+    rows = np.sort(np.random.default_rng(0).permutation(len(images))[:_SAMPLE])
+    size = settings.data.image_size
+    pixels = np.arange(size or images.shape[1]) * images.shape[1] // (size or images.shape[1])
+    part = np.ascontiguousarray(images[rows][:, pixels][:, :, pixels]), labels[rows]
+    at_once = min(jobs, len(settings.protocol.names()))
+    found = list(workers.run(at_once, _measure, [(settings, part, classes)] * at_once))
+    return Pace(
+        kind,
+        jobs,
+        classifier_steps={
+            name: float(np.mean([one.classifier_steps[name] for one in found])) for name in found[0].classifier_steps
+        },
+        **{
+            name: float(np.mean([getattr(one, name) for one in found]))
+            for name in ("gan_step", "gan_rest", "look", "make", "start")
+        },
+    )
+
+
+def _measure(settings: Settings, part: tuple[NDArray[np.uint8], NDArray[np.int64]], classes: int) -> Pace:
+    """The pace of this process."""
+    began = time.process_time()
+    import sklearn.metrics  # noqa: F401, what a stage's workers import too
+
+    from ganaug.classify.fitting import predict, train_classifier
+    from ganaug.gan import health, watching
+    from ganaug.gan.loop import pictures
+    from ganaug.gan.steps import Training
+
+    start = max(_START_SECONDS, time.process_time() - began)
     where = device.resolve(settings.device)
     device.prepare(where)
-    rows = np.sort(np.random.default_rng(0).permutation(len(images))[:_SAMPLE])
-    part = (np.ascontiguousarray(images[rows]), labels[rows])
     gan = Training(part[0], part[1], classes, settings.gan, 0, where)
-    spec, (_, size, _, channels) = settings.classifier, part[0].shape
-
-    def classifier(chosen: Arm) -> Callable[[], object]:
-        draw = batches(chosen, part, part if chosen.filler else None, classes, spec.batch_size, 0)
-        return lambda: train_classifier(draw, replace(spec, steps=_STEPS), channels, classes, size, 0, where)
+    spread, spec, (_, size, _, channels) = health.real_spread(gan), settings.classifier, part[0].shape
 
     def gan_steps() -> None:
         for step in range(1, _STEPS + 1):
             gan.step(step)
-        read_measures(gan)  # waits for the device
 
+    def classifier(chosen: Arm) -> torch.nn.Module:
+        draw = batches(chosen, part, part if chosen.filler else None, classes, spec.batch_size, 0)
+        return train_classifier(draw, replace(spec, steps=_STEPS), channels, classes, size, 0, where)
+
+    step = _mean(gan_steps, where) / _STEPS
+    row = _mean(lambda: watching.history_row(gan, 1, None, spread), where, once=True)
+    generators: list[Generator] = []
+    settle = _mean(lambda: generators.append(watching.settled_average(gan)), where, once=True)
+    generator = device.place(generators[0], device.resolve("cpu"))
+    per_class = max(1, _SAMPLE // classes)
+    make = _mean(lambda: pictures(generator, classes, per_class, 0), where, once=True) / (per_class * classes)
+    model = classifier(arm("none", settings.classify))
     return Pace(
-        device=where.type,
-        jobs=(settings.jobs or joblib.cpu_count()) if where.type == "cpu" else settings.jobs or 1,
-        gan_step=_best(gan_steps) / _STEPS,
-        classifier_steps={one.name: _best(classifier(one)) / _STEPS for one in arms_of(settings)},
+        where.type,
+        1,
+        gan_step=step,
+        gan_rest=_ROWS * row + _SETTLED * settle + _LOOKED_AT * classes * make,
+        classifier_steps={one.name: _mean(partial(classifier, one), where) / _STEPS for one in arms_of(settings)},
+        look=_mean(lambda: predict(model, part[0], where), where) / len(part[0]),
+        make=make,
+        start=start,
     )
 
 
-def _best(work: Callable[[], object], at_least: int = 3, seconds: float = 1.0) -> float:
-    """The shortest of several runs, without the first, which warms up."""
-    work()
-    began, best, runs = time.perf_counter(), math.inf, 0
-    while runs < at_least or time.perf_counter() - began < seconds:
-        since = time.perf_counter()
+def _mean(work: Callable[[], object], where: torch.device, once: bool = False) -> float:
+    """The mean seconds of several runs after a first one; on a CPU those of the processor, whoever else uses it."""
+    import torch
+
+    def now() -> float:
+        if where.type == "cpu":
+            return time.process_time()
+        getattr(torch, where.type).synchronize()
+        return time.perf_counter()
+
+    if not once:
         work()
-        best, runs = min(best, time.perf_counter() - since), runs + 1
-    return best
+    began, runs = now(), 0
+    while runs == 0 or (not once and now() - began < _LEAST_SECONDS):
+        work()
+        runs += 1
+    return (now() - began) / runs

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ganaug.config import Settings
+from ganaug.data.cross_validation import CrossValidation
 from ganaug.data.survey import Survey
+from ganaug.start.choose import ENOUGH_STEPS, FEWEST_STEPS, MOST_STEPS
 from ganaug.start.estimate import Pace
+from ganaug.start.power import ASSUMED
 
 
 def findings(seen: Survey, images: Path) -> str:
@@ -34,22 +37,75 @@ def findings(seen: Survey, images: Path) -> str:
     return "\n".join(lines)
 
 
-def choices(settings: Settings) -> str:
-    """The most important settings."""
+def choices(settings: Settings, likely: float) -> str:
+    """The most important settings; ``likely``: the probability that the run shows the smallest gain worth having."""
     data, protocol, gan = settings.data, settings.protocol, settings.gan
+    asks = "a gain must be shown" if any(rule.above is not None for rule in settings.gate) else "no harm may be shown"
     return (
         f"chosen: {data.image_size}x{data.image_size} pixels, {data.channels}; {protocol.kind}, "
         f"{protocol.trials} trials\n"
         f"  GAN of {gan.steps:,} steps; flips {'' if gan.augment.flip else 'not '}allowed; "
         f"synth.balance {settings.synth.balance}; arms {', '.join(settings.classify.arms)}\n"
+        f"  a gain of {settings.report.smallest_gain:g} points is shown with a probability of about {likely:.0%}, "
+        f"{ASSUMED}; the gate: {asks}\n"
         "  params.yaml has the reason for each"
     )
 
 
+def given_up(full: Settings, now: Settings, minutes: float, of_full: float, of_now: float) -> str:
+    """What a run ``now`` lacks of the ``full`` one to fit ``minutes``, and what that costs; "" if it lacks nothing.
+
+    ``of_full`` and ``of_now``: the probability that the run shows the smallest gain worth having.
+    """
+    lines = []
+    if full.classify.curve and not now.classify.curve:
+        lines.append("no learning curves: it is not told how many labelled images a gain is worth")
+    missing = [arm for arm in full.classify.arms if arm not in now.classify.arms]
+    if "none" in missing:
+        lines.append(f"no {', '.join(missing)}: the one question is what GAN images add to classical augmentation")
+    elif missing:
+        lines.append(f"no {', '.join(missing)}: whether other images would do as much is not told")
+    if now.data.image_size != full.data.image_size:
+        lines.append(
+            f"images of {now.data.image_size} pixels instead of {full.data.image_size}: the classifiers see less, so "
+            "all scores may be lower, and a gain another"
+        )
+    if now.protocol.trials < full.protocol.trials:
+        lines.append(
+            f"{now.protocol.trials} trials instead of {full.protocol.trials}: a gain of "
+            f"{now.report.smallest_gain:g} points is shown with a probability of about {of_now:.0%} instead of "
+            f"{of_full:.0%}"
+        )
+    first, second = (one.protocol for one in (full, now))
+    if isinstance(first, CrossValidation) and isinstance(second, CrossValidation) and second.folds < first.folds:
+        lines.append(
+            f"{second.folds} folds instead of {first.folds}: each trial learns from {1 - 1 / second.folds:.0%} of the "
+            f"images instead of {1 - 1 / first.folds:.0%}"
+        )
+    if now.gan.steps < ENOUGH_STEPS:
+        lines.append(f"a GAN of {now.gan.steps:,} steps: {ENOUGH_STEPS:,} and more make better images")
+    listed = "".join(f"  {line}\n" for line in lines)
+    return f"given up, to fit {minutes:g} minutes (--minutes gives it more):\n{listed}" if lines else ""
+
+
 def run_time(pace: Pace, seconds: float) -> str:
     """How long a run takes here."""
-    time = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(10, round(seconds, -1)):.0f} seconds"
+    minutes = seconds / 60
+    time = (
+        f"{minutes:.0f} minutes"
+        if minutes >= 10
+        else f"{minutes:.1f} minutes"
+        if seconds >= 90
+        else f"{max(10, round(seconds, -1)):.0f} seconds"
+    )
     return f"a run takes about {time} here ({pace.jobs} at a time, {pace.device})"
+
+
+def steps_reason(steps: int, pace: Pace, minutes: float) -> str:
+    """Why the GAN has so many ``steps``."""
+    limit = {FEWEST_STEPS: "the fewest that init sets", MOST_STEPS: "more bring little on a small set"}
+    reason = limit.get(steps, f"what fits in {minutes:g} minutes")
+    return f"{reason}: {1 / pace.gan_step:.1f} per second, {pace.jobs} at a time on this machine's {pace.device}"
 
 
 def _some(words: Sequence[str], most: int) -> str:

@@ -6,6 +6,7 @@ import shlex
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ from ganaug.data.pictures import LARGEST_MIB
 from ganaug.data.survey import survey
 from ganaug.data.table import ENDINGS, Table
 from ganaug.errors import UserError, one_line
+from ganaug.log import log
 from ganaug.stages.progress import counting
 from ganaug.start import estimate
-from ganaug.start.choose import choose, with_steps
+from ganaug.start.choose import Chosen, Scope, chance, choose
+from ganaug.start.estimate import Pace
 from ganaug.start.examples import example
 from ganaug.start.files import FILES, MADE, Plan, check_free, init_dvc, undone_on_error, write
-from ganaug.start.findings import choices, findings, run_time
+from ganaug.start.findings import choices, findings, given_up, run_time, steps_reason
+from ganaug.start.fit import fitted
 from ganaug.start.params import params_yaml
 
 LARGEST = {"cpu": 64, "mps": 128, "cuda": 128}  # pixels per side, at most, of the images that init chooses
@@ -72,24 +76,39 @@ def init(
 def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> Plan:
     """A project for a user's images, which are looked at first."""
     _check_apart(source, folder)
-    kind, cores = device.resolve("auto").type, joblib.cpu_count()
+    kind, cores = device.kind("auto"), joblib.cpu_count()
     with tempfile.TemporaryDirectory() as temporary:
-        with counting("reading the images") as on_done:
+        with counting(f"reading the images in {one_line(str(source.path))}") as on_done:
             seen = survey(source, Path(temporary), cores, LARGEST[kind], on_done)
         print(findings(seen, source.path))
-        chosen = choose(seen, _source_settings(source, folder), kind, cores)
-        chosen.settings.protocol.splits(seen.data.items())  # a class that is too small is refused now
-        pace = estimate.measure(chosen.settings, seen.images, seen.data.found.labels, len(seen.counts))
-    chosen = with_steps(chosen, pace, minutes)
-    print(choices(chosen.settings))
-    seconds = pace.run_seconds(chosen.settings)
-    time = run_time(pace, seconds)
-    if seconds > 1.3 * 60 * minutes:
-        time += (
-            f", more than the {minutes:g} asked for: {chosen.settings.gan.steps} steps are the fewest that init sets"
-        )
-    title, path = one_line(source.title()), one_line(chosen.raw["data"]["source"]["path"])
-    return Plan(params_yaml(chosen, title), title, f"Images: `{path}`.", time)
+        named, found, largest = _source_settings(source, folder), seen.data.found, seen.data.shape.size
+
+        @cache
+        def chosen(scope: Scope) -> Chosen:
+            return choose(seen, named, kind, cores, scope)
+
+        @cache
+        def pace(size: int) -> Pace:
+            log.info(f"timing a few steps of each network at {size} pixels on this machine ...")
+            return estimate.measure(chosen(Scope(size)).settings, seen.images, found.labels, len(seen.counts))
+
+        def seconds(scope: Scope) -> float:
+            settings = chosen(scope).settings
+            return pace(scope.size).run_seconds(settings, estimate.Sizes.of(settings, found))
+
+        full = chosen(Scope(largest)).settings
+        full.protocol.splits(seen.data.items())  # a class that is too small is refused now
+        scope = fitted(seconds, largest, minutes)
+        plan, takes = chosen(scope), seconds(scope)
+        likely = [chance(seen, settings) for settings in (full, plan.settings)]
+    print(choices(plan.settings, likely[1]))
+    print(given_up(full, plan.settings, minutes, *likely), end="")
+    time = run_time(pace(scope.size), takes)
+    if takes > 1.05 * 60 * minutes:
+        time += f", more than the {minutes:g} minutes asked for: init sets no smaller run"
+    title, path = one_line(source.title()), one_line(plan.raw["data"]["source"]["path"])
+    why = {**plan.why, "gan.steps": steps_reason(scope.steps, pace(scope.size), minutes)}
+    return Plan(params_yaml(Chosen(plan.raw, why), title), title, f"Images: `{path}`.", time)
 
 
 def _source(images: Path, nested: bool, columns: Mapping[str, Any]) -> Folder | Npz | Table:
