@@ -17,8 +17,8 @@ from ganaug.errors import one_line
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GAIN, LOSS, UNCLEAR, REAL = "#1a7f5a", "#b3402a", "#7a8290", "#3563a8"
-COLOURS = {"gain": GAIN, "loss": LOSS, "no gain": "#56606f", "cannot tell": "#9a6700"}  # the page's own
+GAIN, LOSS, UNCLEAR, REAL = "#14704e", "#a83a25", "#7a8290", "#3563a8"
+COLOURS = {"gain": GAIN, "loss": LOSS, "no gain": "#4f5968", "cannot tell": "#805400"}  # the page's own
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ganaug",  # fixed identifiers in the file
     "svg.fonttype": "none",  # text stays text
