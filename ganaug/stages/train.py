@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from ganaug.classify.arms import arm
 from ganaug.data.prepared import Part
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
-from ganaug.stages import cost
+from ganaug.stages import cost, live
 from ganaug.stages.classifiers import fit
 from ganaug.stages.fit_filters import filter_tasks
 from ganaug.stages.labels import labelled_by_teachers
@@ -54,6 +54,7 @@ class HalfTrained:
 def train(project: Project, only: str | None) -> None:
     """Train the generator of every split, or of the split ``only``, each on its train part alone; fit the filters."""
     splits = open_splits(project, only)
+    live.check(project.settings.protocol.names())
     tasks = [train_task(split, len(splits)) for split in splits]
     cost.check_images(splits, [synth_task(split) for split in splits])
     for split in splits:
@@ -112,6 +113,12 @@ def _train(split: SplitOf, tasks: int, folder: Path, worker: Worker) -> dict[str
         **({"pseudo_labelled": len(images) - len(part.images)} if split.labels_key else {}),
     }
     keeper = _keeper(split, worker)
+    show = live.shown(split.project.root, split.name, keeper.path.exists())
+
+    def on_log(step: int, row: Mapping[str, float | None]) -> None:
+        worker.report(step)
+        show(step, row)
+
     with keeper.watching():
         trained = train_gan(
             images,
@@ -120,7 +127,7 @@ def _train(split: SplitOf, tasks: int, folder: Path, worker: Worker) -> dict[str
             gan,
             split.gan_seed,
             worker.device,
-            lambda step, _: worker.report(step),
+            on_log,
             held_out=(watched.images, watched.labels),
             judge=_judge(split, held_out, worker.device) if gan.select == "gan-train" else None,
             start=start,
