@@ -9,9 +9,11 @@ from collections.abc import Callable, Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from ganaug import store
 from ganaug.errors import UserError, quoted
 
 _SETTING, _ALL = "GANAUG_LIVE", "all"
+_DVC_YAML = "metrics:\n  - metrics.json\nplots:\n  - plots/metrics:\n      x: step\n"
 
 
 def check(splits: Collection[str]) -> None:
@@ -39,7 +41,8 @@ def shown(root: Path, split: str, goes_on: bool) -> Callable[[int, Mapping[str, 
     from dvclive import Live
 
     folder = root / "dvclive" / split
-    live = Live(str(folder), resume=goes_on, save_dvc_exp=False, dvcyaml=str(folder / "dvc.yaml"))
+    live = Live(str(folder), resume=goes_on, save_dvc_exp=False, dvcyaml=False)
+    store.write_text(folder / "dvc.yaml", _DVC_YAML)  # its own would list all again with each row
 
     def show(step: int, row: Mapping[str, float | None]) -> None:
         live.step = step
