@@ -334,15 +334,18 @@ def report() -> None:
 
 
 @app.command()
-def verdict() -> None:
-    """Show the verdict of the last report as a table.
+def verdict(
+    full: Annotated[bool, typer.Option("--full", help="With all arms and gains as tables.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show the answer of the last report: use the GAN images or not, why, and what to do next.
 
-    Example: ganaug verdict
+    Example: ganaug verdict --full
     """
     from ganaug.stages import gate as stage
     from ganaug.stages.project import Project
 
-    stage.show_verdict(Project.here())
+    stage.show_verdict(Project.here(), full, as_json)
 
 
 @app.command(name="open")
@@ -372,6 +375,7 @@ def gate(
         Path | None,
         typer.Option("--baseline", help="An earlier summary.json: fail where a gain of the rules fell against it too."),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs, with the verdict.")] = False,
 ) -> None:
     """Check the gains against the rules of params.yaml.
 
@@ -382,7 +386,7 @@ def gate(
     from ganaug.stages import gate as stage
     from ganaug.stages.project import Project
 
-    status = stage.gate(Project.here(), markdown, baseline)
+    status = stage.gate(Project.here(), markdown, baseline, as_json)
     raise typer.Exit({"pass": 0, "fail": 1, "cannot tell": 3}[status])
 
 
