@@ -6,7 +6,7 @@ INPUTS ?= 1800
 KILLS ?= 10
 SEED ?= 0
 
-.PHONY: repro test faults lint journey journey-all benchmark benchmark-estimate benchmark-gain calibration modes zoo clean
+.PHONY: repro test faults lint browser journey journey-all benchmark benchmark-estimate benchmark-gain calibration modes zoo clean
 
 repro: .venv/installed
 	dvc repro
@@ -29,6 +29,10 @@ lint: .venv/installed-dev
 
 journey: .venv/installed-dev
 	python tests/journey.py
+
+# The report's page in Chromium (needs node too): accessible, and readable on a phone.
+browser: .venv/installed
+	python tests/browser.py reports/report.html
 
 journey-all: .venv/installed-dev
 	python tests/journey.py --all

@@ -9,6 +9,7 @@ import random
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def done(finished: Project) -> Iterator[Project]:
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes most of a report's time."""
-    for name in ("gains", "arms", "curve", "history", "recall"):
+    for name in ("arms", "curve", "history", "recall"):
         monkeypatch.setattr(plots, name, lambda *_: "<svg></svg>")
 
 
@@ -341,7 +342,7 @@ def test_what_is_printed_of_a_summary_is_printable(done: Project, capsys: pytest
         return json.loads(json.dumps(found).replace('"3":', f"{json.dumps(evil)}:").replace('"3"', json.dumps(evil)))  # type: ignore[no-any-return]
 
     edit(done.reports / "summary.json", rename)
-    gating.show_verdict(done)
+    gating.show_verdict(done, full=True)
     said = capsys.readouterr().out
     assert "\nFAKE" not in said
     assert r"3\x1b[31m\nFAKE" in said
@@ -391,7 +392,8 @@ def test_any_change_of_a_summary_is_judged_or_one_line(done: Project) -> None:
     for _ in range(80):
         path.write_bytes(altered(rng, content))
         with contextlib.suppress(UserError), contextlib.redirect_stdout(io.StringIO()):
-            gating.show_verdict(done)
+            gating.show_verdict(done, full=True)
+            gating.show_verdict(done, as_json=True)
             gating.gate(done, markdown=True, baseline=path)
 
 
@@ -409,7 +411,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(done: Project, monke
     before = reports()
     (done.reports / "summary.json").write_text("old")
     before[done.reports / "summary.json"] = b"old"
-    monkeypatch.setattr(tables, "write_plot_tables", fails)
+    monkeypatch.setattr(tables, "write_plots", fails)
     with pytest.raises(OSError, match="No space"):
         run(done, "report")
     assert reports() == before
@@ -468,6 +470,8 @@ def renamed(value: Any) -> Any:
         return {renamed(key): renamed(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(renamed(one) for one in value) if type(value) in (list, tuple) else value
+    if isinstance(value, page.Example | page.Neighbours | page.Pair):
+        return replace(value, **{name: renamed(one) for name, one in vars(value).items()})
     return EVIL if isinstance(value, str) and value in ("3", "digits", "not stated") else value
 
 

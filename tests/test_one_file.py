@@ -133,6 +133,7 @@ class Toy(Protocol):
 class Toy(_Member):
     """Half of the images upside down."""
 
+    about: ClassVar[str] = "half of them upside down"
     kind: Literal["toy-flip"] = "toy-flip"
 
     def build(self, image_size: int, classes: int) -> Policy:
@@ -145,6 +146,7 @@ class Toy(Filler):
     """Negatives of the real images."""
 
     name = "toy"
+    about = "negatives of the real images"
     version: ClassVar[int] = 1
 
     def pool(self, stock: Stock, pseudo: PseudoLabels) -> Pool:

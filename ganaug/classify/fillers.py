@@ -170,7 +170,7 @@ class Smote(Filler):
     """
 
     name = "smote"
-    about = "SMOTE: blends of two neighbouring real images of a class, in the numbers of the GAN images"
+    about = "blends of two neighbouring real images of a class (SMOTE), in the numbers of the GAN images"
     per_class = True
 
     def pool(self, stock: Stock, pseudo: PseudoLabels) -> Pool:

@@ -45,7 +45,7 @@ def answer(summary: Mapping[str, Any]) -> Answer | None:
     gain, metric = next(iter(gains)), summary["dataset"]["primary_metric"]
     figure = summary["gains"][gain][metric]
     word: Any = _SEEN[figure["answer"]]
-    reason = verdict.sentences(summary)[0]
+    reason = verdict.sentences(summary, what_next=False)[0]
     if word == "use" and (better := list(_rivals(summary, gain, "loss"))):
         word, reason = "do not use", f"{reason[:-1]}; but {' and '.join(better)}, without a GAN, does better."
     return Answer(

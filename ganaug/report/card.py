@@ -1,17 +1,43 @@
-"""The model card: what a generator was made from, its gains and its limits, for those who receive it."""
+"""What is handed on as Markdown: the answer, for a comment, and the model card: what a generator was made from, its
+gains and its limits, for those who receive it."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from ganaug import store
 from ganaug.evaluate.contributions import METRICS
-from ganaug.report import fidelity_tables, markdown, verdict
+from ganaug.report import answer, fidelity_tables, groups, interval, markdown, verdict
+from ganaug.report.answer import Answer
+from ganaug.report.interval import Axis
+
+
+def answer_card(found: Answer, summary: Mapping[str, Any], day: str = "", level: str = "###") -> str:
+    """The answer ``found`` of a ``summary`` under a heading of that ``level``, and the ``day`` of the run if known."""
+    axis = Axis.of([found.figure], summary["settings"]["report"]["smallest_gain"])
+    picture, below = interval.lines(found.figure, axis, 60)
+    return store.template("answer.md.j2", markdown.inert).render(
+        level=Markup(level),
+        found=found,
+        gain=Markup(verdict.arms_of(found.gain)),
+        metric=METRICS[found.metric].words,
+        picture=Markup(f"{picture}  {interval.in_words(found.figure)}"),
+        below=Markup(below),
+        code=lambda command: Markup(f"`{command}`"),
+        dataset=summary["dataset"]["name"],
+        images_per_class=verdict.images_per_class(summary["dataset"]),
+        trials=found.figure["trials"],
+        day=day,
+    )
 
 
 def render(summary: Mapping[str, Any]) -> str:
     """``summary`` as summary.json has it -> Markdown, in which no text of the user's is more than text. The headings
     follow Mitchell 2019."""
     dataset, settings, found = summary["dataset"], summary["settings"], summary["fidelity"]
+    found_answer = answer.answer(summary)
+    rows = dict(zip(summary["gains"], verdict.gain_rows(summary), strict=True))
     return store.template("model-card.md.j2", markdown.inert).render(
         summary=summary,
         dataset=dataset,
@@ -19,8 +45,16 @@ def render(summary: Mapping[str, Any]) -> str:
         licence=settings["data"]["licence"],
         images_per_class=verdict.images_per_class(dataset),
         shape="x".join(str(side) for side in (*dataset["image_shape"][1:], dataset["image_shape"][0])),
-        sentences=verdict.sentences(summary),
-        gains=markdown.table(("gain", "points", "interval", "p", ""), verdict.gain_rows(summary)),
+        card=Markup(answer_card(found_answer, summary, level="##").strip())
+        if found_answer
+        else "No arm with GAN images was run.",
+        sentences=verdict.sentences(summary)[1:],
+        terms=groups.TERMS,
+        arms=[(name, groups.about(name, groups.classical_of(summary))) for name in summary["arms"]],
+        gains=[
+            (group, markdown.table(("gain", "points", "interval", "p", "answer"), [rows[gain] for gain in group.gains]))
+            for group in groups.grouped(list(rows), found_answer.gain if found_answer else None)
+        ],
         metric=METRICS[dataset["primary_metric"]].words,
         confidence=f"{100 * settings['report']['confidence']:g}",
         alarms=sorted({kind for kinds in summary["alarms"].values() for kind in kinds}),

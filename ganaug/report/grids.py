@@ -28,7 +28,7 @@ def grid(rows: Sequence[NDArray[np.uint8]], scale_to: int = 32, gap: int = 1) ->
 def labelled(
     rows: Sequence[NDArray[np.uint8]], names: Sequence[str], columns: Sequence[str] = (), **size: int
 ) -> NDArray[np.uint8]:
-    """The ``grid`` of ``rows`` with a name left of each and, where ``columns`` have names, one above each of those,
+    """The ``grid`` of ``rows`` with ``names`` left of them and, where there are any, those of the ``columns`` above,
     upright if they are too long for a column. ``size``: as ``grid`` takes it."""
     from PIL import Image, ImageDraw
 

@@ -55,8 +55,8 @@ def about(arm: str, classical: str) -> str:
     filler, policy = ARMS.get(arm, (None, None))
     if filler:
         return f"{FILLERS[filler].about}; the rest as in {policy or 'none'}"
-    kind = classical if policy == "classical" else policy
-    return "real images, " + (POLICIES[kind] if kind in POLICIES else Nothing).about if arm in ARMS else ""
+    kind = classical if policy == "classical" else policy or ""
+    return "real images, " + POLICIES.get(kind, Nothing).about if arm in ARMS else ""
 
 
 def classical_of(summary: Mapping[str, Any]) -> str:

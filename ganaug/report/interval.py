@@ -47,7 +47,7 @@ def in_words(figure: Mapping[str, Any]) -> str:
 
 
 def title(name: str, figure: Mapping[str, Any], axis: Axis, metric: str) -> str:
-    """What the picture shows, for those who hear it."""
+    """What a picture of the gain ``name`` on ``axis`` shows, in words: its ``figure``, in points of ``metric``."""
     confidence = f"{100 * figure['confidence']:g} % confidence interval " * (figure["ci_low"] is not None)
     return (
         f"{name}: {figure['mean']:+.1f} points of {metric}, {confidence}{verdict.interval(figure)}. "
@@ -115,7 +115,8 @@ def _within(x: float, half: float) -> float:
 
 
 def lines(figure: Mapping[str, Any], axis: Axis, width: int, plain: bool = False) -> tuple[str, str]:
-    """The picture in ``width`` characters, of ASCII where it must be ``plain``, and what its marks are below."""
+    """The picture of ``figure`` on ``axis`` in ``width`` characters, of ASCII where it must be ``plain``; and the line
+    below it, which says what its marks are."""
     rule, zero, worth, bar, mean, left, right = "-|:=o<>" if plain else "─┼┊━●◀▶"
     cells = [rule] * width
     spot = {points: round(axis.at(points, width - 1)) for points in (0.0, axis.smallest, figure["mean"])}

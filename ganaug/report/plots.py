@@ -17,8 +17,8 @@ from ganaug.errors import one_line
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GAIN, LOSS, UNCLEAR, REAL = "#1a7f5a", "#b3402a", "#7a8290", "#3563a8"
-COLOURS = {"gain": GAIN, "loss": LOSS, "no gain": "#56606f", "cannot tell": "#9a6700"}  # the page's own
+GAIN, LOSS, UNCLEAR, REAL = "#14704e", "#a83a25", "#7a8290", "#3563a8"
+COLOURS = {"gain": GAIN, "loss": LOSS, "no gain": "#4f5968", "cannot tell": "#805400"}  # the page's own
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ganaug",  # fixed identifiers in the file
     "svg.fonttype": "none",  # text stays text
@@ -111,6 +111,22 @@ def curve(
     axis.set_ylabel(f"{metric}, %")
     axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.set_label(f"{metric} by the number of real labelled images per class; the table below has what it says")
+    return figure
+
+
+@_svg
+def all_gains(by_name: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Every gain, in points, with its confidence interval where there is one."""
+    figure, (axis,) = _axes(7.2, 0.7 + 0.4 * len(by_name))
+    from_below = list(by_name.items())[::-1]
+    for y, (_, gain) in enumerate(from_below):
+        _whisker(axis, y, gain, COLOURS[gain["answer"]], None, hollow=gain["answer"] == "cannot tell")
+    axis.axvline(0, color="#9aa1ad", linewidth=1)
+    axis.set_yticks(range(len(by_name)), [name.replace("_vs_", " vs ") for name, _ in from_below])
+    axis.set_ylim(-0.6, max(len(by_name), 1) - 0.4)
+    axis.tick_params(axis="y", length=0)
+    axis.set_xlabel("gain in percentage points, with its confidence interval")
+    figure.set_label("Every gain with its confidence interval")
     return figure
 
 

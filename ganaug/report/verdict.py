@@ -26,19 +26,21 @@ _SPOKEN_WHERE_FILLED = {
 }
 
 
-def sentences(summary: Mapping[str, Any]) -> list[str]:
-    """The verdict: what GAN images do on top of classical augmentation, and on their own."""
+def sentences(summary: Mapping[str, Any], what_next: bool = True) -> list[str]:
+    """The verdict: what GAN images do on top of classical augmentation, and on their own; ``what_next`` to do."""
     dataset = summary["dataset"]
     metrics = [dataset["primary_metric"]]
     if rare_classes(summary):
         metrics += [name for name, metric in METRICS.items() if metric.is_mean_of_classes and name not in metrics]
-    lines = [_sentence(summary, gain, where, name) for name in metrics for gain, where in spoken(summary).items()]
+    lines = [
+        _sentence(summary, gain, where, name, what_next) for name in metrics for gain, where in spoken(summary).items()
+    ]
     tuning = "Tuning draws, not to be reported. " if dataset["draws"] == "tuning" else ""
     start = f"{tuning}With {images_per_class(dataset)}: "
     return [start + lines[0], *(line[0].upper() + line[1:] for line in lines[1:])] if lines else []
 
 
-def _sentence(summary: Mapping[str, Any], gain: str, where: str, metric: str) -> str:
+def _sentence(summary: Mapping[str, Any], gain: str, where: str, metric: str, what_next: bool) -> str:
     figure, worth = summary["gains"][gain][metric], equivalents.of_gain(summary, gain, metric)
     confidence = f"{100 * figure['confidence']:g}% confidence interval " * (figure["ci_low"] != figure["ci_high"])
     evidence = f"{confidence}{interval(figure)}, {figure['trials']} trial{'s' * (figure['trials'] > 1)}"
@@ -46,22 +48,24 @@ def _sentence(summary: Mapping[str, Any], gain: str, where: str, metric: str) ->
     size, found = f"{abs(figure['mean']):.1f} {unit} ({evidence})", f"{figure['mean']:+.1f} {unit}; {evidence}"
     smallest = f"{summary['settings']['report']['smallest_gain']:g}"
     if figure["ci_low"] is None:
-        return (
-            f"{where}, one trial gives {figure['mean']:+.1f} {unit}: too few to tell{needed_words(figure, smallest)}."
-        )
-    return (
-        f"{where}, "
-        + {
-            "gain": f"GAN images add {size}{equivalents.worth_words(worth)}.",
-            "loss": f"GAN images cost {size}: do not use them this way.",
-            "no gain": f"GAN images bring no gain of {smallest} points or more ({found})"
-            f"{equivalents.instead_words(worth)}.",
-            "cannot tell": f"it cannot be told yet whether GAN images help ({found}){needed_words(figure, smallest)}.",
+        says, then = f"one trial gives {figure['mean']:+.1f} {unit}: too few to tell", _needed_words(figure, smallest)
+    else:
+        says, then = {
+            "gain": (f"GAN images add {size}{equivalents.worth_words(worth)}", ""),
+            "loss": (f"GAN images cost {size}", ": do not use them this way"),
+            "no gain": (
+                f"GAN images bring no gain of {smallest} points or more ({found})",
+                equivalents.instead_words(worth),
+            ),
+            "cannot tell": (
+                f"it cannot be told yet whether GAN images help ({found})",
+                _needed_words(figure, smallest),
+            ),
         }[figure["answer"]]
-    )
+    return f"{where}, {says}{then if what_next else ''}."
 
 
-def needed_words(figure: Mapping[str, Any], smallest: str) -> str:
+def _needed_words(figure: Mapping[str, Any], smallest: str) -> str:
     """What would settle it: ``: about 14 trials would show a gain of 2 points``; empty where nothing is known."""
     needed = figure["needed"]
     if needed is None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,28 +22,79 @@ if TYPE_CHECKING:
 _RUN = 'run "dvc repro"'
 
 
-def show_verdict(project: Project) -> None:
-    """The last report's arms and gains as a small table, and where the page is."""
-    from ganaug.report import verdict
+def show_verdict(project: Project, full: bool = False, as_json: bool = False) -> None:
+    """Print the answer of the last report as a card, if ``full`` its tables too; or the answer alone ``as_json``."""
+    from ganaug.report import answer
 
     summary = _read_summary(project)
-    arms = (f"arm ({summary['dataset']['primary_metric']}, %)", "mean ± sd")
-    print(verdict.text_table(arms, verdict.arm_rows(summary)) + "\n")
-    print(verdict.text_table(("gain (points)", "mean", "interval", "p", ""), verdict.gain_rows(summary)) + "\n")
-    if verdict.rare_classes(summary):
-        print(verdict.text_table(*verdict.rare_rows(summary)) + "\n")
-    for sentence in verdict.sentences(summary):
-        print(sentence)
-    print(f"report: {one_line(str((project.reports / 'report.html').resolve()))}")
+    found, page = answer.answer(summary), project.reports / "report.html"
+    if as_json:
+        print(store.json_text(_told(project, summary)), end="")
+        return
+    from ganaug.report import terminal
+
+    if found:
+        terminal.card(found, summary, _day(project, summary))
+    else:
+        print("No arm with GAN images was run.")
+    if full:
+        print("\n" + terminal.tables(summary, found.gain if found else None) + "\n")
+    print(f"report: {one_line(str(page.resolve()))}")
 
 
-def gate(project: Project, markdown: bool, baseline: Path | None = None) -> Status:
-    """Print each rule with its figure. A gain of theirs that fell against the ``baseline`` is a failure too.
+def _told(project: Project, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer as plain JSON; ``answer`` is None where no arm with GAN images was run."""
+    from ganaug.report import answer
 
+    found = answer.answer(summary)
+    told: dict[str, Any] = {"schema": 1, "dataset": summary["dataset"]["name"], "finished": _finished(project, summary)}
+    if found is None:
+        return {**told, "answer": None}
+    return {
+        **told,
+        "answer": found.word,
+        "title": found.title,
+        "gain": found.gain,
+        "metric": found.metric,
+        **_figure(found.figure),
+        "smallest_gain": summary["settings"]["report"]["smallest_gain"],
+        "needed": found.figure["needed"],
+        "reason": found.reason,
+        "steps": [asdict(step) for step in found.steps],
+        "cautions": list(found.cautions),
+    }
+
+
+def _figure(figure: Mapping[str, Any]) -> dict[str, Any]:
+    """``interval`` is None with one trial."""
+    interval = None if figure["ci_low"] is None else [figure["ci_low"], figure["ci_high"]]
+    return {**{key: figure[key] for key in ("mean", "confidence", "trials")}, "interval": interval}
+
+
+def _finished(project: Project, summary: Mapping[str, Any]) -> str | None:
+    """When the run of ``summary`` ended, if that is known here: ``2026-11-26T04:36:00+00:00``."""
+    from ganaug.report.page import stamp
+
+    try:
+        found = store.read_json(project.reports / "timings.json", _RUN)
+        ended = found["finished"] if found["summary"] == stamp(summary) else None
+        return None if ended is None else datetime.fromisoformat(ended).isoformat(timespec="seconds")
+    except (UserError, OSError, KeyError, TypeError, ValueError):  # measured times are no part of the result
+        return None
+
+
+def _day(project: Project, summary: Mapping[str, Any]) -> str:
+    return (_finished(project, summary) or "").partition("T")[0]
+
+
+def gate(project: Project, markdown: bool, baseline: Path | None = None, as_json: bool = False) -> Status:
+    """Print each rule of the ``project`` with its figure. A gain that fell against the ``baseline`` is a failure too.
+
+    ``markdown``: for a comment, below the answer; ``as_json``: for programs, with the answer.
     Raises UserError if the summary is of other settings, recipes or tuning draws, or if there are no rules.
     """
+    from ganaug.report import answer, card, verdict
     from ganaug.report import markdown as in_markdown
-    from ganaug.report import verdict
 
     summary = _read_summary(project)
     _check_current(project, summary)
@@ -66,8 +120,21 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None) -> Stat
     ]
     status = "fail" if any(fall.fell for fall in falls) else of_all(judged)
     said = {"pass": "pass", "fail": "fail", "cannot tell": "cannot tell yet"}[status]
+    if as_json:
+        of_rules = [{**asdict(one), **_figure(summary["gains"][one.gain][one.metric])} for one in judged]
+        told = {
+            "schema": 1,
+            "status": status,
+            "rules": of_rules,
+            "falls": [asdict(fall) for fall in falls],
+            "notes": notes,
+        }
+        print(store.json_text({**told, "verdict": _told(project, summary)}), end="")
+        return status
     table, inert = (in_markdown.table, in_markdown.inert) if markdown else (verdict.text_table, one_line)
     if markdown:
+        if found := answer.answer(summary):
+            print(card.answer_card(found, summary, _day(project, summary)))
         print(f"### ganaug gate: {said}\n")
     print(table(header, rows))
     if baseline:
@@ -75,9 +142,7 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None) -> Stat
         print(table(*_fall_rows(falls)))
         for note in notes:
             print(f"\nNote: {inert(note)}." if markdown else f"note: {note}")
-    if markdown:
-        print("\n" + "\n".join(verdict.sentences(summary)))
-    else:
+    if not markdown:
         print(f"gate: {said}")
     return status
 

@@ -39,7 +39,7 @@ _RECALL = (
 
 
 def report(project: Project) -> str:
-    """Write summary, metrics, page, model card and the tables of plots. Returns the verdict and where the page is."""
+    """Write summary, metrics, page, model card and plots. Returns the verdict and where the page is."""
     from ganaug.evaluate.gains import Comparison
     from ganaug.evaluate.learning_curves import curve_figures, worth_figures
     from ganaug.report import card, fidelity_tables, page, tables, verdict
@@ -135,7 +135,7 @@ def report(project: Project) -> str:
         # The page reads them from a script: it may not open another file, and must not change with the clock itself.
         "timings.js": f"showRun({json.dumps(measured)});\n",
     }
-    _publish(project, files, partial(tables.write_plot_tables, summary=summary, trials=found, histories=histories))
+    _publish(project, files, partial(tables.write_plots, summary=summary, trials=found, histories=histories))
     return "\n".join([*verdict.sentences(summary), f"report: {project.reports / 'report.html'}"])
 
 

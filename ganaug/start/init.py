@@ -20,6 +20,7 @@ from ganaug.data.survey import survey
 from ganaug.data.table import ENDINGS, Table
 from ganaug.errors import UserError, one_line
 from ganaug.stages.progress import counting
+from ganaug.stages.workspaces import git_top
 from ganaug.start import estimate
 from ganaug.start.choose import Chosen, Scope, chance, choose
 from ganaug.start.estimate import Pace
@@ -125,7 +126,7 @@ def _source(images: Path, nested: bool, columns: Mapping[str, Any]) -> Folder | 
 
 
 def _source_settings(source: Folder | Npz | Table, folder: Path) -> dict[str, Any]:
-    """The source as params.yaml names it: relative to the project, unless an absolute path was given."""
+    """The source as params.yaml names it (see _path_from)."""
     plain: dict[str, Any] = config.plain(replace(source, path=_path_from(folder, source.path)))
     default: dict[str, Any] = config.plain(type(source)(Path()))
     unusual = {key: value for key, value in plain.items() if value != default[key] and key != "path"}
@@ -135,7 +136,11 @@ def _source_settings(source: Folder | Npz | Table, folder: Path) -> dict[str, An
 
 
 def _path_from(folder: Path, path: Path) -> Path:
-    there = path if path.is_absolute() else Path(os.path.relpath(path.absolute(), folder.resolve()))
+    """As params.yaml names it: relative to the project where both lie in one git repository, or in the project, since
+    then every workspace has it; else, or if it was given so, absolute: a temporary workspace lies elsewhere."""
+    project, there = folder.resolve(), Path(os.path.normpath(path.absolute()))
+    if not path.is_absolute() and there.is_relative_to(git_top(project) or project):
+        there = Path(os.path.relpath(there, project))
     if any("\ud800" <= letter <= "\udfff" for letter in str(there)):  # what bytes outside UTF-8 are read as
         raise UserError(
             f"--images: must be a path of UTF-8 text for params.yaml to hold, got {str(there)!a}; rename it"
