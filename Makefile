@@ -6,7 +6,7 @@ INPUTS ?= 1800
 KILLS ?= 10
 SEED ?= 0
 
-.PHONY: repro test faults lint browser journey journey-all benchmark benchmark-gain calibration modes zoo clean
+.PHONY: repro test faults lint browser journey journey-all benchmark benchmark-estimate benchmark-gain calibration modes zoo clean
 
 repro: .venv/installed
 	dvc repro
@@ -39,6 +39,9 @@ journey-all: .venv/installed-dev
 
 benchmark: .venv/installed
 	python benchmarks/pipeline.py
+
+benchmark-estimate: .venv/installed-dev
+	python benchmarks/estimate.py
 
 benchmark-gain: .venv/installed
 	python benchmarks/gain.py

@@ -2,7 +2,7 @@
 
 python benchmarks/estimate.py [--minutes 2] [--only digits] [FOLDER]   # on an idle machine; FOLDER keeps the projects
 
-On a machine that does other work too, compare the processor time: wall time is what the others leave.
+On a machine that does other work too, go by the processor time: what its cores took, had they done nothing else.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import joblib
 import numpy as np
 from PIL import Image
 
@@ -22,6 +23,7 @@ from ganaug.data.sources import Digits, Idx
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 COMMAND = [sys.executable, "-P", "-c", "from ganaug.cli import main; main()"]
+PARALLEL = ("train", "synth", "classify")  # on all cores
 STAGES = (["prepare"], ["train"], ["synth", "--all"], ["classify"], ["report"])
 
 
@@ -31,11 +33,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2)
     parser.add_argument("--only", choices=SETS)
     options = parser.parse_args()
-    print(
-        "| set | asked, s | said, s | took, s | took over said | processor, s | init, s | each stage, s |\n"
-        + "|---" * 8
-        + "|"
-    )
+    print("| set | asked, s | said, s | took, s | over said | by processor, s | over said | init, s | each stage, s |")
+    print("|---" * 9 + "|")
     with tempfile.TemporaryDirectory() as temporary:
         root = (options.folder or Path(temporary)).resolve()
         root.mkdir(parents=True, exist_ok=True)
@@ -50,10 +49,16 @@ def row(root: Path, name: str, images: Path, minutes: float) -> str:
     number, unit = re.findall(r"a run takes about ([\d.]+) (seconds|minutes)", said)[0]
     expected = float(number) * (60 if unit == "minutes" else 1)
     stages = [timed(stage, root / name) for stage in STAGES]
-    wall, processor = (sum(stage[column] for stage in stages) for column in (1, 2))
-    each = " ".join(f"{stage[0]} {took:.0f}" for stage, (_, took, _) in zip(STAGES, stages, strict=True))
-    figures = (60 * minutes, expected, wall, wall / expected, processor, of_init)
-    return f"| {name} | " + " | ".join(f"{figure:.4g}" for figure in figures) + f" | {each} |"
+    took = sum(wall for _, wall, _ in stages)
+    alone = sum(
+        used / (joblib.cpu_count() if stage[0] in PARALLEL else 1)
+        for stage, (_, _, used) in zip(STAGES, stages, strict=True)
+    )
+    each = " ".join(
+        f"{stage[0]} {wall:.0f} ({used:.0f})" for stage, (_, wall, used) in zip(STAGES, stages, strict=True)
+    )
+    ratios = (60 * minutes, expected, took, took / expected, alone, alone / expected, of_init)
+    return f"| {name} | " + " | ".join(f"{figure:.3g}" for figure in ratios) + f" | {each} |"
 
 
 def timed(words: list[str], folder: Path) -> tuple[str, float, float]:

@@ -51,6 +51,22 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+def _one_of(*words: str) -> Callable[[str], list[str]]:
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+
+
+def _classes(incomplete: str) -> list[str]:
+    """The project's class names that begin so, for the shell to complete."""
+    import json
+
+    try:
+        names = json.loads(Path("data/prepared/classes.json").read_text(encoding="utf-8"))
+        return [name for name in names if name.startswith(incomplete)]
+    except (OSError, ValueError, AttributeError, TypeError):
+        return []
+
+
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Split = Annotated[str | None, typer.Option("--split", help="Only this split: a trial's number, or release.")]
 
@@ -198,15 +214,25 @@ def synth(
     split: Split = None,
     classes: Annotated[
         list[str] | None,
-        typer.Option("--class", help="A class name or index, or NAME=N; repeatable. Left out: every class."),
+        typer.Option(
+            "--class",
+            help="A class name or index, or NAME=N; repeatable. Left out: every class.",
+            autocompletion=_classes,
+        ),
     ] = None,
     n: Annotated[int, typer.Option("--n", "-n", help="Images of each class.")] = 100,
     balance: Annotated[
         str,
-        typer.Option("--balance", help="equal; none: in the train part's proportions; fill: up to its largest class."),
+        typer.Option(
+            "--balance",
+            help="equal; none: in the train part's proportions; fill: up to its largest class.",
+            autocompletion=_one_of("equal", "none", "fill"),
+        ),
     ] = "equal",
     out: Annotated[Path, typer.Option("--out", help="The folder to write to.")] = Path("synthetic"),
-    output_format: Annotated[str, typer.Option("--format", help=f"{' or '.join(FORMATS)}.")] = "png",
+    output_format: Annotated[
+        str, typer.Option("--format", help=f"{' or '.join(FORMATS)}.", autocompletion=_one_of(*FORMATS))
+    ] = "png",
     model: Annotated[Path, typer.Option("--model", help="The generator file.")] = Path(
         "models/release/generator.safetensors"
     ),

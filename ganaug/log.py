@@ -12,7 +12,8 @@ _LEVEL = "GANAUG_LOG_LEVEL"
 
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), flush=True)  # wherever stdout leads to now: with a bar on a terminal, above the bar
+        # In one piece, since workers write too, and wherever stdout leads to now: where there is a bar, above it.
+        print(f"{self.format(record)}\n", end="", flush=True)
 
 
 def set_level(level: int) -> None:

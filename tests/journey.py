@@ -1,10 +1,13 @@
-"""The first-run path with your own images: a built wheel, its environment, init, cd, dvc repro.
+"""The first-run path with your own images, from a built wheel: README.md's commands, word for word and in order.
 
-python tests/journey.py [FOLDER]            # one small set, under three minutes on two cores; the last line says pass
-python tests/journey.py --all [FOLDER]      # three sets, and pip fills an empty environment from the wheel's metadata
+python tests/journey.py [FOLDER]            # some three minutes on two cores; the last line says pass
+python tests/journey.py --all [FOLDER]      # two more sets; pip fills an empty environment by the wheel's metadata
 
 Without --all the environment holds the wheel alone and looks up its dependencies in the environment that runs this
 script. So files and entry points are the wheel's own, but a dependency that it forgets to name goes unnoticed.
+
+The block with ``ganaug init`` comes first, since all others need a project, and gets ``--minutes 1``. The seconds of
+each command are printed. A verdict of the gate is no failure here: with so few images it is chance.
 
 The sets are made of real images: photographs that scikit-learn and scikit-image ship, and Fashion-MNIST's IDX files
 where Debian's package has put them (else scikit-learn's digits).
@@ -14,6 +17,8 @@ import argparse
 import csv
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -23,7 +28,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from documented import blocks
 from PIL import Image
+from ruamel.yaml import YAML
 
 from ganaug.data.sources import Digits, Idx
 
@@ -42,8 +49,8 @@ def main() -> None:
         began = time.perf_counter()
         programs = install(root, empty=options.all)
         print(f"environment: {time.perf_counter() - began:.0f} s\n", flush=True)
-        failed = []
-        for name, images in SETS.items() if options.all else [next(iter(SETS.items()))]:
+        failed = first_run(programs, root)
+        for name, images in SETS.items() if options.all else ():
             failed += [
                 f"{name}: {problem}" for problem in journey(programs, root, name, images(root / f"{name}-photos"))
             ]
@@ -83,7 +90,78 @@ def environment_of(programs: Path, root: Path) -> dict[str, str]:
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}/usr/bin:/bin", "HOME": str(home)}
     for variable in ("PYTHONPATH", "VIRTUAL_ENV"):
         environment.pop(variable, None)
-    return environment
+    who = ("me", "me@example.org")
+    return environment | {
+        f"GIT_{role}_{what}": one
+        for role in ("AUTHOR", "COMMITTER")
+        for what, one in zip(("NAME", "EMAIL"), who, strict=True)
+    }
+
+
+# Runs a line of a page in this shell, so that `cd` holds, and prints its seconds.
+_STEP = """
+step() {
+  printf '\\n$ %s\\n' "$1"
+  local began=$EPOCHREALTIME code=0
+  eval "$1" || code=$?
+  awk -v a="$began" -v b="$EPOCHREALTIME" -v code=$code 'BEGIN { printf "  %.1f s, exit code %d\\n", b - a, code }'
+  case "$1:$code" in *:0 | "ganaug gate"*:[13]) ;; *) exit $code ;; esac
+}
+"""
+
+
+def first_run(programs: Path, root: Path) -> list[str]:
+    """README.md's commands from images to gate. Returns what is wrong."""
+    folder, photos = root / "first-run", imbalanced_folder(root / "first-run" / "photos")
+    found = [block for block in blocks(REPOSITORY / "README.md") if block.runs]
+    found.sort(key=lambda block: "ganaug init" not in block.text)
+    lines = [line for block in found for line in ([block.first] if block.first else []) + block.lines]
+    lines = [re.sub(r"^(ganaug init [^#&]*\w/?)", r"\1 --minutes 1", line) for line in lines]
+    script = _STEP + "\n".join(f"step {shlex.quote(line)}" for line in lines)
+    began = time.perf_counter()
+    environment = environment_of(programs, root)
+    done = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, check=False)
+    print(f"\nREADME.md, {len(lines)} commands, {len(list(photos.rglob('*.*')))} images: ", end="")
+    print(f"{time.perf_counter() - began:.0f} s\n", flush=True)
+    if done.returncode != 0:
+        return [f"README.md: a command ended with exit code {done.returncode}"]
+    (project,) = {path.parent for path in folder.glob("*/params.yaml")}
+    return [*made(project), *action(environment, root, project)]
+
+
+def made(project: Path) -> list[str]:
+    """What a run must leave there. Returns what is missing."""
+    expected = ["reports/report.html", "reports/summary.json", "models/release/generator.safetensors"]
+    problems = [f"{path} is missing" for path in expected if not (project / path).is_file()]
+    summary = json.loads((project / "reports/summary.json").read_text(encoding="utf-8"))
+    if "gan+classical_vs_classical" not in summary["gains"]:
+        problems.append("the summary lacks the gains of the GAN images")
+    return problems
+
+
+def action(environment: dict[str, str], root: Path, project: Path) -> list[str]:
+    """The scripts of action.yml that run and judge a project, on this one. Returns what is wrong."""
+    steps = {step.get("id"): step for step in YAML(typ="safe").load(REPOSITORY / "action.yml")["runs"]["steps"]}
+    variables = {
+        **environment,
+        "RUN": "dvc",
+        "PULL": "false",
+        "BASELINE": "reports/summary.json",
+        "CANNOT_TELL": "fail",
+        "RUNNER_TEMP": str(root),
+        "GAINS": str(root / "gains.md"),
+        "GITHUB_BASE_REF": "",
+        "GITHUB_OUTPUT": str(root / "output"),
+        "GITHUB_STEP_SUMMARY": str(root / "step-summary"),
+    }
+    for name, codes in (("run", (0,)), ("gate", (0, 1, 3))):
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", steps[name]["run"]]
+        done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, check=False)
+        if done.returncode not in codes:
+            return [f"action.yml, {name}: exit code {done.returncode}: {done.stdout[-500:]} {done.stderr[-500:]}"]
+    result = (root / "output").read_text(encoding="utf-8").strip()
+    print(f"action.yml: {result}\n{(root / 'step-summary').read_text(encoding='utf-8')}", flush=True)
+    return [] if result in ("result=pass", "result=fail", "result=cannot tell") else [f"action.yml: {result}"]
 
 
 def journey(programs: Path, root: Path, name: str, images: Path) -> list[str]:
@@ -96,13 +174,9 @@ def journey(programs: Path, root: Path, name: str, images: Path) -> list[str]:
     print(run(["ganaug", "verdict"], root / name, environment))
     run(["ganaug", "synth", "--class", "0=3"], root / name, environment)
     print(f"{name}: {time.perf_counter() - began:.0f} s\n", flush=True)
-    expected = ["reports/report.html", "reports/summary.json", "models/release/generator.safetensors"]
-    problems = [f"{path} is missing" for path in expected if not (root / name / path).is_file()]
+    problems = made(root / name)
     if len(list((root / name / "synthetic").glob("*/*.png"))) != 3:
         problems.append("synth did not make 3 images")
-    summary = json.loads((root / name / "reports/summary.json").read_text(encoding="utf-8"))
-    if not {"gan_vs_none", "gan+classical_vs_classical"} <= set(summary["gains"]):
-        problems.append("the summary lacks the gains of the GAN images")
     return problems
 
 
@@ -154,9 +228,12 @@ def patches(photograph: np.ndarray, size: int) -> list[tuple[int, int, np.ndarra
 
 
 def imbalanced_folder(folder: Path, size: int = 48) -> Path:
-    """30, 10 and 3 small pieces of photographs in colour, one class per photograph; half of them in JPEG."""
+    """30, 10 and 3 small pieces of photographs in colour, one class per photograph; half of them in JPEG.
+
+    Classes so uneven that they are topped up, called as README.md's commands call them.
+    """
     rng = np.random.default_rng(1)
-    for (name, photograph), count in zip(photographs().items(), (30, 10, 3), strict=True):
+    for name, photograph, count in zip(("3", "7", "nevus"), photographs().values(), (10, 30, 3), strict=True):
         pieces = patches(photograph, size)
         for index in rng.permutation(len(pieces))[:count]:
             row, column, pixels = pieces[index]
@@ -180,9 +257,7 @@ def grouped_table(folder: Path, size: int = 32) -> Path:
     return folder / "labels.csv"
 
 
-# The first one is the default: colour, both formats, and classes so uneven that they are topped up.
 SETS: dict[str, Callable[[Path], Path]] = {
-    "patches": imbalanced_folder,
     "clothes": balanced_folder,
     "regions": grouped_table,
 }

@@ -411,7 +411,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(done: Project, monke
     before = reports()
     (done.reports / "summary.json").write_text("old")
     before[done.reports / "summary.json"] = b"old"
-    monkeypatch.setattr(tables, "write_plot_tables", fails)
+    monkeypatch.setattr(tables, "write_plots", fails)
     with pytest.raises(OSError, match="No space"):
         run(done, "report")
     assert reports() == before

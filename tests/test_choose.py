@@ -391,7 +391,7 @@ def test_what_was_given_up_is_said_with_its_cost() -> None:
         )
     )
     said = given_up(full, now, 5, 0.7, 0.45)
-    assert said.startswith("given up, to fit 5 minutes")
+    assert said.startswith("given up to keep to --minutes 5")
     for cost in (
         "no learning curves",
         "no smote: whether other images",
@@ -401,6 +401,7 @@ def test_what_was_given_up_is_said_with_its_cost() -> None:
         "a GAN of 1,000 steps",
     ):
         assert cost in said
+    assert "a probability of about 5% in either case" in given_up(full, now, 5, 0.052, 0.05)
     assert given_up(full, full, 5, 0.7, 0.7) == ""
     least = choose(survey, SOURCE, "cpu", 2, Scope(64, alone=False)).settings
     assert "no none, gan, placebo, smote: the one question" in given_up(full, least, 5, 0.7, 0.7)

@@ -3,18 +3,21 @@
 import contextlib
 import errno
 import io
+import json
 import os
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from ganaug import __version__
-from ganaug.cli import app, main
+from ganaug import __version__, log
+from ganaug.cli import GROUPS, _classes, app, main
 from ganaug.gan.presets import PRESETS
+from ganaug.start.schema import schema
 
 COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 
@@ -42,7 +45,10 @@ def ganaug(folder: Path, *words: str) -> Done:
         stack.enter_context(contextlib.chdir(folder))
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(error))
-        stack.enter_context(pytest.MonkeyPatch.context()).setattr(sys, "argv", ["ganaug", *words])
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(sys, "argv", ["ganaug", *words])
+        patch.setenv("GANAUG_LOG_LEVEL", "INFO")  # which --quiet changes, and the level itself
+        stack.callback(log.log.setLevel, "INFO")
         with pytest.raises(SystemExit) as stopped:
             main()
     assert isinstance(stopped.value.code, int)
@@ -72,9 +78,83 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 
 def test_the_commands_of_the_contract_are_there() -> None:
-    assert {"init", "prepare", "train", "synth", "classify", "report", "verdict", "gate", "presets"} == set(COMMANDS)
-    listed = CliRunner().invoke(app, ["--help"]).output
-    assert all(command in listed for command in COMMANDS)
+    stages = {"prepare", "train", "synth", "classify", "report"}
+    assert stages | {"init", "verdict", "gate", "presets", "run", "status", "sync", "open", "doctor"} < set(COMMANDS)
+
+
+def test_the_help_lists_each_command_once_in_its_group() -> None:
+    assert sorted(name for names in GROUPS.values() for name in names) == COMMANDS
+    listed = CliRunner().invoke(app, ["--help"]).output.splitlines()
+    for group, names in GROUPS.items():
+        start = listed.index(f"{group}:") + 1
+        lines = listed[start : start + len(names)]
+        assert [line.split()[0] for line in lines] == list(names)
+        assert not any(line.endswith("...") for line in lines), "the first sentence must fit one line"
+
+
+@pytest.mark.parametrize("words", [["-h"], ["synth", "-h"]])
+def test_h_is_help(words: list[str]) -> None:
+    said = CliRunner().invoke(app, words)
+    assert said.exit_code == 0
+    assert said.output == CliRunner().invoke(app, [*words[:-1], "--help"]).output
+
+
+@pytest.mark.parametrize("words", [["--quiet", "prepare"], ["prepare", "-q"]])
+def test_quiet_before_or_after_the_command(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "params.yaml").write_text("data: {source: {kind: digits}}\nprotocol: {kind: subsets, trials: 2}\n")
+    done = ganaug(tmp_path, *words)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "data" / "prepared" / "images.npy").is_file()
+
+
+def test_shells_complete_commands_and_classes(tmp_path: Path) -> None:
+    (tmp_path / "data" / "prepared").mkdir(parents=True)
+    (tmp_path / "data" / "prepared" / "classes.json").write_text('["melanoma", "mole", "nevus"]')
+    for words, found in (("ganaug sy", ["sync", "synth"]), ("ganaug synth --class m", ["melanoma", "mole"])):
+        variables = {
+            "_GANAUG_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split()) - 1),
+        }
+        code = "import sys; sys.argv = ['ganaug']; from ganaug.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **variables}, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert sorted(done.stdout.split()) == found
+    assert _classes("n") == []  # outside a project
+
+
+def test_open_says_where_the_page_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_refused(ganaug(tmp_path, "open"), "report.html", "missing", "ganaug run")
+    page = tmp_path / "reports" / "report.html"
+    page.parent.mkdir()
+    page.write_text("page")
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    monkeypatch.setattr(sys, "platform", "linux")
+    for display in (None, ":0"):
+        monkeypatch.setenv("DISPLAY", display) if display else monkeypatch.delenv("DISPLAY", raising=False)
+        monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+        assert ganaug(tmp_path, "open").stdout == f"{page}\n"
+    assert opened == [page.as_uri()]
+
+
+def test_presets_for_programs(tmp_path: Path) -> None:
+    found = json.loads(ganaug(tmp_path, "presets", "--json").stdout)
+    assert {name: one["source"] for name, one in found.items()} == {
+        name: preset.source for name, preset in PRESETS.items()
+    }
+
+
+def test_the_schema_is_printed_as_it_is_written(tmp_path: Path) -> None:
+    assert json.loads(ganaug(tmp_path, "schema").stdout) == schema()
+
+
+def test_explain_finds_the_project(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("data: {source: {kind: digits}}\njobs: 3\n")
+    assert "here     3 (set in params.yaml)" in ganaug(tmp_path, "explain", "jobs").stdout
+    check_refused(ganaug(tmp_path, "explain", "job"), "no such key", "jobs")
 
 
 def test_presets_are_listed_with_source_and_line_and_without_torch(tmp_path: Path) -> None:
@@ -107,7 +187,7 @@ def test_an_unknown_option_is_a_usage_error(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["prepare", "train", "classify", "report", "gate"])
+@pytest.mark.parametrize("command", ["prepare", "train", "classify", "report", "gate", "run", "status", "sync"])
 def test_outside_a_project(tmp_path: Path, command: str) -> None:
     check_refused(ganaug(tmp_path, command), "params.yaml", "missing")
     assert held(tmp_path) == []
@@ -196,7 +276,7 @@ def test_synth_with_a_wrong_value(tmp_path: Path, tiny_model: Path, words: list[
 
 
 def test_synth_makes_images(tmp_path: Path, tiny_model: Path) -> None:
-    done = started(tmp_path, "synth", "--model", str(tiny_model), "--class", "1", "--n", "2")
+    done = started(tmp_path, "synth", "--model", str(tiny_model), "--class", "1", "-n", "2")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "2 images of class 1" in done.stdout

@@ -17,6 +17,7 @@ from PIL import Image
 
 from ganaug import store
 from ganaug.errors import UserError
+from ganaug.synth import formats
 from ganaug.synth.export import export
 from ganaug.synth.formats import FORMATS, folder_name
 from ganaug.synth.sampler import load_sampler, save_generator
@@ -380,12 +381,112 @@ def test_a_second_call_needs_overwrite(make: Any, out: Path) -> None:
     with refused("--out", "10 images already", "--overwrite"):
         make(n=3)
     assert files(out) == before
-    make(["1"], n=1, seed=4, overwrite=True)
-    assert set(files(out)) == {"1/000000.png", "manifest.csv"}
-    make(["1"], n=2, output_format="npz", overwrite=True)
+    make(n=1, output_format="npz", overwrite=True)
     assert set(files(out)) == {"images.npz", "manifest.csv"}
-    make(["1"], n=2, overwrite=True)
-    assert set(files(out)) == {"1/000000.png", "1/000001.png", "manifest.csv"}
+    make(n=1, overwrite=True)
+    assert set(files(out)) == {f"{name}/000000.png" for name in FOLDERS.values()} | {"manifest.csv"}
+
+
+def test_a_class_is_added_to_a_folder_that_holds_others(make: Any, out: Path, tmp_path: Path) -> None:
+    make(["1", "3"], n=2)
+    before = files(out)
+    assert "2 images of class a/b in" in (said := make(["a/b"], n=2, seed=7))
+    assert "next to 4 of other classes" in said
+    assert made(out) == {"1": 2, "3": 2, "a/b": 2}
+    assert {row["class"]: row["seed"] for row in rows(out)} == {"1": "0", "3": "0", "a/b": "7"}
+    now = files(out)
+    assert {name: now[name] for name in before if name != "manifest.csv"} == {
+        name: content for name, content in before.items() if name != "manifest.csv"
+    }
+    assert {row["file"] for row in rows(out)} | {"manifest.csv"} == set(now)
+    with refused("2 images already", "class a/b"):
+        make(["a/b", "."], n=3)
+    assert files(out) == now
+
+
+def test_overwrite_replaces_the_classes_named_and_no_other(make: Any, out: Path, tmp_path: Path) -> None:
+    make(["1", "3", "a/b"], n=3)
+    before = files(out)
+    make(["3"], n=2, seed=5, overwrite=True)
+    make(["3"], n=2, seed=5, to=tmp_path / "alone")
+    assert made(out) == {"1": 3, "a/b": 3, "3": 2}
+    kept = {name: content for name, content in before.items() if name.startswith(("1/", "a%2Fb/"))}
+    alone = {name: content for name, content in files(tmp_path / "alone").items() if name.startswith("3/")}
+    assert {name: content for name, content in files(out).items() if name != "manifest.csv"} == {**kept, **alone}
+
+
+def test_a_class_that_is_asked_for_no_images_loses_them_with_overwrite_alone(
+    make: Any, out: Path, learned: Path
+) -> None:
+    make(["3", "1"], n=2, model=learned)
+    make(["3", "a/b"], model=learned, balance="fill")
+    assert made(out) == {"3": 2, "1": 2, "a/b": 3}
+    make(["3", "a/b"], model=learned, balance="fill", overwrite=True)
+    assert made(out) == {"1": 2, "a/b": 3}
+
+
+def test_another_generator_is_told_apart_by_the_manifest(make: Any, out: Path, learned: Path, tiny_model: Path) -> None:
+    make(["1"], n=1)
+    make(["3"], n=1, model=learned)
+    digests = {"1": store.file_digest(tiny_model)[:16], "3": store.file_digest(learned)[:16]}
+    assert {row["class"]: row["model"] for row in rows(out)} == digests
+
+
+def test_a_manifest_of_an_earlier_release_is_added_to(make: Any, out: Path) -> None:
+    make(["1"], n=1)
+    lines = (out / "manifest.csv").read_text().splitlines()
+    (out / "manifest.csv").write_text("".join(line.rpartition(",")[0] + "\n" for line in lines))
+    make(["3"], n=1)
+    assert [row["model"] != "" for row in rows(out)] == [False, True]
+
+
+@pytest.mark.parametrize(("old", "new"), [("png", "npz"), ("npz", "png")])
+def test_formats_are_not_mixed(make: Any, out: Path, old: str, new: str) -> None:
+    make(["1", "3"], n=1, output_format=old)
+    before = files(out)
+    for overwrite in (False, True):
+        with refused(f"--format: must be {old}", '"1"', new):
+            make(["3" if overwrite else "a/b"], n=1, output_format=new, overwrite=overwrite)
+    assert files(out) == before
+
+
+def test_a_class_is_added_to_an_archive(make: Any, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what a folder of single images would be, read in pieces."""
+    monkeypatch.setattr(formats, "_AT_ONCE", 2)
+    for to, output_format in ((out, "npz"), (tmp_path / "png", "png")):
+        make(["1", "3", "a/b"], n=3, output_format=output_format, to=to)
+        make([".=5"], output_format=output_format, to=to)
+        make(["3=4"], seed=6, output_format=output_format, to=to, overwrite=True)
+    assert [{**row, "file": ""} for row in rows(out)] == [{**row, "file": ""} for row in rows(tmp_path / "png")]
+    with np.load(out / "images.npz") as held:
+        names = [str(held["classes"][label]) for label in held["labels"]]
+        for image, name, row in zip(held["images"], names, rows(tmp_path / "png"), strict=True):
+            assert name == row["class"]
+            with Image.open(tmp_path / "png" / row["file"]) as picture:
+                assert (np.asarray(picture) == image[:, :, 0]).all()
+
+
+def test_an_archive_of_a_class_that_the_generator_lacks(make: Any, out: Path, tiny_model: Path, tmp_path: Path) -> None:
+    other = described(tiny_model, tmp_path / "other.safetensors", classes=["v", "w", "x", "y", "z"])
+    make(["1"], n=2, output_format="npz")
+    make(["w"], n=2, output_format="npz", model=other)
+    with np.load(out / "images.npz") as held:
+        assert [str(held["classes"][label]) for label in held["labels"]] == ["1", "1", "w", "w"]
+        assert (held["images"][0] == held["images"][2]).all()  # of the same label, latent and weights
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "more"])
+def test_an_archive_that_is_not_what_the_manifest_lists_is_left_alone(make: Any, out: Path, damage: str) -> None:
+    make(["1"], n=3, output_format="npz")
+    archive = out / "images.npz"
+    if damage == "cut":
+        archive.write_bytes(archive.read_bytes()[:-300])
+    else:
+        np.savez(archive, images=np.zeros((3, 9, 9, 1) if damage == "other" else (4, 8, 8, 1), np.uint8))
+    before = files(out)
+    with refused("--out", "images.npz must hold the images that the manifest lists"):
+        make(["3"], n=1, output_format="npz")
+    assert files(out) == before
 
 
 def test_an_empty_folder_is_used(make: Any, out: Path) -> None:
@@ -518,8 +619,11 @@ def test_a_kill_at_any_moment_is_repaired_by_the_same_command(
     def again(overwrite: bool) -> None:
         make(["1", "3"], n=2, seed=2, overwrite=overwrite)
 
+    if there == "images":
+        make(["a/b"], n=2, seed=1)
     again(False)
     new = files(out)
+    kept = {f"{out.name}/{name}": content for name, content in new.items() if name.startswith("a%2Fb")}
     for call in range(1, 60):
         shutil.rmtree(out.parent)
         old: dict[str, bytes] = {}
@@ -532,8 +636,10 @@ def test_a_kill_at_any_moment_is_repaired_by_the_same_command(
             kill_at(patch, call)
             if attempt(lambda: again(there == "images")) == "made":
                 break
-        held = {**files(out.parent)}.values()
+        there_now = files(out.parent)
+        held = there_now.values()
         assert set(old.values()) <= set(held) or set(new.values()) <= set(held)  # the old or the new are all there
+        assert kept.items() <= there_now.items()  # and the class that is not named is where it was
         end = attempt(lambda: again(False))
         assert end in ("made", "refused")
         if end == "refused":
@@ -541,7 +647,7 @@ def test_a_kill_at_any_moment_is_repaired_by_the_same_command(
             again(True)
         assert files(out.parent) == {f"{out.name}/{name}": content for name, content in new.items()}
         assert [path.name for path in out.parent.iterdir()] == [out.name]
-        assert {path.name for path in out.iterdir()} == {"1", "3", "manifest.csv"}
+        assert {path.name for path in out.iterdir()} == {"1", "3", "manifest.csv"} | ({"a%2Fb"} if kept else set())
     else:
         raise AssertionError("it goes on and on")
 
@@ -588,7 +694,8 @@ def test_a_manifest_cannot_name_files_elsewhere(make: Any, out: Path, name: str)
 
 @pytest.mark.parametrize("exists", [False, True])
 def test_two_at_once_are_never_mixed(make: Any, out: Path, monkeypatch: pytest.MonkeyPatch, exists: bool) -> None:
-    """The second begins and ends while the first is at its images: it wins, and the first is refused."""
+    """The second begins and ends while the first is at its images: of another class, both are there; of the same, the
+    second wins, and the first is refused."""
     if exists:
         out.mkdir(parents=True)
     encode, inner = store.png_bytes, []
@@ -600,8 +707,14 @@ def test_two_at_once_are_never_mixed(make: Any, out: Path, monkeypatch: pytest.M
         return encode(pixels)
 
     monkeypatch.setattr(store, "png_bytes", other_first)
+    make(["1"], n=2)
+    assert made(out) == {"3": 1, "1": 2}
+    inner.clear()
+    shutil.rmtree(out)
+    if exists:
+        out.mkdir()
     with refused("--out", "1 images already"):
-        make(["1"], n=2)
+        make(["3"], n=2)
     assert made(out) == {"3": 1}
     assert {path.name for path in out.iterdir()} == {"3", "manifest.csv"}
     assert [path.name for path in out.parent.iterdir()] == [out.name]
@@ -619,9 +732,10 @@ def test_a_folder_that_is_a_disk_of_its_own(make: Any, out: Path, monkeypatch: p
 
     monkeypatch.setattr(Path, "rename", rename)
     make(["1"], n=1)
-    make(["3"], n=1, overwrite=True)
-    assert made(out) == {"3": 1}
-    assert set(files(out)) == {"3/000000.png", "manifest.csv"}
+    make(["3"], n=1)
+    make(["1"], n=2, overwrite=True)
+    assert made(out) == {"3": 1, "1": 2}
+    assert set(files(out)) == {"3/000000.png", "1/000000.png", "1/000001.png", "manifest.csv"}
 
 
 def test_a_full_disk_is_named(make: Any, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,8 +58,10 @@ NAMES = [
 
 @pytest.fixture(autouse=True)
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In an empty folder; no network is timed and no DVC started. A step takes 10 ms, of a classifier 1 ms."""
+    """In an empty folder, as if of git; no network is timed and no DVC started. A step takes 10 ms, of a classifier 1
+    ms."""
     monkeypatch.chdir(tmp_path)
+    Path(".git").mkdir()
 
     def measure(chosen: config.Settings, images: np.ndarray, labels: np.ndarray, classes: int) -> Pace:
         assert len(images) == len(labels)
@@ -381,9 +383,9 @@ def test_a_run_that_cannot_be_so_short_gives_up_what_it_can_and_is_said_to_take_
     assert params().gan.steps == 1000
     assert params().protocol.trials == 3
     assert params().classify.curve == ()
-    assert "given up, to fit 0.5 minutes" in said
+    assert "given up to keep to --minutes 0.5" in said
     assert "3 trials instead of 8: a gain of 2 points is shown with a probability of about" in said
-    assert "more than the 0.5 minutes asked for" in said
+    assert "more than --minutes 0.5: init sets no smaller run" in said
 
 
 def test_networks_are_timed_at_the_sizes_that_are_tried(
@@ -677,30 +679,86 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_left(tmp_path: Path, kind
 
 @pytest.fixture
 def with_dvc(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".git").rmdir()
     monkeypatch.setattr(module, "init_dvc", REAL_DVC)
+
+
+@pytest.fixture
+def without_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that lacks it."""
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+
+
+def dvc(folder: str, *words: str) -> subprocess.CompletedProcess[str]:
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *words],
+        cwd=folder,
+        env={**os.environ, "PATH": programs, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def dvc_config(folder: str) -> str:
     return Path(folder, ".dvc", "config").read_text()
 
 
-@pytest.mark.usefixtures("with_dvc")
+@pytest.mark.usefixtures("with_dvc", "without_git")
 def test_without_git_dvc_runs_the_first_stage_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     """A path with all that needs quoting, a name that is none, and what DVC itself would fill in."""
     start("my project", photos("photos: ${x} # é"))
-    assert "DVC: initialised without git" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "DVC: initialised without git" in said
+    assert "(dvc exp run) work after: git init && dvc config --unset core.no_scm && git add" in said
     assert "no_scm = True" in dvc_config("my project")
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", "prepare"],
-        cwd="my project",
-        env={**os.environ, "PATH": programs},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = dvc("my project", "repro", "prepare")
     assert done.returncode == 0, done.stderr
     assert "8 images of 12x12 pixels" in done.stdout
+
+
+def git(folder: str, *words: str) -> None:
+    who = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.mark.usefixtures("with_dvc")
+def test_outside_git_a_repository_is_made_and_experiments_need_a_commit_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also if git is initialised again there. In a temporary workspace the images are found."""
+    start("project", photos())
+    said = capsys.readouterr().out
+    assert "DVC: initialised next to a new git repository" in said
+    assert "experiments (dvc exp run) work after: git add . && git commit -m start" in said
+    assert params().data.source == Folder(Path("photos").resolve())
+    git("project", "init")
+    assert "Empty git repo" in dvc("project", "exp", "run", "prepare").stderr
+    git("project", "add", ".")
+    git("project", "commit", "-m", "start")
+    done = dvc("project", "exp", "run", "--temp", "-S", "protocol.seed=1", "prepare")
+    assert (done.returncode, "8 images of 12x12 pixels" in done.stdout) == (0, True), done.stderr
+
+
+@pytest.mark.usefixtures("with_dvc")
+def test_experiments_of_a_project_that_was_made_without_git_need_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    git(".", "init")
+    git(".", "commit", "--allow-empty", "-m", "first")
+    Path(".dvc").mkdir()
+    Path(".dvc/config").write_text("[core]\n    no_scm = True\n")
+    start(dataset="digits")
+    assert "(dvc exp run) work after: dvc config --unset core.no_scm\n" in capsys.readouterr().out
+
+
+def test_images_outside_the_repository_are_named_by_an_absolute_path() -> None:
+    Path(".git").rmdir()
+    Path("repository/.git").mkdir(parents=True)
+    images = photos("elsewhere")
+    start("repository/project", images)
+    assert params("repository/project").data.source == Folder(images.resolve())
+    start("repository/other", photos("repository/photos"))
+    assert params("repository/other").data.source == Folder(Path("../photos"))
 
 
 @pytest.mark.usefixtures("with_dvc")
@@ -742,7 +800,7 @@ def test_nothing_of_the_folder_is_run(capsys: pytest.CaptureFixture[str]) -> Non
     for name in ("project/dvc.py", "project/dvc/__init__.py", "project/random.py"):
         Path(name).write_text("open('was-run', 'w')")
     start(dataset="digits")
-    assert "DVC: initialised without git" in capsys.readouterr().out
+    assert "DVC: initialised next to a new git repository" in capsys.readouterr().out
     assert Path("project/.dvc/config").is_file()
     assert not Path("project/was-run").exists()
 

@@ -5,10 +5,12 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from expect import refused
+from ruamel.yaml import YAML
 from stages import run
 
 from ganaug import config, store
@@ -21,6 +23,7 @@ from ganaug.stages import gate, synth, train
 from ganaug.stages.project import Project
 from ganaug.stages.runs import runs_of
 from ganaug.stages.split import SplitOf
+from ganaug.start.dvc import dvc_yaml
 
 SMALL: dict[str, Any] = {
     "protocol": {"kind": "subsets", "trials": 2, "test_per_class": 20},
@@ -86,6 +89,19 @@ def test_every_file_of_the_contract_is_there(done: Project) -> None:
         "reports/timings.js",
     ]  # fmt: skip
     assert [path for path in expected if not (done.root / path).is_file()] == []
+
+
+def test_what_dvc_plots_is_there_and_needs_no_network(done: Project) -> None:
+    """DVC shows an image as it is."""
+    plots = YAML(typ="safe", pure=True).load(dvc_yaml(done.settings))["plots"]
+    for path in plots:
+        assert Path(path).suffix in (".svg", ".png")
+        assert (done.root / path).is_file()
+    for svg in (done.reports / "plots").iterdir():
+        root = ElementTree.fromstring(svg.read_text())
+        assert float(root.attrib["width"].removesuffix("pt")) > 100
+        assert not re.search(r"(href|src)=.http|<script", svg.read_text())
+        assert f"reports/plots/{svg.name}" in plots
 
 
 def test_the_summary_keeps_the_contract(done: Project) -> None:

@@ -65,7 +65,13 @@ def test_a_log_gets_a_line_at_once_and_then_now_and_then(
         on_done(3, 4000)
         while "reading: 3 of 4,000\n" not in said:
             said += capsys.readouterr().out
-    assert "reading ...\n" in said
+        assert "reading ...\n" in said
+        on_done(1, 4000)  # begun again, as on another background
+        for _ in range(3):
+            said = ""
+            while not said:
+                said = capsys.readouterr().out
+        assert said.startswith("reading: 3 of 4,000\n")
 
 
 def test_what_is_shown_never_goes_back(tmp_path: Path) -> None:

@@ -114,6 +114,22 @@ def curve(
     return figure
 
 
+@_svg
+def all_gains(by_name: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Every gain, in points, with its confidence interval where there is one."""
+    figure, (axis,) = _axes(7.2, 0.7 + 0.4 * len(by_name))
+    from_below = list(by_name.items())[::-1]
+    for y, (_, gain) in enumerate(from_below):
+        _whisker(axis, y, gain, COLOURS[gain["answer"]], None, hollow=gain["answer"] == "cannot tell")
+    axis.axvline(0, color="#9aa1ad", linewidth=1)
+    axis.set_yticks(range(len(by_name)), [name.replace("_vs_", " vs ") for name, _ in from_below])
+    axis.set_ylim(-0.6, max(len(by_name), 1) - 0.4)
+    axis.tick_params(axis="y", length=0)
+    axis.set_xlabel("gain in percentage points, with its confidence interval")
+    figure.set_label("Every gain with its confidence interval")
+    return figure
+
+
 # Panels of the training history: title, and (column, colour, name) of each line.
 _HISTORY: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ("Losses", (("d_loss", REAL, "discriminator"), ("g_loss", LOSS, "generator"))),

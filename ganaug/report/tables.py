@@ -1,57 +1,58 @@
-"""From a summary to the tables and figures that DVC shows: ``dvc metrics show`` and ``dvc plots show``."""
+"""What DVC shows of a summary: ``dvc metrics show``, ``dvc exp show`` and ``dvc plots show``."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ganaug import store
+from ganaug.evaluate.contributions import METRICS
+from ganaug.report import plots
+from ganaug.report.answer import answer
 
 History = list[dict[str, float | None]]  # rows of history.csv
 
 
 def metrics(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The few figures of a ``summary`` that ``dvc metrics show`` compares."""
-    metric = summary["dataset"]["primary_metric"]
+    """The answer of a ``summary``; the gain that decides and its confidence interval, in points; the scores of its two
+    arms, in %: as many columns as a terminal has room for. Without an arm of GAN images the first gain, if there is
+    one."""
+    metric, found = summary["dataset"]["primary_metric"], answer(summary)
+    gain = found.gain if found else next(iter(summary["gains"]), None)
+    arms = gain.split("_vs_") if gain else list(summary["arms"])[:1]
+    figure = summary["gains"][gain][metric] if gain else {}
+    points = {name: figure.get(key) for name, key in (("gain", "mean"), ("low", "ci_low"), ("high", "ci_high"))}
+    scores = {name: summary["arms"][arm][metric]["mean"] for name, arm in zip(("arm", "base"), arms, strict=False)}
     return {
-        metric: {name: figures[metric]["mean"] for name, figures in summary["arms"].items()},
-        "gain": {
-            name: {key: figures[metric][key] for key in ("mean", "ci_low", "ci_high", "p_value")}
-            for name, figures in summary["gains"].items()
-        },
+        **({"answer": found.word} if found else {}),
+        **{name: round(value, 2) for name, value in {**points, **scores}.items() if value is not None},
     }
 
 
-def write_plot_tables(
+def write_plots(
     folder: Path, summary: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], histories: Mapping[str, History]
 ) -> None:
-    """Write what ``dvc plots show`` draws into ``folder``.
+    """Write what ``dvc plots show`` shows into ``folder``: images, since for what it draws itself its page loads
+    scripts from the network.
 
     ``summary`` and ``trials`` as their JSON files have them; ``histories``: {split: rows of history.csv}.
     """
     metric, classes = summary["dataset"]["primary_metric"], summary["dataset"]["classes"]
-    arms = list(summary["arms"])
-    store.write_csv(
-        folder / "arms.csv",
-        ["trial", "arm", "score"],
-        [[trial["trial"], name, trial["arms"][name][metric]] for trial in trials for name in arms],
-    )
-    store.write_csv(
-        folder / "gains.csv",
-        ["gain", "points", "ci_low", "ci_high"],
-        [
-            [name, *(figures[metric][key] for key in ("mean", "ci_low", "ci_high"))]
-            for name, figures in summary["gains"].items()
-        ],
-    )
-    store.write_csv(
-        folder / "recall.csv",
-        ["class", "arm", "recall"],
-        [[one, name, summary["recall"][name][one]["mean"]] for one in classes for name in arms],
-    )
-    rows = [
-        [split, *("" if value is None else value for value in row.values())]
-        for split, history in histories.items()
-        for row in history
-    ]
-    columns = next((list(history[0]) for history in histories.values() if history), ["step"])
-    store.write_csv(folder / "history.csv", ["split", *columns], rows)
+    recall = {arm: [of_arm[name] for name in classes] for arm, of_arm in summary["recall"].items()}
+    scores = {arm: [trial["arms"][arm][metric] for trial in trials] for arm in summary["arms"]}
+    drawn = {
+        "gains": plots.all_gains({name: figures[metric] for name, figures in summary["gains"].items()}),
+        "arms": plots.arms(scores, METRICS[metric].words),
+        "recall": plots.recall(classes, recall, None),
+        "history": plots.history(histories),
+    }
+    for name, svg in drawn.items():
+        store.write_text(folder / f"{name}.svg", _standalone(svg))
+
+
+def _standalone(svg: str) -> str:
+    """The <svg> element of a page as an image of its own: of a size, on white."""
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    assert box
+    size = f'width="{box[1]}pt" height="{box[2]}pt" style="background: white"'
+    return svg.replace("<svg", f"<svg {size}", 1)

@@ -84,27 +84,27 @@ class Progress:
 
 @contextmanager
 def counting(name: str) -> Iterator[Callable[[int, int], None]]:
-    """For work that is counted here: call what is given with (done, total)."""
+    """For work that is counted here: call what is given with (done, total). Work that is begun again shows no less."""
+    most, counted = 0, f"{name} ..."
+
+    def count(done: int, total: int) -> None:
+        nonlocal most, counted
+        most = max(most, done)
+        counted = f"{name}: {most:,} of {total:,}"
+        if task is not None:
+            bar.update(task, completed=most, total=total)
+
     if not _bars():
-        counted = f"{name} ..."
-
-        def count(done: int, total: int) -> None:
-            nonlocal counted
-            counted = f"{name}: {done:,} of {total:,}"
-
+        task = None
         with _now_and_then(counted, lambda _: counted):
             yield count
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns) as bar:
         task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _bars() -> bool:
-    return sys.stdout.isatty() and log.isEnabledFor(logging.INFO)
+        yield count
 
 
 @contextmanager
@@ -124,6 +124,10 @@ def _now_and_then(first: str, line: Callable[[float], str]) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+
+
+def _bars() -> bool:
+    return sys.stdout.isatty() and log.isEnabledFor(logging.INFO)
 
 
 def _unfinished(path: Path) -> Path:

@@ -16,6 +16,7 @@ from ganaug.classify.arms import gain_pairs
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.evaluate.rules import judge
+from ganaug.log import log
 from ganaug.stages import results, sheets
 from ganaug.stages.fidelity import fidelity_key, read_fidelity
 from ganaug.stages.gate import measured_settings
@@ -38,11 +39,12 @@ _RECALL = (
 
 
 def report(project: Project) -> str:
-    """Write summary, metrics, page, model card and the tables of plots. Returns the verdict and where the page is."""
+    """Write summary, metrics, page, model card and plots. Returns the verdict and where the page is."""
     from ganaug.evaluate.gains import Comparison
     from ganaug.evaluate.learning_curves import curve_figures, worth_figures
     from ganaug.report import card, fidelity_tables, page, tables, verdict
 
+    log.info("report: statistics, plots and the page ...")
     settings, splits = project.settings, {split.name: split for split in open_splits(project)}
     release, prepared, protocol = splits[RELEASE], splits[RELEASE].prepared, settings.protocol
     trials = [splits[name] for name in protocol.trial_names()]
@@ -133,7 +135,7 @@ def report(project: Project) -> str:
         # The page reads them from a script: it may not open another file, and must not change with the clock itself.
         "timings.js": f"showRun({json.dumps(measured)});\n",
     }
-    _publish(project, files, partial(tables.write_plot_tables, summary=summary, trials=found, histories=histories))
+    _publish(project, files, partial(tables.write_plots, summary=summary, trials=found, histories=histories))
     return "\n".join([*verdict.sentences(summary), f"report: {project.reports / 'report.html'}"])
 
 

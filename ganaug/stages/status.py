@@ -81,7 +81,7 @@ class Status:
         if self.is_done:
             return "nothing"
         unknown = f"{', '.join(self.untimed)}: unknown, since none was timed here yet" if self.untimed else ""
-        known = f"about {duration(self.seconds)}" if self.seconds or not unknown else ""
+        known = f"about {duration(self.seconds)}" if self.seconds else "" if unknown else "a few seconds"
         return ", and ".join(filter(None, [known, unknown]))
 
 

@@ -8,7 +8,7 @@ from ganaug import config, store, yaml_text
 from ganaug.config import Settings
 from ganaug.data.idx import Idx
 from ganaug.errors import UserError
-from ganaug.log import log
+from ganaug.stages.progress import counting
 from ganaug.start import estimate
 from ganaug.start.files import Plan
 from ganaug.start.findings import run_time
@@ -51,6 +51,6 @@ def _time(settings: Settings, images: Path | None) -> str:
     except UserError as missing:
         return f"note: {missing}"
     assert not isinstance(found.images, list)
-    log.info("timing a few steps of each network on this machine ...")
-    pace = estimate.measure(settings, found.images, found.labels, len(found.classes))
+    with counting("timing a few steps of each network"):
+        pace = estimate.measure(settings, found.images, found.labels, len(found.classes))
     return run_time(pace, pace.run_seconds(settings, estimate.Sizes.of(settings, found)))

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from ganaug import config, store, yaml_text
 from ganaug.errors import UserError, one_line
+from ganaug.stages.workspaces import git_top
 from ganaug.start.dvc import dvc_yaml
 from ganaug.start.schema import MODELINE, SCHEMA_FILE, schema_text
 
 FILES = ("params.yaml", SCHEMA_FILE, "dvc.yaml", ".gitignore", "README.md")
 MADE = ("data/prepared", "data/synth", "models", "reports", "synthetic", ".ganaug")  # by a run
-_DVC_FILES = (".dvc", ".dvcignore")
+_DVC_FILES = (".dvc", ".dvcignore", ".git")
 _NO_ANALYTICS = ["config", "core.analytics", "false"]
 _BANNER = "Having any troubles?"  # below each of DVC's errors
 
@@ -76,27 +77,45 @@ def write(folder: Path, plan: Plan) -> list[str]:
 
 
 def init_dvc(folder: Path) -> str:
-    """Make the folder a DVC project, unless it is part of one: in git's root, below it, or without git.
+    """Make the folder a DVC project, unless it is part of one: in git's root, below it, or in a repository made here.
 
-    Returns what was done. Raises UserError if DVC fails.
+    DVC 3 runs no experiments with ``core.no_scm``, which ``dvc init --no-scm`` sets and no ``git init`` takes back; and
+    nothing at all without both. So the repository is made first, wherever git is installed.
+    Returns what was done, and in a line of its own what experiments still need. Raises UserError if git or DVC fails.
     """
     here = folder.resolve()
     above = [here, *here.parents]
-    git = next((place for place in above if (place / ".git").exists()), None)
+    git = git_top(here)
     within = above[: above.index(git) + 1] if git else above
     there = next((place for place in within if (place / ".dvc" / "config").is_file()), None)
     if there:
-        return f"DVC: part of the project at {there}"
+        return f"DVC: part of the project at {there}{_experiments(here, git, there)}"
+    made = git is None and shutil.which("git") is not None
+    if (git or made) and shutil.which("git"):
+        if said := _failed(["git", "init", "--quiet"] if made else ["git", "rev-parse", "--git-dir"], here):
+            reason = one_line(" ".join(said), 500)
+            raise UserError(
+                f"{folder}: git must work there, so that DVC does, but says {reason}; fix that and try again"
+            )
+        git = git or here
     options = ["--no-scm"] if git is None else ["--subdir"] if git != here else []
-    if git and shutil.which("git") and (said := _failed(["git", "rev-parse", "--git-dir"], here)):
-        reason = one_line(" ".join(said), 500)
-        raise UserError(f"{folder}: git must work there, so that DVC does, but says {reason}; fix that and try again")
     code = f"from dvc.cli import main; exit(main({['init', *options]}) or main({_NO_ANALYTICS}))"
     said = _failed([sys.executable, "-P", "-c", code], here)  # -P: no dvc.py of the folder's
     if said or not (here / ".dvc" / "config").is_file():
         reason = one_line(said[-1], 500) if said else "it made no .dvc/config"
         raise UserError(f'{folder}: "dvc init" failed there ({reason}), so nothing was written; fix that and try again')
-    return f"DVC: initialised {'without git' if git is None else 'next to git' if git == here else f'below {git}'}"
+    how = "next to a new git repository" if made else "next to git" if git == here else f"below {git}"
+    return f"DVC: initialised {how if git else 'without git'}{_experiments(here, git, here)}"
+
+
+def _experiments(here: Path, git: Path | None, dvc: Path) -> str:
+    """A line on what ``dvc exp run`` still needs; empty where it works."""
+    option = "no_scm = true" in (dvc / ".dvc" / "config").read_text(encoding="utf-8", errors="replace").lower()
+    steps = [] if git else ["git init"]
+    steps += ["dvc config --unset core.no_scm"] if option else []
+    if not git or (shutil.which("git") and _failed(["git", "rev-parse", "--verify", "--quiet", "HEAD"], here)):
+        steps += ["git add .", "git commit -m start"]
+    return f"\nexperiments (dvc exp run) work after: {' && '.join(steps)}" if steps else ""
 
 
 def _failed(command: list[str], folder: Path) -> list[str]:

@@ -67,14 +67,14 @@ def given_up(full: Settings, now: Settings, minutes: float, of_full: float, of_n
         lines.append(f"no {', '.join(missing)}: whether other images would do as much is not told")
     if now.data.image_size != full.data.image_size:
         lines.append(
-            f"images of {now.data.image_size} pixels instead of {full.data.image_size}: the classifiers see less, so "
-            "all scores may be lower, and a gain another"
+            f"images of {now.data.image_size} pixels instead of {full.data.image_size}, those that are made too: "
+            "scores may be lower, and a gain another"
         )
     if now.protocol.trials < full.protocol.trials:
+        before = f"instead of {of_full:.0%}" if f"{of_now:.0%}" != f"{of_full:.0%}" else "in either case"
         lines.append(
             f"{now.protocol.trials} trials instead of {full.protocol.trials}: a gain of "
-            f"{now.report.smallest_gain:g} points is shown with a probability of about {of_now:.0%} instead of "
-            f"{of_full:.0%}"
+            f"{now.report.smallest_gain:g} points is shown with a probability of about {of_now:.0%} {before}"
         )
     first, second = (one.protocol for one in (full, now))
     if isinstance(first, CrossValidation) and isinstance(second, CrossValidation) and second.folds < first.folds:
@@ -85,7 +85,7 @@ def given_up(full: Settings, now: Settings, minutes: float, of_full: float, of_n
     if now.gan.steps < ENOUGH_STEPS:
         lines.append(f"a GAN of {now.gan.steps:,} steps: {ENOUGH_STEPS:,} and more make better images")
     listed = "".join(f"  {line}\n" for line in lines)
-    return f"given up, to fit {minutes:g} minutes (--minutes gives it more):\n{listed}" if lines else ""
+    return f"given up to keep to --minutes {minutes:g}:\n{listed}" if lines else ""
 
 
 def run_time(pace: Pace, seconds: float) -> str:

@@ -46,8 +46,7 @@ def _cuts(size: int) -> list[_Cut]:
         {"repeats": 1},
         {"controls": False},
         {"steps": FEWEST_STEPS},
-        *smaller[:1],
         {"trials": _FEWEST_TRIALS},
         {"alone": False},
-        *smaller[1:],
+        *smaller,  # last: the images that are made are smaller then too
     ]

@@ -19,8 +19,8 @@ from ganaug.data.pictures import LARGEST_MIB
 from ganaug.data.survey import survey
 from ganaug.data.table import ENDINGS, Table
 from ganaug.errors import UserError, one_line
-from ganaug.log import log
 from ganaug.stages.progress import counting
+from ganaug.stages.workspaces import git_top
 from ganaug.start import estimate
 from ganaug.start.choose import Chosen, Scope, chance, choose
 from ganaug.start.estimate import Pace
@@ -89,8 +89,8 @@ def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> P
 
         @cache
         def pace(size: int) -> Pace:
-            log.info(f"timing a few steps of each network at {size} pixels on this machine ...")
-            return estimate.measure(chosen(Scope(size)).settings, seen.images, found.labels, len(seen.counts))
+            with counting(f"timing a few steps of each network at {size} pixels"):
+                return estimate.measure(chosen(Scope(size)).settings, seen.images, found.labels, len(seen.counts))
 
         def seconds(scope: Scope) -> float:
             settings = chosen(scope).settings
@@ -105,7 +105,7 @@ def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> P
     print(given_up(full, plan.settings, minutes, *likely), end="")
     time = run_time(pace(scope.size), takes)
     if takes > 1.05 * 60 * minutes:
-        time += f", more than the {minutes:g} minutes asked for: init sets no smaller run"
+        time += f", more than --minutes {minutes:g}: init sets no smaller run"
     title, path = one_line(source.title()), one_line(plan.raw["data"]["source"]["path"])
     why = {**plan.why, "gan.steps": steps_reason(scope.steps, pace(scope.size), minutes)}
     return Plan(params_yaml(Chosen(plan.raw, why), title), title, f"Images: `{path}`.", time)
@@ -126,7 +126,7 @@ def _source(images: Path, nested: bool, columns: Mapping[str, Any]) -> Folder | 
 
 
 def _source_settings(source: Folder | Npz | Table, folder: Path) -> dict[str, Any]:
-    """The source as params.yaml names it: relative to the project, unless an absolute path was given."""
+    """The source as params.yaml names it (see _path_from)."""
     plain: dict[str, Any] = config.plain(replace(source, path=_path_from(folder, source.path)))
     default: dict[str, Any] = config.plain(type(source)(Path()))
     unusual = {key: value for key, value in plain.items() if value != default[key] and key != "path"}
@@ -136,7 +136,11 @@ def _source_settings(source: Folder | Npz | Table, folder: Path) -> dict[str, An
 
 
 def _path_from(folder: Path, path: Path) -> Path:
-    there = path if path.is_absolute() else Path(os.path.relpath(path.absolute(), folder.resolve()))
+    """As params.yaml names it: relative to the project where both lie in one git repository, or in the project, since
+    then every workspace has it; else, or if it was given so, absolute: a temporary workspace lies elsewhere."""
+    project, there = folder.resolve(), Path(os.path.normpath(path.absolute()))
+    if not path.is_absolute() and there.is_relative_to(git_top(project) or project):
+        there = Path(os.path.relpath(there, project))
     if any("\ud800" <= letter <= "\udfff" for letter in str(there)):  # what bytes outside UTF-8 are read as
         raise UserError(
             f"--images: must be a path of UTF-8 text for params.yaml to hold, got {str(there)!a}; rename it"

@@ -5,25 +5,33 @@ from __future__ import annotations
 import re
 import shutil
 import unicodedata
-from collections.abc import Iterator, Sequence
+import zipfile
+import zlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, cast, get_args
 
+import numpy as np
 from pydantic import StringConstraints
+from typing_extensions import TypedDict
 
 from ganaug import device, store
 from ganaug.errors import UserError, one_line, quoted
-from ganaug.synth.formats import FORMATS, MANIFEST, WRITTEN
+from ganaug.synth.formats import FORMATS, MANIFEST, READERS, WRITTEN
 from ganaug.synth.spec import Balance, SynthSpec
 
 if TYPE_CHECKING:
+    from ganaug.synth.formats import Chunks
     from ganaug.synth.sampler import Sampler
 
 _MOST = 10**9  # images of a class
 _LEAST_BYTES = 20  # of the disk for an image, whatever its format: a line of the manifest
-_COLUMNS = ["file", "class", "seed", "index", "accepted"]  # accepted: of the class's candidates, by the filters
+# accepted: of the class's candidates, by the filters; model: the first digits of the SHA-256 of the generator's file
+_COLUMNS = ["file", "class", "seed", "index", "accepted", "model"]
+_DIGITS = 16
 
 
 def export(
@@ -40,8 +48,9 @@ def export(
 
     ``model`` is the generator's file; ``classes``: names or indices, each with or without a number of its own after
     ``=``; ``balance`` spreads ``n`` images per class as ``synth.balance`` does, given the images that the generator
-    learned from; ``seed`` gives the latents; ``output_format`` is one of FORMATS; ``overwrite`` replaces what an
-    earlier call wrote. Raises UserError if an option or the folder cannot be used.
+    learned from; ``seed`` gives the latents; ``output_format`` is one of FORMATS. What ``out`` has of other
+    classes stays; ``overwrite`` replaces what it has of these. Raises UserError if an option or the folder cannot be
+    used.
     """
     if n < 1:
         raise UserError(f"--n: must be at least 1, got {quoted(n)}; ask for one image or more")
@@ -54,7 +63,7 @@ def export(
     if output_format not in FORMATS:
         raise UserError(f"--format: must be {' or '.join(FORMATS)}, got {quoted(output_format)}; choose one of them")
     _settle(out)
-    _check_out(out, overwrite)
+    there = _rows(out)
 
     from ganaug.synth.sampler import load_sampler
 
@@ -66,20 +75,34 @@ def export(
         raise UserError(
             "--balance fill: tops classes up to the largest, and no class asked for lacks images; use equal"
         )
+    named = {sampler.classes[label] for label, count in counts.items() if count or overwrite}
+    kept = _kept(out, there, named, output_format, overwrite)
+    counts = {label: count for label, count in counts.items() if count}
     _check_room(out, sum(counts.values()))
-    where = device.resolve("auto")
+    where, by = device.resolve("auto"), store.file_digest(model)[:_DIGITS]
     device.prepare(where)
     chunks = ((label, *chunk) for label, count in counts.items() for chunk in sampler.images(label, count, seed, where))
-    with _placing(out, overwrite) as part:
-        made = FORMATS[output_format](part, sampler.classes, chunks, counts)
-        store.write_csv(
-            part / MANIFEST,
-            _COLUMNS,
-            ([file, sampler.classes[one], seed, number, sampler.accepted[one]] for file, one, number in made),
-        )
-    names = one_line(", ".join(sampler.classes[label] for label, count in counts.items() if count), 500)
-    shown = one_line(f"{out}/")
-    return "".join(f"{note}\n" for note in notes) + f"{sum(counts.values()):,} images of class {names} in {shown}"
+    copied = _copied(out, there, kept, sampler) if kept and output_format in READERS else _Copied(sampler.classes)
+
+    def join(part: Path) -> None:
+        """Complete what takes its place in ``out``, given what is there by now: making the images took a while."""
+        now = _kept(out, _rows(out), named, output_format, overwrite)
+        entries = {entry.name for entry in part.iterdir()}
+        if now != copied.rows and (copied.rows or any(_top(row["file"]) in entries for row in now)):
+            raise UserError(f"--out: {out} holds other images in a file of the same name; name another folder")
+        if now and not copied.rows:
+            new: list[_Listed] = store.read_table(part / MANIFEST, kind=_Listed)
+            store.write_csv(part / MANIFEST, _COLUMNS, map(_cells, [*now, *new]))
+
+    with _placing(out, join) as part:
+        made = FORMATS[output_format](part, copied.classes, chain(copied.chunks, chunks), {**copied.counts, **counts})
+        old = [row for row, _ in zip(copied.rows, made, strict=False)]  # theirs come first
+        rows = ([file, sampler.classes[one], seed, number, sampler.accepted[one], by] for file, one, number in made)
+        store.write_csv(part / MANIFEST, _COLUMNS, chain(map(_cells, old), rows))
+    names = one_line(", ".join(sampler.classes[label] for label in counts), 500)
+    more = f", next to {len(kept):,} of other classes" if kept else ""
+    said = f"{sum(counts.values()):,} images of class {names} in {one_line(f'{out}/')}{more}"
+    return "\n".join([*notes, said])
 
 
 def _spread(sampler: Sampler, model: Path, n: int, balance: str) -> list[int]:
@@ -153,31 +176,71 @@ def _check_room(out: Path, images: int) -> None:
 # ----------------------------------------------------------------------------------------- the folder that they go to
 
 
-@dataclass(frozen=True)
-class _Listed:
-    """A row of a manifest, as far as it says what may be removed."""
+_Listed = TypedDict(  # a row of a manifest; those of earlier releases do not say the model
+    "_Listed",
+    {
+        "file": Annotated[str, StringConstraints(pattern=WRITTEN)],
+        "class": str,
+        "seed": int,
+        "index": int,
+        "accepted": str,
+        "model": NotRequired[str],
+    },
+)
 
-    file: Annotated[str, StringConstraints(pattern=WRITTEN)]
-    seed: int
-    index: int
+
+def _cells(row: _Listed) -> list[Any]:
+    return [row.get(column, "") for column in _COLUMNS]
 
 
-def _check_out(out: Path, overwrite: bool) -> None:
-    """Refuse a folder with files of the user: only what an earlier call's manifest lists is ever removed."""
+def _top(file: str) -> str:
+    """The entry of ``out`` that a file is, or lies in."""
+    return file.partition("/")[0]
+
+
+def _rows(out: Path) -> list[_Listed]:
+    """The images that earlier calls wrote, by their manifest.
+
+    Raises UserError if ``out`` cannot be used, or holds files of the user: only what a manifest lists is ever removed.
+    """
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise UserError(f"--out: must be a folder of its own, but {out} is a file or a link; name another")
     held = _held(out)
     if not held:
-        return
-    ours = _made_before(out)
-    if others := held - set(ours):
+        return []
+    rows = _listed(out)
+    if others := held - set(_made_before(out, rows)):
         first = min(others, key=lambda path: (path.is_dir(), path))
         raise UserError(
             f"--out: {out} holds files that ganaug did not write, such as {quoted(first.name)}; name another folder"
         )
-    if not overwrite:
-        count = len(store.read_table(out / MANIFEST))
-        raise UserError(f"--out: {out} holds {count:,} images already; add --overwrite to replace them")
+    return rows
+
+
+def _kept(
+    out: Path, rows: Sequence[_Listed], named: Collection[str], output_format: str, overwrite: bool
+) -> list[_Listed]:
+    """The images of ``rows``, in ``out``, that stay next to new ones of the classes ``named`` in ``output_format``.
+
+    Raises UserError if there are images of these classes and no ``overwrite``, or those that stay are of another
+    format.
+    """
+    again = [row["class"] for row in rows if row["class"] in named]
+    if again and not overwrite:
+        names = one_line(", ".join(dict.fromkeys(again)), 200)
+        raise UserError(
+            f"--out: {out} holds {len(again):,} images already; add --overwrite to replace those of class {names}, or "
+            "name another folder"
+        )
+    kept = [row for row in rows if row["class"] not in named]
+    for row in kept:
+        ending = row["file"].rpartition(".")[2]
+        if ending in FORMATS and ending != output_format:
+            raise UserError(
+                f"--format: must be {ending}, as the images of class {quoted(row['class'])} in {out} are, got "
+                f"{quoted(output_format)}; change it, or name another folder"
+            )
+    return kept
 
 
 def _held(out: Path) -> set[Path]:
@@ -185,16 +248,65 @@ def _held(out: Path) -> set[Path]:
     return {path for path in out.rglob("*") if not re.fullmatch(_PART, path.relative_to(out).parts[0])}
 
 
-def _made_before(out: Path) -> list[Path]:
-    """The files that an earlier call's manifest lists, their folders, the manifest last; nothing if it is not ours."""
+def _listed(out: Path) -> list[_Listed]:
+    """The rows of the folder's manifest; none if it is not ours."""
     try:
         rows: list[_Listed] = store.read_table(out / MANIFEST, kind=_Listed)
     except UserError:
         return []
-    files = {out / row.file: None for row in rows}
+    return rows
+
+
+def _made_before(out: Path, rows: Sequence[_Listed]) -> list[Path]:
+    """The files that the manifest lists in ``rows``, their folders, the manifest last."""
+    files = {out / row["file"]: None for row in rows}
     folders = {path.parent: None for path in files if path.parent != out}
     found = [path for path in files if path.is_file()] + [path for path in folders if path.is_dir()]
     return [path for path in (*found, out / MANIFEST) if rows and not (path.is_symlink() or path.parent.is_symlink())]
+
+
+@dataclass(frozen=True)
+class _Copied:
+    """Images that are copied from one file with all classes to the next, before the new ones."""
+
+    classes: Sequence[str]  # theirs among them
+    counts: Mapping[int, int] = field(default_factory=dict)  # by the class's place there
+    rows: Sequence[_Listed] = ()
+    chunks: Chunks = field(default_factory=lambda: iter(()))
+
+
+def _copied(out: Path, rows: Sequence[_Listed], kept: Sequence[_Listed], sampler: Sampler) -> _Copied:
+    """The images of the rows ``kept`` among all ``rows`` of ``out``, for a new file with those of ``sampler``.
+
+    Raises UserError if they are not what the manifest lists, or of another shape than the new ones.
+    """
+    runs = [(name, list(run)) for name, run in groupby(rows, lambda row: row["class"])]
+    classes = [*sampler.classes, *dict.fromkeys(row["class"] for row in kept if row["class"] not in sampler.classes)]
+    stays = {row["class"] for row in kept}
+    path, (channels, *size) = out / kept[0]["file"], sampler.image_shape
+    counts = {classes.index(name): len(run) for name, run in runs if name in stays}
+    if len(counts) < len([name for name, _ in runs if name in stays]):
+        raise UserError(f"--out: {out / MANIFEST} must list the images class by class; name another folder")
+
+    def chunks() -> Chunks:
+        reader = READERS[path.suffix[1:]](path, (*size, channels), [len(run) for _, run in runs])
+        try:
+            for name, run in runs:
+                done = 0
+                while done < len(run):
+                    images = next(reader)
+                    numbers = np.array([row["index"] for row in run[done : done + len(images)]])
+                    done += len(images)
+                    if name in stays:
+                        yield classes.index(name), images, numbers
+        except (ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            reason = one_line(str(error), 200)
+            raise UserError(
+                f"--out: {path} must hold the images that the manifest lists, of the shape of the new ones, but cannot "
+                f"be added to ({reason}); name another folder"
+            ) from None
+
+    return _Copied(classes, counts, kept, chunks())
 
 
 _MARK = "ganaug-synth"  # what lies in --out, hidden, while images are written or put in their places
@@ -202,12 +314,12 @@ _PART = re.escape(f".{_MARK}.") + r"\w{8}\.(part|done)"
 
 
 @contextmanager
-def _placing(out: Path, overwrite: bool) -> Iterator[Path]:
-    """An empty folder, whose files are those of ``out`` when the block ends without an error.
+def _placing(out: Path, join: Callable[[Path], None]) -> Iterator[Path]:
+    """An empty folder, whose files are in ``out`` when the block ends without an error.
 
     It lies next to ``out``, or inside where ``out`` exists: that may be a disk of its own. Once its name says that it
-    is done, the new images are whole; earlier ones go, and it is emptied into ``out`` by this run or, if that is
-    killed, by the next one.
+    is done, the new images are whole, and so is their manifest, which ``join`` has completed; those of the same classes
+    go, and it is emptied into ``out`` by this run or, if that is killed, by the next one.
     """
     inside = out.is_dir()
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -220,7 +332,7 @@ def _placing(out: Path, overwrite: bool) -> Iterator[Path]:
                 part.rename(out)
                 return
             with store.alone(out):
-                _check_out(out, overwrite)  # again: it took a while
+                join(part)
                 done = part.rename(out / f".{_MARK}.{part.name[-13:-5]}.done")
                 _empty(done, out)
         except OSError as error:
@@ -243,9 +355,14 @@ def _settle(out: Path) -> None:
 
 
 def _empty(done: Path, out: Path) -> None:
-    """Move the images up. At any moment the manifest in ``out``, if there is one, is of the images that must go."""
+    """Move the images up. At any moment the manifest in ``out``, if there is one, is that of the earlier images: those
+    go that the new manifest does not list, or that lie where new ones will."""
     if (done / MANIFEST).is_file():
-        for path in _made_before(out):
+        listed, coming = {row["file"] for row in _listed(done)}, {entry.name for entry in done.iterdir()}
+        for path in _made_before(out, _listed(out)):
+            file = path.relative_to(out).as_posix()
+            if path.is_file() and file in listed and _top(file) not in coming:
+                continue
             with suppress(OSError if path.is_dir() else FileNotFoundError):  # a folder with files of the user stays
                 path.rmdir() if path.is_dir() else path.unlink()
     for entry in sorted(done.iterdir(), key=lambda entry: entry.name == MANIFEST):

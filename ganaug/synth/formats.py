@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     Made = Iterator[tuple[str, int, int]]  # (file relative to the folder, label, number) of each image, in order
     # a folder, the names of the classes, the images, {label: number of images}
     Writer = Callable[[Path, Sequence[str], Chunks, Mapping[int, int]], Made]
+    # the file, the shape of an image, how many images follow one another of each class
+    Reader = Callable[[Path, tuple[int, ...], Sequence[int]], Iterator[NDArray[np.uint8]]]
 
 MANIFEST, _NPZ = "manifest.csv", "images.npz"
 # How a format may name its files, in a folder per class or none: by numbers, or ``images``, as no user would.
 WRITTEN = r"^(?:[^/]*[^/.][^/]*/)?(?:images|[0-9][0-9-]*)\.[a-z0-9]+$"
 
+_AT_ONCE = 1024  # images that are read at a time
 _UNSAFE = '%/\\:*?"<>|'
 _LONGEST = 255  # bytes of a file's name
 _HIDDEN = ".ganaug-"
@@ -71,6 +75,22 @@ def _npz(folder: Path, classes: Sequence[str], chunks: Chunks, counts: Mapping[i
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
+def _from_npz(path: Path, shape: tuple[int, ...], counts: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+    """What ``_npz`` wrote: images of ``shape`` (H, W, C), the first so many of ``counts``, then the next, in pieces."""
+    import numpy as np
+
+    with zipfile.ZipFile(path) as archive, archive.open("images.npy") as member:
+        np.lib.format.read_magic(member)
+        found, _, dtype = np.lib.format.read_array_header_1_0(member)
+        if found != (sum(counts), *shape) or dtype != np.uint8:
+            raise ValueError(f"it holds {dtype}{found}, not uint8{(sum(counts), *shape)}")
+        for count in counts:
+            for start in range(0, count, _AT_ONCE):
+                images = min(_AT_ONCE, count - start)
+                read = member.read(images * math.prod(shape))
+                yield np.frombuffer(read, np.uint8).reshape(images, *shape)
+
+
 def folder_name(class_name: str) -> str:
     """The class's name as a folder, with what a path could misread percent-encoded: ``../x`` -> ``..%2Fx``.
 
@@ -97,3 +117,4 @@ def _encoded(letter: str) -> str:
 
 
 FORMATS: dict[str, Writer] = {"png": _png, "npz": _npz}
+READERS: dict[str, Reader] = {"npz": _from_npz}  # of formats with all classes in one file, which is added to by a copy

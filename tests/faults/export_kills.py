@@ -35,14 +35,18 @@ class Exports:
         self.old, self.new = (self._made(seed) for seed in (1, 2))
 
     def _made(self, seed: int) -> dict[str, str]:
-        if trouble := self.call(seed).trouble(0):
-            raise RuntimeError(f"ganaug synth failed undisturbed: {trouble}")
+        for ended in (self.call(0, classes="4"), self.call(seed)):  # the first class is not named again: it must stay
+            if trouble := ended.trouble(0):
+                raise RuntimeError(f"ganaug synth failed undisturbed: {trouble}")
         (self.work / "out").rename(self.work / str(seed))
         return hashes(self.work / str(seed), ["."])
 
-    def call(self, seed: int, *more: str, last: int = 0) -> Ended:
-        """Four images of each of two classes. Killed before the change number ``last``; 0: not at all."""
-        words = ["--model", str(self.model), "--class", "0=4", "--class", "1=4", "--seed", str(seed), "--out", "out"]
+    def call(self, seed: int, *more: str, classes: str = "01", last: int = 0) -> Ended:
+        """Four images of each of the ``classes`` by ``seed``, with ``more`` options. Killed before the change number
+        ``last``; 0: not at all."""
+        words = ["--model", str(self.model), "-n", "4", "--seed", str(seed), "--out", "out"]
+        for name in classes:
+            words += ["--class", name]
         self.commands.send((["ganaug", "synth", *words, *more], last))
         ended: Ended = self.commands.recv()
         return ended
@@ -66,6 +70,8 @@ class Exports:
         there = set(hashes(self.work / "out", ["."]).values())
         if not (there >= set(self.old.values()) or there >= set(self.new.values())):
             yield "images are lost: neither all of the old ones are there nor all of the new"
+        if not self.old.items() & self.new.items() <= hashes(self.work / "out", ["."]).items():
+            yield "images of a class that is not named have gone"
         for more in ([], ["--overwrite"]):
             if trouble := self.call(2, *more).trouble(*([0] if more else [0, 2])):
                 yield f"again, {more}: {trouble}"

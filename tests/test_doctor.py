@@ -1,0 +1,107 @@
+"""``ganaug doctor``: one line per finding, and exit code 1 where a run would fail."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from test_cli import ganaug
+
+from ganaug import space
+from ganaug.start import doctor
+from ganaug.start.sync import sync
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    (tmp_path / "params.yaml").write_text("data: {source: {kind: digits}}\n")
+    return tmp_path
+
+
+def found() -> dict[str, tuple[str, str]]:
+    return {one.topic: (one.status, one.says) for one in doctor.examine(Path())}
+
+
+def test_every_topic_has_one_line() -> None:
+    said = ganaug(Path(), "doctor")
+    topics = found()
+    assert {"versions", "device", "cores", "memory", "disk", "git", "settings", "images", "DVC", "permissions"} <= set(
+        topics
+    )
+    assert len(said.stdout.splitlines()) == len(topics)
+    assert said.returncode == 0
+    assert [one["topic"] for one in json.loads(ganaug(Path(), "doctor", "--json").stdout)] == list(topics)
+
+
+def test_it_leaves_nothing_behind(here: Path) -> None:
+    found()
+    assert [path.name for path in here.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "topic", "part"),
+    [
+        ("gan: {step: 1}\n", "settings", "gan.step: no such key"),
+        ("data: {source: {kind: folder, path: nowhere}}\n", "images", "nowhere is not there"),
+        ("data: {source: {kind: digits}}\ndevice: mps\n", "device", "must be present on this machine"),
+    ],
+)
+def test_what_a_run_would_fail_at_fails(here: Path, settings: str, topic: str, part: str) -> None:
+    (here / "params.yaml").write_text(settings)
+    status, says = found()[topic]
+    assert status == "fail"
+    assert part in says
+    assert ganaug(here, "doctor").returncode == 1
+
+
+def test_without_a_project(here: Path) -> None:
+    (here / "params.yaml").unlink()
+    assert found()["settings"] == ("warn", 'no params.yaml here: "ganaug init" makes a project of your images')
+    assert "dvc.yaml" not in found()
+
+
+def test_a_pipeline_of_other_settings(here: Path) -> None:
+    assert found()["dvc.yaml"][0] == "warn"
+    sync(here)
+    assert found()["dvc.yaml"] == ("ok", "as params.yaml asks for")
+    (here / "params.yaml").write_text("data: {source: {kind: idx, path: raw}}\n")
+    assert "ganaug sync" in found()["dvc.yaml"][1]
+
+
+def test_what_is_slow_is_said_with_the_reason(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    monkeypatch.setattr(doctor, "_SLOW_SYNC", 0.0)
+    monkeypatch.setattr(space, "memory", lambda: 2**30)
+    monkeypatch.setattr(doctor.joblib, "cpu_count", lambda: 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))  # type: ignore[attr-defined]
+    monkeypatch.setattr(os, "getloadavg", lambda: (9.0, 9.0, 9.0))
+    slow = found()
+    for topic, part in {
+        "threads": "OMP_NUM_THREADS is 4",
+        "disk speed": "slow",
+        "memory": "lower jobs",
+        "cores": "one training at a time",
+        "disk": "0.0 GiB free",
+        "load": "9.0 on 1 cores",
+    }.items():
+        assert slow[topic][0] == "warn"
+        assert part in slow[topic][1]
+
+
+def test_a_network_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_file_system", lambda _: "nfs4")
+    assert found()["disk speed"][0] == "warn"
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_to(here: Path) -> None:
+    (here / "models").mkdir(mode=0o500)
+    assert found()["permissions"][0] == "fail"
+
+
+def test_a_place_that_is_a_file_cannot_be_written_to(here: Path) -> None:
+    (here / "models").write_text("mine")
+    assert found()["permissions"] == ("fail", "models cannot be written to (Not a directory); correct that")

@@ -1,0 +1,209 @@
+"""``ganaug run`` and ``ganaug status``: stopped when told to, gone on with, and how far it is at any moment."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stages
+from test_cli import ganaug
+from test_resume import living, until
+
+from ganaug import config
+from ganaug.stages import pipeline
+from ganaug.stages.project import Project
+from ganaug.stages.status import duration, status
+
+SETTINGS: dict[str, Any] = {
+    "data": {"source": {"kind": "digits"}},
+    "protocol": {"kind": "subsets", "trials": 2, "train_per_class": 2},
+    "gan": stages.TINY_GAN,
+    "synth": {"per_class": 2},
+    "classifier": {"steps": 2, "batch_size": 4, "width": 4},
+    "classify": {"arms": ["none", "gan"], "curve": []},
+    "fidelity": {"enabled": False},
+    "jobs": 1,
+}
+
+
+# Steps that no test waits for, and a state that is saved at once.
+LONG = {**SETTINGS, "gan": {**stages.TINY_GAN, "steps": 10**6, "save_seconds": 0.01}}
+
+
+def project(root: Path, **changes: Any) -> Project:
+    return Project(root, config.check({**SETTINGS, **changes}))
+
+
+def counts(made: Project) -> dict[str, tuple[int, int | None]]:
+    return {one.stage: (one.done, one.pieces) for one in status(made).stages}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("finished")
+    assert pipeline.run_within(project(root), None)
+    return root
+
+
+@pytest.fixture
+def prepared(finished: Path, tmp_path: Path) -> Path:
+    """A folder where nothing but the images is ready."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "prepared").symlink_to(finished / "data" / "prepared")
+    return tmp_path
+
+
+# --------------------------------------------------------------------------------------------------------------- status
+
+
+def test_before_the_images_are_prepared(tmp_path: Path) -> None:
+    found = status(project(tmp_path))
+    assert counts(project(tmp_path))["prepare"] == (0, 1)
+    assert "not prepared yet: " in str(found)
+    assert "known once the images are prepared" in str(found)
+    assert not found.is_done
+
+
+def test_when_all_is_done(finished: Path) -> None:
+    found = status(project(finished))
+    assert counts(project(finished)) == {
+        "prepare": (1, 1), "train": (3, 3), "synth": (3, 3), "classify": (4, 4), "report": (1, 1)
+    }  # fmt: skip
+    assert found.is_done
+    assert str(found).endswith("left: nothing")
+    assert json.loads(found.as_json())["done"] is True
+
+
+def test_what_a_change_runs_and_how_long_it_takes(finished: Path) -> None:
+    """A changed classifier trains no GAN; its time is that of such work under other settings."""
+    made = project(finished, classifier={**SETTINGS["classifier"], "steps": 3})
+    now = counts(made)
+    assert (now["train"], now["synth"], now["classify"], now["report"]) == ((3, 3), (3, 3), (0, 4), (0, 1))
+    by_stage = {one.stage: one for one in status(made).stages}
+    classify = by_stage["classify"]
+    assert classify.missing == ("0 none", "0 gan", "1 none", "1 gan")
+    assert classify.by == "such work under other settings"
+    took = sum(one["wall_seconds"] for one in made.work.timings("classify"))
+    assert classify.seconds == pytest.approx(took, abs=0.06)  # four as long as the mean of four
+    halved = project(finished, classifier={**SETTINGS["classifier"], "steps": 3}, jobs=2)
+    assert {one.stage: one for one in status(halved).stages}["classify"].seconds == pytest.approx(took / 2, abs=0.06)
+
+
+def test_what_was_never_timed_is_said(prepared: Path) -> None:
+    found = status(project(prepared))
+    assert found.untimed == ["train", "synth", "classify"]
+    assert "left: train, synth, classify: unknown, since none was timed here yet" in str(found)
+
+
+def test_a_report_of_other_rules_is_current(finished: Path) -> None:
+    """They are judged again at each call of the gate."""
+    assert status(project(finished, gate=[{"gain": "gan_vs_none", "above": 0.0}])).is_done
+
+
+def test_it_imports_no_torch(finished: Path) -> None:
+    code = "import sys; from contextlib import suppress; from ganaug.cli import app\n"
+    code += "with suppress(SystemExit): app(['status'])"
+    (finished / "params.yaml").write_text(json.dumps(SETTINGS))
+    line = [sys.executable, "-c", f"{code}\nprint('torch' in sys.modules)"]
+    done = subprocess.run(line, cwd=finished, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2:] == ["left: nothing", "False"]
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.2, "1 s"), (89, "89 s"), (100, "2 min"), (7200, "2.0 h")])
+def test_durations(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+# ------------------------------------------------------------------------------------------------------------------ run
+
+
+class Clock:
+    """In the place of a timer: rings as soon as a training has saved a new state."""
+
+    root: Path
+
+    def __init__(self, seconds: float, ring: Callable[[], None]) -> None:
+        self.ring, self.cancelled, self.before = ring, threading.Event(), states(self.root)
+
+    def start(self) -> None:
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def _wait(self) -> None:
+        while not self.cancelled.wait(0.01):
+            if states(self.root) != self.before:
+                self.ring()
+                return
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+
+def states(root: Path) -> set[str]:
+    return {path.read_text() for path in (root / ".ganaug" / "train" / "states").glob("*.json")}
+
+
+def test_minutes_that_are_over_save_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one process, as on a GPU; called again, it goes on from there."""
+    Clock.root, before = tmp_path, signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(threading, "Timer", Clock)
+    (tmp_path / "params.yaml").write_text(json.dumps(LONG))
+    done = ganaug(tmp_path, "run", "--minutes", "5")
+    assert (done.returncode, done.stderr) == (4, "")
+    assert "stopped after 5 minutes; run it again to go on" in done.stdout
+    assert signal.getsignal(signal.SIGTERM) is before
+    train = next(one for one in status(project(tmp_path, **LONG)).stages if one.stage == "train")
+    assert (train.done, train.by) == (0, "the steps that are done of it")
+    assert train.missing[0].startswith("release (at step ")
+    assert f"{train.missing[0]}, 0, 1 (about " in done.stdout
+    again = ganaug(tmp_path, "run", "--minutes", "5")
+    assert again.returncode == 4
+    assert f"resuming release at step {train.missing[0].split()[-1].replace(',', '').rstrip(')')}\n" in again.stdout
+
+
+def test_sigterm_ends_the_workers_with_their_states_saved(tmp_path: Path, group: list[int]) -> None:
+    (tmp_path / "params.yaml").write_text(json.dumps({**LONG, "jobs": 2}))
+    line = [sys.executable, "-m", "ganaug", "run"]
+    process = subprocess.Popen(
+        line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    group.append(process.pid)
+    until(lambda: len(list(tmp_path.rglob("states/*.json"))) == 2, "both workers saved a state")
+    process.terminate()
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert said.count(b"train: stopped ") == 2
+    assert b"Traceback" not in said
+    until(lambda: living(process.pid) == [], "nothing of it runs any more", 10)
+
+
+@pytest.fixture
+def group() -> Iterator[list[int]]:
+    """Process groups of which none outlives the test."""
+    groups: list[int] = []
+    yield groups
+    for process in (one for leader in groups for one in living(leader)):
+        os.kill(process, signal.SIGKILL)
+
+
+def test_a_finished_run_ends_with_the_verdict(finished: Path) -> None:
+    (finished / "params.yaml").write_text(json.dumps(SETTINGS))
+    done = ganaug(finished, "run", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert "stage 2 of 5" not in done.stdout
+    assert "report: " in done.stdout
+    said = ganaug(finished, "run").stdout
+    assert "train: stage 2 of 5\ntrain: nothing to do, all of it was done before\n" in said
+    assert said.endswith(done.stdout)
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf"])
+def test_odd_minutes_are_refused(tmp_path: Path, minutes: str) -> None:
+    done = ganaug(tmp_path, "run", "--minutes", minutes)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--minutes: must be above 0" in done.stderr
