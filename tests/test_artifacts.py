@@ -63,8 +63,8 @@ def done(finished: Project) -> Iterator[Project]:
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes most of a report's time."""
-    for name in ("arms", "curve", "history", "recall"):
-        monkeypatch.setattr(plots, name, lambda *_: "<svg></svg>")
+    for name in ("all_gains", "arms", "curve", "history", "recall"):
+        monkeypatch.setattr(plots, name, lambda *_: '<svg viewBox="0 0 9 9"></svg>')
 
 
 def edit(path: Path, change: Callable[[Any], Any]) -> None:

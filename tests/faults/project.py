@@ -45,6 +45,6 @@ def finished(folder: Path) -> Path:
 def undrawn() -> Iterator[None]:
     """Within it the page has no plots: they are slow, and say nothing that its tables do not."""
     with contextlib.ExitStack() as stack:
-        for name in ("gains", "arms", "curve", "history", "recall"):
-            stack.enter_context(patch.object(plots, name, lambda *_, **__: "<svg></svg>"))
+        for name in ("all_gains", "arms", "curve", "history", "recall"):
+            stack.enter_context(patch.object(plots, name, lambda *_, **__: '<svg viewBox="0 0 9 9"></svg>'))
         yield
