@@ -231,7 +231,7 @@ def test_a_second_run_waits_for_one_whose_parent_was_killed(start: Begin, whole:
     rest.remove(waiting)
     # Speed and seconds are the first run's, to the digit: nothing was trained again.
     assert rest == (fresh / "first").read_text().splitlines()
-    assert rest[-1].startswith("[1/1] 0: ")
+    assert rest[1].startswith("[1/1] 0: ")
     assert files(made, "0") == files(whole, "0")
 
 
