@@ -359,8 +359,10 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     assert found is not None
     assert torch.equal(found.pop("weights"), state.pop("weights"))
     assert found == state
-    assert [path.name for path in tmp_path.iterdir()] == ["0-1.pt"]  # written under another name, then renamed
+    assert {path.name for path in tmp_path.iterdir()} == {"0-1.pt", "0-1.json"}  # written under others, then renamed
+    assert json.loads((tmp_path / "0-1.json").read_text()) == {"step": 3, "seconds": 0.0}
     keeper(tmp_path).remove()
+    assert list(tmp_path.iterdir()) == []
     assert keeper(tmp_path).load() is None
 
 
@@ -397,7 +399,7 @@ def test_a_save_that_fails_leaves_the_earlier_state(tmp_path: Path, monkeypatch:
     found = keeper(tmp_path).load()
     assert found is not None
     assert found["step"] == 3
-    assert [path.name for path in tmp_path.iterdir()] == ["0-1.pt"]
+    assert {path.name for path in tmp_path.iterdir()} == {"0-1.pt", "0-1.json"}
 
 
 def test_code_in_a_state_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -492,7 +494,7 @@ def test_a_worker_and_a_late_signal_end_the_process(tmp_path: Path) -> None:
     cases = {  # the parent that a worker watches, what comes after the signal: how the process ends
         ("None", "pass"): -signal.SIGTERM,  # after the last step the signal does what it does to any process
         ("os.getppid()", "pass"): -signal.SIGTERM,
-        ("os.getppid()", "made.keep(5, dict)"): 143,
+        ("os.getppid()", "made.keep(5, lambda: {'step': 5})"): 143,
     }
     script = f"""
 import os, signal
