@@ -366,6 +366,13 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     assert keeper(tmp_path).load() is None
 
 
+def test_how_far_a_broken_state_was_is_not_said(tmp_path: Path) -> None:
+    saved(tmp_path)
+    (tmp_path / "0-1.pt").write_bytes(b"half")
+    assert keeper(tmp_path).load() is None
+    assert [path.name for path in tmp_path.iterdir()] == ["0-1.broken"]
+
+
 @given(st.data())
 def test_whatever_is_left_of_a_state_is_no_traceback(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
