@@ -338,7 +338,9 @@ def verdict(
     full: Annotated[bool, typer.Option("--full", help="With all arms and gains as tables.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Show the answer of the last report: use the GAN images or not, why, and what to do next.
+    """Show the answer of the last report.
+
+    Use the GAN images or not, why, and what to do next.
 
     Example: ganaug verdict --full
     """

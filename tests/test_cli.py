@@ -230,7 +230,7 @@ def test_a_stage_before_the_one_that_it_needs(tmp_path: Path, command: str) -> N
 
 def test_too_few_images_write_nothing(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("data: {source: {kind: digits}}\nprotocol: {kind: subsets, trials: 60}\n")
-    check_refused(ganaug(tmp_path, "prepare"), "lower protocol.trials to")
+    check_refused(ganaug(tmp_path, "prepare", "--quiet"), "lower protocol.trials to")
     assert set(held(tmp_path)) <= {"params.yaml", ".ganaug", ".ganaug/.gitignore", ".ganaug/prepare.lock", "data"}
 
 

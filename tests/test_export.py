@@ -720,6 +720,27 @@ def test_two_at_once_are_never_mixed(make: Any, out: Path, monkeypatch: pytest.M
     assert [path.name for path in out.parent.iterdir()] == [out.name]
 
 
+@pytest.mark.parametrize("there", [[], ["a/b"]])
+def test_two_at_once_into_one_archive(make: Any, out: Path, monkeypatch: pytest.MonkeyPatch, there: list[str]) -> None:
+    """The copy of what was there lacks what the second has added meanwhile: the first is refused."""
+    if there:
+        make(there, n=1, output_format="npz")
+    write, inner = FORMATS["npz"], []
+
+    def other_first(*arguments: Any) -> Any:
+        if not inner:
+            inner.append(1)
+            make(["3"], n=1, output_format="npz")
+        return write(*arguments)
+
+    monkeypatch.setitem(FORMATS, "npz", other_first)
+    with refused("--out", "holds other images in a file of the same name"):
+        make(["1"], n=2, output_format="npz")
+    assert made(out) == {**dict.fromkeys(there, 1), "3": 1}
+    with np.load(out / "images.npz") as held:
+        assert len(held["images"]) == len(there) + 1
+
+
 def test_a_folder_that_is_a_disk_of_its_own(make: Any, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is renamed over its edge, whether it is empty or holds images."""
     out.mkdir(parents=True)

@@ -170,7 +170,7 @@ def test_a_run_that_is_asked_to_stop_saves_first(
     assert states(fresh) == []
     process.terminate()
     assert process.wait(60) == 143
-    (line,) = (fresh / "said").read_text().splitlines()
+    *_, line = (fresh / "said").read_text().splitlines()
     stopped = re.fullmatch(r"train: stopped 0 at step (\d+); run it again to go on", line)
     assert stopped
     assert len(states(fresh)) == 1
@@ -227,11 +227,11 @@ def test_a_second_run_waits_for_one_whose_parent_was_killed(start: Begin, whole:
     os.kill(child, signal.SIGCONT)
     assert second.wait(120) == 0, (fresh / "second").read_text()
     until(lambda: not living(shell.pid), "the first run ended")
-    waited, *rest = (fresh / "second").read_text().splitlines()
-    assert waited == waiting
+    rest = (fresh / "second").read_text().splitlines()
+    rest.remove(waiting)
     # Speed and seconds are the first run's, to the digit: nothing was trained again.
     assert rest == (fresh / "first").read_text().splitlines()
-    assert rest[0].startswith("[1/1] 0: ")
+    assert rest[1].startswith("[1/1] 0: ")
     assert files(made, "0") == files(whole, "0")
 
 
@@ -359,9 +359,18 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     assert found is not None
     assert torch.equal(found.pop("weights"), state.pop("weights"))
     assert found == state
-    assert [path.name for path in tmp_path.iterdir()] == ["0-1.pt"]  # written under another name, then renamed
+    assert {path.name for path in tmp_path.iterdir()} == {"0-1.pt", "0-1.json"}  # written under others, then renamed
+    assert json.loads((tmp_path / "0-1.json").read_text()) == {"step": 3, "seconds": 0.0}
     keeper(tmp_path).remove()
+    assert list(tmp_path.iterdir()) == []
     assert keeper(tmp_path).load() is None
+
+
+def test_how_far_a_broken_state_was_is_not_said(tmp_path: Path) -> None:
+    saved(tmp_path)
+    (tmp_path / "0-1.pt").write_bytes(b"half")
+    assert keeper(tmp_path).load() is None
+    assert [path.name for path in tmp_path.iterdir()] == ["0-1.broken"]
 
 
 @given(st.data())
@@ -397,7 +406,7 @@ def test_a_save_that_fails_leaves_the_earlier_state(tmp_path: Path, monkeypatch:
     found = keeper(tmp_path).load()
     assert found is not None
     assert found["step"] == 3
-    assert [path.name for path in tmp_path.iterdir()] == ["0-1.pt"]
+    assert {path.name for path in tmp_path.iterdir()} == {"0-1.pt", "0-1.json"}
 
 
 def test_code_in_a_state_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -492,7 +501,7 @@ def test_a_worker_and_a_late_signal_end_the_process(tmp_path: Path) -> None:
     cases = {  # the parent that a worker watches, what comes after the signal: how the process ends
         ("None", "pass"): -signal.SIGTERM,  # after the last step the signal does what it does to any process
         ("os.getppid()", "pass"): -signal.SIGTERM,
-        ("os.getppid()", "made.keep(5, dict)"): 143,
+        ("os.getppid()", "made.keep(5, lambda: {'step': 5})"): 143,
     }
     script = f"""
 import os, signal

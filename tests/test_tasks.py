@@ -46,10 +46,10 @@ def test_what_is_missing_is_made_and_each_key_once(tmp_path: Path, capsys: pytes
     made = project(tmp_path)
     done(made, [task("a", "first"), task("a", "second"), task("b")])
     assert (made.work.place("synth", "a") / "made.txt").read_text() == "first"
-    assert capsys.readouterr().out.splitlines() == ["[1/2] 0 a: first", "[2/2] 0 b: text"]
+    assert capsys.readouterr().out.splitlines() == ["synth: 2 to do", "[1/2] 0 a: first", "[2/2] 0 b: text"]
     assert (made.work.timing("synth", "a") or {})["measured"] == 1
     done(made, [task("a", "third"), task("c")])
-    assert capsys.readouterr().out.splitlines() == ["[1/1] 0 c: text"]
+    assert capsys.readouterr().out.splitlines() == ["synth: 1 to do", "[1/1] 0 c: text"]
     assert (made.work.place("synth", "a") / "made.txt").read_text() == "first"
 
 
@@ -94,7 +94,7 @@ def test_work_that_lost_a_file_is_made_again_and_said(tmp_path: Path, capsys: py
     (made.work.place("synth", "a") / "made.txt").write_text("")
     capsys.readouterr()
     done(made, [task("a", "one")])
-    assert capsys.readouterr().out.splitlines() == ["[1/1] 0 a: one"]
+    assert capsys.readouterr().out.splitlines() == ["synth: 1 to do", "[1/1] 0 a: one"]
 
 
 def test_publishing_leaves_alone_what_another_run_is_writing(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ class Keeper:
             self._remove_broken()
             aside = self.path.with_suffix(".broken")  # until the next one, or the end of the training
             self.path.replace(aside)
+            store.remove(self.path.with_suffix(".json"))
             self.say(f"set aside {aside}: it cannot be read")
             state = None
         for other in sorted(self.path.parent.glob(f"{self.title}-*.pt")):

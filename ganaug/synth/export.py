@@ -89,7 +89,9 @@ def export(
         now = _kept(out, _rows(out), named, output_format, overwrite)
         entries = {entry.name for entry in part.iterdir()}
         if now != copied.rows and (copied.rows or any(_top(row["file"]) in entries for row in now)):
-            raise UserError(f"--out: {out} holds other images in a file of the same name; name another folder")
+            raise UserError(
+                f"--out: {out} holds other images in a file of the same name; run it again, or name another folder"
+            )
         if now and not copied.rows:
             new: list[_Listed] = store.read_table(part / MANIFEST, kind=_Listed)
             store.write_csv(part / MANIFEST, _COLUMNS, map(_cells, [*now, *new]))
