@@ -28,7 +28,7 @@ const walk = async (tab) => {
 };
 
 for (const colorScheme of ["light", "dark"]) {
-  for (const [width, height] of [[1280, 900], [390, 844]]) {
+  for (const [width, height] of [[1280, 900], [800, 900], [390, 844]]) {
     const tab = await browser.newPage({ viewport: { width, height }, colorScheme });
     const where = `${width} ${colorScheme}:`;
     await tab.goto(page);

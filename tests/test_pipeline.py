@@ -429,7 +429,7 @@ def test_the_page_needs_no_network(done: Project) -> None:
     body = re.sub(r'xmlns(:\w+)?="[^"]*"|<!DOCTYPE[^>]*>', "", html)  # names of SVG's vocabulary, not addresses
     assert "http://" not in body
     assert "https://" not in body
-    # of each class: real ones, generated ones, and first ones above their neighbours; then the twelve nearest pairs; and
+    # of each class: real ones, generated ones, and first ones above their neighbours; then the twelve nearest pairs;
     # in the card, real and generated ones of four classes
     assert html.count("data:image/png;base64,") == 3 * 10 + 12 + 2 * 4
 

@@ -101,6 +101,13 @@ def test_what_was_never_timed_is_said(prepared: Path) -> None:
     assert "left: train, synth, classify: unknown, since none was timed here yet" in str(found)
 
 
+def test_filters_and_fidelity_are_stages_of_their_own(finished: Path) -> None:
+    made = project(finished, synth={**SETTINGS["synth"], "drop_copies": True}, fidelity={"enabled": True})
+    assert {name: counts(made)[name] for name in ("train", "filters", "fidelity")} == {
+        "train": (3, 3), "filters": (0, 3), "fidelity": (0, 2)
+    }  # fmt: skip
+
+
 def test_a_report_of_other_rules_is_current(finished: Path) -> None:
     """They are judged again at each call of the gate."""
     assert status(project(finished, gate=[{"gain": "gan_vs_none", "above": 0.0}])).is_done
@@ -200,6 +207,7 @@ def test_a_finished_run_ends_with_the_verdict(finished: Path) -> None:
     said = ganaug(finished, "run").stdout
     assert "train: stage 2 of 5\ntrain: nothing to do, all of it was done before\n" in said
     assert said.endswith(done.stdout)
+    assert "train: release is kept work " in ganaug(finished, "run", "--verbose").stdout
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf"])

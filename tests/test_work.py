@@ -199,7 +199,7 @@ def test_who_waits_for_another_process_says_so_once(
     def again(folder: Path) -> dict[str, Any] | None:
         raise AssertionError("it was done by the other process")
 
-    monkeypatch.setattr(work_module, "print", say, raising=False)
+    monkeypatch.setattr(work_module.log, "warning", say)
     assert (Work(tmp_path).once("train", "key", again, title) / "made").read_text() == "whole"
     (line,) = capsys.readouterr().out.splitlines()
     assert said in line

@@ -36,7 +36,11 @@ _QUESTIONS = {
 def grouped(gains: Sequence[str], decides: str | None = None) -> list[Group]:
     """The ``gains`` by question; the group with the one that ``decides`` comes first, and the gain first in it."""
     found = [
-        Group(title, about, tuple(sorted((gain for gain in gains if _question(gain) == title), key=decides.__ne__)))
+        Group(
+            title,
+            about,
+            tuple(sorted((one for one in gains if _question(one) == title), key=lambda one: one != decides)),
+        )
         for title, about in _QUESTIONS.items()
     ]
     return sorted((group for group in found if group.gains), key=lambda group: decides not in group.gains)

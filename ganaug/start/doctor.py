@@ -18,6 +18,7 @@ from ganaug import config, device, space, store
 from ganaug.config import Settings
 from ganaug.errors import UserError, one_line
 from ganaug.stages.machine import machine
+from ganaug.stages.workspaces import place_of_work
 from ganaug.start.files import MADE
 from ganaug.start.sync import outdated
 
@@ -208,8 +209,7 @@ def _dvc(root: Path, settings: Settings | None) -> Iterator[Finding]:
 
 def _permissions(root: Path) -> Iterator[Finding]:
     """Of the places where a run writes, by writing there: what a system says of them may be wrong."""
-    for name in (".", *MADE):
-        place = root / name
+    for place in (root, *(root / name for name in MADE), place_of_work(root)):
         if not place.exists():
             continue
         try:
