@@ -720,8 +720,10 @@ def test_two_at_once_are_never_mixed(make: Any, out: Path, monkeypatch: pytest.M
     assert [path.name for path in out.parent.iterdir()] == [out.name]
 
 
-@pytest.mark.parametrize("there", [[], ["a/b"]])
-def test_two_at_once_into_one_archive(make: Any, out: Path, monkeypatch: pytest.MonkeyPatch, there: list[str]) -> None:
+@pytest.mark.parametrize(("there", "why"), [([], "in a file of the same name"), (["a/b"], "that the manifest lists")])
+def test_two_at_once_into_one_archive(
+    make: Any, out: Path, monkeypatch: pytest.MonkeyPatch, there: list[str], why: str
+) -> None:
     """The copy of what was there lacks what the second has added meanwhile: the first is refused."""
     if there:
         make(there, n=1, output_format="npz")
@@ -734,7 +736,7 @@ def test_two_at_once_into_one_archive(make: Any, out: Path, monkeypatch: pytest.
         return write(*arguments)
 
     monkeypatch.setitem(FORMATS, "npz", other_first)
-    with refused("--out", "holds other images in a file of the same name"):
+    with refused("--out", why):
         make(["1"], n=2, output_format="npz")
     assert made(out) == {**dict.fromkeys(there, 1), "3": 1}
     with np.load(out / "images.npz") as held:
