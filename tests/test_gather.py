@@ -319,7 +319,7 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(
         cli.main()
     said = capsys.readouterr()
     assert stopped.value.code == 2
-    assert said.out == ""
+    assert said.out == "prepare ...\n"
     assert len(said.err.splitlines()) == 1, said.err
     assert said.err.startswith("ganaug: ")
     assert all(part in said.err for part in parts), said.err

@@ -215,12 +215,12 @@ def test_the_gate_against_an_earlier_run(
     done: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str], markdown: bool
 ) -> None:
     lax = project(done.root, gate=[{"gain": "gan_vs_none", "above": -1000.0}])
-    assert gate.gate(lax, markdown)
+    assert gate.gate(lax, markdown) == "pass"
     assert "Against" not in capsys.readouterr().out
-    assert gate.gate(lax, markdown, earlier(done, tmp_path / "same.json"))
+    assert gate.gate(lax, markdown, earlier(done, tmp_path / "same.json")) == "pass"
     assert "no fall shown" in capsys.readouterr().out
     better = earlier(done, tmp_path / "better.json", mean=90.0, standard_error=0.5, degrees_of_freedom=9.0)
-    assert not gate.gate(lax, markdown, better)
+    assert gate.gate(lax, markdown, better) == "fail"
     said = capsys.readouterr().out
     assert "FELL" in said
     assert "+90.00" in said
@@ -397,7 +397,7 @@ def test_the_placebo_does_not_pass_the_gate(tmp_path: Path) -> None:
         gate=[{"gain": "placebo_vs_none"}],
     )
     run(made)
-    assert gate.gate(made, markdown=False) is False
+    assert gate.gate(made, markdown=False) != "pass"
 
 
 def test_the_gate_refuses_figures_of_other_settings(done: Project, tmp_path: Path) -> None:

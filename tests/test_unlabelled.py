@@ -351,3 +351,4 @@ def test_near_copies_of_unlabelled_images_are_found(root: Path) -> None:
         text = (made.reports / page).read_text()
         assert "9 without labels" in text
         assert "own\nimages only" not in text
+    assert "training image of no label" in (made.reports / "report.html").read_text()

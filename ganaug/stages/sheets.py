@@ -28,6 +28,8 @@ def neighbours(trials: Sequence[SplitOf], pairs: int = 12, columns: int = 10) ->
     first, prepared = trials[0], trials[0].prepared
 
     def trained_as(row: Neighbour) -> str:
+        if row["train_row"] >= len(prepared.labels):
+            return "no label"  # learned from under what classifiers said of it
         return first.classes[prepared.labels[row["train_row"]]] if first.is_conditional else first.classes[0]
 
     def couple(trial: str, rows: list[Neighbour]) -> NDArray[np.uint8]:
