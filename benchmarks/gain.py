@@ -38,20 +38,20 @@ class Scenario:
 
 
 SCENARIOS = {
-    "digits-5": Scenario("digits, 5 a class", DIGITS, {"protocol": {"trials": 10}, "classify": {"repeats": 3}}),
+    "digits-5": Scenario("digits, 5 per class", DIGITS, {"protocol": {"trials": 10}, "classify": {"repeats": 3}}),
     "digits-10": Scenario(
-        "digits, 10 a class",
+        "digits, 10 per class",
         DIGITS,
         {
             "protocol": {"trials": 5, "train_per_class": 10, "test_per_class": 59},  # the scarcest has 174
             "classify": {"repeats": 3},
         },
     ),
-    "fashion-10": Scenario("Fashion-MNIST, 10 a class", FASHION, {"protocol": {"trials": 5, "train_per_class": 10}}),
-    "fashion-20": Scenario("Fashion-MNIST, 20 a class", FASHION, {"protocol": {"trials": 10}}),
-    "fashion-50": Scenario("Fashion-MNIST, 50 a class", FASHION, {"protocol": {"trials": 5, "train_per_class": 50}}),
+    "fashion-10": Scenario("Fashion-MNIST, 10 per class", FASHION, {"protocol": {"trials": 5, "train_per_class": 10}}),
+    "fashion-20": Scenario("Fashion-MNIST, 20 per class", FASHION, {"protocol": {"trials": 10}}),
+    "fashion-50": Scenario("Fashion-MNIST, 50 per class", FASHION, {"protocol": {"trials": 5, "train_per_class": 50}}),
     "fashion-unlabelled": Scenario(
-        "Fashion-MNIST, 20 a class and 2,000 without labels",
+        "Fashion-MNIST, 20 per class and 2,000 without labels",
         FASHION,
         {
             "protocol": {"trials": 5, "unlabelled_per_class": 200},
@@ -59,7 +59,7 @@ SCENARIOS = {
         },
     ),
     "digits-tail": Scenario(
-        "digits, a long tail of 12 to 3 a class, topped up to 12",
+        "digits, a long tail of 12 to 3 per class, topped up to 12",
         DIGITS,
         {
             "protocol": {"trials": 5, "train_per_class": 12, "test_per_class": 47, "imbalance": 4.0},
@@ -69,7 +69,7 @@ SCENARIOS = {
         "macro_f1",
     ),
     "fashion-tail": Scenario(
-        "Fashion-MNIST, a long tail of 50 to 5 a class, topped up to 50",
+        "Fashion-MNIST, a long tail of 50 to 5 per class, topped up to 50",
         FASHION,
         {"protocol": {"trials": 5, "train_per_class": 50, "imbalance": 10.0}, "synth": {"balance": "fill"}},
         "macro_f1",
