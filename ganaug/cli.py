@@ -161,9 +161,13 @@ def run(
     if minutes is not None and not 0 < minutes < 1e6:
         raise UserError(f"--minutes: must be above 0 and below 1,000,000, got {minutes:g}; say how long it may run")
     project = Project.here()
-    if pipeline.run_within(project, minutes):
+    if minutes is None:
+        pipeline.run(project)
         results.show_verdict(project)
         return
+    code = pipeline.run_for(minutes)
+    if code is not None:
+        raise typer.Exit(code)
     print(f"{command.status(project)}\nstopped after {minutes:g} minutes; run it again to go on")
     raise typer.Exit(_OUT_OF_TIME)
 

@@ -1,9 +1,12 @@
 """The whole pipeline in one process, as dvc.yaml has it in five."""
 
-import multiprocessing
+import os
 import signal
-import threading
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 from ganaug.log import log
@@ -11,7 +14,7 @@ from ganaug.stages import classify, prepare, synth, train
 from ganaug.stages import report as reporting
 from ganaug.stages.project import Project
 
-_GRACE_SECONDS = 60  # in which a worker that is told to stop saves its state
+_GRACE_SECONDS = 60.0  # in which trainings that are told to stop save their states
 
 
 def run(project: Project) -> None:
@@ -28,39 +31,39 @@ def run(project: Project) -> None:
         stage()
 
 
-def run_within(project: Project, minutes: float | None) -> bool:
-    """The same, for so many ``minutes`` at most, all it takes where there are none; returns whether it is finished.
+def run_for(minutes: float) -> int | None:
+    """``ganaug run`` in the current directory as a process of its own, for so many ``minutes`` at most; its exit code,
+    or None if the time was over first. Then, as on an interruption, it is stopped with its workers: trainings save
+    their states, and finished work is kept, so that it goes on from there when it is called again.
 
-    Out of time, or on SIGTERM, it stops with its workers: trainings save their state, and finished work is kept, so
-    that it goes on from there when it is called again. To be called from the main thread.
+    To be called from the main thread.
     """
-    is_over = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        workers = multiprocessing.active_children()
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            worker.join(_GRACE_SECONDS)
         raise SystemExit(128 + number)
 
-    def ring() -> None:
-        is_over.set()
-        signal.raise_signal(signal.SIGTERM)  # as a training in this process expects it
-
-    clock = threading.Timer(60 * minutes, ring) if minutes is not None else None
     before = signal.signal(signal.SIGTERM, stop)
+    process = subprocess.Popen([sys.executable, "-P", "-m", "ganaug", "run"], process_group=0)
     try:
-        if clock:
-            clock.daemon = True
-            clock.start()
-        run(project)
-    except SystemExit:
-        if not is_over.is_set():
-            raise
-        return False
+        code = process.wait(60 * minutes)
+        return code if code >= 0 else 128 - code
+    except subprocess.TimeoutExpired:
+        return None
     finally:
-        if clock:
-            clock.cancel()
+        _end(process)
         signal.signal(signal.SIGTERM, before)
-    return True
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End ``process`` before its workers: it would kill all of them as soon as the first one ends."""
+    until = time.monotonic() + _GRACE_SECONDS
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_SECONDS)
+    with suppress(ProcessLookupError):  # the group is empty
+        os.killpg(process.pid, signal.SIGTERM)
+        while time.monotonic() < until:
+            time.sleep(0.05)
+            os.killpg(process.pid, 0)
+        os.killpg(process.pid, signal.SIGKILL)
