@@ -5,15 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stages
 from test_cli import ganaug
-from test_resume import living, until
+from test_resume import POSIX, until
 
 from ganaug import config
 from ganaug.stages import pipeline
@@ -47,7 +47,7 @@ def counts(made: Project) -> dict[str, tuple[int, int | None]]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("finished")
-    assert pipeline.run_within(project(root), None)
+    pipeline.run(project(root))
     return root
 
 
@@ -130,72 +130,111 @@ def test_durations(seconds: float, said: str) -> None:
 # ------------------------------------------------------------------------------------------------------------------ run
 
 
-class Clock:
-    """In the place of a timer: rings as soon as a training has saved a new state."""
+def at_work(folder: Path) -> list[int]:
+    """The processes that run in a folder."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cwd"):
+        with suppress(OSError):  # it has ended, or is another user's
+            if place.readlink() == folder:
+                found.append(int(place.parent.name))
+    return found
 
-    root: Path
 
-    def __init__(self, seconds: float, ring: Callable[[], None]) -> None:
-        self.ring, self.cancelled, self.before = ring, threading.Event(), states(self.root)
-
-    def start(self) -> None:
-        threading.Thread(target=self._wait, daemon=True).start()
-
-    def _wait(self) -> None:
-        while not self.cancelled.wait(0.01):
-            if states(self.root) != self.before:
-                self.ring()
-                return
-
-    def cancel(self) -> None:
-        self.cancelled.set()
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """A folder in which nothing outlives the test."""
+    yield tmp_path
+    for process in at_work(tmp_path):
+        os.kill(process, signal.SIGKILL)
 
 
 def states(root: Path) -> set[str]:
     return {path.read_text() for path in (root / ".ganaug" / "train" / "states").glob("*.json")}
 
 
-def test_minutes_that_are_over_save_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In one process, as on a GPU; called again, it goes on from there."""
-    Clock.root, before = tmp_path, signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(threading, "Timer", Clock)
-    (tmp_path / "params.yaml").write_text(json.dumps(LONG))
-    done = ganaug(tmp_path, "run", "--minutes", "5")
-    assert (done.returncode, done.stderr) == (4, "")
-    assert "stopped after 5 minutes; run it again to go on" in done.stdout
-    assert signal.getsignal(signal.SIGTERM) is before
-    train = next(one for one in status(project(tmp_path, **LONG)).stages if one.stage == "train")
+@POSIX
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_minutes_that_are_over_save_the_trainings(
+    root: Path, jobs: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Called again, as two workers are here, it goes on from there."""
+    wait, waited, before = subprocess.Popen.wait, list[float | None](), signal.getsignal(signal.SIGTERM)
+
+    def time_is_over(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        waited.append(timeout)
+        if len(waited) > 1:
+            return wait(process, timeout)
+        earlier = states(root)
+        until(lambda: len(states(root) - earlier) >= jobs, "all workers have saved a state")
+        raise subprocess.TimeoutExpired("ganaug", 300)
+
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(subprocess.Popen, "wait", time_is_over)
+    (root / "params.yaml").write_text(json.dumps({**LONG, "jobs": jobs}))
+    for resumed in (0, 2)[:jobs]:
+        waited.clear()
+        assert pipeline.run_for(5) is None
+        assert waited[0] == 300
+        assert [process for process in at_work(root) if process != os.getpid()] == []
+        assert signal.getsignal(signal.SIGTERM) is before
+        said, error = capfd.readouterr()
+        assert (said.count("train: stopped "), said.count("resuming "), error) == (jobs, resumed, "")
+    train = next(one for one in status(project(root, **LONG)).stages if one.stage == "train")
     assert (train.done, train.by) == (0, "the steps that are done of it")
-    assert train.missing[0].startswith("release (at step ")
-    assert f"{train.missing[0]}, 0, 1 (about " in done.stdout
-    again = ganaug(tmp_path, "run", "--minutes", "5")
-    assert again.returncode == 4
-    assert f"resuming release at step {train.missing[0].split()[-1].replace(',', '').rstrip(')')}\n" in again.stdout
+    assert sum("(at step " in one for one in train.missing) == jobs
 
 
-def test_sigterm_ends_the_workers_with_their_states_saved(tmp_path: Path, group: list[int]) -> None:
-    (tmp_path / "params.yaml").write_text(json.dumps({**LONG, "jobs": 2}))
-    line = [sys.executable, "-m", "ganaug", "run"]
-    process = subprocess.Popen(
-        line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    group.append(process.pid)
-    until(lambda: len(list(tmp_path.rglob("states/*.json"))) == 2, "both workers saved a state")
+@POSIX
+@pytest.mark.parametrize(("words", "codes"), [(["--minutes", "5"], [143]), ([], [143, -signal.SIGTERM])])
+def test_sigterm_ends_the_workers_with_their_states_saved(root: Path, words: list[str], codes: list[int]) -> None:
+    (root / "params.yaml").write_text(json.dumps({**LONG, "jobs": 2}))
+    line = [sys.executable, "-m", "ganaug", "run", *words]
+    process = subprocess.Popen(line, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    until(lambda: len(states(root)) == 2, "both workers saved a state")
     process.terminate()
     said, _ = process.communicate(timeout=60)
-    assert process.returncode == 143
+    assert process.returncode in codes
     assert said.count(b"train: stopped ") == 2
     assert b"Traceback" not in said
-    until(lambda: living(process.pid) == [], "nothing of it runs any more", 10)
+    until(lambda: at_work(root) == [], "nothing of it runs any more", 10)
 
 
-@pytest.fixture
-def group() -> Iterator[list[int]]:
-    """Process groups of which none outlives the test."""
-    groups: list[int] = []
-    yield groups
-    for process in (one for leader in groups for one in living(leader)):
-        os.kill(process, signal.SIGKILL)
+@POSIX
+def test_what_ended_but_is_not_reaped_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In many containers, nobody reaps the processes whose parent has ended."""
+    orphan = subprocess.Popen(["sleep", "60"], process_group=0)
+    try:
+        assert pipeline._lives(orphan.pid)
+        orphan.kill()
+        os.waitid(os.P_PID, orphan.pid, os.WEXITED | os.WNOWAIT)
+        assert not pipeline._lives(orphan.pid)
+    finally:
+        orphan.kill()
+        orphan.wait()
+    assert not pipeline._lives(orphan.pid)
+
+
+@pytest.mark.parametrize(("code", "ends"), [(0, 0), (2, 2), (None, 4)])
+def test_exit_codes_of_a_run_with_minutes(
+    prepared: Path, code: int | None, ends: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(pipeline, "run_for", lambda minutes: asked.append(minutes) or code)
+    (prepared / "params.yaml").write_text(json.dumps(SETTINGS))
+    done = ganaug(prepared, "run", "--minutes", "0.5")
+    assert (done.returncode, done.stderr, asked) == (ends, "", [0.5])
+    over = "left: train, synth, classify: unknown, since none was timed here yet\n"
+    over += "stopped after 0.5 minutes; run it again to go on\n"
+    assert done.stdout.endswith(over) if ends == 4 else done.stdout == ""
+
+
+def test_a_run_that_finishes_in_time(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (finished / "params.yaml").write_text(json.dumps(SETTINGS))
+    monkeypatch.chdir(finished)
+    assert pipeline.run_for(5) == 0
+    assert "train: nothing to do, all of it was done before\n" in capfd.readouterr().out
 
 
 def test_a_finished_run_ends_with_the_verdict(finished: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 from ganaug.log import log
@@ -42,8 +43,10 @@ def run_for(minutes: float) -> int | None:
     def stop(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
+    ignored = [os.environ.get("PYTHONWARNINGS", ""), "ignore:resource_tracker:UserWarning"]  # it tidies up: no news
+    env = {**os.environ, "PYTHONWARNINGS": ",".join(filter(None, ignored))}
     before = signal.signal(signal.SIGTERM, stop)
-    process = subprocess.Popen([sys.executable, "-P", "-m", "ganaug", "run"], process_group=0)
+    process = subprocess.Popen([sys.executable, "-P", "-m", "ganaug", "run"], process_group=0, env=env)
     try:
         code = process.wait(60 * minutes)
         return code if code >= 0 else 128 - code
@@ -61,9 +64,26 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE_SECONDS)
-    with suppress(ProcessLookupError):  # the group is empty
+    with suppress(ProcessLookupError, PermissionError):  # the group is empty, or has nothing that runs
         os.killpg(process.pid, signal.SIGTERM)
-        while time.monotonic() < until:
+        while _lives(process.pid):
+            if time.monotonic() > until:
+                os.killpg(process.pid, signal.SIGKILL)
+                return
             time.sleep(0.05)
-            os.killpg(process.pid, 0)
-        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _lives(group: int) -> bool:
+    """Whether any process of a ``group`` runs. One that has ended does not, though nobody reaps it, as in containers
+    whose first process does not."""
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    states = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group:
+                states.add(state)
+    return states != {"Z"}
