@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from test_cli import ganaug
+from test_workspaces import git
 
 from ganaug import space
 from ganaug.start import doctor
@@ -105,3 +106,31 @@ def test_a_folder_that_cannot_be_written_to(here: Path) -> None:
 def test_a_place_that_is_a_file_cannot_be_written_to(here: Path) -> None:
     (here / "models").write_text("mine")
     assert found()["permissions"] == ("fail", "models cannot be written to (Not a directory); correct that")
+
+
+@pytest.mark.parametrize(
+    ("store", "says"),
+    [
+        ("{here}/params.yaml", "GANAUG_STORE: must be a folder, or a new one in a folder, got "),
+        ("store", "GANAUG_STORE: must be an absolute path"),
+        ("/proc/store", "correct that, so that /proc/store can be made"),
+    ],
+)
+def test_a_store_that_cannot_be_used(here: Path, store: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if store.startswith("/proc") and not Path("/proc/mounts").exists():
+        pytest.skip("a folder in which nobody may write")
+    monkeypatch.setenv("GANAUG_STORE", store.format(here=here))
+    status, said = found()["permissions"]
+    assert status == "fail"
+    assert says in said
+    assert ganaug(here, "doctor").returncode == 1
+
+
+def test_a_repository_without_a_commit(here: Path) -> None:
+    git(here, "init")
+    status, says = found()["git"]
+    assert (status, says.partition("; ")[2]) == (
+        "warn", "no commit yet: DVC runs experiments after git add . && git commit -m start"
+    )  # fmt: skip
+    git(here, "commit", "--allow-empty", "-m", "start")
+    assert found()["git"][0] == "ok"

@@ -86,6 +86,11 @@ def test_it_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("GANAUG_STORE", "work")
     with refused("GANAUG_STORE: must be an absolute path, got", '"work"', "write it in full"):
         Project(tmp_path, Settings())
+    (tmp_path / "file").write_text("mine")
+    for name in ("file", "file/below"):
+        monkeypatch.setenv("GANAUG_STORE", str(tmp_path / name))
+        with refused("GANAUG_STORE: must be a folder", name, f"{tmp_path / 'file'} is a file; name another, or unset"):
+            Project(tmp_path, Settings())
 
 
 def test_outputs_of_two_workspaces_have_locks_of_their_own(main: Path, linked: Path) -> None:

@@ -18,7 +18,7 @@ from ganaug import config, device, space, store
 from ganaug.config import Settings
 from ganaug.errors import UserError, one_line
 from ganaug.stages.machine import machine
-from ganaug.stages.workspaces import place_of_work
+from ganaug.stages.workspaces import existing, place_of_work
 from ganaug.start.files import MADE
 from ganaug.start.sync import outdated
 
@@ -178,11 +178,17 @@ def _git(root: Path) -> Iterator[Finding]:
     if not shutil.which("git"):
         yield Finding("git", "warn", "not installed: no history, and DVC runs no experiments")
         return
-    said = subprocess.run(["git", "--version"], capture_output=True, text=True, check=False).stdout.strip()
-    inside = subprocess.run(["git", "rev-parse", "--git-dir"], cwd=root, capture_output=True, text=True, check=False)
+
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
+
+    said, inside = git("--version").stdout.strip(), git("rev-parse", "--git-dir")
     if inside.returncode:
         why = (inside.stderr.strip().splitlines() or ["no repository"])[0]
         yield Finding("git", "warn", f"{said}; {why}: no history here, and DVC runs no experiments")
+    elif git("rev-parse", "--verify", "--quiet", "HEAD").returncode:
+        needed = "git add . && git commit -m start"
+        yield Finding("git", "warn", f"{said}; no commit yet: DVC runs experiments after {needed}")
     else:
         yield Finding("git", "ok", said)
 
@@ -209,13 +215,19 @@ def _dvc(root: Path, settings: Settings | None) -> Iterator[Finding]:
 
 def _permissions(root: Path) -> Iterator[Finding]:
     """Of the places where a run writes, by writing there: what a system says of them may be wrong."""
-    for place in (root, *(root / name for name in MADE), place_of_work(root)):
+    try:
+        kept = place_of_work(root)
+    except UserError as error:
+        yield Finding("permissions", "fail", str(error))
+        return
+    for place in (root, *(root / name for name in MADE), existing(kept)):
         if not place.exists():
             continue
         try:
             with tempfile.TemporaryFile(dir=place):
                 pass
         except OSError as error:
-            yield Finding("permissions", "fail", f"{place} cannot be written to ({error.strerror}); correct that")
+            more = f", so that {kept} can be made" if place in kept.parents else ""
+            yield Finding("permissions", "fail", f"{place} cannot be written to ({error.strerror}); correct that{more}")
             return
     yield Finding("permissions", "ok", "all places where a run writes can be written to")
