@@ -172,6 +172,19 @@ def test_a_card_is_one_screen(one: dict[str, Any], encoding: str, monkeypatch: p
     assert "\x1b" not in text  # in a pipe
 
 
+@pytest.mark.parametrize("columns", ["0", "1", "40", "48"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_narrow_card_breaks_no_interval_and_no_day(
+    columns: str, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = found(on_top=WIDE)
+    head, *lines = shown(made, monkeypatch, encoding, COLUMNS=columns).splitlines()
+    assert {len(line) for line in (head, *lines)} == {max(40, int(columns))}
+    assert "pets" in head
+    assert ("2026-11-26" in head) == ("2026" in head)
+    assert any(interval.in_words(WIDE) in line for line in lines)
+
+
 def test_a_card_has_colours_on_a_terminal_unless_they_are_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     coloured = {"FORCE_COLOR": "1", "TERM": "xterm"}
     assert "\x1b[1;32mUSE THEM" in shown(found(on_top=GAIN), monkeypatch, **coloured)
@@ -213,3 +226,8 @@ def test_a_card_in_markdown() -> None:
     assert "1. Run more. `dvc repro`" in lines
     assert "2. Label more." in lines
     assert "pets, 5 images per class, 10 trials, 2026-11-26" in lines
+
+
+def test_a_card_in_markdown_where_there_is_ascii_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "latin-1"))
+    assert card.answer_card(found(on_top=WIDE), told(on_top=WIDE), "").isascii()

@@ -1,6 +1,7 @@
 """What is handed on as Markdown: the answer, for a comment, and the model card: what a generator was made from, its
 gains and its limits, for those who receive it."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,10 +14,16 @@ from ganaug.report.answer import Answer
 from ganaug.report.interval import Axis
 
 
-def answer_card(found: Answer, summary: Mapping[str, Any], day: str = "", level: str = "###") -> str:
-    """The answer ``found`` of a ``summary`` under a heading of that ``level``, and the ``day`` of the run if known."""
+def answer_card(found: Answer, summary: Mapping[str, Any], day: str) -> str:
+    """The answer ``found`` of a ``summary``, and the ``day`` of the run if known, to be printed: its picture is of
+    ASCII, as the terminal's is, where no more can be."""
+    unicode = (sys.stdout.encoding or "utf").lower().startswith("utf")
+    return _card(found, summary, day, "###", plain=not unicode)
+
+
+def _card(found: Answer, summary: Mapping[str, Any], day: str, level: str, plain: bool) -> str:
     axis = Axis.of([found.figure], summary["settings"]["report"]["smallest_gain"])
-    picture, below = interval.lines(found.figure, axis, 60)
+    picture, below = interval.lines(found.figure, axis, 60, plain)
     return store.template("answer.md.j2", markdown.inert).render(
         level=Markup(level),
         found=found,
@@ -45,7 +52,7 @@ def render(summary: Mapping[str, Any]) -> str:
         licence=settings["data"]["licence"],
         images_per_class=verdict.images_per_class(dataset),
         shape="x".join(str(side) for side in (*dataset["image_shape"][1:], dataset["image_shape"][0])),
-        card=Markup(answer_card(found_answer, summary, level="##").strip())
+        card=Markup(_card(found_answer, summary, "", "##", plain=False).strip())
         if found_answer
         else "No arm with GAN images was run.",
         sentences=verdict.sentences(summary)[1:],

@@ -15,19 +15,21 @@ from ganaug.report import groups, interval, verdict
 from ganaug.report.answer import Answer
 from ganaug.report.interval import Axis
 
-_COLUMNS = 80
+_LEAST_COLUMNS, _COLUMNS = 40, 80
+_LEAST_PICTURE = 20  # columns of the interval's picture, next to its figures
 _TONES = {"use": "green", "do not use": "red", "cannot tell": "yellow"}
 
 
 def card(found: Answer, summary: Mapping[str, Any], day: str) -> None:
     """Print the answer ``found`` of a ``summary``, and the ``day`` of the run where it is known."""
     console = Console(highlight=False)
-    console.width = min(console.width, _COLUMNS)
+    console.width = max(_LEAST_COLUMNS, min(console.width, _COLUMNS))
     plain, dataset, count = console.options.ascii_only, summary["dataset"], found.figure["trials"]
     trials = f"{count} trial{'s' * (count != 1)}"
-    about = (one_line(dataset["name"], 30), verdict.images_per_class(dataset), trials, *[day] * bool(day))
+    about = [one_line(dataset["name"], 30), verdict.images_per_class(dataset), trials, *[day] * bool(day)]
     parts = list(_parts(found, summary, plain, console.width - 4))
-    head = Text((", " if plain else " · ").join(about))
+    while (head := Text((", " if plain else " · ").join(about))).cell_len > console.width - 6 and about[1:]:
+        about.pop()  # whole: half a day is another one
     console.print(Panel(Group(*parts), title=head, title_align="left", box=ROUNDED, width=console.width))
 
 
@@ -37,9 +39,11 @@ def _parts(found: Answer, summary: Mapping[str, Any], plain: bool, width: int) -
     yield Text(found.title.upper(), f"bold {tone}")
     yield Text(one_line(found.reason))
     said = interval.in_words(found.figure)
-    picture, below = interval.lines(found.figure, axis, max(20, width - len(said) - 2), plain)
+    room = width - len(said) - 2
+    next_to = room >= _LEAST_PICTURE
+    picture, below = interval.lines(found.figure, axis, room if next_to else width, plain)
     yield Padding(Text(f"{verdict.arms_of(found.gain)}, points of {metric}", "dim"), (1, 0, 0, 0))
-    yield Text(f"{picture}  {said}", tone)
+    yield Text(f"{picture}  {said}" if next_to else f"{said}\n{picture}", tone)
     yield Text(below, "dim")
     for caution in found.cautions:
         yield Text.assemble(("! ", "bold yellow"), one_line(caution))
