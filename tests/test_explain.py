@@ -26,7 +26,17 @@ def test_a_key_with_its_range_default_and_source() -> None:
 
 def test_a_default_is_the_one_of_its_place() -> None:
     """The same group of keys has other defaults elsewhere."""
-    assert "default  0.0 " in said("gan.vary.shift")
+    assert said("gan.vary.shift").splitlines()[3] == "  default  0.0"
+
+
+def test_a_source_is_said_of_the_keys_that_the_preset_sets(tmp_path: Path) -> None:
+    for key in ("gan.save_seconds", "gan.init_from", "gan.preset"):
+        assert "(preset " not in said(key)
+    params = tmp_path / "params.yaml"
+    params.write_text("gan: {preset: gan}\n")
+    assert "default  100 (preset gan: " in said("gan.batch_size", params)
+    assert said("gan.discriminator_steps", params).splitlines()[3] == "  default  1"
+    assert "(preset default: " in said("gan.discriminator_steps")
 
 
 def test_the_value_here(tmp_path: Path) -> None:

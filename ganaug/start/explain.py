@@ -125,7 +125,9 @@ def _default(words: Sequence[str], params: Path) -> str | None:
     """What a key is where params.yaml leaves it out, with the preset that says so; None: the schema knows."""
     preset = _preset(params)
     values = _values(config.plain(config.check({"gan": {"preset": preset}})), words)
-    by = f" (preset {preset}: {PRESETS[preset].source})" if words[0] == "gan" and words[1:] != ["preset"] else ""
+    chosen = PRESETS.values() if preset == "default" else [PRESETS[preset]]  # it lists no keys: those of the others
+    is_its = words[0] == "gan" and any(_values(one.values, words[1:]) for one in chosen)
+    by = f" (preset {preset}: {PRESETS[preset].source})" if is_its else ""
     return ", ".join(map(_shown, values)) + by if values else None
 
 
