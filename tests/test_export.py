@@ -84,7 +84,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_manifest_lists_every_image(make: Any, out: Path) -> None:
-    assert "10 images" in make(n=2, seed=9)
+    assert "2 images of each of 5 classes" in make(n=2, seed=9)
     header = (out / "manifest.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header.split(",")[:4] == ["file", "class", "seed", "index"]
     listed = rows(out)
@@ -149,7 +149,7 @@ def test_png_and_npz_hold_the_same_pixels(make: Any, out: Path, tmp_path: Path) 
 
 def test_each_class_may_have_a_number_of_its_own(make: Any, out: Path) -> None:
     said = make(["1=5", "3", "a/b=130"], n=2)
-    assert "137 images of class 1, 3, a/b" in said
+    assert "137 images of 3 classes (1, 3, a/b) in " in said
     assert made(out) == {"1": 5, "3": 2, "a/b": 130}
     named = [f"{FOLDERS[row['class']]}/{int(row['index']):06d}.png" for row in rows(out)]
     assert [row["file"] for row in rows(out)] == named
@@ -220,7 +220,7 @@ def test_fill_tops_every_class_up_to_the_largest(make: Any, out: Path, learned: 
     """The generator's file has the counts in the order of the names, not in that of the classes."""
     said = make(n=7, balance="fill", model=learned)
     assert made(out) == {"1": 6, "a/b": 3, ".": 9}
-    assert "18 images of class 1, a/b, ." in said
+    assert "18 images of 3 classes (1, a/b, .) in " in said
     assert {path.name for path in out.iterdir()} == {"1", "a%2Fb", "%2E", "manifest.csv"}
     assert {name: made(out).get(name, 0) + count for name, count in LEARNED.items()} == dict.fromkeys(LEARNED, 10)
 
@@ -388,8 +388,9 @@ def test_a_second_call_needs_overwrite(make: Any, out: Path) -> None:
 
 
 def test_a_class_is_added_to_a_folder_that_holds_others(make: Any, out: Path, tmp_path: Path) -> None:
-    make(["1", "3"], n=2)
+    said = make(["1", "3"], n=2)
     before = files(out)
+    assert "2 images of each of 2 classes (1, 3) in " in said
     assert "2 images of class a/b in" in (said := make(["a/b"], n=2, seed=7))
     assert "next to 4 of other classes" in said
     assert made(out) == {"1": 2, "3": 2, "a/b": 2}
@@ -487,6 +488,57 @@ def test_an_archive_that_is_not_what_the_manifest_lists_is_left_alone(make: Any,
     with refused("--out", "images.npz must hold the images that the manifest lists"):
         make(["3"], n=1, output_format="npz")
     assert files(out) == before
+
+
+@pytest.mark.parametrize("gone", [["1/000001.png"], ["1/000000.png", "1/000001.png"]])
+def test_images_that_were_sorted_out_are_listed_no_longer(make: Any, out: Path, gone: list[str]) -> None:
+    make(["1", "3"], n=2)
+    for name in gone:
+        (out / name).unlink()
+    said = make(["a/b"], n=1).splitlines()
+    count = "1 image" if len(gone) == 1 else "2 images"
+    assert said[0] == f"{count} of other classes that {out / 'manifest.csv'} listed: gone, so no longer listed"
+    assert said[1] == f"1 image of class a/b in {out}/, next to {4 - len(gone)} of other classes"
+    assert {row["file"] for row in rows(out)} | {"manifest.csv"} == set(files(out))
+    if len(gone) == 2:
+        make(["1"], n=1)  # nothing of it is there any more
+    else:
+        with refused("holds 1 image already"):
+            make(["1"])
+        assert make(["1"], n=1, overwrite=True).startswith("1 image of class 1 in ")
+
+
+def test_an_archive_that_is_gone(make: Any, out: Path) -> None:
+    make(["1"], n=2, output_format="npz")
+    (out / "images.npz").unlink()
+    make(["3"], n=1)
+    assert made(out) == {"3": 1}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_names_that_differ_by_case_alone_are_refused(
+    make: Any, out: Path, tiny_model: Path, tmp_path: Path, overwrite: bool
+) -> None:
+    other = described(tiny_model, tmp_path / "other.safetensors", classes=["3", "1", "x", "A/B", "\u00e9"])
+    make(["a/b"], n=1)
+    before = files(out)
+    with refused('differ by more than case or Unicode form, got "A/B" and "a/b", which', "name another folder"):
+        make(["1", "A/B"], n=1, model=other, overwrite=overwrite)
+    assert files(out) == before
+    make(["\u00e9"], n=1, model=other)
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "@eaDir/1.png@SynoEAStream"])
+@pytest.mark.parametrize("output_format", FORMATS)
+def test_what_systems_leave_is_in_no_ones_way(make: Any, out: Path, name: str, output_format: str) -> None:
+    for place in (out, out / "1") if output_format == "png" else (out,):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text("the system's")
+        make(["1"], n=1, output_format=output_format, overwrite=True)
+    make(["1"], n=1, output_format=output_format, overwrite=True)
+    make(["3"], n=1, output_format=output_format)
+    assert made(out) == {"1": 1, "3": 1}
+    assert (out / name).read_text() == "the system's"
 
 
 def test_an_empty_folder_is_used(make: Any, out: Path) -> None:
@@ -713,7 +765,7 @@ def test_two_at_once_are_never_mixed(make: Any, out: Path, monkeypatch: pytest.M
     shutil.rmtree(out)
     if exists:
         out.mkdir()
-    with refused("--out", "1 images already"):
+    with refused("--out", "1 image already"):
         make(["3"], n=2)
     assert made(out) == {"3": 1}
     assert {path.name for path in out.iterdir()} == {"3", "manifest.csv"}

@@ -63,7 +63,8 @@ def export(
     if output_format not in FORMATS:
         raise UserError(f"--format: must be {' or '.join(FORMATS)}, got {quoted(output_format)}; choose one of them")
     _settle(out)
-    there = _rows(out)
+    listed = _rows(out)
+    there = _there(out, listed)
 
     from ganaug.synth.sampler import load_sampler
 
@@ -86,7 +87,7 @@ def export(
 
     def join(part: Path) -> None:
         """Complete what takes its place in ``out``, given what is there by now: making the images took a while."""
-        now = _kept(out, _rows(out), named, output_format, overwrite)
+        now = _kept(out, _there(out, _rows(out)), named, output_format, overwrite)
         entries = {entry.name for entry in part.iterdir()}
         if now != copied.rows and (copied.rows or any(_top(row["file"]) in entries for row in now)):
             raise UserError(
@@ -101,9 +102,10 @@ def export(
         old = [row for row, _ in zip(copied.rows, made, strict=False)]  # theirs come first
         rows = ([file, sampler.classes[one], seed, number, sampler.accepted[one], by] for file, one, number in made)
         store.write_csv(part / MANIFEST, _COLUMNS, chain(map(_cells, old), rows))
-    names = one_line(", ".join(sampler.classes[label] for label in counts), 500)
+    if gone := sum(row["class"] not in named for row in listed) - len(kept):
+        notes.append(f"{_images(gone)} of other classes that {out / MANIFEST} listed: gone, so no longer listed")
     more = f", next to {len(kept):,} of other classes" if kept else ""
-    said = f"{sum(counts.values()):,} images of class {names} in {one_line(f'{out}/')}{more}"
+    said = f"{_of_classes(counts, sampler.classes)} in {one_line(f'{out}/')}{more}"
     return "\n".join([*notes, said])
 
 
@@ -164,6 +166,20 @@ def _number(word: str) -> int | None:
     return int(word) if word.isdecimal() and len(word) <= 100 else None
 
 
+def _of_classes(counts: Mapping[int, int], classes: Sequence[str]) -> str:
+    """``counts`` of images in words, each class with its name."""
+    names = one_line(", ".join(classes[label] for label in counts), 500)
+    if len(counts) == 1:
+        return f"{_images(*counts.values())} of class {names}"
+    if len(set(counts.values())) == 1:
+        return f"{_images(max(counts.values()))} of each of {len(counts)} classes ({names})"
+    return f"{_images(sum(counts.values()))} of {len(counts)} classes ({names})"
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'s' * (count != 1)}"
+
+
 def _check_room(out: Path, images: int) -> None:
     """Refuse before anything is made what cannot be on the disk, whatever the images look like."""
     place = next(one for one in (out.absolute(), *out.absolute().parents) if one.is_dir())
@@ -201,7 +217,7 @@ def _top(file: str) -> str:
 
 
 def _rows(out: Path) -> list[_Listed]:
-    """The images that earlier calls wrote, by their manifest.
+    """The images that earlier calls wrote, by their manifest; their files may be gone.
 
     Raises UserError if ``out`` cannot be used, or holds files of the user: only what a manifest lists is ever removed.
     """
@@ -225,16 +241,23 @@ def _kept(
     """The images of ``rows``, in ``out``, that stay next to new ones of the classes ``named`` in ``output_format``.
 
     Raises UserError if there are images of these classes and no ``overwrite``, or those that stay are of another
-    format.
+    format, or of classes that not every system tells apart from these.
     """
     again = [row["class"] for row in rows if row["class"] in named]
     if again and not overwrite:
         names = one_line(", ".join(dict.fromkeys(again)), 200)
         raise UserError(
-            f"--out: {out} holds {len(again):,} images already; add --overwrite to replace those of class {names}, or "
+            f"--out: {out} holds {_images(len(again))} already; add --overwrite to replace those of class {names}, or "
             "name another folder"
         )
     kept = [row for row in rows if row["class"] not in named]
+    folded = {_folded(name): name for name in named}
+    for other in dict.fromkeys(row["class"] for row in kept):
+        if name := folded.get(_folded(other)):
+            raise UserError(
+                f"--out: class names must differ by more than case or Unicode form, got {quoted(name)} and "
+                f"{quoted(other)}, which {out} holds; name another folder"
+            )
     for row in kept:
         ending = row["file"].rpartition(".")[2]
         if ending in FORMATS and ending != output_format:
@@ -245,9 +268,24 @@ def _kept(
     return kept
 
 
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
 def _held(out: Path) -> set[Path]:
-    """Whatever lies in a folder, but for what a run of ganaug is writing there."""
-    return {path for path in out.rglob("*") if not re.fullmatch(_PART, path.relative_to(out).parts[0])}
+    """Whatever lies in a folder, but for what a run of ganaug is writing there, and what systems leave in any."""
+    found = ((path, path.relative_to(out).parts) for path in out.rglob("*"))
+    return {path for path, parts in found if not re.fullmatch(_PART, parts[0]) and not any(map(_is_systems, parts))}
+
+
+def _is_systems(name: str) -> bool:
+    return name.casefold() in (".ds_store", "thumbs.db", "desktop.ini", "@eadir")
+
+
+def _there(out: Path, rows: Sequence[_Listed]) -> list[_Listed]:
+    """Those of ``rows`` whose file is in ``out``: a user may have sorted images out."""
+    files = {file for file in {row["file"] for row in rows} if (out / file).is_file()}
+    return [row for row in rows if row["file"] in files]
 
 
 def _listed(out: Path) -> list[_Listed]:
@@ -356,6 +394,16 @@ def _settle(out: Path) -> None:
                 _empty(done, out)
 
 
+def _remove_emptied(folder: Path) -> None:
+    """Remove a folder in which nothing is left but what systems leave; one with files of the user stays."""
+    left = list(folder.iterdir())
+    if all(_is_systems(path.name) for path in left):
+        for path in left:
+            store.remove(path)
+        with suppress(OSError):
+            folder.rmdir()
+
+
 def _empty(done: Path, out: Path) -> None:
     """Move the images up. At any moment the manifest in ``out``, if there is one, is that of the earlier images: those
     go that the new manifest does not list, or that lie where new ones will."""
@@ -365,8 +413,10 @@ def _empty(done: Path, out: Path) -> None:
             file = path.relative_to(out).as_posix()
             if path.is_file() and file in listed and _top(file) not in coming:
                 continue
-            with suppress(OSError if path.is_dir() else FileNotFoundError):  # a folder with files of the user stays
-                path.rmdir() if path.is_dir() else path.unlink()
+            if path.is_dir():
+                _remove_emptied(path)
+            else:
+                path.unlink(missing_ok=True)
     for entry in sorted(done.iterdir(), key=lambda entry: entry.name == MANIFEST):
         if (out / entry.name).exists():
             raise UserError(
