@@ -163,13 +163,12 @@ def run(
     project = Project.here()
     if minutes is None:
         pipeline.run(project)
-        results.show_verdict(project)
-        return
-    code = pipeline.run_for(minutes)
-    if code is not None:
+    elif (code := pipeline.run_for(minutes)) is not None:
         raise typer.Exit(code)
-    print(f"{command.status(project)}\nstopped after {minutes:g} minutes; run it again to go on")
-    raise typer.Exit(_OUT_OF_TIME)
+    elif not (found := command.status(project)).is_done:
+        print(f"{found}\nstopped after {minutes:g} minutes; run it again to go on")
+        raise typer.Exit(_OUT_OF_TIME)
+    results.show_verdict(project)
 
 
 @app.command()

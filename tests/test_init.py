@@ -425,8 +425,9 @@ def test_the_readme_names_the_images_and_the_commands() -> None:
     text = Path("project/README.md").read_text(encoding="utf-8")
     assert text.startswith("# my photos\n")
     assert "`../my photos`" in text
-    for command in ("dvc repro", "ganaug verdict", "ganaug synth --class", "ganaug gate", "ganaug sync"):
-        assert command in text
+    for command in ("run", "status", "open", "verdict", "synth --class NAME -n 500", "gate", "sync"):
+        assert f"ganaug {command}" in text
+    assert "dvc repro" in text
 
 
 # ------------------------------------------------------------------------------------------------------- the examples

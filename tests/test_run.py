@@ -237,6 +237,14 @@ def test_a_run_that_finishes_in_time(
     assert "train: nothing to do, all of it was done before\n" in capfd.readouterr().out
 
 
+def test_no_time_is_enough_where_all_is_done(finished: Path) -> None:
+    (finished / "params.yaml").write_text(json.dumps(SETTINGS))
+    done = ganaug(finished, "run", "--minutes", "1e-7")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "stopped" not in done.stdout
+    assert "report: " in done.stdout
+
+
 def test_a_finished_run_ends_with_the_verdict(finished: Path) -> None:
     (finished / "params.yaml").write_text(json.dumps(SETTINGS))
     done = ganaug(finished, "run", "--quiet")
