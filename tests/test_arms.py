@@ -189,7 +189,7 @@ def test_a_curves_multiples_are_above_one(multiple: float) -> None:
 def test_gains_speak_only_of_arms_that_ran() -> None:
     assert named(("none", "gan")) == {"gan_vs_none"}
     assert named(("classical", "gan+classical")) == {"gan+classical_vs_classical"}
-    assert named(("gan", "classical")) == set()
+    assert named(("gan", "classical")) == {"gan_vs_classical"}  # what one would use instead
     assert named(("none",)) == set()
     assert "placebo+classical_vs_classical" in named(("classical", "placebo+classical"))
     assert named(("none", "mixup", "smote+mixup")) == {

@@ -11,7 +11,7 @@ from sklearn import metrics as reference
 
 from ganaug.evaluate import gains
 from ganaug.evaluate.gains import Comparison
-from ganaug.evaluate.stats import corrected_resampled, interval_of_share, two_way
+from ganaug.evaluate.stats import interval_of_share, not_too_certain, two_way
 
 LABELS = np.array([0, 0, 1, 1])
 RIGHT = np.array([0, 0, 1, 1])
@@ -102,7 +102,9 @@ def test_gains_on_a_shared_test_part_by_hand() -> None:
     figure = found["gan_vs_none"]["accuracy"]
     assert figure["by_trial"] == pytest.approx([50.0, 0.0])
     assert figure["mean"] == pytest.approx(25.0)
-    expected = two_way(100.0 * np.array([[1, 0, 0, 1], [0, 0, 0, 0]]))
+    found = 100.0 * np.array([[1, 0, 0, 1], [0, 0, 0, 0]])
+    expected = not_too_certain(two_way(found), found, shared_test=True)
+    assert expected.standard_error == pytest.approx(100 * np.sqrt(2 * 0.5**2 + 2) / 4)  # two predictions differ
     assert figure["standard_error"] == pytest.approx(expected.standard_error)
     assert figure["degrees_of_freedom"] == pytest.approx(expected.degrees_of_freedom)
     low, high = expected.interval(0.9)
@@ -124,7 +126,7 @@ def test_gains_over_folds_by_hand() -> None:
     assert figure["by_trial"] == pytest.approx(by_trial)
     assert figure["mean"] == pytest.approx(100 / 9)
     spread = (1 / 3 + (4 / 5 + 2 / 7 + 3 / 6) / 3) * np.var(by_trial, ddof=1)
-    assert figure["standard_error"] == pytest.approx(np.sqrt(spread))
+    assert figure["standard_error"] == pytest.approx(max(np.sqrt(spread), 100 * np.sqrt(4 + 2) / 17))
     assert (figure["degrees_of_freedom"], figure["confidence"], figure["trials"]) == (2, 0.95, 3)
     assert "Nadeau and Bengio" in figure["method"]
 
@@ -158,7 +160,9 @@ def test_an_arm_gains_nothing_on_its_twin(comparison: Comparison) -> None:
         assert figure["mean"] in (0.0, None)
         assert set(figure["by_trial"]) <= {0.0}
         if figure["ci_low"] is not None:
-            assert (figure["ci_low"], figure["ci_high"], figure["p_value"]) == (0.0, 0.0, 1.0)
+            assert -figure["ci_low"] == pytest.approx(figure["ci_high"])  # as sure as so few images allow
+            assert figure["ci_high"] > 0
+            assert figure["p_value"] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("comparison", [SHARED, FOLDS], ids=["shared", "folds"])
@@ -177,7 +181,7 @@ def test_recall_gains_on_a_shared_test_part_by_hand() -> None:
     figures = SHARED.recall_gain_figures([("gan", "none")], ["cat", "dog"])["gan_vs_none"]
     assert list(figures) == ["cat", "dog"]
     assert figures["cat"]["by_trial"] == pytest.approx([50.0, 0.0])
-    expected = two_way(100.0 * np.array([[1, 0], [0, 0]]))
+    expected = not_too_certain(two_way(found := 100.0 * np.array([[1, 0], [0, 0]])), found, shared_test=True)
     assert figures["cat"]["standard_error"] == pytest.approx(expected.standard_error)
 
 
@@ -186,8 +190,7 @@ def test_recall_gains_use_the_folds_that_test_the_class() -> None:
     assert figures["cat"]["by_trial"] == pytest.approx([50.0, -50.0, 0.0])
     assert figures["dog"]["by_trial"] == pytest.approx([50.0, 100.0])
     assert (figures["dog"]["mean"], figures["dog"]["trials"]) == (pytest.approx(75.0), 2)
-    expected = corrected_resampled([np.array([0.0, 100.0]), np.array([100.0])], (4 / 5 + 2 / 7 + 3 / 6) / 3)
-    assert figures["dog"]["standard_error"] == pytest.approx(expected.standard_error)
+    assert figures["dog"]["standard_error"] == pytest.approx(100 * np.sqrt(2 + 2) / 3)  # of three images two differ
 
 
 def test_a_class_that_no_fold_tests_has_no_recall_gain() -> None:

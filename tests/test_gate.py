@@ -79,11 +79,11 @@ def test_what_cannot_be_told_is_neither_pass_nor_fail(rule: GateRule, mean: floa
     assert (one.status, one.passed) == (status, status == "pass")
 
 
-def test_of_one_trial_nothing_is_told_and_no_harm_is_shown() -> None:
+def test_of_one_trial_nothing_is_told_no_harm_either() -> None:
     rules = [GateRule("a"), GateRule("a", not_below=0.0)]
     assert [one.status for one in judge(rules, gains(a=figure(-50.0, None, None)), "accuracy")] == [
         "cannot tell",
-        "pass",
+        "cannot tell",
     ]
 
 

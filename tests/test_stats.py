@@ -19,6 +19,7 @@ from ganaug.evaluate.stats import (
     interval_of_gain,
     interval_of_share,
     needed,
+    not_too_certain,
     two_way,
 )
 
@@ -520,6 +521,29 @@ def test_folds_need_more_images_where_repeats_do_not_do() -> None:
     assert seen.standard_error is not None
     error = seen.standard_error * math.sqrt((0.1 / 0.35 * 10 / trials + 0.25 / 0.35) / times)
     assert (Estimate(0.0, error, trials - 1.0).power(2.0) or 0.0) >= 0.8
+
+
+def test_arms_that_agree_on_few_images_may_still_differ_on_others() -> None:
+    """Nothing differs among 30 images, or one other image in each of two trials: by the spread alone, certainty."""
+    for cells in (np.zeros((2, 30)), np.eye(2, 30) * 100):
+        seen = two_way(cells)
+        found = not_too_certain(seen, cells, shared_test=True)
+        low, high = found.interval(0.95)
+        assert seen.standard_error == 0
+        assert low is not None
+        assert high is not None
+        assert low < 0
+        assert high > 100 * 2.5 / 30  # the rule of three says 3 of 30
+    folds = [np.zeros(15)] * 4  # 30 images, each tested twice
+    assert not_too_certain(Estimate(0.0, 0.0, 3.0), folds, False, 2.0).standard_error == pytest.approx(
+        141.42 / 30, rel=1e-3
+    )
+
+
+def test_where_enough_predictions_differ_the_error_is_what_it_was() -> None:
+    rng = np.random.default_rng(0)
+    cells = 100.0 * rng.choice([-1, 0, 1], size=(5, 200), p=[0.03, 0.94, 0.03])
+    assert not_too_certain(two_way(cells), cells, shared_test=True) == two_way(cells)
 
 
 def test_nothing_is_asked_for_where_nothing_is_known_or_would_do() -> None:

@@ -111,7 +111,7 @@ def test_where_it_cannot_be_told_yet_the_trials_that_would_tell_are_named() -> N
     assert said == (
         "With 5 images per class: on top of classical augmentation, it cannot be told yet whether GAN images help "
         "(+0.2 points of accuracy; 95% confidence interval -4.0 to +4.4, 10 trials): about 30 trials would show a "
-        "gain of 2 points."
+        "gain of 2 points with a probability of 80 %."
     )
     more = {**WIDE, "needed": {"trials": 12, "images": 1400}}
     assert "about 12 trials with about 1,400 tested images would" in verdict.sentences(summary(on_top=more))[0]
@@ -401,13 +401,14 @@ def test_what_to_do_next() -> None:
         assert found is not None
         return [(step.text, step.command) for step in found.steps]
 
-    assert steps(GAIN)[0][1] == "ganaug synth --n 500"
+    assert steps(GAIN)[0][1] == "ganaug synth -n 500"
     assert "protocol.trials: 30 in" in steps(WIDE)[0][0]
     assert "protocol.repeats: 6 in" in steps(WIDE, kind="cv", folds=5)[0][0]
     assert "protocol.trials: 3 in" in steps(ONE)[0][0]
-    assert "Label more images" in steps({**WIDE, "needed": None})[0][0]
+    assert "Not even 50 trials with 100 times the images" in steps({**WIDE, "needed": None})[0][0]
     more = steps({**WIDE, "needed": {"trials": 10, "images": 1400}})
-    assert more == [("Get about 1,400 test images; on those there are, no number of trials would do.", None)]
+    few = "on those there are, 50 trials would not show a gain of 2 points"
+    assert more == [(f"Get about 1,400 test images: {few}.", None)]
     assert "without GAN images" in steps(LOSS)[0][0]
 
 
@@ -422,12 +423,79 @@ def test_a_cheaper_rival_that_does_better_decides_against_the_gan() -> None:
 
 def test_what_casts_doubt_stands_beside_the_answer() -> None:
     told = summary(on_top=GAIN)
+    assert "No arm with another filler was run" in answer_of(told).cautions[0]  # type: ignore[union-attr]
+    told["gains"]["gan+classical_vs_placebo+classical"] = {"accuracy": GAIN}
     assert answer_of(told).cautions == ()  # type: ignore[union-attr]
     told["gains"]["gan+classical_vs_smote+classical"] = {"accuracy": WIDE}
     told["gains"]["placebo_vs_none"] = {"accuracy": GAIN}
     told["dataset"]["draws"] = "tuning"
-    told["alarms"] = {"0": ["mode collapse"]}
+    told["alarms"] = {"0": ["mode collapse"], "release": ["diverged"]}
+    told["dataset"]["unlabelled_images"] = 900
     told["fidelity"] = {"near_copies_share": {"mean": 0.2}, "held_out_near_copies_share": {"mean": 0.01}}
     cautions = " ".join(answer_of(told).cautions)  # type: ignore[union-attr]
-    for doubt in ("tuning draws", "smote+classical", "control gains too", "repeat training images", "mode collapse"):
+    for doubt in (
+        "released generator's training had an alarm (diverged)",
+        "pseudo-labels",
+        "tuning draws",
+        "smote+classical",
+        "control gains too",
+        "repeat training images",
+        "mode collapse",
+    ):
         assert doubt in cautions
+
+
+def test_a_gain_too_small_to_be_worth_having_is_not_for_use() -> None:
+    found = answer_of(summary(on_top=figure(0.1, 0.02, 0.2)))
+    assert found is not None
+    assert found.word == "do not use"
+    assert found.reason.endswith(": less than the 2 points that are worth having.")
+
+
+def test_a_better_rival_decides_though_the_gain_itself_cannot_be_told() -> None:
+    told = summary(on_top=WIDE)
+    told["gains"]["gan+classical_vs_smote+classical"] = {"accuracy": LOSS}
+    found = answer_of(told)
+    assert found is not None
+    assert found.word == "do not use"
+    assert found.steps[0].text == "Train as the arm smote+classical does, without GAN images."
+
+
+def test_trials_that_there_are_no_images_for_are_not_asked_for() -> None:
+    told = summary(on_top=WIDE)
+    told["dataset"]["most_trials"] = 12
+    (step, *_) = answer_of(told).steps  # type: ignore[union-attr]
+    assert step.text.startswith("Take a larger set: there are images for 12 trials, and 30 are needed")
+    assert step.command is None
+
+
+def test_tuning_draws_are_no_reason_to_take_images() -> None:
+    told = summary(on_top=GAIN)
+    told["dataset"]["draws"] = "tuning"
+    assert "protocol.draws: report" in answer_of(told).steps[0].text  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("gains", "decides", "called"),
+    [
+        (("gan_vs_none", "gan_vs_classical"), "gan_vs_classical", "in place of classical augmentation"),
+        (("gan_vs_none", "gan+cutmix_vs_cutmix"), "gan+cutmix_vs_cutmix", "on top of cutmix"),
+        (("gan_vs_none",), "gan_vs_none", "without any other augmentation"),
+    ],
+)
+def test_the_policy_that_one_would_use_instead_decides(gains: tuple[str, ...], decides: str, called: str) -> None:
+    told = summary()
+    told["gains"] = {gain: {"accuracy": LOSS} for gain in gains}
+    found = answer_of(told)
+    assert found is not None
+    assert found.gain == decides
+    assert called in found.reason
+
+
+def test_where_classes_are_topped_up_a_placebo_without_a_policy_hides_no_harm_on_top_of_one() -> None:
+    told = summary(on_top=LOSS, alone=GAIN)
+    told["settings"]["synth"]["balance"] = "fill"
+    told["gains"]["gan_vs_placebo"] = {"accuracy": GAIN}
+    found = answer_of(told)
+    assert found is not None
+    assert (found.gain, found.word) == (NAMES["on_top"], "do not use")

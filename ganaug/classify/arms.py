@@ -142,13 +142,17 @@ def arm(name: str, spec: ClassifySpec, by_counts: bool = False) -> Arm:
 def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
     """The (arm, against) pairs that a report compares.
 
-    Each arm with its base and with ``none``, and each arm of GAN images with the other fillers on the same policy.
+    Each arm with its base and with ``none``, and each arm of GAN images with the other fillers on the same policy;
+    where GAN images never join a policy, with that policy alone: it is what one would use instead.
     """
     pairs: list[tuple[str, str]] = []
     for name in arms:
         policy = ARMS[name][1]
         rivals = [other for other in arms if ARMS[other][0] and ARMS[other][1] == policy] if _is_gan(name) else []
-        pairs += [(name, against) for against in (policy or "none", "none", *rivals)]
+        instead = []
+        if _is_gan(name) and not policy:
+            instead = [other for other in arms if ARMS[other][0] is None and f"{name}+{other}" not in arms]
+        pairs += [(name, against) for against in (policy or "none", "none", *rivals, *instead)]
     return list(dict.fromkeys((name, against) for name, against in pairs if name != against and against in arms))
 
 

@@ -77,7 +77,7 @@ class Comparison:
 
     def _recall(self, arm: str, label: int) -> dict[str, Any]:
         recalls = [self._mean_recall(trial, arm, [label]) for trial in self._testing([label])]
-        estimate = self.estimate(recalls, self._groups_of([label]))
+        estimate = self.mean(recalls, self._groups_of([label]))
         tests_an_image = len(recalls) if self.shared_test else self.tests_an_image
         images = max(1, round(sum(len(values) for values in recalls) / max(1.0, tests_an_image)))
         low, high = stats.interval_of_share(estimate, images, self.confidence)
@@ -136,7 +136,12 @@ class Comparison:
         }
 
     def estimate(self, differences: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None = None) -> Estimate:
-        """The mean of ``differences``, one per test image of each trial; ``groups``: those of the first trial."""
+        """The mean gain of ``differences``, one per test image of each trial; ``groups``: those of the first trial."""
+        found = self.mean(differences, groups)
+        return stats.not_too_certain(found, differences, self.shared_test, self.tests_an_image)
+
+    def mean(self, differences: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None = None) -> Estimate:
+        """The same by its spread alone, for values that are no differences of two arms."""
         if self.shared_test and differences:
             stacked = np.stack(differences)
             return stats.two_way(stacked if groups is None else stats.by_group(stacked, groups))

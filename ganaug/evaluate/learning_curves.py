@@ -47,10 +47,12 @@ def _worth(comparison: Comparison, name: str, base: str, metric: str, gain: Mapp
     if gain["ci_low"] is None:  # a figure without an interval says more than is known
         return {"metric": metric, "more_images": None, "reason": "one trial does not say how certain it is"}
     scores = [_scores(comparison, base, multiple, metric) for multiple in points]
+    own = comparison.scores(base, metric)
+    ahead = [one - other for one, other in zip(comparison.scores(name, metric), own, strict=True)]
+    if comparison.estimate(ahead) != comparison.mean(ahead):
+        return {"metric": metric, "more_images": None, "reason": "too few predictions differ to say how certain it is"}
     means = tuple(float(np.mean([values.mean() for values in of_trials])) for of_trials in scores)
     curve = Curve(tuple(points.values()), list(points).index(1.0), means)
-
-    own = scores[curve.own]
 
     def in_labels(points: float, ahead: Scores) -> dict[str, Any]:
         """``points`` in labels; ``ahead``: the differences from the base whose mean they are."""
@@ -58,7 +60,7 @@ def _worth(comparison: Comparison, name: str, base: str, metric: str, gain: Mapp
         def lead(more: float) -> Estimate:
             weights = curve.weights(more) - curve.weights(0.0)
             gained = [sum(weights[point] * one[trial] for point, one in enumerate(scores)) for trial in range(len(own))]
-            return comparison.estimate([one - other for one, other in zip(ahead, gained, strict=True)])
+            return comparison.mean([one - other for one, other in zip(ahead, gained, strict=True)])
 
         low, high = curve.interval(points, lead, comparison.confidence)
         ends = {"more_images": curve.more_images(points), "ci_low": low, "ci_high": high}
@@ -66,7 +68,7 @@ def _worth(comparison: Comparison, name: str, base: str, metric: str, gain: Mapp
 
     return {
         "metric": metric,
-        **in_labels(gain["mean"], [one - base for one, base in zip(comparison.scores(name, metric), own, strict=True)]),
+        **in_labels(gain["mean"], ahead),
         "one_point": in_labels(POINT, [np.full(len(values), POINT) for values in own]),
         "unit": "labelled images per class",
         "confidence": comparison.confidence,

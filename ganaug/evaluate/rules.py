@@ -70,8 +70,8 @@ def judge(
     """Each of the ``rules`` against the ``gains`` of a summary, by ``primary_metric`` where a rule names none.
 
     A rule ``above`` a bound that is not passed fails where the interval rules out that the gain is above the bound by
-    ``smallest_gain`` points, or for a bound below 0, that there is no loss. One trial has no p-value: nothing is shown
-    by it. Raises UserError if a rule names an unknown gain.
+    ``smallest_gain`` points, or for a bound below 0, that there is no loss. One trial has no p-value: nothing can
+    be told by it. Raises UserError if a rule names an unknown gain.
     """
     chosen = []
     for rule in rules:
@@ -96,13 +96,17 @@ def judge(
 
 def _status(rule: GateRule, figure: Mapping[str, Any], p_holm: float | None, smallest_gain: float) -> Status:
     high = figure["ci_high"]
+    if high is None:  # one trial shows nothing, harm neither
+        return "cannot tell"
     if rule.not_below is not None:
-        return "fail" if high is not None and high < rule.not_below else "pass"
+        return "fail" if high < rule.not_below else "pass"
     if p_holm is not None and p_holm <= LEVEL:
         return "pass"
     assert rule.above is not None
+    if figure["ci_low"] > rule.above:  # but for Holm's correction
+        return "cannot tell"
     worth_having = rule.above + smallest_gain if rule.above >= 0 else 0.0
-    return "fail" if high is not None and high < worth_having else "cannot tell"
+    return "fail" if high < worth_having else "cannot tell"
 
 
 def of_all(judged: Sequence[Judged]) -> Status:

@@ -6,7 +6,7 @@ Distributions are scipy.special's: importing scipy.stats takes longer than all o
 import bisect
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,10 @@ TWO_WAY = (
     "paired difference over trials and shared test images, two crossed random effects, Cochran's weighted quantile of t"
 )
 
+_FEW = 10  # differing predictions; with more the normal approximation holds
 _POWER = 0.8
-_MOST_TRIALS = 50  # that anybody would run
-_TIMES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0, 100.0)  # as many images
+MOST_TIMES = 100.0
+_TIMES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0, MOST_TIMES)  # as many images
 
 RESAMPLED = (
     "paired difference over the folds of repeated cross-validation, variance corrected for overlapping train parts "
@@ -99,6 +100,11 @@ def interval_of_gain(estimate: Estimate, confidence: float) -> tuple[float | Non
     return (None, None) if low is None or high is None else (max(-100.0, low), min(100.0, high))
 
 
+def most_trials(trials: int) -> int:
+    """How many of them ``needed`` thinks of, where there are ``trials`` now."""
+    return max(50, 2 * trials)
+
+
 def needed(
     estimate: Estimate, trials: int, size: float, confidence: float, shared_test: bool
 ) -> tuple[int, float] | None:
@@ -138,7 +144,7 @@ def needed(
 
     enough = is_narrow if detects(expected(trials, 1.0)) else detects
     for times in _TIMES:
-        counts = range(trials + (times == 1), _MOST_TRIALS + 1)
+        counts = range(trials + (times == 1), most_trials(trials) + 1)
         first = bisect.bisect_left(counts, True, key=lambda count: enough(expected(count, times)))
         if first < len(counts):
             return counts[first], times
@@ -193,6 +199,32 @@ def two_way(differences: NDArray[np.float64]) -> Estimate:
     weight = ms_trials / total if total > 0 else 1.0
     freedom = _cochran(weight, trials - 1, images - 1)
     return Estimate(mean, math.sqrt(total / (trials * images)), freedom, weight, images - 1)
+
+
+def not_too_certain(
+    estimate: Estimate, differences: Sequence[NDArray[np.float64]], shared_test: bool, tests_an_image: float = 1.0
+) -> Estimate:
+    """``estimate`` of a gain in points, its error raised where hardly an image is told right by one arm alone.
+
+    ``differences``: those of each trial, in points, (test images,), the same images in each if the trials have a
+    ``shared_test``, else each image ``tests_an_image`` times. Arms that agree on every one of 30 images may still
+    differ on a tenth of all images (the "rule of three"), though the spread seen is 0. So with fewer than ten differing
+    predictions the error is at least the sampling error of the images, two more of which count as differing (cf.
+    Agresti and Min 2005, Statistics in Medicine 24, 729-740).
+    """
+    squares = sum(float(((one / 100) ** 2).sum()) for one in differences)
+    if estimate.standard_error is None or squares >= _FEW:
+        return estimate
+    if shared_test:
+        images: float = len(differences[0])
+        squares = float(((np.mean(differences, axis=0) / 100) ** 2).sum())
+    else:
+        images = sum(map(len, differences)) / tests_an_image
+        squares /= tests_an_image
+    least = 100 * math.sqrt(squares + 2) / images
+    if least <= estimate.standard_error:
+        return estimate
+    return replace(estimate, standard_error=least, of_trials=0.0)
 
 
 def _cochran(weight: float, first: float, second: float) -> float:

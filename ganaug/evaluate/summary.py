@@ -92,6 +92,7 @@ class _Dataset(TypedDict):
     classes: Names
     train_per_class: Count | None
     train_images: dict[str, Positive]
+    most_trials: NotRequired[Count | None]
     unlabelled_images: NotRequired[Count]  # what is not required is not in summaries of older releases
 
 

@@ -3,27 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ganaug.classify.arms import ARMS
 from ganaug.errors import one_line
 from ganaug.evaluate.contributions import METRICS
 from ganaug.report import equivalents
 
-# The gains that the verdict reports, and what it calls them.
-_SPOKEN = {
-    "gan+classical_vs_classical": "on top of classical augmentation",
-    "gan_vs_none": "without any other augmentation",
-}
-# With images without labels, which those two gains give to one arm alone.
 _BEYOND_PSEUDO = "beyond pseudo-labels on the same images without labels"
-_SPOKEN_OF_PSEUDO = {
-    "gan+classical_vs_pseudo+classical": f"{_BEYOND_PSEUDO}, both on top of classical augmentation",
-    "gan_vs_pseudo": _BEYOND_PSEUDO,
-}
 # Where synthetic images top classes up, all fillers gain from that alone: the GAN is judged by what it adds to it.
 _REPEATED = "beyond real images repeated to the same counts"
-_SPOKEN_WHERE_FILLED = {
-    "gan+classical_vs_placebo+classical": f"on top of classical augmentation and {_REPEATED}",
-    "gan_vs_placebo": f"without any other augmentation, {_REPEATED}",
-}
+_EVENING = "including what evening out the classes brings"
 
 
 def sentences(summary: Mapping[str, Any], what_next: bool = True) -> list[str]:
@@ -71,23 +59,54 @@ def _needed_words(figure: Mapping[str, Any], smallest: str) -> str:
     if needed is None:
         return "" if figure["ci_low"] is not None else ": three or more show how much trials differ"
     images = f" with about {needed['images']:,} tested images" if "images" in needed else ""
-    return f": about {needed['trials']} trials{images} would show a gain of {smallest} points"
+    return (
+        f": about {needed['trials']} trials{images} would show a gain of {smallest} points with a probability of 80 %"
+    )
 
 
 def spoken(summary: Mapping[str, Any]) -> dict[str, str]:
-    """The gains that the verdict reports, the main one first, and what it calls them."""
-    wanted = {**_SPOKEN, **_SPOKEN_OF_PSEUDO}
-    if summary["settings"]["synth"]["balance"] == "fill":
-        wanted = {gain: f"{where}, including what evening out the classes brings" for gain, where in _SPOKEN.items()}
-        if any(gain in summary["gains"] for gain in _SPOKEN_WHERE_FILLED):
-            wanted = _SPOKEN_WHERE_FILLED
-    return {gain: where for gain, where in wanted.items() if gain in summary["gains"]}
+    """The gains that the verdict reports, the one that decides first, and what it calls them: on top of the classical
+    policies, in their place, without any, and beyond pseudo-labels where there are images without labels."""
+    gains, filled = summary["gains"], summary["settings"]["synth"]["balance"] == "fill"
+    policies = dict.fromkeys(
+        gain.removeprefix("gan+").partition("_vs_")[0] for gain in gains if gain.startswith("gan+")
+    )
+    found: dict[str, str] = {}
+    for policy in policies:
+        arm, where = f"gan+{policy}", f"on top of {_augmentation(policy)}"
+        found |= _over(arm, policy, f"placebo+{policy}", where, f"{where} and {_REPEATED}", gains, filled)
+        if not filled:
+            found[f"{arm}_vs_pseudo+{policy}"] = f"{_BEYOND_PSEUDO}, both on top of {_augmentation(policy)}"
+    for gain in gains:
+        arm, _, base = gain.partition("_vs_")
+        if arm == "gan" and base in ARMS and ARMS[base][0] is None and ARMS[base][1]:
+            found[gain] = f"in place of {_augmentation(base)}" + f", {_EVENING}" * filled
+    alone = "without any other augmentation"
+    found |= _over("gan", "none", "placebo", alone, f"{alone}, {_REPEATED}", gains, filled)
+    if not filled:
+        found["gan_vs_pseudo"] = _BEYOND_PSEUDO
+    ordered = sorted(found, key=lambda gain: "pseudo" in gain)
+    return {gain: found[gain] for gain in ordered if gain in gains}
+
+
+def _over(
+    arm: str, base: str, repeated: str, where: str, beyond: str, gains: Mapping[str, Any], filled: bool
+) -> dict[str, str]:
+    """The gain of ``arm``: over ``base`` (``where``), or if classes are ``filled``, over real images ``repeated``."""
+    if filled and f"{arm}_vs_{repeated}" in gains:
+        return {f"{arm}_vs_{repeated}": beyond}
+    return {f"{arm}_vs_{base}": where + f", {_EVENING}" * filled}
+
+
+def _augmentation(policy: str) -> str:
+    return "classical augmentation" if policy == "classical" else policy
 
 
 def images_per_class(dataset: Mapping[str, Any]) -> str:
     """A trial's train part: ``5 images per class``, ``4 to 40 images per class and 900 without labels``."""
     counts = dataset["train_images"].values()
-    each = dataset["train_per_class"] or f"{min(counts):.0f} to {max(counts):.0f}"
+    least, most = f"{min(counts):.0f}", f"{max(counts):.0f}"
+    each = dataset["train_per_class"] or (least if least == most else f"{least} to {most}")
     unlabelled = dataset.get("unlabelled_images", 0)  # not in summaries of older releases
     return f"{each} images per class" + (f" and {unlabelled:,} without labels" if unlabelled else "")
 

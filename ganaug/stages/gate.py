@@ -137,6 +137,9 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None, as_json
             print(card.answer_card(found, summary, _day(project, summary)))
         print(f"### ganaug gate: {said}\n")
     print(table(header, rows))
+    lows = [summary["gains"][one.gain][one.metric]["ci_low"] for one in judged]
+    if any(one.passed and one.above is not None and low <= one.above for one, low in zip(judged, lows, strict=True)):
+        print("\nA rule is tested one-sided at 5 %: it may pass where the two-sided interval just holds its bound.")
     if baseline:
         print(f"\nAgainst {inert(str(baseline))}:" + "\n" * markdown)
         print(table(*_fall_rows(falls)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ganaug import __version__, store
 from ganaug.classify.arms import gain_pairs
 from ganaug.data.splits import RELEASE
+from ganaug.data.subsets import Subsets
 from ganaug.errors import UserError
 from ganaug.evaluate.rules import judge
 from ganaug.log import log
@@ -86,6 +88,7 @@ def report(project: Project) -> str:
             "protocol_text": protocol.describe(),
             "draws": protocol.draws,
             "trials": len(trials),
+            "most_trials": _most_trials(trials, release),
             "train_per_class": round(least) if most - least < 1 else None,
             "train_images": learned,
             "unlabelled_images": _unlabelled(trials[0]),  # every trial's
@@ -179,6 +182,23 @@ def _unlabelled(trial: SplitOf) -> int:
     """The number of images without labels that anything learned from."""
     arms = arms_of(trial.settings)
     return len(trial.unlabelled if any(one.filler and one.filler.unlabelled for one in arms) else trial.gan_unlabelled)
+
+
+def _most_trials(trials: Sequence[SplitOf], release: SplitOf) -> int | None:
+    """How many trials there are images for, about; None where all trials use the same ones."""
+    protocol, prepared = release.settings.protocol, release.prepared
+    if not isinstance(protocol, Subsets) or protocol.draws == "tuning":
+        return None
+    dealt = [split.rows for split in (*trials, release)]
+    used = {row for rows in dealt for row in (*rows.train, *rows.test, *rows.spare, *rows.unlabelled)}
+    seen, left = {prepared.pixels[row] for row in used}, Counter[int]()
+    for row, (label, pixels) in enumerate(zip(prepared.labels.tolist(), prepared.pixels, strict=True)):
+        if row not in used and pixels not in seen:
+            seen.add(pixels)
+            left[label] += 1
+    apart = protocol.tuning_per_class + protocol.unlabelled_per_class  # for tuning draws
+    counts = protocol.train_counts(len(prepared.classes))
+    return len(trials) + min(max(0, left[label] - apart) // count for label, count in enumerate(counts))
 
 
 def _train_images(trials: Sequence[SplitOf]) -> dict[str, float]:
