@@ -164,6 +164,11 @@ def test_minutes_that_are_over_save_the_trainings(
         waited.append(timeout)
         if len(waited) > 1:
             return wait(process, timeout)
+        assert signal.getsignal(signal.SIGTERM) is not before
+        assert signal.getsignal(signal.SIGHUP) in (
+            signal.getsignal(signal.SIGTERM),
+            signal.SIG_IGN,
+        )  # a closed terminal
         earlier = states(root)
         until(lambda: len(states(root) - earlier) >= jobs, "all workers have saved a state")
         raise subprocess.TimeoutExpired("ganaug", 300)

@@ -45,7 +45,8 @@ def run_for(minutes: float) -> int | None:
 
     ignored = [os.environ.get("PYTHONWARNINGS", ""), "ignore:resource_tracker:UserWarning"]  # it tidies up: no news
     env = {**os.environ, "PYTHONWARNINGS": ",".join(filter(None, ignored))}
-    before = signal.signal(signal.SIGTERM, stop)
+    ends = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]  # nohup
+    before = {number: signal.signal(number, stop) for number in ends}
     process = subprocess.Popen([sys.executable, "-P", "-m", "ganaug", "run"], process_group=0, env=env)
     try:
         code = process.wait(60 * minutes)
@@ -54,7 +55,8 @@ def run_for(minutes: float) -> int | None:
         return None
     finally:
         _end(process)
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
