@@ -293,14 +293,17 @@ def trials_needed(setting: Crossed, runs: int) -> Needed:
 
 Setting = Crossed | Folds
 
+FEW_TRIALS = [
+    Crossed("3 trials that differ much, 400 test images", 3, 400, base=1.5, arm_trial=0.1),
+    Crossed("2 trials that differ much, 400 test images", 2, 400, base=1.5, arm_trial=0.2),
+]
 SETTINGS: dict[str, list[Setting]] = {
     "subsets": [
         Crossed("10 trials, 600 test images", 10, 600),
         Crossed("10 trials, 600 test images, none harder for one arm", 10, 600, arm_image=0.0),
         Crossed("10 trials, 600 test images, trials all alike", 10, 600, arm_trial=0.0),
         Crossed("3 trials, 4,000 test images", 3, 4000, base=1.5, arm_trial=0.05),
-        Crossed("3 trials that differ much, 400 test images", 3, 400, base=1.5, arm_trial=0.1),
-        Crossed("2 trials that differ much, 400 test images", 2, 400, base=1.5, arm_trial=0.2),
+        *FEW_TRIALS,
         Crossed("2 trials, 50 test images, hardly one of which differs", 2, 50, base=4.0),
     ],
     "holdout": [  # one train set: trials differ little, and an arm errs on the same images
@@ -457,7 +460,7 @@ def page(runs: int) -> str:
         needs.append((setting.title, share, median, spread, f"{said.detected:.1f}"))
         print(*needs[-1], sep=" | ", flush=True)
     held = all(rate <= LEVEL + TOLERANCE for rate in worst.values())
-    three, two = (rates_by_satterthwaite(one, runs) for one in SETTINGS["subsets"][-3:-1] if isinstance(one, Crossed))
+    three, two = (rates_by_satterthwaite(one, runs) for one in FEW_TRIALS)
     return PAGE.format(
         runs=f"{runs:,}",
         error=f"{100 * math.sqrt(0.05 * 0.95 / runs):.1f}",
