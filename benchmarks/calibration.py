@@ -241,23 +241,27 @@ class Labels:
 
 @dataclass(frozen=True)
 class WorthRates:
-    """Percent of runs."""
+    """Percent of runs; but for the first, of those that give a worth."""
 
+    given: float  # not where hardly a prediction differs
     covered: float  # the 95 % interval covers the worth
     outside: float  # the estimate is outside its interval, of the worth or of what one point takes
     bounded: float  # both ends of the interval are within the curve's reach
 
 
 def worth_rates(setting: Labels, runs: int) -> WorthRates:
-    covered = outside = bounded = 0
+    given = covered = outside = bounded = 0
     rng = np.random.default_rng(0)
     for _ in range(runs):
         worth = setting.worth(rng)
+        if worth["more_images"] is None:
+            continue
+        given += 1
         low, _, high = ends = _ends(worth)
         covered += low <= setting.more <= high  # an end beyond the curve's reach is as good as no end
         bounded += math.isfinite(low) and math.isfinite(high)
         outside += any(not low <= found <= high for low, found, high in (ends, _ends(worth["one_point"])))
-    return WorthRates(100 * covered / runs, 100 * outside / runs, 100 * bounded / runs)
+    return WorthRates(100 * given / runs, *(100 * count / max(1, given) for count in (covered, outside, bounded)))
 
 
 def _ends(worth: dict[str, Any]) -> tuple[float, ...]:
@@ -323,7 +327,7 @@ SETTINGS: dict[str, list[Setting]] = {
 WORTHS = [
     Labels("10 trials of 5 images per class, worth 2 more", 2),
     Labels("3 trials of 10 images per class, worth 4 more", 4, trials=3, own=10),
-    Labels("3 trials of 10 images per class, worth nothing", 0, trials=3, own=10),
+    Labels("3 trials of 10 images per class, worth 1 more", 1, trials=3, own=10),
     Labels("2 trials of 10 images per class, worth 4 more", 4, trials=2, own=10),
     Labels("3 trials of 10 images per class, 20 test images, worth 4 more", 4, trials=3, own=10, test_images=20),
 ]
@@ -450,7 +454,8 @@ def page(runs: int) -> str:
     worths = []
     for one in WORTHS:
         found = worth_rates(one, max(1, runs // _WORTH_RUNS))
-        worths.append((one.title, f"{found.covered:.1f}", f"{found.outside:.1f}", f"{found.bounded:.1f}"))
+        rate = (found.given, found.covered, found.outside, found.bounded)
+        worths.append((one.title, *(f"{value:.1f}" for value in rate)))
         print(*worths[-1], sep=" | ", flush=True)
     needs = []
     for setting in NEEDS:
@@ -467,7 +472,7 @@ def page(runs: int) -> str:
         table=markdown_table(header, rows),
         worth_runs=f"{max(1, runs // _WORTH_RUNS):,}",
         worth_table=markdown_table(
-            ("simulated", "95 % interval covers it, %", "estimate outside its interval, %", "interval has two ends, %"),
+            ("simulated", "given, %", "95 % interval covers it, %", "estimate outside, %", "interval has two ends, %"),
             worths,
         ),
         size=f"{SIZE:g}",
