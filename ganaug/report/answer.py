@@ -145,4 +145,5 @@ def _more_evidence(summary: Mapping[str, Any], figure: Mapping[str, Any]) -> Ite
         yield Step(f"Take a larger set: there are images for {most} trials, and {trials} are needed to see {size}.")
         return
     setting = f"protocol.repeats: {-(-trials // folds)}" if folds else f"protocol.trials: {trials}"
-    yield Step(f"Run about {trials} trials ({setting} in params.yaml): {because}.", "dvc repro")
+    run = "On these, run" if needed and "images" in needed else "Run"
+    yield Step(f"{run} about {trials} trials ({setting} in params.yaml): {because}.", "dvc repro")
