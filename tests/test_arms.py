@@ -77,7 +77,7 @@ def drawing(name: str, spec: ClassifySpec = SPEC, seed: int = 0, size: int = SIZ
 def test_the_family_of_arms() -> None:
     assert set(FILLERS) >= {"gan", "pseudo", "placebo", "oversample", "smote"}
     assert set(POLICIES) >= {"affine", "trivial-augment", "rand-augment", "cutmix", "mixup"}
-    assert len(NAMES) == (1 + len(FILLERS)) * (2 + len(POLICIES))
+    assert len(NAMES) == 2 * (1 + len(FILLERS)) * (2 + len(POLICIES))
     assert {"none", "classical", "mixup", "gan", "smote+classical", "oversample+trivial-augment"} <= set(NAMES)
     assert set(SPEC.arms) == {"none", "classical", "gan", "gan+classical", "placebo"}
     for name in NAMES:

@@ -1,8 +1,9 @@
 """The arms: recipes for training the same classifier, which differ in what each batch holds.
 
-An arm's name says what it is: ``[filler][+policy]``. The filler takes a share of each batch (``gan``: synthetic images;
-the others are in fillers.py); the policy distorts what the classifier sees (``classical``: the one that
-``classify.classical`` sets up; any other by its name, as it comes). With neither, the arm is called ``none``.
+An arm's name says what it is: ``[filler][+policy][+masked]``. The filler takes a share of each batch (``gan``:
+synthetic images; the others are in fillers.py). The policy distorts what the classifier sees (``classical``: the one
+that ``classify.classical`` sets up; any other by its name, as it comes). ``masked``: the loss of a real image runs over
+the classes that were seen under its condition. With none of them, the arm is called ``none``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Len
@@ -25,10 +26,20 @@ from ganaug.settings import Spec
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Every arm there is: its name -> (filler, policy).
-ARMS: dict[str, tuple[str | None, str | None]] = {
-    "+".join(filter(None, parts)) or "none": parts
-    for parts in itertools.product((None, *FILLERS), (None, "classical", *POLICIES))
+
+class Parts(NamedTuple):
+    """What an arm's name is made of."""
+
+    filler: str | None
+    policy: str | None
+    masked: bool
+
+
+MASKED = "masked"
+# Every arm there is.
+ARMS: dict[str, Parts] = {
+    "+".join(filter(None, (filler, policy, MASKED * masked))) or "none": Parts(filler, policy, masked)
+    for masked, filler, policy in itertools.product((False, True), (None, *FILLERS), (None, "classical", *POLICIES))
 }
 
 
@@ -45,7 +56,7 @@ _Name = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": 
 
 def filler_of(name: str) -> Filler | None:
     """The filler of an arm, by the arm's name."""
-    filler = ARMS[name][0]
+    filler = ARMS[name].filler
     return FILLERS[filler] if filler else None
 
 
@@ -98,7 +109,7 @@ class ClassifySpec(Spec):
         if len(set(self.arms)) < len(self.arms):
             raise ValueError("arms that are named once each")
         for name in self.mixes:
-            if not ARMS[_known(name)][0]:
+            if not ARMS[_known(name)].filler:
                 raise ValueError(f"mixes of arms with a filler, but {name} has none")
         if list(self.curve) != sorted(set(self.curve)):
             raise ValueError("a curve of multiples that rise")
@@ -106,7 +117,7 @@ class ClassifySpec(Spec):
     @property
     def curve_arms(self) -> tuple[str, ...]:
         """The arms whose learning curve is measured: what an arm of GAN images is without them."""
-        bases = dict.fromkeys(ARMS[name][1] or "none" for name in self.arms if _is_gan(name))
+        bases = dict.fromkeys(ARMS[name].policy or "none" for name in self.arms if _is_gan(name))
         return tuple(name for name in bases if name in self.arms) if self.curve else ()
 
 
@@ -119,13 +130,14 @@ class Arm:
     policy: PolicySpec
     mix: Mix  # with its share resolved; None: what the counts give
     base: str
+    masked: bool = False
     pseudo: PseudoLabels = field(default_factory=PseudoLabels)
 
 
 def arm(name: str, spec: ClassifySpec, by_counts: bool = False) -> Arm:
     """The arm of that name under the settings ``spec``. ``by_counts``: synthetic images top classes up, so their
     numbers, and not a fixed share, are the dose."""
-    policy, filler, mix = ARMS[_known(name)][1], filler_of(name), ALL_REAL
+    policy, filler, mix = ARMS[_known(name)].policy, filler_of(name), ALL_REAL
     if filler:
         mix = spec.mixes.get(name, spec.mix_with_classical if policy else spec.mix)
         mix = replace(mix, share=filler.share(mix.share, policy is not None, by_counts))
@@ -135,6 +147,7 @@ def arm(name: str, spec: ClassifySpec, by_counts: bool = False) -> Arm:
         policy=spec.classical if policy == "classical" else POLICIES[policy]() if policy else Nothing(),
         mix=mix,
         base=policy or "none",
+        masked=ARMS[name].masked,
         pseudo=spec.pseudo,
     )
 
@@ -147,11 +160,13 @@ def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
     """
     pairs: list[tuple[str, str]] = []
     for name in arms:
-        policy = ARMS[name][1]
-        rivals = [other for other in arms if ARMS[other][0] and ARMS[other][1] == policy] if _is_gan(name) else []
+        policy = ARMS[name].policy
+        rivals = (
+            [other for other in arms if ARMS[other].filler and ARMS[other].policy == policy] if _is_gan(name) else []
+        )
         instead = []
         if _is_gan(name) and not policy:
-            instead = [other for other in arms if ARMS[other][0] is None and f"{name}+{other}" not in arms]
+            instead = [other for other in arms if ARMS[other].filler is None and f"{name}+{other}" not in arms]
         pairs += [(name, against) for against in (policy or "none", "none", *rivals, *instead)]
     return list(dict.fromkeys((name, against) for name, against in pairs if name != against and against in arms))
 

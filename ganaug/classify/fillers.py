@@ -34,7 +34,7 @@ class PseudoLabels(Spec):
 
 @dataclass(frozen=True)
 class Stock:
-    """What the pools of one trial are made of; the last two are read only if they are called."""
+    """What the pools of one trial are made of; what can be called is read or made only if it is."""
 
     real: Pool
     counts: Sequence[int]  # [label]: the synthetic images of each class
@@ -42,6 +42,10 @@ class Stock:
     teach: Teach
     synthetic: Callable[[], Pool]
     unlabelled: Callable[[], NDArray[np.uint8]]  # (N, H, W, C)
+    conditions: NDArray[np.int64] | None = None  # (N,), of the real images, where there are conditions
+    targets: Sequence[int] = ()  # conditions that lack some class: what fillers of cells move images to
+    truth: Callable[[], Pool] | None = None  # real images of the cells that the trial hid
+    unadversarial: Callable[[], Pool] | None = None  # what the translator makes, trained without its adversarial loss
 
 
 class Keys(Protocol):

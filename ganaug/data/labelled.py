@@ -27,6 +27,7 @@ class Labelled:
     files: list[str]  # a name for each image: where it came from
     official_test: NDArray[np.bool_]  # (N,)
     groups: list[str] | None = None  # images of one group (a patient, a site) never fall on both sides of a split
+    conditions: list[str] | None = None  # of each image: the camera, scanner, light, ... that it was taken under
     notes: list[str] = field(default_factory=list)  # what the user should know about the reading
 
 

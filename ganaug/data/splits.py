@@ -20,6 +20,8 @@ class Split:
     test: list[int]
     spare: list[int] = field(default_factory=list)  # real images of neither part, to monitor a training with
     unlabelled: list[int] = field(default_factory=list)  # to learn from without their labels
+    hidden: list[tuple[int, int]] = field(default_factory=list)  # cells (class, condition) that train was robbed of
+    truth: list[int] = field(default_factory=list)  # real images of the hidden cells, for the arm oracle alone
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Items:
     official_test: NDArray[np.bool_]  # (N,), set apart for testing by the source
     classes: Sequence[str]
     groups: Sequence[str] | None = None  # a name for each image, where the source has groups
+    conditions: NDArray[np.int64] | None = None  # (N,), rows of ``condition_names``, where the source has conditions
+    condition_names: Sequence[str] = ()
 
     def parts(self) -> dict[str, int]:
         """{class: units that its images can be divided into}: groups, or different images."""
@@ -62,6 +66,7 @@ class Protocol(Spec):
     """
 
     shared_test: ClassVar[bool]  # whether all trials are tested on the same images
+    hides_cells: ClassVar[bool] = False  # whether trials hide cells (a class under a condition), and test on them
     uses_all: ClassVar[bool] = True  # every image is in a split, unless it or its group has a test image's pixels
 
     @property

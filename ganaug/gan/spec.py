@@ -16,6 +16,7 @@ from ganaug.gan.latents import Latents, Normal
 from ganaug.gan.objectives import NonSaturating, Objective
 from ganaug.gan.presets import PRESETS
 from ganaug.gan.regularisers import R1, Regulariser
+from ganaug.gan.translation import TranslateSpec
 from ganaug.settings import Spec
 
 
@@ -95,6 +96,8 @@ class GanSpec(Spec):
     """Half-life of the generator's averaged weights (Yazici 2019), in real images seen. 0: its last weights."""
     precision: Literal["auto", "float32"] = "auto"
     """Arithmetic of the networks. auto: bfloat16 where the device computes it natively."""
+    translate: TranslateSpec | None = None
+    """Translate images from one condition to another instead of making them of a class. Left out: no translator."""
     init_from: Path | None = None
     """A generator or checkpoint of ganaug to start from."""
     held_out: Annotated[float, Ge(0), Le(0.5)] = 0.0

@@ -56,7 +56,7 @@ def _question(gain: str) -> str:
 
 def about(arm: str, classical: str) -> str:
     """What an ``arm`` trains on, where the policy ``classical`` is what the settings call so; empty if unknown."""
-    filler, policy = ARMS.get(arm, (None, None))
+    filler, policy, _ = ARMS.get(arm, (None, None, False))
     if filler:
         return f"{FILLERS[filler].about}; the rest as in {policy or 'none'}"
     kind = classical if policy == "classical" else policy or ""
