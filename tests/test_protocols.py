@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganaug.data import cross_validation
+from ganaug.data.cell_draws import CellDraws
 from ganaug.data.cross_validation import CrossValidation
+from ganaug.data.hidden_cells import HiddenCells
 from ganaug.data.holdout import Holdout
 from ganaug.data.protocols import ProtocolSpec
 from ganaug.data.splits import RELEASE, Items, Protocol
@@ -32,12 +34,17 @@ def made(
     pixels: list[str] | None = None,
     groups: list[str] | None = None,
     official: np.ndarray | None = None,
+    conditions: list[int] | np.ndarray | None = None,
 ) -> Items:
-    """Images of these labels; left out: all of them different, in no group, none set apart."""
+    """Images of these labels; left out: all of them different, in no group, none set apart, under no conditions."""
     rows = np.arange(len(labels))
     names = [f"class {label}" for label in range(max(labels) + 1)]
     none = np.zeros(len(labels), bool)
-    return Items(np.asarray(labels), pixels or named("", rows), none if official is None else official, names, groups)
+    items = Items(np.asarray(labels), pixels or named("", rows), none if official is None else official, names, groups)
+    if conditions is None:
+        return items
+    known = [f"condition {row}" for row in range(max(conditions) + 1)]
+    return replace(items, conditions=np.asarray(conditions), condition_names=known)
 
 
 def with_one_more(items: Items, name: str, official: bool = False) -> Items:
@@ -103,6 +110,32 @@ def sets(draw: st.DrawFn, *, grouped: bool = False, official: bool = False) -> I
 
 
 @st.composite
+def conditioned(draw: st.DrawFn, *, grouped: bool = False, official: bool = False) -> Items:
+    """A set whose images that nothing binds are ten in each cell, or none in some, and the others under any condition.
+
+    Every class is under the first condition, and two of them under the last.
+    """
+    items = draw(sets(grouped=grouped, official=official))
+    rng, number = np.random.default_rng(draw(st.integers(0, 10_000))), draw(st.integers(2, 3))
+    classes = len(items.classes)
+    there = rng.random((classes, number)) < draw(st.sampled_from([0.4, 1.0]))
+    there[:, 0] = there[:2, -1] = True
+    cells = np.repeat(np.argwhere(there), 10, axis=0)
+    rows = np.arange(len(cells))
+    crowd = np.array([name[0] == "p" and int(name[1:]) >= 1000 for name in items.pixels])
+    allowed = [np.flatnonzero(there[label]) for label in items.labels[crowd]]
+    return Items(
+        labels=np.concatenate([cells[:, 0], items.labels[crowd]]),
+        pixels=[*named("q", rows), *np.array(items.pixels)[crowd]],
+        official_test=np.concatenate([official & (rows % 2 == 1), items.official_test[crowd]]),
+        classes=items.classes,
+        groups=None if items.groups is None else [*named("h", rows), *np.array(items.groups)[crowd]],
+        conditions=np.concatenate([cells[:, 1], np.array([rng.choice(one) for one in allowed], np.int64)]),
+        condition_names=named("condition ", np.arange(number)),
+    )
+
+
+@st.composite
 def cases(draw: st.DrawFn, kind: type[Protocol]) -> tuple[Protocol, Items]:
     """A protocol of this kind, with images that it takes."""
     seed, grouped = draw(st.integers(0, 5)), draw(st.booleans())
@@ -114,8 +147,18 @@ def cases(draw: st.DrawFn, kind: type[Protocol]) -> tuple[Protocol, Items]:
     if kind is Subsets:
         tiny = replace(SMALL, trials=1, test_per_class=1, tuning_test_per_class=0, tuning_per_class=0, seed=seed)
         return tiny, draw(sets(official=draw(st.booleans())))
+    if kind is HiddenCells:
+        folds, hide = draw(st.integers(2, 4)), draw(st.sampled_from([0.3, 0.5, 0.9]))
+        return HiddenCells(folds=folds, repeats=draw(st.integers(1, 2)), hide=hide, seed=seed), draw(
+            conditioned(grouped=grouped)
+        )
+    if kind is CellDraws:
+        few = replace(FEW, draws=draw(st.sampled_from(["report", "tuning"])), seed=seed)
+        return few, draw(conditioned(official=draw(st.booleans())))
     return kind(), draw(sets(grouped=grouped, official=draw(st.booleans())))
 
+
+FEW = CellDraws(trials=1, train_per_cell=2, test_per_cell=1, tuning_test_per_cell=1, tuning_per_cell=2)
 
 # -------------------------------------------------------------------------------------------------- every protocol
 
@@ -127,7 +170,8 @@ def test_no_image_duplicate_or_group_is_on_both_sides(kind: type[Protocol], data
     protocol, items = data.draw(cases(kind))
     bound = together(items)
     for split in protocol.splits(items).values():
-        train, test = set(split.train), set(split.test)
+        train, test = {*split.train, *split.truth}, set(split.test)
+        assert len(train) == len(split.train) + len(split.truth)
         assert not train & test
         assert not {items.pixels[row] for row in train} & {items.pixels[row] for row in test}
         if items.groups is not None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from ganaug import store
-from ganaug.data.cells import cell_counts
+from ganaug.data.cells import cell_counts, in_cells
 from ganaug.data.gather import Gathered
 from ganaug.data.splits import RELEASE, Split
 from ganaug.data.unlabelled import Unlabelled, read_unlabelled
@@ -110,13 +110,10 @@ class Prepared:
             return (
                 f"hidden must list classes of 0 to {shape[0] - 1} under conditions of 0 to {shape[1] - 1}, but does not"
             )
-        hidden = np.zeros(shape, bool)
-        hidden[tuple(np.array(split.hidden, np.int64).reshape(-1, 2).T)] = True
-        if self.conditions is not None and hidden[self.labels[split.train], self.conditions[split.train]].any():
+        hidden = self.in_cells(split.hidden)
+        if hidden[split.train].any():
             return "no image of a hidden cell may be in the train part, but some are"
-        if split.truth and (
-            self.conditions is None or not hidden[self.labels[split.truth], self.conditions[split.truth]].all()
-        ):
+        if not hidden[split.truth].all():
             return "truth must list images of hidden cells, but lists others"
         return None
 
@@ -179,6 +176,10 @@ class Prepared:
         index = np.asarray(rows, np.int64)
         conditions = None if self.conditions is None else self.conditions[index]
         return cell_counts(self.labels[index], conditions, len(self.classes), len(self.condition_names))
+
+    def in_cells(self, cells: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+        """(N,): the images in one of the ``cells`` (class, condition)."""
+        return in_cells(self.labels, self.conditions, cells)
 
     def part(self, rows: Sequence[int]) -> Part:
         """The images and labels of some rows."""
