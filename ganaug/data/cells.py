@@ -48,14 +48,13 @@ def hidden_sets(
     """The cells (class, condition) that each trial hides, a trial for each of ``rngs``; empty if no cell can be hidden.
 
     By the images' ``counts`` (classes, conditions), each target loses the share ``hide`` of the cells seen there: at
-    least one, but not all. Those that were hidden least often come first, so that all are hidden about equally often,
-    and one more trial leaves the others as they were. A cell is hidden only if it has ``enough`` images, and its class
-    another cell with enough that is not hidden.
+    least one. Those that were hidden least often come first, so that all are hidden about equally often, and one more
+    trial leaves the others as they were. A cell is hidden only if it has ``enough`` images, and both its class and its
+    condition another cell with enough that is not hidden.
     """
-    seen = (counts > 0).sum(axis=0)
-    quota = np.zeros(counts.shape[1], np.int64)
+    seen, quota = (counts > 0).sum(axis=0), np.zeros(counts.shape[1], np.int64)
     for target in targets(counts):
-        quota[target] = min(seen[target] - 1, max(1, round(hide * seen[target])))
+        quota[target] = min(enough[:, target].sum() - 1, max(1, round(hide * seen[target])))
     times = np.zeros(counts.shape, np.int64)
     for rng in rngs:
         left, wanted = enough.copy(), quota.copy()

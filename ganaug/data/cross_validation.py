@@ -25,6 +25,7 @@ class Folds(Protocol):
     ``folds``. A class needs a group or image per fold.
     """
 
+    kind: str
     folds: Annotated[int, Ge(2), Le(100)] = 5
     """Parts that the images are dealt into; each is tested once by networks that learned from the others."""
     repeats: Annotated[int, Ge(1), Le(100)] = 2
@@ -32,16 +33,17 @@ class Folds(Protocol):
     seed: Seed = 0
     """Seed of all random draws of the project."""
     shared_test: ClassVar[bool] = False  # the train parts of the trials overlap, and their test parts differ
+    _asked: ClassVar[str] = f"leaves {LEAST} images of every class to train on"  # of every fold of a deal
 
     @property
     def trials(self) -> int:
         return self.folds * self.repeats
 
-    def _check_official(self, items: Items, kind: str) -> None:
+    def _check_official(self, items: Items) -> None:
         if items.official_test.any():
             raise UserError(
-                f"protocol.kind: {kind} would train on the {int(items.official_test.sum())} images that the source "
-                "sets apart for testing; use holdout"
+                f"protocol.kind: {self.kind} would train on the {int(items.official_test.sum())} images that the "
+                "source sets apart for testing; use holdout"
             )
 
     def _deals(self, items: Items) -> list[NDArray[np.int64]] | None:
@@ -78,7 +80,7 @@ class Folds(Protocol):
         wrong = (
             f"but folds is {self.folds}"
             if parts[name] < self.folds
-            else f"and of {_TRIES} deals into {self.folds} folds none leaves {LEAST} images of every class to train on"
+            else f"and of {_TRIES} deals into {self.folds} folds none {self._asked}"
         )
         fitting = self._fitting(items, parts[name])
         hint = f"set protocol.folds to {fitting}" if fitting else f"add {items.unit} of the class, or remove it"
@@ -108,7 +110,7 @@ class CrossValidation(Folds):
         )
 
     def splits(self, items: Items) -> dict[str, Split]:
-        self._check_official(items, self.kind)
+        self._check_official(items)
         deals = self._deals(items)
         if deals is None:
             raise UserError(self._refusal(items))

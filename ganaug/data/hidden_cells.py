@@ -25,13 +25,14 @@ class HiddenCells(Folds):
     the same share of each cell, as far as possible. ``release`` holds all images.
 
     A cell can be hidden if it has an image or group per fold, and at least three, and its class has as many under
-    another condition.
+    another condition, as has another class under this one.
     """
 
     kind: Literal["cells"] = "cells"
     hide: Annotated[float, Gt(0), Lt(1)] = 0.5
     """The share of the classes seen under each condition that a trial hides there: at least one of them, never all."""
     hides_cells: ClassVar[bool] = True
+    _asked: ClassVar[str] = f"{Folds._asked}, and images of every hidden cell to test on"
 
     def describe(self) -> str:
         times = "once" if self.repeats == 1 else f"{self.repeats} times over"
@@ -43,7 +44,7 @@ class HiddenCells(Folds):
         )
 
     def splits(self, items: Items) -> dict[str, Split]:
-        self._check_official(items, self.kind)
+        self._check_official(items)
         if items.conditions is None:
             raise UserError(
                 "protocol.kind: cells needs the conditions that images were taken under, and the source names none; "
@@ -81,10 +82,10 @@ class HiddenCells(Folds):
         """Whether every trial has images of its hidden cells to test on, and enough of every class to train on."""
         for fold in range(self.folds):
             cells = hidden[repeat * self.folds + fold]
-            out = items.in_cells(cells)
-            tested = {cell for cell in cells if (items.in_cells([cell]) & (deal == fold)).any()}
-            train = np.bincount(items.labels[(deal != fold) & ~out], minlength=len(items.classes))
-            if len(tested) < len(cells) or train.min() < LEAST:
+            train = items.cells((deal != fold) & ~items.in_cells(cells))
+            tested = items.cells(deal == fold)
+            is_shown = all(tested[cell] and train[:, cell[1]].any() for cell in cells)
+            if train.sum(axis=1).min() < LEAST or not is_shown:
                 return False
         return True
 
@@ -95,11 +96,12 @@ class HiddenCells(Folds):
         fitting = self._fitting(items, self.folds - 1)
         if fitting:
             return (
-                f"protocol.folds: a hidden class must have at least {max(self.folds, _FEWEST)} {items.unit} under "
-                f"{names} and under another condition, but with folds {self.folds} none has; set protocol.folds to "
+                f"protocol.folds: must be {fitting} for a class to be hidden under {names}: two classes must have as "
+                f"many {items.unit} there, and one of them under another condition, too; got {self.folds}; set it to "
                 f"{fitting}"
             )
         return (
-            f"protocol.kind: cells hides one of at least two classes under {names}, of {_FEWEST} or more {items.unit} "
-            "both there and under another condition, but there is none such; add images of classes there, or use cv"
+            f"protocol.kind: cells hides a class under {names}, so two classes must have {_FEWEST} or more "
+            f"{items.unit} there, and one of them under another condition, too, but they have fewer; add images "
+            "there, or use cv"
         )

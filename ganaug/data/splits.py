@@ -47,9 +47,10 @@ class Items:
         """What its images can be divided into, in the plural."""
         return "separate groups" if self.groups else "different images"
 
-    def cells(self) -> NDArray[np.int64]:
-        """(classes, conditions): the images of each cell, a class under a condition."""
-        return cell_counts(self.labels, self.conditions, len(self.classes), len(self.condition_names))
+    def cells(self, among: NDArray[np.bool_] | slice = slice(None)) -> NDArray[np.int64]:
+        """(classes, conditions): the images of each cell, a class under a condition; only those ``among`` (N,)."""
+        conditions = None if self.conditions is None else self.conditions[among]
+        return cell_counts(self.labels[among], conditions, len(self.classes), len(self.condition_names))
 
     def in_cells(self, cells: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
         """(N,): the images in one of the ``cells`` (class, condition)."""
