@@ -15,6 +15,7 @@ from ganaug.data.pictures import Look, Shape
 from ganaug.data.source import Source, check_links
 from ganaug.data.spec import DataSpec
 from ganaug.data.splits import Items
+from ganaug.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -92,15 +93,32 @@ def gather(
     lost = losses(found.images, found.files, looks, done, shape, jobs)
     lost += losses_by_class(looks, done, found.labels, found.classes)
     found = replace(found, notes=[*found.notes, *lost])
+    kept = [row for row in range(total) if row not in failures]
+    where = spec.source.where()
     if failures:
-        kept = [row for row in range(total) if row not in failures]
-        example = f"without its {len(failures)} broken images (such as {broken[0][0]}: {broken[0][1]})"
-        where = f"{spec.source.where()}, {example}"
+        where += f", without its {len(failures)} broken images (such as {broken[0][0]}: {broken[0][1]})"
+    if spec.rendered:
+        dealt = _dealt(spec, found, pixels)
+        pixels = spec.rendered.render(path, dealt, pixels)
+        found = replace(found, conditions=[spec.rendered.names[condition] for condition in dealt])
+        kept = [row for row in kept if dealt[row] >= 0]
+        where += ", rendered"
+    if len(kept) < total:
         found, pixels, looks = found.kept(kept), [pixels[row] for row in kept], [looks[row] for row in kept]
-        check_counts(found.labels, found.classes, where)
-        check_conditions(found, where)
         keep_rows(path, kept)
+    check_counts(found.labels, found.classes, where)
+    check_conditions(found, where)
     return Gathered(found, shape, path, pixels, looks, broken, lost)
+
+
+def _dealt(spec: DataSpec, found: Labelled, pixels: list[str]) -> NDArray[np.int64]:
+    if found.conditions is not None:
+        raise UserError(
+            f"data.rendered: must be left out where the source names conditions, and {spec.source.where()} does; leave "
+            "one of the two out"
+        )
+    assert spec.rendered
+    return spec.rendered.deal(found.labels, found.official_test, pixels)
 
 
 def keep_rows(path: Path, rows: list[int], chunk: int = 4096) -> None:
