@@ -36,7 +36,7 @@ def swap_amplitudes(sources: Images, references: Images, beta: float) -> Images:
     ours, theirs = (np.fft.fft2(images.astype(np.float64), axes=(1, 2)) for images in (sources, references))
     moved = np.where(low, np.abs(theirs), np.abs(ours)) * np.exp(1j * np.angle(ours))
     back: NDArray[np.float64] = np.fft.ifft2(moved, axes=(1, 2)).real
-    return np.rint(back.clip(0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(back.clip(0, 255)), np.uint8)
 
 
 def paste(sources: Images, references: Images) -> Images:

@@ -193,8 +193,9 @@ class Strong(_Member):
     """Largest change of contrast: 0.5 is from 0.5 to 1.5 times."""
     invert: Annotated[float, Ge(0), Le(1)] = 0.25
     """Share of the images that are inverted."""
-    blur: Annotated[float, Ge(0), Le(0.2)] = 0.04
-    """Largest standard deviation of a Gaussian blur, as a share of the image's side; half of the images are blurred."""
+    blur: Annotated[float, Ge(0), Le(0.2)] = 0.05
+    """Standard deviation of a Gaussian blur, as a share of the image's side. Each image is blended with its blurred self,
+    by a random weight."""
     noise: Annotated[float, Ge(0), Le(1)] = 0.2
     """Largest standard deviation of Gaussian noise; images lie in -1 to 1."""
 
@@ -204,8 +205,8 @@ class Strong(_Member):
         import torch
         from torchvision.transforms.v2 import functional
 
-        largest = self.blur * image_size
-        reach = min(math.ceil(3 * largest), image_size - 1)  # torchvision mirrors images at their edges
+        sigma = self.blur * image_size
+        reach = min(math.ceil(3 * sigma), image_size - 1)  # torchvision mirrors images at their edges
 
         def apply(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
             made, _ = _plain(images, targets)
@@ -216,10 +217,10 @@ class Strong(_Member):
             made = 2 * ((made + 1) / 2).clamp(0, 1) ** (self.tone * (2 * drawn() - 1)).exp() - 1
             made = made * (1 + self.contrast * (2 * drawn() - 1))
             made = torch.where(drawn() < self.invert, -made, made)
-            sigma = largest * float(torch.rand(()))
-            if reach and sigma:
-                blurred = functional.gaussian_blur(made, [2 * reach + 1], [sigma])
-                made = torch.where(drawn() < 0.5, blurred, made)
+            if reach:
+                blurred = functional.gaussian_blur(made, [2 * reach + 1, 1], [sigma])  # one axis, then the other
+                blurred = functional.gaussian_blur(blurred, [1, 2 * reach + 1], [sigma])
+                made = made + drawn() * (blurred - made)
             made = made + self.noise * drawn() * torch.randn_like(made)
             return made.clamp(-1, 1), targets
 
