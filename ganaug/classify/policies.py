@@ -194,7 +194,7 @@ class Strong(_Member):
     invert: Annotated[float, Ge(0), Le(1)] = 0.25
     """Share of the images that are inverted."""
     blur: Annotated[float, Ge(0), Le(0.2)] = 0.05
-    """Standard deviation of a Gaussian blur, as a share of the image's side. Each image is blended with its blurred self,
+    """Standard deviation of a Gaussian blur, as a share of the side. Each image is blended with its blurred self,
     by a random weight."""
     noise: Annotated[float, Ge(0), Le(1)] = 0.2
     """Largest standard deviation of Gaussian noise; images lie in -1 to 1."""
