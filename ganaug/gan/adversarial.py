@@ -100,7 +100,12 @@ class Adversarial:
     def set_rate(self, step: int) -> None:
         """Learning rates of this step, 1..steps: constant, or down to zero along a line or half a cosine."""
         done = (step - 1) / self.spec.steps
-        factor = {"constant": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[self.spec.rate]
+        factor = {
+            "constant": 1.0,
+            "linear": 1 - done,
+            "late-linear": min(1.0, 2 * (1 - done)),
+            "cosine": 0.5 * (1 + math.cos(math.pi * done)),
+        }[self.spec.rate]
         for group in (*self.optimizer_g.param_groups, *self.optimizer_d.param_groups):
             group["lr"] = group["full_lr"] * factor
 
