@@ -123,7 +123,7 @@ def alarms(
 
 
 def of_history(history: Sequence[Row], diverged_at: int | None, kept: int, compares: bool) -> Iterator[Found]:
-    """What a history shows to be wrong; the arguments are those of ``alarms``."""
+    """What the rows of ``history`` show to be wrong; ``diverged_at``, ``kept``, ``compares`` as in ``alarms``."""
     if diverged_at is not None:
         says = f"losses or weights were no longer finite by step {diverged_at}; the weights of step {kept} were kept"
         yield "diverged", says

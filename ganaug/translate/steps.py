@@ -253,7 +253,7 @@ class Training(Adversarial):
 
 
 def build_translator(spec: GanSpec, shape: Shape, targets: Sequence[int], count: int) -> Translator:
-    """An untrained translator of images of ``shape`` to the ``targets``, of so many conditions (``count``); one that
+    """An untrained translator, by ``spec``, of images of ``shape`` to the ``targets`` of ``count`` conditions; one that
     is its own way back goes to all of them."""
     assert spec.translate is not None
     terms = spec.translate

@@ -99,7 +99,8 @@ def snapshot(training: Training, rows: Tensor, targets: Tensor) -> NDArray[np.ui
 
 
 def alarms(history: Sequence[Row], diverged_at: int | None, kept: int, compares: bool) -> list[Alarm]:
-    """What is wrong, in plain words, each with what to do; the arguments are those of health.alarms."""
+    """What is wrong, in plain words, each with what to do; ``history``, ``diverged_at``, ``kept`` and ``compares`` are
+    those of health.alarms."""
     found = [*health.of_history(history, diverged_at, kept, compares), *_of_translations(history)]
     return [Alarm(kind, says, WHAT_HELPS[kind]) for kind, says in found]
 
