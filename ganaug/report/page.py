@@ -124,7 +124,7 @@ def _card(summary: Mapping[str, Any], examples: Sequence[Example]) -> dict[str, 
     chosen = [there[round(place)] for place in np.linspace(0, len(there) - 1, min(_SHOWN_CLASSES, len(there)))]
     return {
         "answer": found,
-        "tone": found.word.replace(" ", "-"),
+        "tone": found.tone.replace(" ", "-"),
         "name": name,
         "picture": interval.svg(found.figure, axis, interval.title(name, found.figure, axis, words)),
         "strip": [

@@ -34,7 +34,7 @@ def card(found: Answer, summary: Mapping[str, Any], day: str) -> None:
 
 
 def _parts(found: Answer, summary: Mapping[str, Any], plain: bool, width: int) -> Iterator[Text | Padding]:
-    tone, metric = _TONES[found.word], METRICS[found.metric].words
+    tone, metric = _TONES[found.tone], METRICS[found.metric].words
     axis = Axis.of([found.figure], summary["settings"]["report"]["smallest_gain"])
     yield Text(found.title.upper(), f"bold {tone}")
     yield Text(one_line(found.reason))
