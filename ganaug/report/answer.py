@@ -218,6 +218,10 @@ def _more_evidence(summary: Mapping[str, Any], figure: Mapping[str, Any]) -> Ite
     limit = stats.most_trials(figure["trials"])
     if figure["ci_low"] is None:
         trials, because = 3, "one does not say how much trials differ"
+    elif needed is None and "cells" in summary:
+        names = " and ".join(summary["cells"]["targets"])
+        yield Step(f"Photograph more classes under {names}: gains differ from class to class, and few are seen there.")
+        return
     elif needed is None:
         yield Step(f"Not even {limit} trials with {stats.MOST_TIMES:g} times the images would show {size}.")
         return

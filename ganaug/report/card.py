@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ganaug import store
 from ganaug.evaluate.contributions import METRICS
-from ganaug.report import answer, fidelity_tables, groups, interval, markdown, verdict
+from ganaug.report import answer, fidelity_tables, filling, groups, interval, markdown, missing, verdict
 from ganaug.report.answer import Answer
 from ganaug.report.interval import Axis
 
@@ -56,6 +56,14 @@ def render(summary: Mapping[str, Any]) -> str:
         if found_answer
         else "No arm with GAN images was run.",
         sentences=verdict.sentences(summary)[1:],
+        cells={
+            "which": missing.which(summary),
+            "targets": summary["cells"]["targets"],
+            "counts": markdown.table(*missing.count_rows(summary)),
+            "gains": markdown.table(*filling.gain_rows(summary, list(rows))),
+        }
+        if "cells" in summary
+        else None,
         terms=groups.TERMS,
         arms=[(name, groups.about(name, groups.classical_of(summary))) for name in summary["arms"]],
         gains=[

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ganaug.errors import one_line
 from ganaug.evaluate.contributions import METRICS
-from ganaug.report import groups, interval, verdict
+from ganaug.report import filling, groups, interval, missing, verdict
 from ganaug.report.answer import Answer
 from ganaug.report.interval import Axis
 
@@ -66,6 +66,9 @@ def tables(summary: Mapping[str, Any], decides: str | None) -> str:
         "\n".join(about),
         verdict.text_table(("gain in points (*: decides)", "mean", "interval", "p", "answer"), gains),
     ]
-    if verdict.rare_classes(summary):
+    if "cells" in summary:
+        parts.append(verdict.text_table(*missing.count_rows(summary)))
+        parts.append(verdict.text_table(*filling.gain_rows(summary, list(rows))))
+    elif verdict.rare_classes(summary):
         parts.append(verdict.text_table(*verdict.rare_rows(summary)))
     return "\n\n".join([*parts, "\n".join(verdict.sentences(summary))])

@@ -132,7 +132,10 @@ def images_per_class(dataset: Mapping[str, Any]) -> str:
 
 
 def rare_classes(summary: Mapping[str, Any]) -> list[str]:
-    """Classes with at most half as many images to learn from as the largest, the rarest first."""
+    """Classes with at most half as many images to learn from as the largest, the rarest first. None where cells are
+    missing: it is these that make a class small."""
+    if "cells" in summary:
+        return []
     counts = summary["dataset"]["train_images"]
     largest = max(counts.values())
     return sorted((name for name in counts if 2 * counts[name] <= largest), key=lambda name: counts[name])
