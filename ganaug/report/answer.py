@@ -28,8 +28,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Answer:
-    """``gain`` is the one that decides: of GAN images over the best that one would do without them. ``arm``: the one to
-    train as; None where that cannot be told. ``is_filled``: the answer to missing cells is a way that needs no GAN."""
+    """``gain`` is the one that decides: of GAN images over the best that one would do without them; where missing cells
+    are filled without a GAN, what that brings. ``arm``: the one to train as; None where that cannot be told.
+    ``is_filled``: whether that fills missing cells."""
 
     word: Literal["use", "do not use", "cannot tell"]
     title: str
@@ -86,9 +87,9 @@ def _of_cells(summary: Mapping[str, Any], gain: str, reason: str, choice: fillin
     return Answer(
         choice.word,
         choice.title,
-        gain,
+        f"{trained}_vs_{base}",
         metric,
-        summary["gains"][gain][metric],
+        summary["gains"][f"{trained}_vs_{base}"][metric],
         " ".join(filter(None, (reason, filling.asides(summary, trained, base)))),
         tuple(_cautions_of_cells(summary, gain, choice)),
         tuple(_steps_of_cells(summary, gain, choice)),
@@ -146,7 +147,7 @@ def _cautions_of_cells(summary: Mapping[str, Any], gain: str, choice: filling.Ch
         yield "These are tuning draws: settings were chosen on them, so the figures are not to be reported."
     costs = summary["gains"].get(f"{choice.arm}_vs_{base}", {}).get("other_recall")
     if costs and costs["answer"] == "loss":
-        yield f"It costs recall on all other cells: {interval.in_words(costs)} points."
+        yield f"It costs recall elsewhere: {interval.in_words(costs)} points on all other cells."
     if choice.word == "use":
         figures = summary["gains"]
         cheaper = filling.rivals(summary, gain)
@@ -200,9 +201,14 @@ def _steps_of_cells(summary: Mapping[str, Any], gain: str, choice: filling.Choic
     elif choice.arm:
         about = groups.about(choice.arm, groups.classical_of(summary))
         yield Step(f"Train as the arm {choice.arm} does: {about}.")
-    if choice.open_gain:
-        yield from _more_evidence(summary, summary["gains"][choice.open_gain][dataset["primary_metric"]])
-    if real := filling.of_real(summary, base):
+    real = filling.of_real(summary, base)
+    if choice.word == "cannot tell":
+        figure = summary["gains"][choice.open_gain][dataset["primary_metric"]]
+        if figure["needed"] or figure["ci_low"] is None:
+            yield from _more_evidence(summary, figure)
+        elif not real:
+            yield Step(f"Photograph more classes under {' and '.join(targets)}: gains differ from class to class.")
+    if real:
         them = missing.missing_words(cells["missing"])
         cell = f"missing cell ({them})" if them else "missing cell"
         verb = "Or photograph" if choice.arm not in (None, base) else "Photograph"
@@ -218,10 +224,6 @@ def _more_evidence(summary: Mapping[str, Any], figure: Mapping[str, Any]) -> Ite
     limit = stats.most_trials(figure["trials"])
     if figure["ci_low"] is None:
         trials, because = 3, "one does not say how much trials differ"
-    elif needed is None and "cells" in summary:
-        names = " and ".join(summary["cells"]["targets"])
-        yield Step(f"Photograph more classes under {names}: gains differ from class to class, and few are seen there.")
-        return
     elif needed is None:
         yield Step(f"Not even {limit} trials with {stats.MOST_TIMES:g} times the images would show {size}.")
         return

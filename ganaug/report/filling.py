@@ -5,25 +5,25 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ganaug.classify.arms import ARMS
-from ganaug.evaluate.contributions import METRICS
 from ganaug.report import interval, verdict
 from ganaug.report.groups import REAL, UNADVERSARIAL
 
-ASIDE = ("missing_recall", "other_recall")  # metrics beside the primary one: where it comes from, and what it costs
+# Metrics beside the primary one: where it comes from, and what it costs.
+ASIDE = {"missing_recall": "the hidden cells", "other_recall": "all other cells"}
 
 
 @dataclass(frozen=True)
 class Choice:
     """What to do with missing cells: train as ``arm`` does; None: nothing that was run is shown to help.
 
-    ``word`` is about the translator alone, ``title`` and ``reason`` about all; ``open_gain``: what to measure better.
+    ``word`` is about the translator alone, ``title`` and ``reason`` about all; ``open_gain``: what cannot be told.
     """
 
     word: Literal["use", "do not use", "cannot tell"]
     title: str
     arm: str | None
     reason: str
-    open_gain: str | None = None
+    open_gain: str = ""
 
 
 def choose(summary: Mapping[str, Any], gain: str, word: Any) -> Choice:
@@ -47,7 +47,7 @@ def choose(summary: Mapping[str, Any], gain: str, word: Any) -> Choice:
     if word == "use" and not unbeaten:
         nearest = min(cheaper, key=lambda one: figures[f"{arm}_vs_{one}"]["mean"], default="")
         over = nearest and interval.in_words(figures[f"{arm}_vs_{nearest}"])
-        says = f"over {nearest}, the best way without a GAN, they add {over}" if nearest else ""
+        says = f"{over} over {nearest}, the best way without a GAN" if nearest else ""
         return Choice("use", "Fill them by translation", arm, says)
     candidates = [one for one in shown if one in unbeaten or word != "use"]
     best = max(candidates, key=lambda one: _mean(summary, one), default="")
@@ -57,10 +57,7 @@ def choose(summary: Mapping[str, Any], gain: str, word: Any) -> Choice:
         says = f"but {best}, without a GAN, adds {its['mean']:.1f} points by itself ({verdict.interval(its)})"
         if word == "use":
             says += f", and translation is not shown to add to that: {interval.in_words(unbeaten[best])}"
-        is_open = figures[f"{arm}_vs_{best}"]["answer"] == "cannot tell"
-        return Choice(
-            "do not use", f"No GAN needed: {_short(best, base)}", best, says, f"{arm}_vs_{best}" if is_open else None
-        )
+        return Choice("do not use", f"No GAN needed: {_short(best, base)}", best, says)
     if word == "use":
         one, its = min(unbeaten.items(), key=lambda item: item[1]["mean"])
         says = f"but it is not shown to be better than {one}, which needs no GAN: {interval.in_words(its)}"
@@ -132,10 +129,10 @@ def real_images(summary: Mapping[str, Any]) -> int:
 
 
 def asides(summary: Mapping[str, Any], arm: str, base: str) -> str:
-    """What an ``arm`` does to the hidden cells and to all others: ``On hidden cells ...``; empty if not measured."""
+    """What an ``arm`` does to the hidden cells, and to all others: what it costs. Empty if not measured."""
     figures = summary["gains"].get(f"{arm}_vs_{base}", {})
-    said = [f"{METRICS[name].words} {interval.in_words(figures[name])}" for name in ASIDE if name in figures]
-    return f"Beside that: {', '.join(said)}." if said else ""
+    said = [f"{words} {interval.in_words(figures[name])}" for name, words in ASIDE.items() if name in figures]
+    return f"Recall of {', of '.join(said)}." if said else ""
 
 
 def recall_rows(summary: Mapping[str, Any], arms: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -158,7 +155,11 @@ def gain_rows(summary: Mapping[str, Any], gains: Sequence[str]) -> tuple[tuple[s
     metrics = (summary["dataset"]["primary_metric"], *ASIDE)
     cells = summary["cells"]
     alone = cells["targets"] if len(cells["targets"]) > 1 else []
-    header = ("gain in points", *(METRICS[name].words for name in metrics), *(f"{name} alone" for name in alone))
+    header = (
+        "gain in points",
+        *(verdict.metric_words(summary, name) for name in metrics),
+        *(f"{name} alone" for name in alone),
+    )
     rows = []
     for gain in gains:
         figures = [summary["gains"][gain][name] for name in metrics]

@@ -35,6 +35,7 @@ _QUESTIONS = {
     "Is it the GAN?": "against other ways to fill the same share of each batch, which need no GAN",
     "Is it the adversarial loss?": "against images of the same translator, trained without it",
     "What would real images bring?": "of the hidden cells, as if they were photographed",
+    "What helps without a GAN?": "against the policy alone, under the conditions that lack classes",
     "Controls": "without GAN images: what else helps, and what should not",
 }
 
@@ -58,7 +59,7 @@ def _question(gain: str) -> str:
     if REAL in (arm.filler, against.filler):
         return "What would real images bring?"
     if not filler or not filler.is_gan:
-        return "Controls"
+        return "What helps without a GAN?" if arm.masked or (filler and filler.cells) else "Controls"
     if against.filler == UNADVERSARIAL:
         return "Is it the adversarial loss?"
     other_policy = arm.policy and against.policy not in (arm.policy, None)

@@ -7,14 +7,15 @@ _SHOWN = 6  # classes that a sentence names
 
 
 def which(summary: Mapping[str, Any]) -> str:
-    """``Of 10 classes, 5 have no images under new.``; without missing cells, what the trials hide."""
+    """``5 of 10 classes have no images under new.``; without missing cells, what the trials hide."""
     cells, classes = summary["cells"], len(summary["dataset"]["classes"])
     by_condition = _by_condition(cells["missing"])
     if not by_condition:
         return f"No cell is missing: trials hide cells under {_listed(cells['targets'])}."
-    parts = [f"{len(names)} {'have' if len(names) > 1 else 'has'} no images under {condition}"
-             for condition, names in by_condition.items()]  # fmt: skip
-    return f"Of {classes} classes, {_listed(parts)}."
+    first, *others = [(len(names), condition) for condition, names in by_condition.items()]
+    verb = "have" if first[0] > 1 else "has"
+    parts = [f"{first[0]} of {classes} classes {verb} no images under {first[1]}"]
+    return f"{_listed([*parts, *(f'{count} under {condition}' for count, condition in others)])}."
 
 
 def missing_words(missing: Sequence[Sequence[str]]) -> str:

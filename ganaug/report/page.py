@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganaug import store
-from ganaug.evaluate.contributions import METRICS
 from ganaug.report import (
     answer,
     confusions,
@@ -92,7 +91,7 @@ def render(
     escape = select_autoescape(["html", "j2"])
     environment = Environment(loader=PackageLoader("ganaug"), autoescape=escape, trim_blocks=True, lstrip_blocks=True)
     metric = summary["dataset"]["primary_metric"]
-    metric_name = METRICS[metric].words
+    metric_name = verdict.metric_words(summary, metric)
     gains = {name: figures[metric] for name, figures in summary["gains"].items()}
     return environment.get_template("report.html.j2").render(
         summary=summary,
@@ -104,7 +103,7 @@ def render(
         smallest=f"{summary['settings']['report']['smallest_gain']:g}",
         card=_card(summary, examples),
         sentences=verdict.sentences(summary),
-        metric_words=lambda key: METRICS[key].words,
+        metric_words=lambda key: verdict.metric_words(summary, key),
         terms=groups.TERMS,
         groups=_groups(summary, gains),
         curve_plot=_curve_plot(summary, metric, metric_name),
@@ -160,7 +159,7 @@ def _card(summary: Mapping[str, Any], examples: Sequence[Example]) -> dict[str, 
     if found is None:
         return None
     axis = Axis.of([found.figure], summary["settings"]["report"]["smallest_gain"])
-    words, name = METRICS[found.metric].words, verdict.arms_of(found.gain)
+    words, name = verdict.metric_words(summary, found.metric), verdict.arms_of(found.gain)
     there = [one for one in examples if len(one.made) and len(one.real)]
     chosen = [there[round(place)] for place in np.linspace(0, len(there) - 1, min(_SHOWN_CLASSES, len(there)))]
     return {

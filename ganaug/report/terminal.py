@@ -10,7 +10,6 @@ from rich.panel import Panel
 from rich.text import Text
 
 from ganaug.errors import one_line
-from ganaug.evaluate.contributions import METRICS
 from ganaug.report import filling, groups, interval, missing, verdict
 from ganaug.report.answer import Answer
 from ganaug.report.interval import Axis
@@ -34,7 +33,7 @@ def card(found: Answer, summary: Mapping[str, Any], day: str) -> None:
 
 
 def _parts(found: Answer, summary: Mapping[str, Any], plain: bool, width: int) -> Iterator[Text | Padding]:
-    tone, metric = _TONES[found.tone], METRICS[found.metric].words
+    tone, metric = _TONES[found.tone], verdict.metric_words(summary, found.metric)
     axis = Axis.of([found.figure], summary["settings"]["report"]["smallest_gain"])
     yield Text(found.title.upper(), f"bold {tone}")
     yield Text(one_line(found.reason))

@@ -25,8 +25,9 @@ def sentences(summary: Mapping[str, Any], what_next: bool = True) -> list[str]:
         _sentence(summary, gain, where, name, what_next) for name in metrics for gain, where in spoken(summary).items()
     ]
     tuning = "Tuning draws, not to be reported. " if dataset["draws"] == "tuning" else ""
-    cells = f"{missing.which(summary)} " if "cells" in summary else ""
-    start = f"{tuning}{cells}With {images_per_class(dataset)}: "
+    start = f"{tuning}With {images_per_class(dataset)}: "
+    if lines and "cells" in summary:
+        start, lines[0] = f"{tuning}{missing.which(summary)} ", lines[0][0].upper() + lines[0][1:]
     return [start + lines[0], *(line[0].upper() + line[1:] for line in lines[1:])] if lines else []
 
 
@@ -34,7 +35,7 @@ def _sentence(summary: Mapping[str, Any], gain: str, where: str, metric: str, wh
     figure, worth = summary["gains"][gain][metric], equivalents.of_gain(summary, gain, metric)
     confidence = f"{100 * figure['confidence']:g}% confidence interval " * (figure["ci_low"] != figure["ci_high"])
     evidence = f"{confidence}{interval(figure)}, {figure['trials']} trial{'s' * (figure['trials'] > 1)}"
-    unit = f"points of {METRICS[metric].words}"
+    unit = f"points of {metric_words(summary, metric)}"
     size, found = f"{abs(figure['mean']):.1f} {unit} ({evidence})", f"{figure['mean']:+.1f} {unit}; {evidence}"
     smallest = f"{summary['settings']['report']['smallest_gain']:g}"
     images = "translated images" if "cells" in summary else "GAN images"
@@ -103,7 +104,7 @@ def _spoken_of_cells(gains: Mapping[str, Any]) -> dict[str, str]:
         if not filler or not FILLERS[filler].is_gan:
             continue
         where = f"on top of {_augmentation(policy)}" if policy else "without any other augmentation"
-        found[f"{arm}_vs_{policy or 'none'}"] = where + ", with the loss masked" * masked
+        found[f"{arm}_vs_{policy or 'none'}"] = where
         if masked:
             found[f"{arm}_vs_{'+'.join(filter(None, (policy, MASKED)))}"] = f"{where}, beyond the masked loss alone"
     return {gain: where for gain, where in found.items() if gain in gains}
@@ -120,6 +121,14 @@ def _over(
 
 def _augmentation(policy: str) -> str:
     return "classical augmentation" if policy == "classical" else policy
+
+
+def metric_words(summary: Mapping[str, Any], metric: str) -> str:
+    """What a ``metric`` is called: under the one condition that lacks classes, where there is one alone."""
+    targets = summary["cells"]["targets"] if "cells" in summary else []
+    if metric == "condition_accuracy" and len(targets) == 1:
+        return f"accuracy under {targets[0]}"
+    return METRICS[metric].words
 
 
 def images_per_class(dataset: Mapping[str, Any]) -> str:
