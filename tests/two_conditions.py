@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-CLASSES = ("astronaut", "coffee", "flower", "hubble", "retina", "roof")
+CLASSES = ("astronaut", "coffee", "flower", "hubble", "rocket", "roof")
 AT_NIGHT = ("astronaut", "coffee", "flower")  # the classes that were photographed in the evening, too
 _WARM = np.array([[0.62, 0.25, 0.05], [0.30, 0.30, 0.08], [0.20, 0.12, 0.14]])  # what lamp light leaves of each colour
 
@@ -49,7 +49,7 @@ def _photographs() -> dict[str, np.ndarray]:
     return dict(sorted({"flower": flower, "roof": china, **own}.items()))
 
 
-_FILES = {"astronaut": "astronaut", "coffee": "coffee", "hubble": "hubble_deep_field", "retina": "retina"}
+_FILES = {"astronaut": "astronaut", "coffee": "coffee", "hubble": "hubble_deep_field", "rocket": "rocket"}
 
 
 def _pieces(photograph: np.ndarray, size: int) -> np.ndarray:
