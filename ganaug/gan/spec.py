@@ -17,7 +17,7 @@ from ganaug.gan.objectives import NonSaturating, Objective
 from ganaug.gan.presets import PRESETS
 from ganaug.gan.regularisers import R1, Regulariser
 from ganaug.gan.translation import TranslateSpec
-from ganaug.settings import Spec
+from ganaug.settings import Later, Spec
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class GanSpec(Spec):
     """Half-life of the generator's averaged weights (Yazici 2019), in real images seen. 0: its last weights."""
     precision: Literal["auto", "float32"] = "auto"
     """Arithmetic of the networks. auto: bfloat16 where the device computes it natively."""
-    translate: TranslateSpec | None = None
+    translate: Annotated[TranslateSpec | None, Later] = None
     """Translate images from one condition to another instead of making them of a class. Left out: no translator."""
     init_from: Path | None = None
     """A generator or checkpoint of ganaug to start from."""
