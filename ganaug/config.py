@@ -18,7 +18,7 @@ from ganaug.data.spec import DataSpec
 from ganaug.data.subsets import Subsets
 from ganaug.device import DeviceName
 from ganaug.errors import UserError, one_line, quoted
-from ganaug.evaluate.contributions import metric_or
+from ganaug.evaluate.contributions import METRICS, metric_or, metrics
 from ganaug.evaluate.rules import GateRule
 from ganaug.gan import combinations, presets
 from ganaug.gan.spec import GanSpec
@@ -42,7 +42,8 @@ class ReportSpec(Spec):
 
     primary_metric: Annotated[str, metric_or("auto")] = "auto"
     """The metric that the verdict is about. auto: accuracy, or balanced accuracy where some class has twice as many
-    images to train on as another."""
+    images to train on as another; under a protocol that hides cells the accuracy under the conditions that lack
+    classes."""
     confidence: Annotated[float, Gt(0), Le(0.9999)] = 0.95
     """The level of the confidence intervals."""
     smallest_gain: Annotated[float, Gt(0), Le(100)] = 2.0
@@ -154,6 +155,17 @@ def _check_together(settings: Settings) -> None:
             "under subsets, protocol.unlabelled_per_class, or remove it"
         )
     gains = [f"{first}_vs_{second}" for first, second in gain_pairs(settings.classify.arms)]
+    known = metrics(settings.protocol.hides_cells)
+    asked = {
+        "report.primary_metric": settings.report.primary_metric,
+        **{f"gate[{position}].metric": rule.metric for position, rule in enumerate(settings.gate)},
+    }
+    for key, name in asked.items():
+        if name in METRICS and name not in known:
+            raise UserError(
+                f"{key}: {name} needs a protocol that hides cells, got {settings.protocol.kind}; take one of "
+                f"{', '.join(known)}"
+            )
     for position, rule in enumerate(settings.gate):
         if rule.gain not in gains:
             raise UserError(

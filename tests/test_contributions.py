@@ -10,11 +10,18 @@ from sklearn import metrics as reference
 
 from ganaug import config
 from ganaug.evaluate import gains
-from ganaug.evaluate.contributions import METRICS, Metric, accuracy, balanced_accuracy, macro_f1
+from ganaug.evaluate.contributions import METRICS, Cells, Metric, accuracy, balanced_accuracy, macro_f1, recall_by_cell
 from ganaug.evaluate.scores import scores
 
 CLASSES = 5
+NO_CELLS = ("accuracy", "balanced_accuracy", "macro_f1")
 labelled = st.lists(st.tuples(st.integers(0, CLASSES - 1), st.integers(0, CLASSES - 1)), min_size=1, max_size=40)
+
+
+def cells_of(labels: np.ndarray) -> Cells:
+    """Images under two conditions in turn; the first image's cell is hidden, whatever its condition."""
+    conditions = np.arange(len(labels)) % 2
+    return Cells(conditions, [0, 1][: len(labels)], [(int(labels[0]), 0)])
 
 
 def split(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -37,8 +44,11 @@ def test_means_are_scikit_learns_scores(pairs: list[tuple[int, int]]) -> None:
 @given(labelled)
 def test_one_number_an_image(pairs: list[tuple[int, int]]) -> None:
     predicted, labels = split(pairs)
+    cells = cells_of(labels)
     for metric in METRICS.values():
-        values = metric(predicted, labels, CLASSES)
+        if not metric.about(labels, cells).any():
+            continue
+        values = metric(predicted, labels, CLASSES, cells)
         assert values.shape == labels.shape
         assert values.dtype == np.float64
         assert np.isfinite(values).all()
@@ -47,7 +57,7 @@ def test_one_number_an_image(pairs: list[tuple[int, int]]) -> None:
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_a_perfect_classifier_scores_one_with_no_spread(name: str) -> None:
     labels = np.repeat(np.arange(CLASSES), 4)
-    assert METRICS[name](labels, labels, CLASSES) == pytest.approx(np.ones(len(labels)))
+    assert METRICS[name](labels, labels, CLASSES, cells_of(labels)) == pytest.approx(np.ones(len(labels)))
 
 
 def test_balanced_accuracy_by_hand() -> None:
@@ -117,6 +127,55 @@ def test_a_metric_is_one_entry_from_which_all_others_follow(monkeypatch: pytest.
 
 def test_repeats_count_by_their_mean() -> None:
     labels, repeats = np.array([0, 1, 1]), np.array([[0, 1, 0], [1, 1, 1]])
+    cells = cells_of(labels)
     for metric in METRICS.values():
-        both = metric(repeats, labels, 2)
-        assert both == pytest.approx((metric(repeats[0], labels, 2) + metric(repeats[1], labels, 2)) / 2)
+        both = metric(repeats, labels, 2, cells)
+        each = [metric(one, labels, 2, cells) for one in repeats]
+        assert both == pytest.approx(np.mean(each, axis=0))
+
+
+# Two classes under the conditions 0 and 1, the target; the cell (class 1, condition 1) is hidden.
+LABELS = np.array([0, 0, 1, 0, 0, 0, 1, 1])
+PREDICTED = np.array([0, 1, 1, 0, 1, 1, 1, 0])
+CONDITIONS = np.array([0, 0, 0, 1, 1, 1, 1, 1])
+HIDES = Cells(CONDITIONS, [1], [(1, 1)])
+
+
+def test_metrics_of_cells_by_hand() -> None:
+    """Recalls: 1/2 and 1 under condition 0, 1/3 and 1/2 under condition 1, whose last one is hidden."""
+    found = scores(PREDICTED, LABELS, ["a", "b"], HIDES)
+    assert found["condition_accuracy"] == pytest.approx(100 * (1 / 3 + 1 / 2) / 2)
+    assert found["missing_recall"] == pytest.approx(50)
+    assert found["other_recall"] == pytest.approx(100 * (1 / 2 + 1 + 1 / 3) / 3)
+    recalls = recall_by_cell(PREDICTED, LABELS, CONDITIONS, (3, 2))
+    assert recalls[:2] == pytest.approx(np.array([[1 / 2, 1 / 3], [1, 1 / 2]]))
+    assert np.isnan(recalls[2]).all()
+    repeats = np.stack([PREDICTED, LABELS])
+    assert recall_by_cell(repeats, LABELS, CONDITIONS, (2, 2)) == pytest.approx((recalls[:2] + 1) / 2)
+
+
+def test_images_of_other_cells_have_no_influence() -> None:
+    values = METRICS["missing_recall"](PREDICTED, LABELS, 2, HIDES)
+    assert values == pytest.approx([0.5] * 6 + [0.5 + 8 / 2 * 0.5, 0.5 - 8 / 2 * 0.5])
+    predicted = np.where(CONDITIONS == 1, PREDICTED, 1 - PREDICTED)  # all others wrong
+    assert METRICS["condition_accuracy"](predicted, LABELS, 2, HIDES) == pytest.approx(
+        METRICS["condition_accuracy"](PREDICTED, LABELS, 2, HIDES)
+    )
+
+
+def test_the_spread_of_the_accuracy_under_a_condition_is_its_sampling_error() -> None:
+    rng = np.random.default_rng(3)
+    recall, found, errors = np.array([[0.9, 0.6], [0.8, 0.3]]), [], []
+    for _ in range(400):
+        labels, conditions = rng.choice(2, 300, p=[0.7, 0.3]), rng.choice(2, 300, p=[0.6, 0.4])
+        predicted = np.where(rng.random(300) < recall[labels, conditions], labels, 1 - labels)
+        values = METRICS["condition_accuracy"](predicted, labels, 2, Cells(conditions, [1], [(0, 1)]))
+        found.append(values.mean())
+        errors.append(values.std(ddof=1) / np.sqrt(300))
+    assert np.mean(errors) == pytest.approx(np.std(found), rel=0.1)
+
+
+def test_without_hidden_cells_there_are_no_metrics_of_them() -> None:
+    assert set(scores(PREDICTED, LABELS, ["a", "b"])) == {*NO_CELLS, "recall"}
+    none_tested = Cells(CONDITIONS, [1], [(0, 2)])
+    assert scores(PREDICTED, LABELS, ["a", "b"], none_tested)["missing_recall"] is None

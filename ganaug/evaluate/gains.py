@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganaug.evaluate import stats
-from ganaug.evaluate.contributions import METRICS
+from ganaug.evaluate.contributions import METRICS, Cells, Metric, metrics, recall_by_cell
 from ganaug.evaluate.stats import Estimate
 
 Answer = Literal["gain", "loss", "no gain", "cannot tell"]
@@ -35,11 +35,16 @@ class Tested:
     train_images: int
     groups: NDArray[np.int64] | None = None  # (test images,), each image's group, where there are groups
     curve: Sequence[CurvePoint] = ()
+    cells: Cells | None = None  # under a protocol that hides cells
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The trials of one protocol. ``shared_test``: they share one test part, else they are folds of one set."""
+    """The trials of one protocol. ``shared_test``: they share one test part, else they are folds of one set.
+
+    Where folds hide cells, gains by metrics of cells are estimated over trials and classes (``stats.over_cells``). In a
+    benchmark, whose trials share a test part of every cell, the classes are those that the question is about.
+    """
 
     trials: Sequence[Tested]
     classes: int
@@ -47,6 +52,11 @@ class Comparison:
     confidence: float = 0.95
     tests_an_image: float = 1.0  # how often each image is tested: once per repeat of cross-validation
     smallest_gain: float = 2.0  # percentage points worth having
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of the metrics that there are."""
+        return list(metrics(self.trials[0].cells is not None))
 
     @property
     def method(self) -> str:
@@ -57,11 +67,34 @@ class Comparison:
     def arm_figures(self) -> dict[str, Any]:
         """Mean and standard deviation over trials of every metric (sd is None for a single trial)."""
         arms = self.trials[0].predicted
-        return {arm: {metric: mean_and_sd(self.scores(arm, metric)) for metric in METRICS} for arm in arms}
+        return {arm: {metric: mean_and_sd(self.scores(arm, metric)) for metric in self.metrics} for arm in arms}
 
     def gain_figures(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """Each pair's paired difference, with an interval and a p-value, for every metric."""
-        return {f"{a}_vs_{b}": {metric: self._gain(a, b, metric) for metric in METRICS} for a, b in pairs}
+        return {f"{a}_vs_{b}": {metric: self._gain(a, b, metric) for metric in self.metrics} for a, b in pairs}
+
+    def condition_gain_figures(self, pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, Any]:
+        """Each pair's paired difference in the mean recall under each condition alone, over the trials that test it."""
+        return {
+            f"{a}_vs_{b}": {one: self._condition_gain(a, b, condition) for condition, one in enumerate(names)}
+            for a, b in pairs
+        }
+
+    def cell_recall_figures(self, classes: Sequence[str], conditions: Sequence[str]) -> dict[str, Any]:
+        """Each arm's recall of each cell in percent: the mean over the trials that trained with its images (``seen``),
+        and over those that hid them (``hidden``); None where there are none."""
+        hidden, others = (self._about(METRICS[metric]) for metric in ("missing_recall", "other_recall"))
+        found: dict[str, Any] = {}
+        for arm in self.trials[0].predicted:
+            recalls = {"seen": self._cell_recalls(arm, others), "hidden": self._cell_recalls(arm, hidden)}
+            found[arm] = {
+                one: {
+                    other: {key: _known_mean(of[:, c, k]) for key, of in recalls.items()}
+                    for k, other in enumerate(conditions)
+                }
+                for c, one in enumerate(classes)
+            }
+        return found
 
     def recall_gain_figures(self, pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, Any]:
         """Each pair's paired difference in the recall of each class, over the trials that test it."""
@@ -85,7 +118,41 @@ class Comparison:
 
     def _gain(self, name: str, against: str, metric: str) -> dict[str, Any]:
         pairs = zip(self.scores(name, metric), self.scores(against, metric), strict=True)
-        return self._figure([one - other for one, other in pairs], self.trials[0].groups)
+        differences = [one - other for one, other in pairs]
+        if METRICS[metric].among is None:
+            return self._figure(differences, self.trials[0].groups)
+        about = self._about(METRICS[metric])
+        share = float(np.mean([of_them.mean() for of_them in about if of_them.any()]))
+        return self._figure(differences, self.trials[0].groups, share, self._by_cell(name, against, about))
+
+    def _condition_gain(self, name: str, against: str, condition: int) -> dict[str, Any]:
+        about = [trial.cells.conditions == condition for trial in self.trials if trial.cells]
+        differences = [
+            self._mean_recall_of(trial, name, of_them) - self._mean_recall_of(trial, against, of_them)
+            for trial, of_them in zip(self.trials, about, strict=True)
+            if of_them.any()
+        ]
+        groups = self.trials[0].groups
+        by_cell = self._by_cell(name, against, about)
+        return self._figure(differences, None if groups is None else groups[about[0]], by_cell=by_cell)
+
+    def _about(self, metric: Metric) -> list[NDArray[np.bool_]]:
+        """The test images of each trial that the metric is about."""
+        return [metric.about(trial.labels, trial.cells) for trial in self.trials]
+
+    def _by_cell(self, name: str, against: str, about: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64] | None:
+        """The differences in the recall of cells; None where the classes are no sample."""
+        return None if self.shared_test else self._cell_recalls(name, about) - self._cell_recalls(against, about)
+
+    def _cell_recalls(self, arm: str, about: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
+        """(trials, classes, conditions): the recall in percent of the cells that the test images ``about`` are of; NaN
+        for others."""
+        cells = [trial.cells.conditions for trial in self.trials if trial.cells]
+        shape = self.classes, 1 + max(int(conditions.max()) for conditions in cells)
+        return 100 * np.stack([
+            recall_by_cell(trial.predicted[arm][..., among], trial.labels[among], conditions[among], shape)
+            for trial, conditions, among in zip(self.trials, cells, about, strict=True)
+        ])  # fmt: skip
 
     def _recall_gain(self, name: str, against: str, labels: Sequence[int]) -> dict[str, Any]:
         differences = [
@@ -100,22 +167,40 @@ class Comparison:
         return None if first.groups is None else first.groups[np.isin(first.labels, labels)]
 
     def scores(self, arm: str, metric: str) -> list[NDArray[np.float64]]:
-        """One number per test image of each trial, whose mean is the metric in percent."""
-        return [100 * METRICS[metric](one.predicted[arm], one.labels, self.classes) for one in self.trials]
+        """One number per test image of each trial that tests it, whose mean is the metric in percent."""
+        return [
+            100 * METRICS[metric](one.predicted[arm], one.labels, self.classes, one.cells)
+            for one in self.trials
+            if METRICS[metric].about(one.labels, one.cells).any()
+        ]
 
     def _testing(self, labels: Sequence[int]) -> list[Tested]:
         return [trial for trial in self.trials if bool(np.isin(trial.labels, labels).any())]
 
     def _mean_recall(self, trial: Tested, arm: str, labels: Sequence[int]) -> NDArray[np.float64]:
         """One number per test image of these classes, whose mean is their mean recall in percent."""
-        of_them = np.isin(trial.labels, labels)
+        return self._mean_recall_of(trial, arm, np.isin(trial.labels, labels))
+
+    def _mean_recall_of(self, trial: Tested, arm: str, of_them: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The same of the test images that ``of_them`` says."""
         predicted = trial.predicted[arm][..., of_them]
         return 100 * METRICS["balanced_accuracy"](predicted, trial.labels[of_them], self.classes)
 
-    def _figure(self, differences: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None) -> dict[str, Any]:
-        """``differences``: one value per test image of each trial; ``groups``: of the first trial's test images."""
+    def _figure(
+        self,
+        differences: Sequence[NDArray[np.float64]],
+        groups: NDArray[np.int64] | None,
+        share: float = 1.0,
+        by_cell: NDArray[np.float64] | None = None,
+    ) -> dict[str, Any]:
+        """``differences``: one value per test image of each trial; ``groups``: of the first trial's test images.
+
+        ``share`` of the images have an influence; ``by_cell``: the differences in the recall of cells, where classes
+        are a sample.
+        """
         by_trial = np.array([values.mean() for values in differences])
-        estimate = self.estimate(differences, groups)
+        spread = self.mean(differences, groups) if by_cell is None else stats.over_cells(by_cell, self._overlap)
+        estimate = stats.not_too_certain(spread, differences, self.shared_test, self.tests_an_image, share)
         low, high = stats.interval_of_gain(estimate, self.confidence)
         said = answer(low, high, self.smallest_gain)
         return {
@@ -127,12 +212,13 @@ class Comparison:
             "degrees_of_freedom": estimate.degrees_of_freedom,
             "power": estimate.power(POINT, 1 - self.confidence),
             "answer": said,
-            "needed": self._needed(estimate, differences) if said == "cannot tell" else None,
+            # Where classes are a sample, more of them under the condition may be what it takes.
+            "needed": self._needed(estimate, differences) if said == "cannot tell" and by_cell is None else None,
             "by_trial": [float(value) for value in by_trial],
             "unit": "percentage points",
             "confidence": self.confidence,
             "trials": len(by_trial),
-            "method": self.method,
+            "method": self.method if by_cell is None else stats.CELLS,
         }
 
     def estimate(self, differences: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None = None) -> Estimate:
@@ -145,8 +231,21 @@ class Comparison:
         if self.shared_test and differences:
             stacked = np.stack(differences)
             return stats.two_way(stacked if groups is None else stats.by_group(stacked, groups))
-        test_over_train = float(np.mean([len(trial.labels) / trial.train_images for trial in self.trials]))
-        return stats.corrected_resampled(differences, test_over_train, self.tests_an_image)
+        return stats.corrected_resampled(differences, max(self._overlap, self._hidden_over_seen), self.tests_an_image)
+
+    @property
+    def _overlap(self) -> float:
+        """Images that folds are tested on over those that they learn from."""
+        return float(np.mean([len(trial.labels) / trial.train_images for trial in self.trials]))
+
+    @property
+    def _hidden_over_seen(self) -> float:
+        """Cells that a trial hides over those under the same conditions that it learns from: what Nadeau and Bengio's
+        ratio is, with cells for images. 0 where trials hide none."""
+        known = [trial.cells for trial in self.trials if trial.cells]
+        hidden = sum(len(cells.hidden) for cells in known) / len(self.trials)
+        seen = {cell for trial in self.trials if trial.cells for cell in trial.cells.under_targets(trial.labels)}
+        return hidden / max(1.0, len(seen) - hidden)
 
     def _needed(self, estimate: Estimate, differences: Sequence[NDArray[np.float64]]) -> dict[str, int] | None:
         """The trials that would settle it, and the test images where trials alone would not; None: not known."""
@@ -173,6 +272,11 @@ def answer(low: float | None, high: float | None, smallest_gain: float) -> Answe
     if high < 0:
         return "loss"
     return "no gain" if high < smallest_gain else "cannot tell"
+
+
+def _known_mean(values: NDArray[np.float64]) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
 
 
 def mean_and_sd(scores: Sequence[NDArray[np.float64]]) -> dict[str, float | None]:

@@ -19,7 +19,8 @@ def curve_figures(comparison: Comparison, arms: Sequence[str]) -> dict[str, Any]
     """Each arm's learning curve: mean and standard deviation over trials of every metric, by images per class."""
     return {
         arm: [
-            {"images_per_class": images} | {key: mean_and_sd(_scores(comparison, arm, times, key)) for key in METRICS}
+            {"images_per_class": images}
+            | {key: mean_and_sd(_scores(comparison, arm, times, key)) for key in comparison.metrics}
             for times, images in _images(comparison, arm).items()
         ]
         for arm in arms
@@ -105,8 +106,12 @@ def _images(comparison: Comparison, arm: str) -> dict[float, float]:
 def _scores(comparison: Comparison, arm: str, multiple: float, metric: str) -> Scores:
     if multiple == 1:
         return comparison.scores(arm, metric)
-    points = zip(comparison.trials, _points(comparison, arm, multiple), strict=True)
-    return [100 * METRICS[metric](point.predicted, one.labels, comparison.classes) for one, point in points]
+    of, points = METRICS[metric], zip(comparison.trials, _points(comparison, arm, multiple), strict=True)
+    return [
+        100 * of(point.predicted, one.labels, comparison.classes, one.cells)
+        for one, point in points
+        if of.about(one.labels, one.cells).any()
+    ]
 
 
 def _points(comparison: Comparison, arm: str, multiple: float) -> list[CurvePoint]:

@@ -6,15 +6,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.evaluate.contributions import METRICS
+from ganaug.evaluate.contributions import Cells, metrics
 
 
-def scores(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
-    """Every metric, and ``recall``: that of each class by its name (None where it is not tested)."""
+def scores(
+    predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: Sequence[str], cells: Cells | None = None
+) -> dict[str, Any]:
+    """Every metric, and ``recall``: that of each class by its name (None where it is not tested).
+
+    ``predicted`` and ``labels``: (N,), rows of ``classes``. ``cells``: under a protocol that hides cells; a metric of
+    them is None where none of its images is tested.
+    """
     right = predicted == labels
     tested = ((name, right[labels == label]) for label, name in enumerate(classes))
     return {
-        **{key: 100 * float(metric(predicted, labels, len(classes)).mean()) for key, metric in METRICS.items()},
+        **{
+            key: 100 * float(metric(predicted, labels, len(classes), cells).mean())
+            if metric.about(labels, cells).any()
+            else None
+            for key, metric in metrics(cells is not None).items()
+        },
         "recall": {name: 100 * float(of_class.mean()) if len(of_class) else None for name, of_class in tested},
     }
 

@@ -20,6 +20,12 @@ _POWER = 0.8
 MOST_TIMES = 100.0
 _TIMES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0, MOST_TIMES)  # as many images
 
+CELLS = (
+    "paired difference over trials and classes, two crossed random effects: the classes that are there are a sample of "
+    "those that may be missing; variance over trials corrected for overlapping train parts (Nadeau and Bengio 2003), "
+    "Cochran's weighted quantile of t"
+)
+
 RESAMPLED = (
     "paired difference over the folds of repeated cross-validation, variance corrected for overlapping train parts "
     "(Nadeau and Bengio 2003), t with trials - 1 degrees of freedom"
@@ -172,7 +178,7 @@ def interval_of_share(estimate: Estimate, images: int, confidence: float) -> tup
     return low, high
 
 
-def two_way(differences: NDArray[np.float64]) -> Estimate:
+def two_way(differences: NDArray[np.float64], overlap: float = 0.0) -> Estimate:
     """The mean of ``differences`` (trials, test images) where both trials and test images are samples.
 
     Model: d[t, i] = mean + trial t + image i + rest. The variance of the mean is then estimated by
@@ -184,6 +190,8 @@ def two_way(differences: NDArray[np.float64]) -> Estimate:
     quantiles of trials and of images, each weighted by its part of the variance. Satterthwaite's are too many where
     trials are few and dominate, since an MS_trials that is small by chance then counts as certainty: with 2 or 3 trials
     a test at 5 % passed a gain of zero in 8 or 6 % of runs (docs/calibration.md).
+
+    ``overlap``: n_test/n_train where the train parts of the trials overlap (``corrected_resampled``).
     """
     trials, images = differences.shape
     mean = float(differences.mean())
@@ -195,23 +203,48 @@ def two_way(differences: NDArray[np.float64]) -> Estimate:
     ms_images = trials * float(((by_image - mean) ** 2).sum()) / (images - 1)
     ms_rest = float((rest**2).sum()) / ((trials - 1) * (images - 1))
     # Below MS_rest images differ no more than by chance: the paired t over trials.
-    total = ms_trials + max(0.0, ms_images - ms_rest)
-    weight = ms_trials / total if total > 0 else 1.0
+    of_trials = ms_trials * (1 + trials * overlap)
+    total = of_trials + max(0.0, ms_images - ms_rest)
+    weight = of_trials / total if total > 0 else 1.0
     freedom = _cochran(weight, trials - 1, images - 1)
-    return Estimate(mean, math.sqrt(total / (trials * images)), freedom, weight, images - 1)
+    falls = weight / (1 + trials * overlap)  # with more trials
+    return Estimate(mean, math.sqrt(total / (trials * images)), freedom, falls, images - 1)
+
+
+def over_cells(differences: NDArray[np.float64], overlap: float) -> Estimate:
+    """The mean over trials of the mean over cells, where both trials and classes are samples.
+
+    ``differences`` (trials, classes, conditions): in the recall of each cell, NaN where a trial does not count it, as
+    one that it does not hide. The cells that are missing in the end are of other classes than those that are there to
+    be hidden, so the classes are a random effect too (Clark 1973): trials alone, which hide the same few cells again
+    and again, would agree the more, the fewer there are. A class is one sample, under however many conditions; where
+    a trial does not count it, it has no influence. ``overlap``: n_test/n_train of overlapping train parts.
+    """
+    counted = np.isfinite(differences)
+    found = differences[counted.any(axis=(1, 2))][:, counted.any(axis=(0, 2))]
+    if not found.size:
+        return Estimate(math.nan, None, None)
+    mean = float(np.nanmean(found, axis=(1, 2)).mean())
+    share = found.shape[1] / np.isfinite(found).sum(axis=(1, 2), keepdims=True)  # of a cell in the mean of its trial
+    return two_way(mean + np.nansum(share * (found - mean), axis=2), overlap)
 
 
 def not_too_certain(
-    estimate: Estimate, differences: Sequence[NDArray[np.float64]], shared_test: bool, tests_an_image: float = 1.0
+    estimate: Estimate,
+    differences: Sequence[NDArray[np.float64]],
+    shared_test: bool,
+    tests_an_image: float = 1.0,
+    share: float = 1.0,
 ) -> Estimate:
     """``estimate`` of a gain in points, its error raised where hardly an image is told right by one arm alone.
 
     ``differences``: those of each trial, in points, (test images,), the same images in each if the trials have a
-    ``shared_test``, else each image ``tests_an_image`` times. Arms that agree on every one of 30 images may still
-    differ on a tenth of all images (the "rule of three"), though the spread seen is 0. So with fewer than ten differing
-    predictions the error is at least the sampling error of the images, two more of which count as differing (cf.
-    Agresti and Min 2005, Statistics in Medicine 24, 729-740).
+    ``shared_test``, else each image ``tests_an_image`` times; a ``share`` of them has an influence. Arms that agree on
+    every one of 30 images may still differ on a tenth of all images (the "rule of three"), though the spread seen is 0.
+    So with fewer than ten differing predictions the error is at least the sampling error of the images, two more of
+    which count as differing (cf. Agresti and Min 2005, Statistics in Medicine 24, 729-740).
     """
+    differences = [share * one for one in differences]  # those that have count for more than one each
     squares = sum(float(((one / 100) ** 2).sum()) for one in differences)
     if estimate.standard_error is None or squares >= _FEW:
         return estimate
@@ -221,7 +254,7 @@ def not_too_certain(
     else:
         images = sum(map(len, differences)) / tests_an_image
         squares /= tests_an_image
-    least = 100 * math.sqrt(squares + 2) / images
+    least = 100 * math.sqrt(squares + 2) / (share * images)
     if least <= estimate.standard_error:
         return estimate
     return replace(estimate, standard_error=least, of_trials=0.0)

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired
 
 import numpy as np
-from annotated_types import Len
+from annotated_types import Interval, Len, MinLen
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from ganaug.errors import UserError, quoted
-from ganaug.evaluate.contributions import METRICS, metric_or
+from ganaug.evaluate.contributions import metric_or, metrics
 from ganaug.evaluate.gains import Answer, answer
 from ganaug.evaluate.stats import Estimate, interval_of_gain
 from ganaug.values import Count, Names, Number, Positive, Share, with_keys
@@ -137,6 +137,24 @@ class _Settings(TypedDict):
     report: _Report
 
 
+_Recall = Annotated[Number, Interval(ge=0, le=100)] | None
+_ByCondition = dict[str, Annotated[dict[Literal["seen", "hidden"], _Recall], with_keys("seen", "hidden")]]
+
+
+@with_config(_WITH_OTHERS)
+class _ConditionGain(_Figure):
+    """A gain by the mean recall under one condition."""
+
+
+class _Cells(TypedDict):  # a cell: a class under a condition
+    conditions: Names
+    targets: Annotated[list[str], MinLen(1)]
+    counts: dict[str, dict[str, Count]]
+    missing: list[tuple[str, str]]
+    recall: dict[str, dict[str, _ByCondition]]
+    gains: dict[str, dict[str, Annotated[_ConditionGain, AfterValidator(_ordered)]]]
+
+
 class _Mean(TypedDict):
     mean: Number
 
@@ -151,8 +169,12 @@ class _Summary(TypedDict):
     ganaug: str
     recipes: dict[str, int]
     dataset: _Dataset
-    arms: dict[str, Annotated[dict[str, _Score], with_keys(*METRICS)]]
-    gains: dict[str, Annotated[dict[str, Annotated[_Gain, AfterValidator(_consistent)]], with_keys(*METRICS)]]
+    arms: dict[str, Annotated[dict[str, _Score], with_keys(*metrics(hides_cells=False))]]
+    gains: dict[
+        str,
+        Annotated[dict[str, Annotated[_Gain, AfterValidator(_consistent)]], with_keys(*metrics(hides_cells=False))],
+    ]
+    cells: NotRequired[_Cells]  # under a protocol that hides cells
     recall_gains: dict[str, dict[str, Annotated[_Figure, AfterValidator(_ordered)]]]
     rare_recall_gains: NotRequired[dict[str, Annotated[_Figure, AfterValidator(_ordered)]]]
     worth: NotRequired[dict[str, Annotated[_Worth, AfterValidator(_range_holds)] | _Unknown]]
@@ -168,12 +190,36 @@ def _complete(found: _Summary) -> _Summary:
         raise ValueError("every class must have its figures")
     if set(by_class) != gains or set(found.get("rare_recall_gains", by_class)) != gains:
         raise ValueError("every gain must be given for each class too")
+    by_condition: Mapping[str, Mapping[str, Any]] = {}
+    if cells := found.get("cells"):
+        _check_cells(found, cells)
+        by_condition = cells["gains"]
+    elif found["dataset"]["primary_metric"] not in metrics(hides_cells=False):
+        raise ValueError("a metric of cells must come with the cells")
     smallest, rare = found["settings"]["report"]["smallest_gain"], found.get("rare_recall_gains", {})
-    per_gain: list[Mapping[str, Any]] = [*found["gains"].values(), *by_class.values(), rare]
+    per_gain: list[Mapping[str, Any]] = [*found["gains"].values(), *by_class.values(), *by_condition.values(), rare]
     figures = [one for of_gain in per_gain for one in of_gain.values()]
     if any(one["answer"] != answer(one["ci_low"], one["ci_high"], smallest) for one in figures):
         raise ValueError("the answer of a gain must be that of its interval")
     return found
+
+
+def _check_cells(found: _Summary, cells: _Cells) -> None:
+    """Every cell, arm, gain and metric has its figures; missing are the cells without images under a target."""
+    classes, conditions = found["dataset"]["classes"], cells["conditions"]
+    grids: list[Mapping[str, Mapping[str, Any]]] = [cells["counts"], *cells["recall"].values()]
+    if any(set(grid) != set(classes) or any(set(row) != set(conditions) for row in grid.values()) for grid in grids):
+        raise ValueError("every class must have its figures under every condition")
+    if any(set(row) != set(conditions) for row in cells["gains"].values()):
+        raise ValueError("every gain must be given under every condition")
+    if (set(cells["recall"]), set(cells["gains"])) != (set(found["arms"]), set(found["gains"])):
+        raise ValueError("every arm and every gain must be given for the cells too")
+    figures: list[Mapping[str, Any]] = [*found["arms"].values(), *found["gains"].values()]
+    if any(not metrics(hides_cells=True).keys() <= one.keys() for one in figures):
+        raise ValueError("every arm and every gain must be given by the metrics of cells too")
+    empty = {(name, one) for name, row in cells["counts"].items() for one, count in row.items() if not count}
+    if set(cells["missing"]) != empty or not set(cells["targets"]) <= set(conditions):
+        raise ValueError("missing must be the cells without images, and targets some of the conditions")
 
 
 Summary = Annotated[_Summary, AfterValidator(_complete)]

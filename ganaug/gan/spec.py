@@ -90,8 +90,9 @@ class GanSpec(Spec):
     """Decay of Adam's average of gradients, per step."""
     beta2: Annotated[float, Ge(0), Lt(1)] = 0.99
     """Decay of Adam's average of squared gradients, per step; of RMSprop's too."""
-    rate: Literal["cosine", "linear", "constant"] = "constant"
-    """How learning rates fall until the last step: along half a cosine, along a line, or not at all."""
+    rate: Literal["cosine", "linear", "late-linear", "constant"] = "constant"
+    """How learning rates fall until the last step: along half a cosine, along a line, along a line in the second half
+    only, or not at all."""
     ema_half_life_images: Annotated[float, Ge(0), Le(1e12)] = 20_000.0
     """Half-life of the generator's averaged weights (Yazici 2019), in real images seen. 0: its last weights."""
     precision: Literal["auto", "float32"] = "auto"
