@@ -91,6 +91,17 @@ def init(
     group: Annotated[
         str, typer.Option("--group", help='The table\'s column of groups, such as patients; "": none.')
     ] = "group",
+    condition: Annotated[
+        str | None, typer.Option("--condition", help="The table's column of conditions, such as cameras.")
+    ] = None,
+    conditions: Annotated[
+        str | None,
+        typer.Option(
+            "--conditions",
+            help="Folders of conditions lie above (photos/new/bolt) or below (photos/bolt/new) those of classes.",
+            autocompletion=_one_of("above", "below"),
+        ),
+    ] = None,
     largest_mib: Annotated[
         int, typer.Option("--largest-mib", min=1, help="Memory that reading one file may take, in MiB.")
     ] = 2048,
@@ -103,8 +114,8 @@ def init(
     """
     from ganaug.start import init as command
 
-    columns = {"file": file, "label": label, "split": split or None, "group": group or None}
-    command.init(folder, images, dataset, nested, columns, minutes, largest_mib)
+    columns = {"file": file, "label": label, "split": split or None, "group": group or None, "condition": condition}
+    command.init(folder, images, dataset, nested, columns, minutes, largest_mib, conditions)
 
 
 @app.command()

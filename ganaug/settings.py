@@ -3,8 +3,12 @@
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Lt
+from pydantic import Field
 
 Seed = Annotated[int, Ge(-(2**63)), Lt(2**63)]
+# Of a key that came later, None where it is left out: plain values are silent about it then, so that what was made
+# before keeps its keys and its bytes.
+Later = Field(exclude_if=lambda value: value is None)
 
 
 class Spec:

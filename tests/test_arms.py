@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from ganaug import seeds
-from ganaug.classify.arms import ARMS, Arm, ClassifySpec, Mix, arm, batches, gain_pairs
-from ganaug.classify.fillers import FILLERS, Stock
+from ganaug.classify.arms import ARMS, Arm, ClassifySpec, Mix, Parts, arm, batches, gain_pairs
+from ganaug.classify.filler import Stock
+from ganaug.classify.fillers import FILLERS
 from ganaug.classify.fitting import chunks as in_chunks
 from ganaug.classify.policies import POLICIES, Affine, CutMix, Nothing, PolicySpec, RandAugment, TrivialAugment
 from ganaug.classify.pools import Pool
@@ -22,15 +23,26 @@ from ganaug.config import check
 from ganaug.pixels import to_float
 
 NAMES = list(ARMS)
-every = pytest.mark.parametrize("name", NAMES)
+# Every filler with the classical policy and without, every policy with GAN images and without, and each also masked.
+every = pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, parts in ARMS.items()
+        if (parts.filler in (None, "gan") or parts.policy in (None, "classical"))
+        and not (parts.masked and parts.filler and parts.policy != "classical")
+    ],
+)
 SPEC = ClassifySpec()
 CLASSES, SIZE = 4, 16
 
 
 def part(first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images that tell where they are from: gray levels up from ``first``, one level an image."""
+    """Images that tell where they are from: a white square on a ground of one level each, up from ``first``."""
     levels = (first + np.arange(count)).astype(np.uint8)
-    return np.tile(levels[:, None, None, None], (1, 8, 8, 1)), np.arange(count, dtype=np.int64) % CLASSES
+    images = np.tile(levels[:, None, None, None], (1, 8, 8, 1))
+    images[:, 2:6, 2:6] = 255
+    return images, np.arange(count, dtype=np.int64) % CLASSES
 
 
 REAL, SYNTHETIC = part(0, 20), part(100, 40)
@@ -39,6 +51,9 @@ COUNTS = [10] * CLASSES  # of SYNTHETIC
 
 
 UNLABELLED = part(200, 12)[0]
+# Two of the classes are seen under condition 1 too; what is moved there is by the counts of the synthetic images.
+CONDITIONS = ((np.arange(20) >= 12) & (REAL[1] < 2)).astype(np.int64)
+TRUTH, UNADVERSARIAL = part(150, 6), part(160, 40)
 
 
 def stock(seed: int = 0) -> Stock:
@@ -47,11 +62,14 @@ def stock(seed: int = 0) -> Stock:
     def teach(number: int) -> Any:
         return lambda images: np.eye(CLASSES, dtype=np.float32)[np.arange(len(images)) % CLASSES]
 
-    return Stock(REAL, COUNTS, seed, teach, lambda: SYNTHETIC, lambda: UNLABELLED)
+    return Stock(
+        REAL, COUNTS, seed, teach, lambda: SYNTHETIC, lambda: UNLABELLED, CONDITIONS, [1], lambda: TRUTH,
+        lambda: UNADVERSARIAL,
+    )  # fmt: skip
 
 
 def filling(chosen: Arm, seed: int = 0) -> Pool | None:
-    return chosen.filler.pool(stock(seed), chosen.pseudo) if chosen.filler else None
+    return chosen.filler.pool(stock(seed), chosen) if chosen.filler else None
 
 
 def pool_of(name: str, seed: int = 0) -> Any:
@@ -68,7 +86,7 @@ def rows_of(images: torch.Tensor, pool: tuple[np.ndarray, np.ndarray]) -> list[i
 
 def drawing(name: str, spec: ClassifySpec = SPEC, seed: int = 0, size: int = SIZE) -> Any:
     chosen = arm(name, spec)
-    return batches(chosen, REAL, filling(chosen, seed), CLASSES, size, seed)
+    return batches(chosen, REAL, filling(chosen, seed), CLASSES, size, seed, CONDITIONS)
 
 
 # ------------------------------------------------------------------------------------------------------------- names
@@ -77,16 +95,20 @@ def drawing(name: str, spec: ClassifySpec = SPEC, seed: int = 0, size: int = SIZ
 def test_the_family_of_arms() -> None:
     assert set(FILLERS) >= {"gan", "pseudo", "placebo", "oversample", "smote"}
     assert set(POLICIES) >= {"affine", "trivial-augment", "rand-augment", "cutmix", "mixup"}
-    assert len(NAMES) == 2 * (1 + len(FILLERS)) * (2 + len(POLICIES))
+    mixing = sum(policy.mixes for policy in POLICIES.values())
+    assert len(NAMES) == (1 + len(FILLERS)) * (2 * (2 + len(POLICIES)) - mixing)
     assert {"none", "classical", "mixup", "gan", "smote+classical", "oversample+trivial-augment"} <= set(NAMES)
+    assert {"masked", "classical+masked", "strong+masked", "translate+classical+masked", "oracle+masked"} <= set(NAMES)
     assert set(SPEC.arms) == {"none", "classical", "gan", "gan+classical", "placebo"}
     for name in NAMES:
         assert ClassifySpec(arms=(name,)).arms == (name,)
 
 
 @pytest.mark.parametrize(
-    "name", ["", "+", "smoke", "nothing", "gan+", "+gan", "gan+none", "gan+gan", "mixup+gan", "gan+cutmix+mixup", "Gan"]
-)
+    "name",
+    ["", "+", "smoke", "nothing", "gan+", "+gan", "gan+none", "gan+gan", "mixup+gan", "gan+cutmix+mixup", "Gan",
+     "masked+gan", "cutmix+masked", "gan+mixup+masked"],
+)  # fmt: skip
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"^none, a filler .*smote.*, a policy .*classical, .*mixup.* or filler"):
         ClassifySpec(arms=("none", name))
@@ -125,9 +147,10 @@ def test_the_base_is_the_arm_without_its_filler(name: str) -> None:
     one = arm(name, SPEC)
     base = arm(one.base, SPEC)
     assert base.filler is None
+    assert not base.masked
     assert base.base == base.name == one.base
     assert base.policy == one.policy
-    assert (one.filler is None) == (one.base == name)
+    assert (one.filler is None and not one.masked) == (one.base == name)
     assert one.policy.kind == {"none": "nothing", "classical": SPEC.classical.kind}.get(one.base, one.base)
 
 
@@ -140,9 +163,12 @@ def test_the_share_of_an_arm(name: str, by_counts: bool) -> None:
         return
     if one.filler.name == "pseudo":
         assert one.mix.share == 0.5
-    elif by_counts or one.filler.name == "oversample":
+    elif by_counts or one.filler.name in ("oversample", "oracle"):
         assert one.mix.share is None
+    elif one.filler.cells:
+        assert one.mix == Mix(1 / 3, True)
     else:
+        assert not one.mix.augment
         assert one.mix.share == (0.5 if one.base == "none" else 0.25)
     assert arm(name, told, by_counts).mix == Mix(0.4 if one.base == "none" else 0.2, True)
 
@@ -207,13 +233,37 @@ def test_gan_images_are_compared_with_the_other_fillers_on_the_same_policy() -> 
 
 
 def test_gains_of_every_arm() -> None:
+    """Each with its policy alone and with none; GAN images with all other fillers and masks on it."""
     pairs = gain_pairs(tuple(NAMES))
-    policies, others = 2 + len(POLICIES), len(FILLERS) - 1
-    bare, with_policy_only = len(FILLERS), policies - 1  # against none
-    with_both = 2 * len(FILLERS) * (policies - 1)  # against the policy, and against none
-    assert len(pairs) == bare + with_policy_only + with_both + others * policies
-    for name, against in pairs:
-        assert against == "none" or arm(name, SPEC).base == arm(against, SPEC).base
+    for name, parts in ARMS.items():
+        base = parts.policy or "none"
+        others = [one for one, other in ARMS.items() if other.policy == parts.policy and one not in (name, base)]
+        expected = {base, "none"} - {name}
+        if parts.filler in ("gan", "translate"):
+            expected |= set(others) - (set() if parts.masked else {f"{name}+masked"})
+        assert {against for one, against in pairs if one == name} == expected
+    assert len(pairs) == len(set(pairs))
+
+
+def test_translations_are_compared_with_what_one_would_use_instead() -> None:
+    arms = (
+        "none", "classical", "strong", "mixstyle+masked", "cutmix", "classical+masked", "histogram+classical",
+        "paste+classical+masked", "unadversarial+classical+masked", "oracle+classical", "translate+classical",
+        "translate+classical+masked",
+    )  # fmt: skip
+    gains = gain_pairs(arms)
+    instead = {"none", *arms} - {"cutmix", "translate+classical+masked"}
+    assert {against for name, against in gains if name == "translate+classical+masked"} == instead
+    assert {against for name, against in gains if name == "translate+classical"} == instead - {"translate+classical"}
+    assert {pair for pair in gains if not pair[0].startswith("translate")} == {
+        (name, against)
+        for name in arms[1:-2]
+        for against in ("none", "classical")
+        if name != against and (against == "none" or ARMS[name].policy == "classical")
+    }
+    assert named(("translate+masked", "masked", "classical+masked")) == {
+        "translate+masked_vs_masked", "translate+masked_vs_classical+masked",
+    }  # fmt: skip
 
 
 # ----------------------------------------------------------------------------------------------------------- batches
@@ -223,10 +273,11 @@ def test_gains_of_every_arm() -> None:
 def test_every_batch_has_the_same_size(name: str) -> None:
     draw = drawing(name)
     for step in range(3):
-        images, targets = draw(step)
+        images, targets, *seen = draw(step)
         assert images.shape == (SIZE, 1, 8, 8)
         assert images.dtype == torch.float32
         assert images.abs().max() <= 1 + 1e-5
+        assert [(mask.shape, mask.dtype) for mask in seen] == [((SIZE, CLASSES), torch.bool)] * ARMS[name].masked
         if name.endswith(("cutmix", "mixup")):
             assert targets.shape == (SIZE, CLASSES)
             assert targets.dtype == torch.float32
@@ -287,7 +338,7 @@ def test_a_share_by_counts_is_that_of_the_pool_among_all_images(name: str, pool:
 def test_oversampling_shows_every_class_equally_often() -> None:
     chosen = arm("oversample", SPEC)
     assert chosen.filler is not None
-    pool = chosen.filler.pool(replace(stock(), real=SKEWED, counts=[0] * CLASSES), chosen.pseudo)
+    pool = chosen.filler.pool(replace(stock(), real=SKEWED, counts=[0] * CLASSES), chosen)
     draw = batches(chosen, SKEWED, pool, CLASSES, 64, 0)
     seen = sum(F.one_hot(draw(step)[1], CLASSES).sum(dim=0) for step in range(300))
     plain = batches(arm("none", SPEC), SKEWED, None, CLASSES, 64, 0)
@@ -353,11 +404,11 @@ def test_arms_without_a_filler_do_not_look_at_a_pool(name: str) -> None:
 def test_the_seed_decides(name: str) -> None:
     one, same, other = drawing(name, seed=1), drawing(name, seed=1), drawing(name, seed=2)
     for step in range(2):
-        images, targets = one(step)
+        images, *others = one(step)
         torch.rand(3)  # what else is drawn does not matter
         again, other_images = same(step), other(step)[0]
         assert torch.equal(images, again[0])
-        assert torch.equal(targets, again[1])
+        assert all(torch.equal(*both) for both in zip(others, again[1:], strict=True))
         assert not torch.equal(images, other_images)
 
 
@@ -374,6 +425,36 @@ def test_the_pools_are_left_alone(name: str) -> None:
     before = [array.copy() for array in (*REAL, *SYNTHETIC)]
     drawing(name)(0)
     assert all((array == old).all() for array, old in zip((*REAL, *SYNTHETIC), before, strict=True))
+
+
+@pytest.mark.parametrize("name", ["masked", "translate+classical+masked", "oracle+masked"])
+def test_a_mask_is_of_the_classes_seen_under_the_condition_of_a_real_image(name: str) -> None:
+    """All four under condition 0, two under condition 1; every class for the filler's images. Nothing else changes."""
+    draw, plain = drawing(name), drawing(Parts(*ARMS[name][:2], False).name)
+    for step in range(3):
+        images, targets, seen = draw(step)
+        assert all(torch.equal(*both) for both in zip((images, targets), plain(step), strict=True))
+        pool = filling(arm(name, SPEC))
+        count = (
+            0
+            if pool is None
+            else max(1, round(SIZE * (arm(name, SPEC).mix.share or len(pool[1]) / (len(pool[1]) + 20))))
+        )
+        if "classical" not in name:
+            rows = [row for row in rows_of(images[: SIZE - count], REAL) if row is not None]
+            expected = [[True, True, not CONDITIONS[row], not CONDITIONS[row]] for row in rows]
+            assert seen[: SIZE - count].tolist() == expected
+            assert any(not all(one) for one in expected)
+        assert seen[SIZE - count :].all()
+        assert seen[torch.arange(SIZE), targets].all()  # an image's own class
+
+
+def test_a_mask_needs_labels_of_one_class() -> None:
+    with pytest.raises(
+        ValueError, match=r"arms without classical\+masked where classical is cutmix, which mixes images"
+    ):
+        ClassifySpec(arms=("none", "classical+masked"), classical=CutMix())
+    assert ClassifySpec(arms=("none", "masked"), classical=CutMix()).classical == CutMix()
 
 
 def test_steps_differ() -> None:
@@ -422,7 +503,8 @@ def test_a_mix_is_a_share_and_whether_it_is_augmented(wrong: dict[str, Any]) -> 
 def test_the_mix_of_one_arm() -> None:
     spec = ClassifySpec(mix_with_classical=Mix(share=0.1), mixes={"pseudo+classical": Mix(share=0.6, augment=True)})
     assert arm("pseudo+classical", spec).mix == Mix(share=0.6, augment=True)
-    assert arm("gan+classical", spec).mix == Mix(share=0.1)
+    assert arm("gan+classical", spec).mix == Mix(share=0.1, augment=False)
+    assert arm("translate+classical", spec).mix == Mix(share=0.1, augment=True)
     for name in ("none", "cutmix"):
         with refused("params.yaml: classify", f"mixes of arms with a filler, but {name} has none"):
             check({"classify": {"mixes": {name: {"share": 0.5}}}})

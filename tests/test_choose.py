@@ -25,10 +25,10 @@ from ganaug.data.spec import DataSpec
 from ganaug.data.survey import Survey
 from ganaug.errors import UserError
 from ganaug.evaluate import stats
-from ganaug.start import estimate, fit
-from ganaug.start.choose import ENOUGH_STEPS, FEWEST_STEPS, MOST_STEPS, Chosen, Scope, chance, choose
+from ganaug.start import cells, estimate, fit
+from ganaug.start.choose import GAN, TRANSLATOR, Chosen, Scope, chance, choose
 from ganaug.start.estimate import Pace, Sizes
-from ganaug.start.findings import given_up
+from ganaug.start.findings import findings, given_up
 from ganaug.start.fit import fitted
 from ganaug.start.params import params_yaml
 from ganaug.start.power import DIFFER, TRIAL_SD
@@ -47,6 +47,7 @@ def seen(
     gray: bool = True,
     aspect: Any = "squeeze",
     mirrored: Mirrored = EITHER_WAY,
+    conditions: Sequence[str] | None = None,
 ) -> Survey:
     """What a survey of ``counts`` images of the classes c0, c1, ... has found, and ``test`` of them in a test part."""
     labels = np.repeat(range(len(counts)), counts)
@@ -60,6 +61,7 @@ def seen(
         files=[str(row) for row in range(total)],
         official_test=np.arange(total) >= len(labels),
         groups=list(groups) if groups else None,
+        conditions=list(conditions) if conditions else None,
     )
     data = Gathered(
         found=found,
@@ -117,6 +119,100 @@ def test_an_official_test_part_is_held_out() -> None:
 def test_one_repeat_is_enough_for_a_large_set() -> None:
     assert chosen([1000, 999]).raw["protocol"]["repeats"] == 2
     assert chosen([1000, 1000]).raw["protocol"]["repeats"] == 1
+
+
+# ----------------------------------------------------------------------------------------------------- missing cells
+
+
+def two_cameras(old: Sequence[int], new: Sequence[int], test: Sequence[int] = (), **more: Any) -> Survey:
+    """What a survey has found of so many images of each class by two cameras, and of a test part by the old one."""
+    both = list(zip(old, new, strict=True))
+    conditions = [name for one, other in both for name in [*["old"] * one, *["new"] * other]]
+    return seen([sum(ours) for ours in both], test, conditions=[*conditions, *["old"] * sum(test)], **more)
+
+
+@pytest.fixture
+def plain_ground(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Objects can be cut from their ground."""
+    monkeypatch.setattr(cells, "_can_paste", lambda survey: True)
+
+
+@pytest.mark.usefixtures("plain_ground")
+def test_missing_cells_are_filled_and_what_fills_them_is_measured_on_cells_that_are_hidden() -> None:
+    survey = two_cameras([20, 20, 20, 20], [0, 0, 10, 10])
+    made = choose(survey, SOURCE, "cpu", 2, Scope(16, TRANSLATOR.enough))
+    assert made.raw["protocol"] == {"kind": "cells", "folds": 5, "repeats": 2, "hide": 0.5, "seed": 0}
+    assert made.settings.gan.translate
+    assert made.settings.gan.steps == TRANSLATOR.enough
+    assert {"classical", "classical+masked", "translate+classical+masked", "oracle+classical"} < set(
+        made.settings.classify.arms
+    )
+    assert {"histogram+classical+masked", "paste+classical+masked", "strong+masked"} < set(made.settings.classify.arms)
+    assert [rule.gain for rule in made.settings.gate] == ["translate+classical+masked_vs_classical"]
+    assert (made.settings.synth.balance, made.settings.classify.curve) == ("equal", ())
+    assert made.settings.report.primary_metric == "condition_accuracy"
+    assert "2 cells under new" in made.why["protocol"]
+    chosen = Chosen(made.raw, {**made.why, "gan.steps": "these"})
+    assert config.check(yaml_text.parse(params_yaml(chosen, "photos"), "params.yaml")) == made.settings
+    assert set(made.settings.protocol.splits(survey.data.items())) == set(made.settings.protocol.names())
+    assert chance(survey, made.settings) is None
+
+
+@pytest.mark.usefixtures("plain_ground")
+def test_what_time_does_not_allow_is_no_rival_that_decides() -> None:
+    survey = two_cameras([9, 9, 9], [0, 9, 9])
+    arms = choose(survey, SOURCE, "cpu", 2, Scope(16, controls=False)).settings.classify.arms
+    assert {"classical+masked", "histogram+classical+masked", "oracle+classical"} < set(arms)
+    assert not {"paste+classical+masked", "strong+masked"} & set(arms)
+
+
+@pytest.mark.usefixtures("plain_ground")
+@pytest.mark.parametrize(
+    ("new", "folds", "repeats", "hidden"), [([0, 4, 4, 9], 4, 3, 3), ([0, 3, 9, 9], 3, 4, 3), ([0, 2, 9, 9], 5, 2, 2)]
+)
+def test_as_many_folds_as_let_the_most_cells_be_hidden_and_ten_trials(
+    new: list[int], folds: int, repeats: int, hidden: int
+) -> None:
+    survey = two_cameras([9, 9, 9, 9], new)
+    made = choose(survey, SOURCE, "cpu", 2)
+    assert (made.raw["protocol"]["folds"], made.raw["protocol"]["repeats"]) == (folds, repeats)
+    assert made.why["protocol"].startswith(f"no test image shows a missing cell: {hidden} cells")
+    assert made.settings.protocol.splits(survey.data.items())
+
+
+@pytest.mark.parametrize(
+    ("survey", "why"),
+    [
+        (two_cameras([9, 9], [9, 9]), "missing cells: none"),
+        (two_cameras([9, 9], [0, 9]), "not about them: to measure what fills them takes two classes or more under new"),
+        (two_cameras([9, 9, 9], [0, 2, 2]), "with 3 different images or more both there and under another condition"),
+        (two_cameras([9, 9, 9], [0, 9, 9], [5, 5, 5]), "not about them: the source sets a test part apart"),
+    ],
+)
+def test_otherwise_conditions_change_nothing_and_it_is_said_why(survey: Survey, why: str) -> None:
+    made = choose(survey, SOURCE, "cpu", 2)
+    assert made.raw["protocol"]["kind"] in ("cv", "holdout")
+    assert made.settings.gan.translate is None
+    assert "gan+classical" in made.settings.classify.arms
+    assert why in findings(survey, Path("photos"))
+
+
+def test_images_are_shown_as_a_grid_of_classes_and_conditions() -> None:
+    few, many = two_cameras([20, 20, 20], [0, 10, 5]), two_cameras([9] * 30, [0] * 10 + [9] * 20)
+    assert findings(few, Path("photos")).split("\n")[3:10] == [
+        "  conditions: new, old",
+        "    class  new      old",
+        "    -----  -------  ---",
+        "    c0     missing  20",
+        "    c1     10       20",
+        "    c2     5        20",
+        "  missing cells: 1 of 6: c0 under new",
+    ]
+    said = findings(many, Path("photos"))
+    assert "c19" in said
+    assert "c20  " not in said
+    assert "    and 10 more classes\n" in said
+    assert "  missing cells: 10 of 60: c0, c1, c2, c3, c4, c5 and 4 more under new\n" in said
 
 
 # ---------------------------------------------------------------------------------------------------- uneven classes
@@ -186,9 +282,9 @@ def test_it_is_said_that_a_cpu_makes_images_smaller() -> None:
 
 def _scopes(size: int) -> Iterator[Scope]:
     """Whatever is given up."""
-    cuts = fit._cuts(size)
+    cuts = fit._cuts(size, GAN.fewest)
     for number in range(2 ** len(cuts)):
-        yield fit._without([cut for place, cut in enumerate(cuts) if number >> place & 1], size)
+        yield fit._without([cut for place, cut in enumerate(cuts) if number >> place & 1], Scope(size))
 
 
 @settings(max_examples=25)
@@ -316,14 +412,14 @@ def fitted_to(minutes: float, *counts: int, size: int = 32, test: Sequence[int] 
 
 
 def test_with_time_enough_nothing_is_given_up() -> None:
-    assert fitted_to(1e6) == Scope(32, steps=MOST_STEPS)
+    assert fitted_to(1e6) == Scope(32, steps=GAN.most)
 
 
 def test_the_gan_gets_the_steps_that_the_minutes_leave() -> None:
     seconds = seconds_of(seen([40, 40], size=32), PACE)
     scope = fitted_to(40)
     assert scope == Scope(32, steps=scope.steps)
-    assert ENOUGH_STEPS < scope.steps < MOST_STEPS
+    assert GAN.enough < scope.steps < GAN.most
     assert seconds(scope) <= 40 * 60 < seconds(replace(scope, steps=scope.steps + 100))
 
 
@@ -342,7 +438,7 @@ def test_what_costs_the_answer_least_goes_first() -> None:
 
 @pytest.mark.parametrize("test", [(), (9, 9)])
 def test_no_time_leaves_the_smallest_run(test: Sequence[int]) -> None:
-    smallest = Scope(16, FEWEST_STEPS, repeats=1, trials=3, curve=False, controls=False, alone=False)
+    smallest = Scope(16, GAN.fewest, repeats=1, trials=3, curve=False, controls=False, alone=False)
     scope = fitted_to(0.01, size=64, test=test)
     assert scope == smallest
     made = choose(seen([40, 40], test, size=64), SOURCE, "cpu", 2, scope)
@@ -369,15 +465,15 @@ def test_the_run_keeps_to_the_minutes(step: float, jobs: int, minutes: float, co
     survey, pace = seen(counts, size=size), replace(PACE, gan_step=step, jobs=jobs)
     seconds = seconds_of(survey, pace)
     scope = fitted(seconds, size, minutes)
-    assert FEWEST_STEPS <= scope.steps <= MOST_STEPS
+    assert GAN.fewest <= scope.steps <= GAN.most
     assert scope.steps % 100 == 0
-    if scope.steps > FEWEST_STEPS:
+    if scope.steps > GAN.fewest:
         assert seconds(scope) <= 60 * minutes * (1 + 1e-9)
     given_up = {name: value for name, value in vars(Scope(size)).items() if getattr(scope, name) != value}
     if seconds(scope) <= 60 * minutes:
         for name, value in given_up.items():
             if name != "steps":
-                fewest = replace(scope, steps=min(scope.steps, ENOUGH_STEPS))
+                fewest = replace(scope, steps=min(scope.steps, GAN.enough))
                 assert seconds(replace(fewest, **{name: value})) > 60 * minutes, name
 
 
@@ -387,7 +483,7 @@ def test_what_was_given_up_is_said_with_its_cost() -> None:
         choose(survey, SOURCE, "cpu", 2, scope).settings
         for scope in (
             Scope(64),
-            Scope(32, FEWEST_STEPS, repeats=1, trials=3, curve=False, controls=False),
+            Scope(32, GAN.fewest, repeats=1, trials=3, curve=False, controls=False),
         )
     )
     said = given_up(full, now, 5, 0.7, 0.45)

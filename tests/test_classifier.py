@@ -8,8 +8,9 @@ import torch
 from sklearn import metrics as reference
 
 from ganaug.classify.arms import ClassifySpec, arm, batches
-from ganaug.classify.fitting import predict, train_classifier
+from ganaug.classify.fitting import masked_cross_entropy, predict, train_classifier
 from ganaug.classify.networks import SmallCNN
+from ganaug.classify.policies import MixStyle
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.evaluate.scores import scores
 
@@ -79,6 +80,54 @@ def test_soft_targets_are_learnt_from_too() -> None:
     other = train_classifier(lambda step: (floats, soft), SPEC, 1, 3, 8, 0, CPU)
     for (name, first), second in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
         assert torch.allclose(first, second, atol=1e-4), name
+
+
+def test_a_masked_loss_by_hand() -> None:
+    logits = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 4.0], [0.0, 1.0, 2.0]], requires_grad=True)
+    targets, seen = torch.tensor([0, 1, 2]), torch.tensor([[1, 1, 0], [1, 1, 0], [1, 1, 1]], dtype=torch.bool)
+    loss = masked_cross_entropy(logits, targets, seen)
+    of_two = torch.nn.functional.cross_entropy(logits[:2, :2], targets[:2], reduction="sum")
+    of_all = torch.nn.functional.cross_entropy(logits[2:], targets[2:])
+    assert torch.allclose(loss, (of_two + of_all) / 3)
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad[:2, 2].tolist() == [0, 0]
+    assert (logits.grad[:2, :2] != 0).all()
+    assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_mask_that_hides_nothing_changes_nothing(smoothing: float) -> None:
+    logits, targets = torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 3, 0])
+    expected = torch.nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+    assert torch.allclose(
+        masked_cross_entropy(logits, targets, torch.ones(5, 4, dtype=torch.bool), smoothing), expected
+    )
+    alone = torch.eye(4, dtype=torch.bool)[targets]  # each class alone: nothing to learn
+    assert masked_cross_entropy(logits, targets, alone, smoothing) == 0
+
+
+def test_training_uses_the_mask_and_what_a_policy_attaches() -> None:
+    """Batch normalisation couples classes, so the weights of a class that is never seen move by decay alone."""
+    images, labels = stripes()
+    floats, targets = (
+        torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).float() / 127.5 - 1,
+        torch.from_numpy(labels),
+    )
+    part = targets < 2
+    seen = torch.tensor([[True, True, False]]).expand(int(part.sum()), 3)
+    spec = replace(SPEC, weight_decay=0.0)
+    start = train_classifier(lambda step: (floats, targets), replace(spec, lr=1e-12), 1, 3, 8, 0, CPU)
+    masked = train_classifier(lambda step: (floats[part], targets[part], seen), spec, 1, 3, 8, 0, CPU)
+    assert torch.allclose(masked.head.weight[2], start.head.weight[2], atol=1e-9)
+    assert not torch.allclose(masked.head.weight[:2], start.head.weight[:2], atol=1e-9)
+    attach = MixStyle(probability=1.0).attach
+    mixed = train_classifier(lambda step: (floats, targets), spec, 1, 3, 8, 0, CPU, attach)
+    again = train_classifier(lambda step: (floats, targets), spec, 1, 3, 8, 0, CPU, attach)
+    assert (
+        state(mixed) == state(again) != state(train_classifier(lambda step: (floats, targets), spec, 1, 3, 8, 0, CPU))
+    )
+    assert torch.equal(mixed(floats), mixed(floats))  # nothing is left of it
 
 
 def test_predictions_do_not_depend_on_the_company() -> None:

@@ -15,10 +15,11 @@ from ganaug.gan.latents import Codes
 from ganaug.gan.loop import train_gan
 from ganaug.gan.nets.codes import CodeBook
 from ganaug.gan.presets import PRESETS
+from ganaug.gan.run import is_finite, read_measures
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
 from ganaug.gan.transfer import read_start
-from ganaug.gan.watching import is_finite, read_measures, settled_average
+from ganaug.gan.watching import settled_average
 from ganaug.synth.sampler import load_sampler, save_generator
 
 CPU = torch.device("cpu")

@@ -15,13 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from ganaug.classify.arms import ClassifySpec
-from ganaug.classify.fillers import FILLERS, Filler, PseudoLabels, Stock
+from ganaug.classify.arms import ClassifySpec, arm
+from ganaug.classify.filler import Amplitudes, Filler, PseudoLabels, Stock
+from ganaug.classify.fillers import FILLERS
 
 SPEC = ClassifySpec()
+PLAIN = arm("none", SPEC)
 Part = tuple[np.ndarray, np.ndarray]
 every = pytest.mark.parametrize("filler", list(FILLERS))
+swaps = pytest.mark.parametrize("filler", ["histogram", "amplitude", "paste"])
 controls = pytest.mark.parametrize("filler", ["placebo", "oversample", "smote"])
+drawing = pytest.mark.parametrize("filler", ["placebo", "oversample", "smote", "histogram", "amplitude"])
 copying = pytest.mark.parametrize("filler", ["placebo", "oversample"])
 
 
@@ -34,7 +38,8 @@ def part(sizes: Sequence[int], side: int = 3, channels: int = 1) -> Part:
 
 
 def stock(real: Part, counts: Sequence[int], seed: int = 0, synthetic: Part | None = None) -> Stock:
-    """With images that have no labels, of whose classes, one after the other, teachers are sure."""
+    """With images that have no labels, of whose classes, one after the other, teachers are sure; every third image was
+    taken under condition 1, to which the others can be moved."""
 
     def teach(number: int) -> Callable[[np.ndarray], np.ndarray]:
         return lambda images: np.eye(len(counts), dtype=np.float32)[np.arange(len(images)) % len(counts)]
@@ -43,11 +48,23 @@ def stock(real: Part, counts: Sequence[int], seed: int = 0, synthetic: Part | No
         assert synthetic is not None
         return synthetic
 
-    return Stock(real, counts, seed, teach, synthetic_images, lambda: 255 - real[0])
+    conditions = (np.arange(len(real[0])) % 3 == 2).astype(np.int64)
+    return Stock(
+        real,
+        counts,
+        seed,
+        teach,
+        synthetic_images,
+        lambda: 255 - real[0],
+        conditions,
+        [1],
+        lambda: real,
+        synthetic_images,
+    )
 
 
 def made(filler: str, real: Part, counts: Sequence[int], seed: int = 0, synthetic: Part | None = None) -> Any:
-    return FILLERS[filler].pool(stock(real, counts, seed, synthetic), SPEC.pseudo)
+    return FILLERS[filler].pool(stock(real, counts, seed, synthetic), PLAIN)
 
 
 def per_class(pool: Part, classes: int) -> list[int]:
@@ -68,6 +85,8 @@ wishes = st.lists(st.tuples(st.integers(2, 7), st.integers(0, 15)), min_size=2, 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_what_a_filler_returns(filler: str, channels: int) -> None:
     real, counts = part([4, 6, 2], 8, channels), [5, 0, 9]
+    real[0][:] //= 8
+    real[0][:, 2:6, 2:6] += 200  # an object on a plain ground
     synthetic = part(counts, 8, channels)
     before = [array.copy() for array in (*real, *synthetic)]
     images, labels = made(filler, real, counts, 0, synthetic)
@@ -78,7 +97,7 @@ def test_what_a_filler_returns(filler: str, channels: int) -> None:
     assert all((array == old).all() for array, old in zip((*real, *synthetic), before, strict=True))
 
 
-@controls
+@drawing
 def test_the_seed_decides_and_nothing_else_does(filler: str) -> None:
     real, counts = part([7, 20, 7]), [10, 5, 10]
     images, labels = made(filler, real, counts, 1)
@@ -110,12 +129,15 @@ def test_gan_images_are_taken_as_they_are() -> None:
     assert made("gan", part([2, 2]), [5, 3], 0, synthetic) is synthetic
 
 
-KEYS: Any = SimpleNamespace(synth_key="key", synthetic_counts={"a": 3, "b": 4}, unlabelled_digest="digest")
+KEYS: Any = SimpleNamespace(
+    synth_key="key", synthetic_counts={"a": 3, "b": 4}, unlabelled_digest="digest", targets=[1, 2],
+    truth_digest="truth", unadversarial_key="control",
+)  # fmt: skip
 
 
 @every
 def test_what_images_depend_on_is_plain_json(filler: str) -> None:
-    found = FILLERS[filler].depends_on(KEYS, PseudoLabels(), "classical")
+    found = FILLERS[filler].depends_on(KEYS, arm("classical", SPEC))
     assert json.loads(json.dumps(found)) == found
     assert FILLERS[filler].teachers(PseudoLabels()) >= 0
 
@@ -123,27 +145,37 @@ def test_what_images_depend_on_is_plain_json(filler: str) -> None:
 def test_each_filler_says_what_its_images_depend_on() -> None:
     """The keys of kept work: with pseudo's settings and base only where teachers learn."""
     spec = PseudoLabels(teachers=2, confidence=0.7)
+    settings = arm("classical", ClassifySpec(pseudo=spec, amplitude=Amplitudes(beta=0.2)))
+    moved = {"counts": {"a": 3, "b": 4}, "targets": [1, 2]}
     expected = {
         "gan": "key",
         "pseudo": {"unlabelled": "digest", "pseudo": {"teachers": 2, "confidence": 0.7}, "base": "classical"},
         "placebo": {"a": 3, "b": 4},
         "oversample": None,
         "smote": {"a": 3, "b": 4},
+        "translate": "key",
+        "unadversarial": "control",
+        "histogram": moved,
+        "amplitude": {**moved, "beta": 0.2},
+        "paste": moved,
+        "oracle": "truth",
     }
-    assert {name: FILLERS[name].depends_on(KEYS, spec, "classical") for name in expected} == expected
+    assert {name: FILLERS[name].depends_on(KEYS, settings) for name in expected} == expected
     assert {name: FILLERS[name].teachers(spec) for name in expected} == {**dict.fromkeys(expected, 0), "pseudo": 2}
 
 
 def test_what_each_filler_needs() -> None:
-    known = {name: FILLERS[name] for name in ("gan", "pseudo", "placebo", "oversample", "smote")}
-    assert [name for name, one in known.items() if one.per_class] == ["gan", "placebo", "smote"]
+    cells = ["translate", "unadversarial", "histogram", "amplitude", "paste", "oracle"]
+    known = {name: FILLERS[name] for name in ("gan", "pseudo", "placebo", "oversample", "smote", *cells)}
+    assert [name for name, one in known.items() if one.per_class] == ["gan", "placebo", "smote", *cells[:-1]]
     assert [name for name, one in known.items() if one.unlabelled] == ["pseudo"]
-    assert [name for name, one in known.items() if one.is_gan] == ["gan"]
+    assert [name for name, one in known.items() if one.is_gan] == ["gan", "translate"]
+    assert [name for name, one in known.items() if one.cells] == cells
 
 
 def test_a_filler_that_does_not_say_what_it_depends_on_cannot_be_made() -> None:
     class Careless(Filler):
-        def pool(self, stock: Stock, spec: PseudoLabels) -> Any:
+        def pool(self, stock: Stock, settings: Any) -> Any:
             return stock.real
 
     with pytest.raises(TypeError, match="depends_on"):
@@ -158,7 +190,7 @@ def labelled(said: np.ndarray, unlabelled: np.ndarray, confidence: float) -> Any
     one = replace(
         stock(part([2, 2]), [1, 1]), teach=lambda number: lambda _: said[number], unlabelled=lambda: unlabelled
     )
-    return FILLERS["pseudo"].pool(one, PseudoLabels(len(said), confidence))
+    return FILLERS["pseudo"].pool(one, arm("none", ClassifySpec(pseudo=PseudoLabels(len(said), confidence))))
 
 
 def test_pseudo_labels_by_hand() -> None:
@@ -313,6 +345,101 @@ def test_smote_of_a_class_of_one_image_is_refused_if_it_is_to_grow() -> None:
     ):
         made("smote", real, [2, 2])
     assert per_class(made("smote", real, [2, 0]), 2) == [2, 0]
+
+
+# ------------------------------------------------------------------------------------------------ classes x conditions
+
+
+def cells(grid: Sequence[Sequence[int]], side: int = 8) -> tuple[Part, np.ndarray]:
+    """Images that tell class, condition and number, ``grid[label][condition]`` of each, shuffled: the object's level is
+    the row, the ground's 10 times the condition."""
+    where = [(label, to) for label, row in enumerate(grid) for to, count in enumerate(row) for _ in range(count)]
+    labels, conditions = np.random.default_rng(0).permutation(where).T
+    images = np.tile((10 * conditions).astype(np.uint8)[:, None, None, None], (1, side, side, 1))
+    images[:, 2:-2, 2:-2] = (100 + np.arange(len(labels)))[:, None, None, None]
+    return (images, labels), conditions
+
+
+def moved(
+    filler: str, grid: Sequence[Sequence[int]], counts: Sequence[int], targets: Sequence[int], seed: int = 0
+) -> Any:
+    """What a filler makes: (the pool, (source row, reference row) of each image, labels, conditions)."""
+    (images, labels), conditions = cells(grid)
+    asked = replace(stock((images, labels), counts, seed), conditions=conditions, targets=targets)
+    one, pairs = FILLERS[filler], []
+
+    class Watched(type(one)):  # type: ignore[misc]
+        def move(self, sources: np.ndarray, references: np.ndarray, settings: Any) -> Any:
+            pairs.extend(zip(sources[:, 4, 4, 0] - 100, references[:, 4, 4, 0] - 100, strict=True))
+            return super().move(sources, references, settings)
+
+    return Watched().pool(asked, PLAIN), np.array(pairs, int).reshape(-1, 2), labels, conditions
+
+
+@swaps
+@pytest.mark.parametrize(
+    ("grid", "targets"),
+    [([[4, 2], [6, 0]], [1]), ([[4, 0, 1], [3, 2, 0], [5, 0, 0]], [1, 2]), ([[3, 1], [0, 4]], [0, 1])],
+)
+def test_every_class_is_moved_to_every_target_from_its_images_elsewhere(filler: str, grid: Any, targets: Any) -> None:
+    counts = [7, 12, 5][: len(grid)]
+    pool, pairs, labels, conditions = moved(filler, grid, counts, targets)
+    sources, references = pairs.T
+    assert (labels[sources] == pool[1]).all()
+    for label, count in enumerate(counts):
+        own = pool[1] == label
+        to, source = conditions[references[own]], sources[own]
+        assert (conditions[source] != to).all()
+        reached = [one for one in targets if any(n for where, n in enumerate(grid[label]) if where != one)]
+        made = [int((to == one).sum()) for one in reached]
+        assert (sum(made), set(to.tolist())) == (count, set(reached))
+        assert max(made) - min(made) <= 1
+        for one in reached:
+            there = (labels == label) & (conditions != one)
+            times = np.bincount(source[to == one], minlength=len(labels))[there]
+            assert np.ptp(times) <= 1
+    assert len(set(references.tolist())) > 1
+
+
+def test_references_are_drawn_again_with_another_seed() -> None:
+    one, same, other = (moved("histogram", [[9, 9], [9, 0]], [20, 20], [1], seed)[1] for seed in (1, 1, 2))
+    assert (one == same).all()
+    assert (one != other).any()
+
+
+def test_translations_and_true_images_are_taken_as_they_are() -> None:
+    real, synthetic = part([2, 2]), part([5, 3])
+    assert made("translate", real, [5, 3], 0, synthetic) is synthetic
+    assert made("unadversarial", real, [5, 3], 0, synthetic) is synthetic
+    assert made("oracle", real, [5, 3]) is real
+
+
+@swaps
+def test_swaps_need_conditions(filler: str) -> None:
+    with refused(f"classify.arms: {filler} needs conditions, but the images have none; ", "leave the arm out"):
+        FILLERS[filler].pool(replace(stock(part([3, 3]), [1, 1]), conditions=None), PLAIN)
+
+
+def test_what_trials_do_not_hold_is_refused() -> None:
+    nothing = replace(stock(part([3, 3]), [1, 1]), truth=None, unadversarial=None)
+    with refused("classify.arms: oracle needs images that trials hide, but none are; "):
+        FILLERS["oracle"].pool(nothing, PLAIN)
+    with refused("classify.arms: unadversarial needs a translator, but there is none; set gan.translate"):
+        FILLERS["unadversarial"].pool(nothing, PLAIN)
+
+
+def test_objects_without_a_plain_ground_are_not_pasted() -> None:
+    """Where a class has some that can be cut out, those are used; where it has none, the arm is refused."""
+    (images, labels), conditions = cells([[3, 1], [4, 0]])
+    noise = np.random.default_rng(0).integers(0, 256, images.shape, np.uint8)
+    odd = np.flatnonzero(labels == 1)
+    some, none = images.copy(), images.copy()
+    some[odd[:2]], none[odd] = noise[odd[:2]], noise[odd]
+    asked = replace(stock((some, labels), [6, 6]), conditions=conditions, targets=[1])
+    pool = FILLERS["paste"].pool(asked, PLAIN)
+    assert set((pool[0][pool[1] == 1][:, 4, 4, 0] - 100).tolist()) == set(odd[2:].tolist())
+    with refused("classify.arms: paste must cut the object of some image of each class", "in any of 4 of class 1; "):
+        FILLERS["paste"].pool(replace(asked, real=(none, labels)), PLAIN)
 
 
 # ----------------------------------------------------------------------------------------------------------- imports

@@ -14,9 +14,10 @@ from ganaug.gan.augment import Ada, DiffAugment
 from ganaug.gan.loop import Trained, train_gan
 from ganaug.gan.objectives import Hinge, Objective
 from ganaug.gan.regularisers import R1, R2, LeCam, OneCentred, SpectralNorm
+from ganaug.gan.run import Row
 from ganaug.gan.spec import GanSpec, Ramp
 from ganaug.gan.steps import MEASURES, Training
-from ganaug.gan.watching import HISTORY, Row
+from ganaug.gan.watching import HISTORY
 
 CPU = torch.device("cpu")
 SPEC = GanSpec(

@@ -17,7 +17,7 @@ from photos import huge_png, noise, photos, prepare, project, save
 from PIL import Image
 
 from ganaug import cli, config, store
-from ganaug.data.labelled import check_class_names, check_counts, label_rows, one_line, sort_classes
+from ganaug.data.labelled import check_counts, check_names, label_rows, one_line, sort_classes
 from ganaug.errors import UserError
 from ganaug.start.dvc import dvc_yaml
 from ganaug.synth.formats import folder_name
@@ -213,11 +213,11 @@ def test_no_readable_picture_at_all(tmp_path: Path, cut: int) -> None:
 )
 def test_class_names_that_are_refused(names: list[str], part: str) -> None:
     with refused("labels.csv: class names", part):
-        check_class_names(names, "labels.csv")
+        check_names(names, "labels.csv")
 
 
 def test_class_names_that_are_allowed() -> None:
-    check_class_names(["cat", "cats", "a/b", "a.b", "...", "é", "e", "x" * 100, "01", "1"], "here")
+    check_names(["cat", "cats", "a/b", "a.b", "...", "é", "e", "x" * 100, "01", "1"], "here")
 
 
 def test_class_names_are_in_the_order_of_numbers_or_of_text() -> None:
@@ -409,11 +409,11 @@ def test_reserved_arrays_are_those_of_numpy(tmp_path: Path, monkeypatch: pytest.
 @given(st.text(max_size=100))
 def test_an_allowed_class_name_fits_a_folder_s_name(name: str) -> None:
     with contextlib.suppress(UserError):
-        check_class_names([name], "here")
+        check_names([name], "here")
         assert len(folder_name(name).encode()) <= 255
 
 
 def test_a_class_name_of_too_many_bytes_is_refused() -> None:
-    check_class_names(["日" * 85], "here")
+    check_names(["日" * 85], "here")
     with refused("at most 255 bytes as a folder's name, got 300"):
-        check_class_names(["日" * 100], "here")
+        check_names(["日" * 100], "here")

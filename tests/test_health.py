@@ -15,9 +15,10 @@ from ganaug.gan.augment import DiffAugment
 from ganaug.gan.health import Measured, alarms, diversity, measure, real_spread
 from ganaug.gan.loop import train_gan
 from ganaug.gan.nets.generator import Generator
+from ganaug.gan.run import Row
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
-from ganaug.gan.watching import HISTORY, Row
+from ganaug.gan.watching import HISTORY
 
 CPU = torch.device("cpu")
 PLAIN = DiffAugment(shift=0.0)

@@ -27,7 +27,9 @@ PLACES = {
     ),
     "source": ("data/sources.py", "SourceSpec =", "| Npz,", "| Npz | Toy,", "test_sources.py"),
     "protocol": ("data/protocols.py", "ProtocolSpec =", "| Holdout,", "| Holdout | Toy,", "test_protocols.py"),
-    "policy": ("classify/policies.py", "PolicySpec =", "| MixUp,", "| MixUp | Toy,", "test_policies.py"),
+    "policy": (
+        "classify/policies.py", "PolicySpec =", "| MixStyle,", "| MixStyle | Toy,", "test_policies.py",
+    ),
     "filler": ("classify/fillers.py", "FILLERS:", "Smote())", "Smote(), Toy())", "test_fillers.py"),
     "filter": ("synth/filters.py", "Filter =", "| Copies,", "| Copies | Toy,", "test_filters.py"),
     "metric": (
@@ -149,11 +151,11 @@ class Toy(Filler):
     about = "negatives of the real images"
     version: ClassVar[int] = 1
 
-    def pool(self, stock: Stock, pseudo: PseudoLabels) -> Pool:
+    def pool(self, stock: Stock, settings: FillerSettings) -> Pool:
         images, labels = stock.real
         return 255 - images[:], labels
 
-    def depends_on(self, keys: Keys, pseudo: PseudoLabels, base: str) -> Any:
+    def depends_on(self, keys: Keys, settings: FillerSettings) -> Any:
         return {"version": self.version}
 ''',
     "filter": '''

@@ -1,5 +1,6 @@
 """The contract of every classical policy, and that none of them wipes out small images."""
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -8,8 +9,21 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from ganaug.classify.policies import POLICIES, Affine, CutMix, MixUp, Nothing, PolicySpec, RandAugment, TrivialAugment
-from ganaug.pixels import to_float
+from ganaug.classify.networks import SmallCNN, UsualLayout, early_blocks, resnet18
+from ganaug.classify.policies import (
+    POLICIES,
+    Affine,
+    CutMix,
+    MixStyle,
+    MixUp,
+    Nothing,
+    OnTop,
+    PolicySpec,
+    RandAugment,
+    Strong,
+    TrivialAugment,
+)
+from ganaug.pixels import to_float, to_pixels
 
 MEMBERS = get_args(get_args(PolicySpec)[0])
 every = pytest.mark.parametrize("kind", MEMBERS, ids=lambda kind: kind.__name__)
@@ -30,7 +44,7 @@ def applied(spec: Any, images: torch.Tensor, targets: torch.Tensor, seed: int = 
 
 
 def test_the_union_holds_the_known_policies() -> None:
-    assert {Nothing, Affine, TrivialAugment, RandAugment, CutMix, MixUp} <= set(MEMBERS)
+    assert {Nothing, Affine, TrivialAugment, RandAugment, CutMix, MixUp, Strong, MixStyle} <= set(MEMBERS)
     assert len({kind().kind for kind in MEMBERS}) == len(MEMBERS)
     assert {kind().kind: kind for kind in MEMBERS if kind is not Nothing} == POLICIES
 
@@ -50,6 +64,7 @@ def test_what_a_policy_returns(kind: Any, channels: int, side: int) -> None:
     if soft.ndim == 1:
         assert torch.equal(soft, targets)
     else:
+        assert kind.mixes
         assert soft.shape == (len(images), CLASSES)
         assert soft.is_floating_point()
         assert torch.allclose(soft.sum(dim=1), torch.ones(len(images)), atol=1e-5)
@@ -61,7 +76,7 @@ def test_the_same_seed_gives_the_same_batch(kind: Any) -> None:
     one, same, other = (applied(kind(), *batch(), seed=seed) for seed in (1, 1, 2))
     assert torch.equal(one[0], same[0])
     assert torch.equal(one[1], same[1])
-    assert kind is Nothing or not torch.equal(one[0], other[0])
+    assert kind in (Nothing, MixStyle) or not torch.equal(one[0], other[0])  # MixStyle changes what a network does
 
 
 @every
@@ -220,3 +235,99 @@ def test_half_of_the_images_are_mirrored_left_to_right(channels: int) -> None:
     assert all(a != b for a, b in which)
     assert 160 < sum(b for _, b in which) < 240
     assert torch.equal(same, targets)
+
+
+# ------------------------------------------------------------------------------------- on top of classical augmentation
+
+
+def test_a_policy_on_top_sees_what_the_first_made() -> None:
+    images, targets = batch(channels=3, side=16)
+    first, then = Affine(rotate_degrees=40), Strong()
+    made, same = applied(OnTop(first, then), images, targets)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        distorted, _ = first.build(16, CLASSES)(images, targets)
+        pixels = torch.from_numpy(to_pixels(distorted)).permute(0, 3, 1, 2)
+        assert torch.equal(to_float(pixels), distorted)  # nothing is lost between the two
+        assert torch.equal(then.build(16, CLASSES)(pixels, targets)[0], made)
+    assert torch.equal(same, targets)
+    assert torch.equal(applied(OnTop(Nothing(), Nothing()), images, targets)[0], to_float(images))
+
+
+STILL = Strong(tone=0, contrast=0, invert=0, blur=0, noise=0)
+
+
+def test_strong_without_strength_is_nothing() -> None:
+    images, targets = batch(channels=3, side=16)
+    assert torch.allclose(applied(STILL, images, targets)[0], to_float(images), atol=1e-6)
+
+
+@pytest.mark.parametrize("change", [{"tone": 1.0}, {"contrast": 0.5}, {"invert": 1.0}, {"blur": 0.05}, {"noise": 0.2}])
+def test_what_each_part_of_strong_does(change: dict[str, float]) -> None:
+    images, targets = batch(200, 1, 16)
+    images = images // 2 + 64  # away from the ends
+    made, given = applied(replace(STILL, **change), images, targets)[0], to_float(images)
+    changed = (made != given).flatten(1).any(dim=1).float().mean()
+    if "invert" in change:
+        assert torch.allclose(made, -given)
+    elif "noise" in change:
+        spread = (made - given).flatten(1).std(dim=1)
+        assert 0.15 < spread.max() < 0.22
+        assert spread.min() < 0.02
+    elif "blur" in change:
+        kept = made.flatten(1).std(dim=1) / given.flatten(1).std(dim=1)  # of the contrast: from all to what is blurred
+        assert kept.max() == pytest.approx(1, abs=0.02)
+        assert 0.3 < kept.min() < 0.7
+        assert torch.allclose(made.mean(), given.mean(), atol=0.01)
+    else:  # another curve per image: of one level, one level, and their order stays
+        order = given.flatten(1).argsort(dim=1)
+        assert (made.flatten(1).gather(1, order).diff(dim=1) >= 0).all()
+        assert changed > 0.99
+        if "tone" in change:
+            exponents = ((made + 1) / 2).log().flatten(1)[:, 0] / ((given + 1) / 2).log().flatten(1)[:, 0]
+            assert exponents.min() == pytest.approx(np.exp(-1), rel=0.1)
+            assert exponents.max() == pytest.approx(np.exp(1), rel=0.1)
+
+
+def features() -> torch.Tensor:
+    rng = torch.Generator().manual_seed(0)
+    return torch.randn(16, 3, 6, 6, generator=rng) * torch.rand(16, 3, 1, 1, generator=rng) * 3 + torch.arange(
+        16.0
+    ).view(-1, 1, 1, 1)
+
+
+def test_mixstyle_by_its_equations() -> None:
+    """Zhou 2021, eq. 4 to 6, with the same draws: blended deviation and mean on normalised content."""
+    x, spec = features(), MixStyle(probability=1.0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        made = spec.mixed(x)
+        torch.manual_seed(3)
+        torch.rand(())
+        weight = torch.distributions.Beta(0.1, 0.1).sample((16, 1, 1, 1))
+        other = torch.randperm(16)
+    mean, deviation = x.mean(dim=(2, 3), keepdim=True), (x.var(dim=(2, 3), keepdim=True, correction=0) + 1e-6).sqrt()
+    gamma = weight * deviation + (1 - weight) * deviation[other]
+    beta = weight * mean + (1 - weight) * mean[other]
+    assert torch.allclose(made, gamma * (x - mean) / deviation + beta, atol=1e-5)
+    assert torch.equal(MixStyle(probability=0.0).mixed(x), x)
+    mixed = sum(not torch.equal(MixStyle(probability=0.5).mixed(x), x) for _ in range(100))
+    assert 25 < mixed < 75
+
+
+def test_mixstyle_sits_behind_the_first_two_blocks_while_a_network_is_trained() -> None:
+    """At 8 px small-cnn has no third block: its last one is left alone. Other networks get it in their images."""
+    assert [len(early_blocks(SmallCNN(1, 3, side, 4, 1))) for side in (4, 8, 28)] == [0, 1, 2]
+    resnet = resnet18(1, 3, 8)
+    assert early_blocks(resnet) == early_blocks(UsualLayout(resnet)) == [resnet.layer1, resnet.layer2]
+    other = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+    for model, images in ((SmallCNN(1, 3, 28, 4, 1), torch.rand(8, 1, 28, 28)), (other, torch.rand(8, 1, 4, 4))):
+        model.eval()
+        before = model(images)
+        hooks = MixStyle(probability=1.0).attach(model)
+        assert not torch.equal(model(images), before)
+        for hook in hooks:
+            hook.remove()
+        assert torch.equal(model(images), before)
+    assert OnTop(MixStyle(), MixStyle()).attach(other)[1:]
+    assert Strong().attach(other) == []

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import torch
 from expect import refused
 
 from ganaug import config
@@ -10,6 +11,7 @@ from ganaug.errors import UserError, quoted
 from ganaug.gan.presets import PRESETS, expand
 from ganaug.gan.regularisers import R1, R2, OneCentred, SpectralNorm
 from ganaug.gan.spec import GanSpec
+from ganaug.gan.translation import Pairs
 
 # Copied from the sources, not from the code: batch, latent, D's steps, rates, optimizer and its decays, G's and D's
 # width, conditioning.
@@ -93,7 +95,48 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "optimizer": "adam",
         "discriminator_steps": 1,
     },
+    # Zhu 2017, section 4 and 7: 0.0002 falling in the second half, lambda 10, an identity of half of it, 9 blocks of
+    # networks that begin with 64 channels; the authors' code has Adam at 0.5 and 0.999. (Batches of 1: here 2.)
+    "cyclegan": {
+        "lr": 2e-4,
+        "betas": (0.5, 0.999),
+        "rate": "late-linear",
+        "widths": (64, 64),
+        "objective": "least-squares",
+        "translate": {"back": "two-way", "cycle": 10.0, "identity": 5.0, "blocks": 9},
+    },
+    # Choi 2018, section 5.3 and 4.3: batches of 16, 0.0001 falling in the second half, 0.5 and 0.999, five steps of the
+    # critic, lambda_rec 10, lambda_gp 10; 6 blocks of 64 channels at the widest maps.
+    "stargan": {
+        "lr": 1e-4,
+        "betas": (0.5, 0.999),
+        "rate": "late-linear",
+        "batch_size": 16,
+        "discriminator_steps": 5,
+        "widths": (64, 64),
+        "objective": "wasserstein-gp",
+        "translate": {"back": "same", "cycle": 10.0, "identity": 0.0, "blocks": 6},
+    },
+    # Park 2020, section 4 and appendix C: CycleGAN's networks and rates, both weights of the contrast 1.
+    "cut": {
+        "lr": 2e-4,
+        "betas": (0.5, 0.999),
+        "rate": "late-linear",
+        "widths": (64, 64),
+        "objective": "least-squares",
+        "translate": {"back": "none", "contrast": 1.0, "identity": 1.0, "blocks": 9},
+    },
+    # Ledig 2017, section 3.2: four times the size, batches of 16, 0.0001, 0.9, 16 blocks of 64 channels, 0.001.
+    "srgan": {
+        "lr": 1e-4,
+        "betas": (0.9, 0.999),
+        "batch_size": 16,
+        "widths": (64, 64),
+        "objective": "non-saturating",
+        "translate": {"pairs": Pairs(downscale=4), "adversarial": 1e-3, "blocks": 16},
+    },
 }
+OURS = {"default": GanSpec(), "translate": None}  # measured, not published
 
 
 def settled(name: str, **changes: Any) -> GanSpec:
@@ -107,6 +150,7 @@ def measured(spec: GanSpec) -> dict[str, Any]:
         "betas": (spec.beta1, spec.beta2),
         "widths": (spec.generator_width, spec.discriminator_width),
         "clip": spec.objective.clip,
+        "objective": spec.objective.kind,
         **{key: getattr(spec, key) for key in ("batch_size", "z_dim", "discriminator_steps", "optimizer", "rate")},
     }
 
@@ -114,11 +158,14 @@ def measured(spec: GanSpec) -> dict[str, Any]:
 @pytest.mark.parametrize("name", PRESETS)
 def test_published_values(name: str) -> None:
     spec = settled(name)
-    if name == "default":
-        assert spec == GanSpec()
+    if name in OURS:
+        assert OURS[name] in (spec, None)
         return
-    found = measured(spec)
-    assert {key: found[key] for key in PUBLISHED[name]} == PUBLISHED[name]
+    found, published = measured(spec), dict(PUBLISHED[name])
+    of_translator = published.pop("translate", {})
+    assert {key: found[key] for key in published} == published
+    assert {key: getattr(spec.translate, key) for key in of_translator} == of_translator
+    assert (spec.translate is not None) == bool(of_translator)
     assert spec.augment.does_nothing
     assert spec.vary.does_nothing
     assert spec.ada is None
@@ -136,15 +183,25 @@ def test_what_is_particular_to_some() -> None:
     assert settled("r3gan").objective.built_in() == (R1(gamma=0.05), R2(gamma=0.05))
     assert settled("r3gan").ema_half_life_images == 500_000
     assert settled("sngan-projection").regularisers == (SpectralNorm(),)
-    plain = set(PRESETS) - {"default", "sngan-projection"}
+    plain = set(PRESETS) - {*OURS, "sngan-projection"}
     assert {name for name in PRESETS if not settled(name).regularisers} == plain
-    unaveraged = set(PRESETS) - {"default", "r3gan"}
+    unaveraged = set(PRESETS) - {*OURS, "r3gan"}
     assert {name for name in PRESETS if not settled(name).ema_half_life_images} == unaveraged
 
 
+def test_least_squares_of_the_translators_weigh_the_generator_as_published() -> None:
+    """Their G minimises (D(G(x)) - 1)^2, without the half that Mao 2017 has."""
+    for name in ("cyclegan", "cut"):
+        spec = settled(name)
+        assert spec.translate is not None
+        fake = torch.tensor([0.25, 3.0])
+        loss = spec.translate.adversarial * spec.objective.generator_loss(fake, fake)
+        assert float(loss) == pytest.approx(float((fake - 1).square().mean()))
+
+
 def test_every_preset_has_a_source_a_line_and_a_test() -> None:
-    assert set(PRESETS) == {"default", *PUBLISHED}
-    assert len({settled(name) for name in PRESETS if name != "default"}) == len(PUBLISHED)
+    assert set(PRESETS) == {*OURS, *PUBLISHED}
+    assert len({settled(name) for name in PRESETS if name != "default"}) == len(PRESETS) - 1
     for preset in PRESETS.values():
         assert preset.source
         assert preset.line

@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganaug.data import cross_validation
+from ganaug.data.cell_draws import CellDraws
+from ganaug.data.cells import targets
 from ganaug.data.cross_validation import CrossValidation
+from ganaug.data.hidden_cells import HiddenCells
 from ganaug.data.holdout import Holdout
 from ganaug.data.protocols import ProtocolSpec
-from ganaug.data.splits import RELEASE, Items, Protocol
+from ganaug.data.splits import RELEASE, Items, Protocol, Split
 from ganaug.data.subsets import Subsets
 from ganaug.errors import UserError
 
@@ -32,12 +35,17 @@ def made(
     pixels: list[str] | None = None,
     groups: list[str] | None = None,
     official: np.ndarray | None = None,
+    conditions: list[int] | np.ndarray | None = None,
 ) -> Items:
-    """Images of these labels; left out: all of them different, in no group, none set apart."""
+    """Images of these labels; left out: all of them different, in no group, none set apart, under no conditions."""
     rows = np.arange(len(labels))
     names = [f"class {label}" for label in range(max(labels) + 1)]
     none = np.zeros(len(labels), bool)
-    return Items(np.asarray(labels), pixels or named("", rows), none if official is None else official, names, groups)
+    items = Items(np.asarray(labels), pixels or named("", rows), none if official is None else official, names, groups)
+    if conditions is None:
+        return items
+    known = [f"condition {row}" for row in range(max(conditions) + 1)]
+    return replace(items, conditions=np.asarray(conditions), condition_names=known)
 
 
 def with_one_more(items: Items, name: str, official: bool = False) -> Items:
@@ -103,6 +111,32 @@ def sets(draw: st.DrawFn, *, grouped: bool = False, official: bool = False) -> I
 
 
 @st.composite
+def conditioned(draw: st.DrawFn, *, grouped: bool = False, official: bool = False) -> Items:
+    """A set whose images that nothing binds are ten in each cell, or none in some, and the others under any condition.
+
+    Every class is under the first condition, and two of them under every one.
+    """
+    items = draw(sets(grouped=grouped, official=official))
+    rng, number = np.random.default_rng(draw(st.integers(0, 10_000))), draw(st.integers(2, 3))
+    classes = len(items.classes)
+    there = rng.random((classes, number)) < draw(st.sampled_from([0.4, 1.0]))
+    there[:, 0] = there[:2] = True
+    cells = np.repeat(np.argwhere(there), 20 if official else 10, axis=0)
+    rows = np.arange(len(cells))
+    crowd = np.array([name[0] == "p" and int(name[1:]) >= 1000 for name in items.pixels])
+    allowed = [np.flatnonzero(there[label]) for label in items.labels[crowd]]
+    return Items(
+        labels=np.concatenate([cells[:, 0], items.labels[crowd]]),
+        pixels=[*named("q", rows), *np.array(items.pixels)[crowd]],
+        official_test=np.concatenate([official & (rows % 2 == 1), items.official_test[crowd]]),
+        classes=items.classes,
+        groups=None if items.groups is None else [*named("h", rows), *np.array(items.groups)[crowd]],
+        conditions=np.concatenate([cells[:, 1], np.array([rng.choice(one) for one in allowed], np.int64)]),
+        condition_names=named("condition ", np.arange(number)),
+    )
+
+
+@st.composite
 def cases(draw: st.DrawFn, kind: type[Protocol]) -> tuple[Protocol, Items]:
     """A protocol of this kind, with images that it takes."""
     seed, grouped = draw(st.integers(0, 5)), draw(st.booleans())
@@ -114,8 +148,18 @@ def cases(draw: st.DrawFn, kind: type[Protocol]) -> tuple[Protocol, Items]:
     if kind is Subsets:
         tiny = replace(SMALL, trials=1, test_per_class=1, tuning_test_per_class=0, tuning_per_class=0, seed=seed)
         return tiny, draw(sets(official=draw(st.booleans())))
+    if kind is HiddenCells:
+        folds, hide = draw(st.integers(2, 4)), draw(st.sampled_from([0.3, 0.5, 0.9]))
+        return HiddenCells(folds=folds, repeats=draw(st.integers(1, 2)), hide=hide, seed=seed), draw(
+            conditioned(grouped=grouped)
+        )
+    if kind is CellDraws:
+        few = replace(FEW, draws=draw(st.sampled_from(["report", "tuning"])), seed=seed)
+        return few, draw(conditioned(official=draw(st.booleans())))
     return kind(), draw(sets(grouped=grouped, official=draw(st.booleans())))
 
+
+FEW = CellDraws(trials=1, train_per_cell=2, test_per_cell=1, tuning_test_per_cell=1, tuning_per_cell=2)
 
 # -------------------------------------------------------------------------------------------------- every protocol
 
@@ -127,7 +171,8 @@ def test_no_image_duplicate_or_group_is_on_both_sides(kind: type[Protocol], data
     protocol, items = data.draw(cases(kind))
     bound = together(items)
     for split in protocol.splits(items).values():
-        train, test = set(split.train), set(split.test)
+        train, test = {*split.train, *split.truth}, set(split.test)
+        assert len(train) == len(split.train) + len(split.truth)
         assert not train & test
         assert not {items.pixels[row] for row in train} & {items.pixels[row] for row in test}
         if items.groups is not None:
@@ -605,3 +650,180 @@ def test_every_protocol_says_what_it_can_do(kind: type[Protocol]) -> None:
     assert protocol.unlabelled_per_class == 0
     assert {type(protocol.shared_test), type(protocol.uses_all)} == {bool}
     assert protocol.describe()
+
+
+# ------------------------------------------------------------------------------------------------------------- cells
+
+
+def cells_of(items: Items, rows: list[int]) -> np.ndarray:
+    among = np.zeros(len(items.labels), bool)
+    among[rows] = True
+    return items.cells(among)
+
+
+def grid(counts: list[list[int]], *, official: int = 0) -> Items:
+    """``counts`` different images of each cell, [class][condition], and ``official`` more to test on."""
+    whole = np.array(counts)
+    cells = np.repeat(np.argwhere(whole >= 0), (whole + official * (whole > 0)).ravel(), axis=0)
+    rank = np.concatenate([np.arange(count + official * (count > 0)) >= count for count in whole.ravel()])
+    return made(cells[:, 0], conditions=cells[:, 1], official=rank)
+
+
+hiding = pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.hides_cells], ids=lambda kind: kind.kind)
+
+
+@hiding
+@given(st.data())
+@settings(max_examples=30)
+def test_nothing_of_a_hidden_cell_is_trained_on_and_its_class_and_condition_stay(
+    kind: type[Protocol], data: st.DataObject
+) -> None:
+    protocol, items = data.draw(cases(kind))
+    aims = targets(items.cells())
+    for name, split in protocol.splits(items).items():
+        train, test, truth = (cells_of(items, rows) for rows in (split.train, split.test, split.truth))
+        assert split.hidden == sorted(set(split.hidden))
+        assert split.hidden or name == RELEASE
+        is_hidden = np.zeros(train.shape, bool)
+        for label, condition in split.hidden:
+            is_hidden[label, condition] = True
+            assert condition in aims
+            assert train[label].any()
+            assert train[:, condition].any()
+            assert name == RELEASE or test[label, condition]
+        assert not train[is_hidden].any()
+        assert (truth[is_hidden] > 0).all()
+        assert not truth[~is_hidden].any()
+
+
+@given(conditioned() | conditioned(grouped=True), st.integers(2, 4), st.integers(1, 2), st.integers(0, 3))
+@settings(max_examples=30)
+def test_cells_tests_every_image_once_a_repeat_and_trains_on_all_others_that_are_not_hidden(
+    items: Items, folds: int, repeats: int, seed: int
+) -> None:
+    splits, everything = (
+        HiddenCells(folds=folds, repeats=repeats, seed=seed).splits(items),
+        list(range(len(items.labels))),
+    )
+    assert splits[RELEASE] == Split(everything, [])
+    trials = [splits[str(trial)] for trial in range(folds * repeats)]
+    for start in range(0, len(trials), folds):
+        assert sorted(row for split in trials[start : start + folds] for row in split.test) == everything
+    for split in trials:
+        assert sorted([*split.train, *split.test, *split.truth]) == everything
+
+
+@pytest.mark.parametrize("number", [2, 3, 4, 5, 7])
+@pytest.mark.parametrize("hide", [0.1, 0.5, 0.99])
+def test_every_seen_cell_of_a_target_is_hidden_about_equally_often(number: int, hide: float) -> None:
+    items = grid([[20, 20]] * number + [[20, 0]] * 2)
+    for protocol in (HiddenCells(repeats=3, hide=hide), replace(FEW, trials=5, hide=hide)):
+        hidden = [split.hidden for name, split in protocol.splits(items).items() if name != RELEASE]
+        assert {len(cells) for cells in hidden} == {min(number - 1, max(1, round(hide * number)))}
+        assert {condition for cells in hidden for _, condition in cells} == {1}
+        times = np.bincount([label for cells in hidden for label, _ in cells], minlength=number + 2)
+        assert np.ptp(times[:number]) <= 1
+        assert not times[number:].any()
+
+
+def test_which_cells_are_hidden_is_drawn_by_the_seed() -> None:
+    items = grid([[20, 20]] * 8)
+    found = {tuple(HiddenCells(seed=seed).splits(items)["0"].hidden) for seed in range(6)}
+    assert len(found) > 3
+
+
+@given(conditioned(), st.integers(0, 3))
+@settings(max_examples=10)
+def test_a_further_trial_hides_and_deals_what_it_does_alone(items: Items, seed: int) -> None:
+    for fewer, more in (
+        (HiddenCells(folds=3, repeats=1, seed=seed), HiddenCells(folds=3, repeats=2, seed=seed)),
+        (replace(FEW, seed=seed), replace(FEW, trials=2, seed=seed)),
+    ):
+        before, after = fewer.splits(items), more.splits(items)
+        assert {name: after[name] for name in before} == before
+
+
+def test_images_of_equal_pixels_under_two_conditions_stay_together() -> None:
+    items = replace(grid([[9, 9], [9, 9]]), pixels=named("p", np.arange(36) % 9 + 9 * (np.arange(36) // 18)))
+    for name, split in HiddenCells(folds=3).splits(items).items():
+        tested = np.isin(np.arange(36), split.test)
+        assert name == RELEASE or ((tested[:9] == tested[9:18]).all() and tested.any())
+
+
+def test_draws_of_cells_are_disjoint_and_of_the_counts_asked_for() -> None:
+    items = grid([[30, 30, 0], [30, 30, 30], [30, 0, 30], [0, 30, 30]])
+    there = (items.cells() > 0).astype(int)
+    protocol = CellDraws(trials=4, train_per_cell=3, test_per_cell=5, tuning_test_per_cell=2, tuning_per_cell=8)
+    tuning = replace(protocol, draws="tuning", trials=2)
+    reported, tuned = protocol.splits(items), tuning.splits(items)
+    drawn = [row for split in reported.values() for row in [*split.train, *split.truth]]
+    looked_at = {row for name in "01" for row in [*tuned[name].train, *tuned[name].truth, *tuned[name].test]}
+    assert len(drawn) == len(set(drawn))
+    assert not set(drawn) & {*reported["0"].test}
+    assert not looked_at & {*drawn, *reported["0"].test}
+    for splits, test in ((reported, 5), (tuned, 2)):
+        for name, split in splits.items():
+            assert (cells_of(items, [*split.train, *split.truth]) == 3 * there).all()
+            assert (cells_of(items, split.test) == (0 if name == RELEASE else test) * there).all()
+            assert split.hidden
+
+
+def test_draws_of_cells_test_on_the_official_part() -> None:
+    items = grid([[9, 9], [9, 9]], official=4)
+    for name, split in replace(FEW, test_per_cell=3).splits(items).items():
+        assert not items.official_test[[*split.train, *split.truth]].any()
+        assert name == RELEASE or items.official_test[split.test].all()
+    with refused("protocol.test_per_cell", 'class "class 0" under "condition 0"', "has 4 different", "lower it to 4"):
+        replace(FEW, test_per_cell=5).splits(items)
+
+
+NONE_TO_HIDE = [[9, 9], [9, 0], [9, 0]]  # one class seen under the target
+ALONE = [[9, 0], [0, 9], [0, 9]]  # no class under two conditions
+
+
+@pytest.mark.parametrize(
+    ("protocol", "items", "parts"),
+    [
+        (HiddenCells(), made([0, 1] * 10), ["protocol.kind: cells", "conditions", "use cv"]),
+        (FEW, made([0, 1] * 10), ["protocol.kind: cell-draws", "conditions", "data.rendered", "use subsets"]),
+        (HiddenCells(), grid(NONE_TO_HIDE), ["cells", '"condition 1"', "two classes", "3 or more", "use cv"]),
+        (FEW, grid(NONE_TO_HIDE), ["cell-draws", '"condition 1"', "two classes", "use subsets"]),
+        (HiddenCells(), grid(ALONE), ["protocol.kind: cells", '"condition 0", "condition 1"', "use cv"]),
+        (FEW, grid(ALONE), ["cell-draws", '"condition 0", "condition 1"', "use subsets"]),
+        (HiddenCells(), grid([[9, 4], [9, 4], [9, 0]]), ["protocol.folds: must be 4", "got 5", "set it to 4"]),
+        (HiddenCells(), grid([[9, 9], [9, 9], [4, 0]]), ['class "class 2" has 4', "set protocol.folds to 4"]),
+        (HiddenCells(), grid([[9, 9]] * 2, official=1), ["protocol.kind: cells would train", "4 images", "holdout"]),
+        (FEW, replace(grid([[9, 9]] * 2), groups=["g"] * 36), ["cell-draws", "groups", "use cells"]),
+        (replace(FEW, trials=9), grid([[9, 9], [9, 8]]), ["under \"condition 1\" has 8", "lower protocol.trials to 1"]),
+        (replace(FEW, trials=9), grid([[9, 9], [9, 4]]), ["has 4 different images, but 24", "add images, or lower"]),
+        (replace(FEW, trials=2, draws="tuning"), grid([[9, 9]] * 2), ["protocol.trials", "at most 1", "asked for 2"]),
+        (
+            replace(FEW, draws="tuning", tuning_test_per_cell=0),
+            grid([[9, 9]] * 2),
+            ["protocol.tuning_test_per_cell", "at least 1"],
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_cells_is_told_with_what_would(protocol: Protocol, items: Items, parts: list[str]) -> None:
+    with refused(*parts):
+        protocol.splits(items)
+
+
+@given(st.lists(st.lists(st.integers(0, 9), min_size=2, max_size=3), min_size=2, max_size=4), st.integers(2, 6))
+@settings(max_examples=40)
+def test_who_follows_the_advice_on_hidden_cells_gets_there(counts: list[list[int]], folds: int) -> None:
+    width = min(map(len, counts))
+    counts = [[3, *row[1:width]] if not any(row[:width]) else row[:width] for row in counts]
+    items, protocol = grid(counts), HiddenCells(folds=folds)
+    if not (items.cells() > 0).any(axis=0).all():
+        return
+    found = re.search(r"set (?:it|protocol\.folds) to (\d+)", told(protocol, items) or "")
+    if found:
+        assert told(replace(protocol, folds=int(found[1])), items) is None
+
+
+def test_targets_are_the_conditions_that_lack_a_class_or_all_but_the_largest() -> None:
+    assert targets(np.array([[3, 0], [3, 3]])) == [1]
+    assert targets(np.array([[3, 0, 1], [0, 3, 1]])) == [0, 1]
+    assert targets(np.array([[3, 4, 4], [3, 4, 4]])) == [0, 2]
+    assert targets(np.zeros((3, 0), int)) == []

@@ -24,9 +24,9 @@ from ganaug.gan.regularisers import (
     Regulariser,
     SpectralNorm,
 )
+from ganaug.gan.run import read_measures
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
-from ganaug.gan.watching import read_measures
 
 SHAPE = (2, 3, 3)  # channels, height, width
 PIXELS = math.prod(SHAPE)

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from ganaug import config
 from ganaug.gan.presets import PRESETS
+from ganaug.gan.run import read_measures
 from ganaug.gan.steps import Training
-from ganaug.gan.watching import read_measures
 
 CPU = torch.device("cpu")
 SMALL = {

@@ -3,14 +3,15 @@
 An arm's name says what it is: ``[filler][+policy][+masked]``. The filler takes a share of each batch (``gan``:
 synthetic images; the others are in fillers.py). The policy distorts what the classifier sees (``classical``: the one
 that ``classify.classical`` sets up; any other by its name, as it comes). ``masked``: the loss of a real image runs over
-the classes that were seen under its condition. With none of them, the arm is called ``none``.
+the classes that were seen under its condition, so that "this condition means one of these classes" is not learned.
+With none of them, the arm is called ``none``.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
@@ -18,12 +19,14 @@ from annotated_types import Ge, Gt, Le, Len
 from pydantic import AfterValidator, Field
 
 from ganaug import seeds
-from ganaug.classify.fillers import FILLERS, Filler, PseudoLabels
-from ganaug.classify.policies import POLICIES, Nothing, PolicySpec, TrivialAugment
+from ganaug.classify.filler import Amplitudes, Filler, PseudoLabels, Stock
+from ganaug.classify.fillers import FILLERS
+from ganaug.classify.policies import POLICIES, Nothing, OnTop, PolicySpec, TrivialAugment
 from ganaug.classify.pools import Pool
 from ganaug.settings import Spec
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
@@ -34,19 +37,27 @@ class Parts(NamedTuple):
     policy: str | None
     masked: bool
 
+    @property
+    def name(self) -> str:
+        """The arm's."""
+        return "+".join(part for part in (self.filler, self.policy, MASKED * self.masked) if part) or "none"
+
 
 MASKED = "masked"
-# Every arm there is.
+# Every arm there is. Labels that a policy mixed are of several classes, and a mask could hide one of them.
 ARMS: dict[str, Parts] = {
-    "+".join(filter(None, (filler, policy, MASKED * masked))) or "none": Parts(filler, policy, masked)
+    parts.name: parts
     for masked, filler, policy in itertools.product((False, True), (None, *FILLERS), (None, "classical", *POLICIES))
+    if not (masked and policy in POLICIES and POLICIES[policy].mixes)
+    for parts in [Parts(filler, policy, masked)]
 }
 
 
 def _known(name: str) -> str:
     if name not in ARMS:
         raise ValueError(
-            f"none, a filler ({', '.join(FILLERS)}), a policy (classical, {', '.join(POLICIES)}) or filler+policy"
+            f"none, a filler ({', '.join(FILLERS)}), a policy (classical, {', '.join(POLICIES)}) or filler+policy; or "
+            f"{MASKED}, alone or behind any of them whose policy mixes no images"
         )
     return name
 
@@ -71,12 +82,14 @@ class Mix(Spec):
 
     share: Annotated[float, Gt(0), Le(1)] | None = None
     """Share of each batch that the filler's images take; the rest is real. Left out: 0.5, or 0.25 on top of a policy,
-    but 0.5 for pseudo, whose images are real; where images top classes up, what the counts give."""
-    augment: bool = False
-    """Whether the policy distorts the filler's images too."""
+    but 0.5 for pseudo, whose images are real, and a third for images that are moved to another condition; for oracle,
+    and where images top classes up, what the counts give."""
+    augment: bool | None = None
+    """Whether the policy distorts the filler's images too. Left out: only those that are moved to another condition,
+    or were taken under it."""
 
 
-ALL_REAL = Mix(share=0.0)  # of an arm without a filler; no setting can say so
+ALL_REAL = Mix(share=0.0, augment=False)  # of an arm without a filler; no setting can say so
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,8 @@ class ClassifySpec(Spec):
     """The arms to run and what they are made of."""
 
     arms: Annotated[tuple[_Name, ...], Len(1)] = ("none", "classical", "gan", "gan+classical", "placebo")
-    """The arms to run: none, a filler, a policy, or filler+policy."""
+    """The arms to run: none, a filler, a policy, or filler+policy; with +masked, the loss of a real image runs over the
+    classes that were seen under its condition."""
     classical: PolicySpec = field(default_factory=TrivialAugment)
     """The policy that the arms named classical use: the best that is known for these images."""
     mix: Mix = field(default_factory=Mix)
@@ -95,6 +109,8 @@ class ClassifySpec(Spec):
     """How they enter in one arm, by the arm's name, instead of the two above."""
     pseudo: PseudoLabels = field(default_factory=PseudoLabels)
     """How images without labels get theirs."""
+    amplitude: Amplitudes = field(default_factory=Amplitudes)
+    """What is swapped between images of two conditions."""
     repeats: Annotated[int, Ge(1), Le(100)] = 1
     """Classifiers of each arm in a trial, which differ in initial weights and order; the trial's score is their mean.
     More of them narrow confidence intervals where there cannot be more trials."""
@@ -108,6 +124,9 @@ class ClassifySpec(Spec):
             _known(name)
         if len(set(self.arms)) < len(self.arms):
             raise ValueError("arms that are named once each")
+        if self.classical.mixes:
+            for name in (name for name in self.arms if ARMS[name].policy == "classical" and ARMS[name].masked):
+                raise ValueError(f"arms without {name} where classical is {self.classical.kind}, which mixes images")
         for name in self.mixes:
             if not ARMS[_known(name)].filler:
                 raise ValueError(f"mixes of arms with a filler, but {name} has none")
@@ -123,59 +142,104 @@ class ClassifySpec(Spec):
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm, taken apart. ``base`` is the arm without its filler: what a gain is measured against."""
+    """One arm, taken apart. ``base`` is its policy alone, without filler and mask: what a gain is measured against."""
 
     name: str
     filler: Filler | None
-    policy: PolicySpec
+    policy: PolicySpec | OnTop
     mix: Mix  # with its share resolved; None: what the counts give
     base: str
     masked: bool = False
     pseudo: PseudoLabels = field(default_factory=PseudoLabels)
+    amplitude: Amplitudes = field(default_factory=Amplitudes)
+
+    @property
+    def needs_conditions(self) -> bool:
+        """Whether it cannot be trained on images without conditions."""
+        return self.masked or (self.filler is not None and self.filler.cells)
+
+    def pool(self, stock: Stock) -> Pool | None:
+        """Its filler's images, made of ``stock``; None without a filler. Raises UserError as the filler does."""
+        return self.filler.pool(stock, self) if self.filler else None
 
 
 def arm(name: str, spec: ClassifySpec, by_counts: bool = False) -> Arm:
     """The arm of that name under the settings ``spec``. ``by_counts``: synthetic images top classes up, so their
     numbers, and not a fixed share, are the dose."""
-    policy, filler, mix = ARMS[_known(name)].policy, filler_of(name), ALL_REAL
+    parts, filler, mix = ARMS[_known(name)], filler_of(name), ALL_REAL
     if filler:
-        mix = spec.mixes.get(name, spec.mix_with_classical if policy else spec.mix)
-        mix = replace(mix, share=filler.share(mix.share, policy is not None, by_counts))
+        mix = spec.mixes.get(name, spec.mix_with_classical if parts.policy else spec.mix)
+        share = filler.share(mix.share, parts.policy is not None, by_counts)
+        mix = Mix(share, filler.augment if mix.augment is None else mix.augment)
     return Arm(
         name=name,
         filler=filler,
-        policy=spec.classical if policy == "classical" else POLICIES[policy]() if policy else Nothing(),
+        policy=_policy(parts.policy, spec.classical),
         mix=mix,
-        base=policy or "none",
-        masked=ARMS[name].masked,
+        base=parts.policy or "none",
+        masked=parts.masked,
         pseudo=spec.pseudo,
+        amplitude=spec.amplitude,
     )
+
+
+def _policy(name: str | None, classical: PolicySpec) -> PolicySpec | OnTop:
+    if name is None or name == "classical":
+        return classical if name else Nothing()
+    policy: PolicySpec = POLICIES[name]()
+    return OnTop(classical, policy) if policy.on_classical else policy
 
 
 def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
     """The (arm, against) pairs that a report compares.
 
-    Each arm with its base and with ``none``, and each arm of GAN images with the other fillers on the same policy;
-    where GAN images never join a policy, with that policy alone: it is what one would use instead.
+    Each arm with its base and with ``none``, and each arm of GAN images with what one would use instead: the other
+    fillers and the mask on the same policy, and policies that no arm of these images joins: any, where it has no policy
+    itself; those on top of classical augmentation, where it has that.
     """
     pairs: list[tuple[str, str]] = []
     for name in arms:
-        policy = ARMS[name].policy
-        rivals = (
-            [other for other in arms if ARMS[other].filler and ARMS[other].policy == policy] if _is_gan(name) else []
-        )
-        instead = []
-        if _is_gan(name) and not policy:
-            instead = [other for other in arms if ARMS[other].filler is None and f"{name}+{other}" not in arms]
+        filler, policy, masked = ARMS[name]
+        rivals, instead = [], []
+        if _is_gan(name):
+            # Of two arms that differ in the mask alone, the masked one is compared with the other.
+            same = Parts(filler, policy, not masked).name
+            rivals = [
+                other
+                for other in arms
+                if ARMS[other].policy == policy
+                and (ARMS[other].filler or ARMS[other].masked)
+                and (masked or other != same)
+            ]
+            joined = {ARMS[other].policy for other in arms if ARMS[other].filler == filler}
+            instead = [
+                other
+                for other in arms
+                if not ARMS[other].filler
+                and ARMS[other].policy not in joined
+                and _may_replace(ARMS[other].policy, policy)
+            ]
         pairs += [(name, against) for against in (policy or "none", "none", *rivals, *instead)]
     return list(dict.fromkeys((name, against) for name, against in pairs if name != against and against in arms))
 
 
+def _may_replace(other: str | None, policy: str | None) -> bool:
+    return policy is None or (policy == "classical" and other in POLICIES and POLICIES[other].on_classical)
+
+
 def batches(
-    chosen: Arm, real: Pool, filling: Pool | None, classes: int, batch_size: int, seed: int
-) -> Callable[[int], tuple[Tensor, Tensor]]:
+    chosen: Arm,
+    real: Pool,
+    filling: Pool | None,
+    classes: int,
+    batch_size: int,
+    seed: int,
+    conditions: NDArray[np.int64] | None = None,
+) -> Callable[[int], tuple[Tensor, ...]]:
     """The batches that the arm ``chosen`` trains on: step -> float images (N, C, H, W) in [-1, 1], and targets (N,), or
-    (N, ``classes``) where a policy mixes images. Steps are asked for in order.
+    (N, ``classes``) where a policy mixes images; of a masked arm, also which classes each image's loss runs over,
+    (N, ``classes``): those that ``real`` has under its condition, of ``conditions`` (N,); all for the filler's images.
+    Steps are asked for in order.
 
     ``real`` and ``filling``: uint8 images (N, H, W, C) and labels (N,); the filler's share of the ``batch_size`` images
     is drawn from ``filling``, and without images there, batches are all real. Every arm has the same batch size; with
@@ -190,11 +254,18 @@ def batches(
     share = mix.share if mix.share is not None else pool / (pool + len(real[1]))
     count = max(1, round(batch_size * share)) if pool and share else 0
     pick_real, pick_filling = seeds.torch_rng(seed, "real"), seeds.torch_rng(seed, "filling")
+    seen = seen_under(real[1], conditions, classes) if chosen.masked and conditions is not None else None
     policy = chosen.policy.build(real[0].shape[1], classes)
     plain = Nothing().build(real[0].shape[1], classes)
 
-    def draw(step: int) -> tuple[Tensor, Tensor]:
+    def draw(step: int) -> tuple[Tensor, ...]:
         rows = torch.randint(len(real[1]), (batch_size - count,), generator=pick_real)
+        batch = mixed(rows, step)
+        if seen is None:
+            return batch
+        return *batch, torch.cat([torch.from_numpy(seen[rows.numpy()]), torch.ones(count, classes, dtype=torch.bool)])
+
+    def mixed(rows: Tensor, step: int) -> tuple[Tensor, Tensor]:
         images, targets = _rows(real, rows)
         with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
             torch.manual_seed(seeds.derive(seed, "policy", step))
@@ -210,6 +281,14 @@ def batches(
             return torch.cat([images, clean]), torch.cat([targets, theirs])
 
     return draw
+
+
+def seen_under(labels: NDArray[np.int64], conditions: NDArray[np.int64], classes: int) -> NDArray[np.bool_]:
+    """(N, ``classes``): whether a class has images under the condition of image i, of ``labels`` and ``conditions``
+    (N,)."""
+    seen = np.zeros((conditions.max(initial=-1) + 1, classes), bool)
+    seen[conditions, labels] = True
+    return seen[conditions]
 
 
 def _rows(pool: Pool, rows: Tensor) -> tuple[Tensor, Tensor]:

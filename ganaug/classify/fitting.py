@@ -1,6 +1,9 @@
 """Training the downstream classifier: the same loop, budget and start for every arm."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,22 +17,28 @@ from ganaug.classify.spec import ClassifierSpec
 from ganaug.errors import UserError
 from ganaug.pixels import to_float
 
+if TYPE_CHECKING:
+    from ganaug.classify.policies import Attach
+
 _CHUNK = 1024  # images at a time in prediction
 
 
 def train_classifier(
-    draw: Callable[[int], tuple[Tensor, Tensor]],
+    draw: Callable[[int], tuple[Tensor, ...]],
     spec: ClassifierSpec,
     channels: int,
     classes: int,
     image_size: int,
     seed: int,
     device: torch.device,
+    attach: Attach | None = None,
 ) -> nn.Module:
     """``spec.steps`` steps of AdamW with a cosine schedule, from the initial weights that ``seed`` gives.
 
     ``draw``: step -> images (N, ``channels``, ``image_size``, ``image_size``) in [-1, 1], and targets (N,) in
-    0..``classes``-1 or probabilities (N, ``classes``). Trains on ``device``; returns the network in evaluation mode.
+    0..``classes``-1 or probabilities (N, ``classes``); a third tensor masks the loss (see ``masked_cross_entropy``).
+    ``attach`` puts what changes the training, and it alone, on the network. Trains on ``device``; returns the network
+    in evaluation mode.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # the initial weights and, in a model that has it, dropout
@@ -37,15 +46,30 @@ def train_classifier(
         model = (model.to(device) if spec.is_own else devices.place(model, device)).train()  # see UsualLayout
         adam = torch.optim.AdamW(model.parameters(), spec.lr, weight_decay=spec.weight_decay, fused=True)
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, spec.steps)
+        attached = attach(model) if attach else []
         for step in range(spec.steps):
-            images, targets = draw(step)
+            images, targets, *seen = draw(step)
             logits = model(images.to(device, memory_format=torch.channels_last))
-            loss = F.cross_entropy(logits, targets.to(device), label_smoothing=spec.label_smoothing)
+            if seen:
+                loss = masked_cross_entropy(logits, targets.to(device), seen[0].to(device), spec.label_smoothing)
+            else:
+                loss = F.cross_entropy(logits, targets.to(device), label_smoothing=spec.label_smoothing)
             adam.zero_grad()
             loss.backward()
             adam.step()
             cosine.step()
+        for hook in attached:
+            hook.remove()
     return model.eval()
+
+
+def masked_cross_entropy(logits: Tensor, targets: Tensor, seen: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """The mean cross-entropy of ``logits`` (N, K) at ``targets`` (N,), where that of image i runs over the classes
+    ``seen[i]`` (N, K) alone: no other logit has a gradient. ``label_smoothing`` spreads that share of a target over
+    these classes."""
+    log = logits.masked_fill(~seen, -torch.inf).log_softmax(dim=1).masked_fill(~seen, 0.0)
+    own, spread = F.one_hot(targets, logits.shape[1]), seen / seen.sum(dim=1, keepdim=True)
+    return -(((1 - label_smoothing) * own + label_smoothing * spread) * log).sum(dim=1).mean()
 
 
 def predict(model: nn.Module, images: Images, device: torch.device) -> NDArray[np.int64]:

@@ -1,6 +1,7 @@
 """The downstream classifiers that come with the package."""
 
 import textwrap
+from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
@@ -137,3 +138,14 @@ class UsualLayout(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return cast(Tensor, self.net(images.clone(memory_format=torch.contiguous_format)))
+
+
+def early_blocks(model: nn.Module) -> Sequence[nn.Module]:
+    """The first two blocks of one of these networks, whose outputs (N, C, H, W) are not yet about classes; [] where
+    the network has no such blocks, or is another."""
+    from torchvision.models import ResNet
+
+    net = model.net if isinstance(model, Published | UsualLayout) else model
+    if isinstance(net, SmallCNN):
+        return [layer for layer in net.features if isinstance(layer, nn.MaxPool2d)][:2]
+    return [net.layer1, net.layer2] if isinstance(net, ResNet) else []

@@ -1,7 +1,8 @@
-"""Classical augmentation policies, each from torchvision, with magnitudes in proportion to the image.
+"""Augmentation policies, from torchvision where it has them, with magnitudes in proportion to the image.
 
 A policy sees a batch as the training loop draws it and returns what the classifier learns from. Policies that distort
-one image at a time work on Pillow images, which is two to four times as fast as tensors at these sizes.
+one image at a time work on Pillow images, which is two to four times as fast as tensors at these sizes. ``strong`` and
+``mixstyle`` come on top of the classical one: they are what one would try first where conditions change.
 
 ``flip`` is False where a policy has it, since a mirrored image is wrong for text, digits and the like.
 """
@@ -24,16 +25,27 @@ if TYPE_CHECKING:
     # uint8 images (N, C, H, W) and targets (N,) -> float images in [-1, 1] and targets (N,) or (N, classes).
     Policy = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
+    from torch import nn
+    from torch.utils.hooks import RemovableHandle
+
+    Attach = Callable[[nn.Module], list[RemovableHandle]]  # on a network that is about to be trained
+
 # torchvision draws from torch's global generator; arms.batches seeds it for each step and restores it afterwards.
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Member(Spec):
     about: ClassVar[str]  # what it does to each image, for readers of the report: "real images, {about}"
+    mixes: ClassVar[bool] = False  # whether it mixes labels
+    on_classical: ClassVar[bool] = False  # whether its arm applies the classical policy first
 
     def build(self, image_size: int, classes: int) -> Policy:
         """The policy for images of ``image_size`` pixels per side and labels in 0..``classes``-1."""
         raise NotImplementedError
+
+    def attach(self, model: nn.Module) -> list[RemovableHandle]:
+        """What it changes in the network ``model`` while that is trained."""
+        return []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +153,7 @@ class CutMix(_Member):
     """torchvision's CutMix (Yun 2019): a box of another image pasted in, labels mixed by area."""
 
     about: ClassVar[str] = "each with a box of another one pasted in"
+    mixes: ClassVar[bool] = True
     kind: Literal["cutmix"] = "cutmix"
     alpha: Annotated[float, Ge(0.001), Le(1000)] = 1.0
     """Of the beta distribution that the box's share of the image is drawn from."""
@@ -156,6 +169,7 @@ class MixUp(_Member):
     """torchvision's MixUp (Zhang 2018): images and labels blended with those of another image."""
 
     about: ClassVar[str] = "each blended with another one"
+    mixes: ClassVar[bool] = True
     kind: Literal["mixup"] = "mixup"
     alpha: Annotated[float, Ge(0.001), Le(1000)] = 0.2
     """Of the beta distribution that the weight of the other image is drawn from."""
@@ -166,7 +180,132 @@ class MixUp(_Member):
         return _whole_batch(v2.MixUp(alpha=self.alpha, num_classes=classes))
 
 
-PolicySpec = Annotated[Nothing | Affine | TrivialAugment | RandAugment | CutMix | MixUp, Field(discriminator="kind")]
+@dataclass(frozen=True, kw_only=True)
+class Strong(_Member):
+    """Another tone, inverted, blurred and noisy: what a change of camera, light or paper may do."""
+
+    about: ClassVar[str] = "as under classical, then with random tone and contrast, inverted, blurred and noisy"
+    on_classical: ClassVar[bool] = True
+    kind: Literal["strong"] = "strong"
+    tone: Annotated[float, Ge(0), Le(3)] = 1.0
+    """Largest exponent of a tone curve, as a natural logarithm: 1 is from 0.37 to 2.7."""
+    contrast: Annotated[float, Ge(0), Le(1)] = 0.5
+    """Largest change of contrast: 0.5 is from 0.5 to 1.5 times."""
+    invert: Annotated[float, Ge(0), Le(1)] = 0.25
+    """Share of the images that are inverted."""
+    blur: Annotated[float, Ge(0), Le(0.2)] = 0.05
+    """Standard deviation of a Gaussian blur, as a share of the side. Each image is blended with its blurred self,
+    by a random weight."""
+    noise: Annotated[float, Ge(0), Le(1)] = 0.2
+    """Largest standard deviation of Gaussian noise; images lie in -1 to 1."""
+
+    def build(self, image_size: int, classes: int) -> Policy:
+        import math
+
+        import torch
+        from torchvision.transforms.v2 import functional
+
+        sigma = self.blur * image_size
+        reach = min(math.ceil(3 * sigma), image_size - 1)  # torchvision mirrors images at their edges
+
+        def apply(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+            made, _ = _plain(images, targets)
+
+            def drawn() -> Tensor:
+                return torch.rand(len(made), 1, 1, 1)
+
+            made = 2 * ((made + 1) / 2).clamp(0, 1) ** (self.tone * (2 * drawn() - 1)).exp() - 1
+            made = made * (1 + self.contrast * (2 * drawn() - 1))
+            made = torch.where(drawn() < self.invert, -made, made)
+            if reach:
+                blurred = functional.gaussian_blur(made, [2 * reach + 1, 1], [sigma])  # one axis, then the other
+                blurred = functional.gaussian_blur(blurred, [1, 2 * reach + 1], [sigma])
+                made = made + drawn() * (blurred - made)
+            made = made + self.noise * drawn() * torch.randn_like(made)
+            return made.clamp(-1, 1), targets
+
+        return apply
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixStyle(_Member):
+    """Mean and deviation of each channel blended with those of another image, in the network's first two blocks
+    (Zhou 2021); in the images themselves, where a network has no known blocks."""
+
+    about: ClassVar[str] = (
+        "as under classical, with the style of others mixed in by the network's first layers (MixStyle)"
+    )
+    on_classical: ClassVar[bool] = True
+    kind: Literal["mixstyle"] = "mixstyle"
+    alpha: Annotated[float, Ge(0.001), Le(1000)] = 0.1
+    """Of the beta distribution that the weight of the other image is drawn from."""
+    probability: Annotated[float, Ge(0), Le(1)] = 0.5
+    """How often a batch is mixed."""
+
+    def build(self, image_size: int, classes: int) -> Policy:
+        return _plain
+
+    def attach(self, model: nn.Module) -> list[RemovableHandle]:
+        from ganaug.classify.networks import early_blocks
+
+        blocks = early_blocks(model)
+        if not blocks:
+            return [model.register_forward_pre_hook(lambda _model, inputs: (self.mixed(inputs[0]), *inputs[1:]))]
+        return [block.register_forward_hook(lambda _block, _inputs, output: self.mixed(output)) for block in blocks]
+
+    def mixed(self, features: Tensor) -> Tensor:
+        """Features or images (N, C, H, W) with the style of others, as often as the settings say. Content keeps its
+        gradient; styles have none, as published."""
+        import torch
+
+        if float(torch.rand(())) >= self.probability:
+            return features
+        deviation, mean = (one.detach() for one in torch.var_mean(features, dim=(2, 3), keepdim=True, correction=0))
+        deviation = (deviation + 1e-6).sqrt()
+        # Drawn on the CPU: the same on every device.
+        weight = torch.distributions.Beta(self.alpha, self.alpha).sample((len(features), 1, 1, 1)).to(features)
+        other = torch.randperm(len(features)).to(features.device)
+
+        def blend(style: Tensor) -> Tensor:
+            return weight * style + (1 - weight) * style[other]
+
+        return (features - mean) / deviation * blend(deviation) + blend(mean)
+
+
+@dataclass(frozen=True)
+class OnTop(Spec):
+    """The policy ``then`` on images that ``first`` has distorted."""
+
+    first: PolicySpec
+    then: PolicySpec
+
+    @property
+    def kind(self) -> str:
+        """That of the policy on top."""
+        return self.then.kind
+
+    def build(self, image_size: int, classes: int) -> Policy:
+        """The policy for images of ``image_size`` pixels per side and labels in 0..``classes``-1."""
+        first, then = self.first.build(image_size, classes), self.then.build(image_size, classes)
+
+        def apply(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+            import torch
+
+            from ganaug.pixels import to_pixels
+
+            images, targets = first(images, targets)
+            return then(torch.from_numpy(to_pixels(images)).permute(0, 3, 1, 2), targets)
+
+        return apply
+
+    def attach(self, model: nn.Module) -> list[RemovableHandle]:
+        """What both change in the network ``model`` while that is trained."""
+        return [*self.first.attach(model), *self.then.attach(model)]
+
+
+PolicySpec = Annotated[
+    Nothing | Affine | TrivialAugment | RandAugment | CutMix | MixUp | Strong | MixStyle, Field(discriminator="kind")
+]
 
 POLICIES: dict[str, Any] = {  # by name, without Nothing
     member.kind: member for member in get_args(get_args(PolicySpec)[0]) if member is not Nothing

@@ -22,3 +22,9 @@ class Images(Protocol):
 Pool = tuple[Images, NDArray[np.int64]]  # images and their labels (N,)
 # A teacher's number -> a classifier that it trains: uint8 images (N, H, W, C) -> probabilities (N, classes)
 Teach = Callable[[int], Callable[[NDArray[np.uint8]], NDArray[np.float32]]]
+
+
+def equally_often(rows: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """``count`` of the ``rows``, each floor or ceil(count / rows) times; ``rng`` draws which come once more."""
+    times, rest = divmod(count, len(rows))
+    return np.concatenate([np.tile(rows, times), rng.permutation(rows)[:rest]])

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from ganaug import store
 from ganaug.data import pictures
-from ganaug.data.labelled import Labelled, check_class_names, check_counts
+from ganaug.data.labelled import Labelled, check_conditions, check_counts, check_names
 from ganaug.data.losses import losses, losses_by_class
 from ganaug.data.pictures import Look, Shape
 from ganaug.data.source import Source, check_links
 from ganaug.data.spec import DataSpec
 from ganaug.data.splits import Items
+from ganaug.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Gathered:
 
     def items(self) -> Items:
         """What a protocol deals."""
-        found = self.found
-        return Items(found.labels, self.pixels, found.official_test, found.classes, found.groups)
+        found, (names, conditions) = self.found, self.found.condition_rows()
+        return Items(found.labels, self.pixels, found.official_test, found.classes, found.groups, conditions, names)
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ def look(source: Source, jobs: int) -> Looked:
     found = source.load()
     check_links(source.watched())
     where = source.where()
-    check_class_names(found.classes, where)
+    check_names(found.classes, where)
     check_counts(found.labels, found.classes, where)
+    check_conditions(found, where)
     looked = Looked(found, pictures.look_at(found.images, jobs, source.largest_mib))
     if not looked.readable:
         broken = [(file, one.broken or "") for file, one in zip(found.files, looked.looks, strict=True)]
@@ -91,24 +93,32 @@ def gather(
     lost = losses(found.images, found.files, looks, done, shape, jobs)
     lost += losses_by_class(looks, done, found.labels, found.classes)
     found = replace(found, notes=[*found.notes, *lost])
+    kept = [row for row in range(total) if row not in failures]
+    where = spec.source.where()
     if failures:
-        kept = [row for row in range(total) if row not in failures]
-        example = f"without its {len(failures)} broken images (such as {broken[0][0]}: {broken[0][1]})"
-        check_counts(found.labels[kept], found.classes, f"{spec.source.where()}, {example}")
+        where += f", without its {len(failures)} broken images (such as {broken[0][0]}: {broken[0][1]})"
+    if spec.rendered:
+        dealt = _dealt(spec, found, pixels)
+        pixels = spec.rendered.render(path, dealt, pixels)
+        found = replace(found, conditions=[spec.rendered.names[condition] for condition in dealt])
+        kept = [row for row in kept if dealt[row] >= 0]
+        where += ", rendered"
+    if len(kept) < total:
+        found, pixels, looks = found.kept(kept), [pixels[row] for row in kept], [looks[row] for row in kept]
         keep_rows(path, kept)
-        found, pixels, looks = _rows(found, kept), [pixels[row] for row in kept], [looks[row] for row in kept]
+    check_counts(found.labels, found.classes, where)
+    check_conditions(found, where)
     return Gathered(found, shape, path, pixels, looks, broken, lost)
 
 
-def _rows(found: Labelled, kept: list[int]) -> Labelled:
-    return replace(
-        found,
-        images=[found.images[row] for row in kept] if isinstance(found.images, list) else found.images[kept],
-        labels=found.labels[kept],
-        files=[found.files[row] for row in kept],
-        official_test=found.official_test[kept],
-        groups=[found.groups[row] for row in kept] if found.groups is not None else None,
-    )
+def _dealt(spec: DataSpec, found: Labelled, pixels: list[str]) -> NDArray[np.int64]:
+    if found.conditions is not None:
+        raise UserError(
+            f"data.rendered: must be left out where the source names conditions, and {spec.source.where()} does; leave "
+            "one of the two out"
+        )
+    assert spec.rendered
+    return spec.rendered.deal(found.labels, found.official_test, pixels)
 
 
 def keep_rows(path: Path, rows: list[int], chunk: int = 4096) -> None:

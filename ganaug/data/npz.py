@@ -16,7 +16,9 @@ from ganaug.data.source import PathSource
 from ganaug.errors import UserError, one_line, quoted
 
 _PARTS = ("train", "val", "test")
-_ARRAYS = tuple(f"{part}{kind}" for part in ("train_", "val_", "test_", "") for kind in ("images", "labels"))
+_ARRAYS = tuple(
+    f"{part}{kind}" for part in ("train_", "val_", "test_", "") for kind in ("images", "labels", "conditions")
+)
 _CHUNK = 1 << 20  # bytes
 
 
@@ -26,7 +28,8 @@ class Npz(PathSource):
 
     Images are uint8 in 0..255. ``val`` joins the train part; ``test`` is the official test part. An archive with
     ``images`` and ``labels`` alone, such as ``ganaug synth --format npz`` writes, has no test part. Labels that are
-    rows of an array ``classes`` have their names from there.
+    rows of an array ``classes`` have their names from there. ``train_conditions`` (``conditions`` next to ``images``)
+    names the condition that each image was taken under, in every part or in none.
     """
 
     kind: Literal["npz"] = "npz"
@@ -44,10 +47,13 @@ class Npz(PathSource):
                     raise UserError(
                         f"{self.path}: all images must have one shape, got {sorted(shapes)}; use one data set"
                     )
+                conditions = self._conditions(members, parts)
                 needed = {*(name for both in parts.values() for name in both), *({"classes"} & members.keys())}
+                needed |= set(conditions)
                 copies = {name: 1 if name.endswith("images") else 4 for name in needed}  # labels are sorted and named
                 self._check_fits(self.path, sum(copies[name] * members[name].size for name in needed))
                 labels = [_read(archive, members[name]) for _, name in parts.values()]
+                under = [_read(archive, members[name]) for name in conditions]
                 names = _read(archive, members["classes"]) if "classes" in members and not self.classes else None
                 counts = [members[images].shape[0] for images, _ in parts.values()]
                 images = np.empty((sum(counts), *shapes.pop()), np.uint8)
@@ -60,7 +66,9 @@ class Npz(PathSource):
             raise UserError(
                 f"{self.path}: must be an NPZ archive of plain arrays, but {reason}; write it with numpy.savez"
             ) from None
-        values = np.concatenate([self._labels(*given) for given in zip(labels, counts, parts.values(), strict=True)])
+        given = zip(labels, counts, (name for _, name in parts.values()), strict=True)
+        values = np.concatenate([self._values(*one) for one in given])
+        seen = [self._values(*one) for one in zip(under, counts, conditions, strict=True)] if conditions else []
         if names is not None:
             values = _named(values, names)
         classes, rows = rows_by_value(values, self.classes)
@@ -70,7 +78,28 @@ class Npz(PathSource):
             labels=rows,
             files=[f"{part or 'images'}[{row}]" for part, n in zip(parts, counts, strict=True) for row in range(n)],
             official_test=np.repeat([part == "test" for part in parts], counts),
+            conditions=[str(value) for part in seen for value in part.tolist()] if conditions else None,
         )
+
+    def _conditions(self, members: Mapping[str, _Array], parts: Mapping[str, tuple[str, str]]) -> list[str]:
+        """The names of the parts' arrays of conditions; none where the archive has none."""
+        names = [labels.replace("labels", "conditions") for _, labels in parts.values()]
+        missing = [name for name in names if name not in members]
+        if missing and len(missing) < len(names):
+            raise UserError(
+                f"{self.path}: conditions must be given for every part or for none, but {missing[0]} is missing; add "
+                "it, or remove the others"
+            )
+        return [] if missing else self._plain(members, names)
+
+    def _plain(self, members: Mapping[str, _Array], names: list[str]) -> list[str]:
+        """The names. Raises UserError if an array of them holds Python objects."""
+        for name in (name for name in names if members[name].dtype.hasobject):
+            raise UserError(
+                f"{self.path}: {name} must be whole numbers or text, got Python objects, which are not read "
+                f'since that runs code; save {name}.astype("U") or .astype("int64")'
+            )
+        return names
 
     def _parts(self, members: Mapping[str, _Array]) -> dict[str, tuple[str, str]]:
         """{part: names of its images and labels} for every part that the archive holds, checked by their headers."""
@@ -85,11 +114,7 @@ class Npz(PathSource):
             )
         for images, labels in found.values():
             self._check_images(members[images], images)
-            if members[labels].dtype.hasobject:
-                raise UserError(
-                    f"{self.path}: {labels} must be whole numbers or text, got Python objects, which are not read "
-                    f'since that runs code; save {labels}.astype("U") or .astype("int64")'
-                )
+            self._plain(members, [labels])
         return found
 
     def _check_images(self, held: _Array, name: str) -> None:
@@ -101,21 +126,21 @@ class Npz(PathSource):
                 f"{self.path}: {name} must be (N, H, W) or (N, H, W, 1 or 3), got {held.shape}; reshape the array"
             )
 
-    def _labels(self, found: NDArray[Any], images: int, names: tuple[str, str]) -> NDArray[Any]:
+    def _values(self, found: NDArray[Any], images: int, name: str) -> NDArray[Any]:
+        """The values of the array ``name``, of labels or conditions, for so many ``images``: (N,), checked."""
         labels = found.reshape(-1) if found.ndim == 2 and found.shape[1] == 1 else found
         if labels.ndim != 1 or len(labels) != images or labels.dtype.kind not in "iubUS":
+            one = name.rpartition("_")[2].removesuffix("s")
             raise UserError(
-                f"{self.path}: {names[1]} must hold one label for each of the {images} images, whole numbers "
-                f"or text, got {found.dtype} {found.shape}; correct the array"
+                f"{self.path}: {name} must hold one {one} for each of the {images} images, whole numbers or text, "
+                f"got {found.dtype} {found.shape}; correct the array"
             )
         if labels.dtype.kind == "S":
             return np.char.decode(labels, "utf-8", errors="backslashreplace")
         if labels.dtype.kind in "bU":
             return labels
         if labels.dtype == np.uint64 and labels.max(initial=0) >= 2**63:
-            raise UserError(
-                f"{self.path}: {names[1]} must be below 2**63, got {labels.max()}; number the classes from 0"
-            )
+            raise UserError(f"{self.path}: {name} must be below 2**63, got {labels.max()}; count from 0")
         return labels.astype(np.int64)  # one type for all parts' labels
 
 

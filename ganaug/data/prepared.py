@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from ganaug import store
+from ganaug.data.cells import cell_counts, in_cells
 from ganaug.data.gather import Gathered
 from ganaug.data.splits import RELEASE, Split
 from ganaug.data.unlabelled import Unlabelled, read_unlabelled
@@ -20,9 +21,12 @@ from ganaug.errors import UserError, quoted
 from ganaug.values import Names, Sha256
 
 _HINT = 'run "ganaug prepare" (or "dvc repro")'
+_ALWAYS = ("train", "test", "spare")  # in a split's file also where they are empty
 
 
-Item = TypedDict("Item", {"file": str, "class": str, "sha256": Sha256, "group": NotRequired[str]})  # of items.csv
+Item = TypedDict(  # of items.csv
+    "Item", {"file": str, "class": str, "sha256": Sha256, "group": NotRequired[str], "condition": NotRequired[str]}
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Part:
     images: NDArray[np.uint8]  # (N, H, W, C)
     labels: NDArray[np.int64]  # (N,), rows of the classes
     pixels: list[str]  # SHA-256 of each image's pixels
+    conditions: NDArray[np.int64] | None = None  # (N,), rows of the conditions' names, where there are conditions
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Prepared:
     made_with: dict[str, Any]  # the settings that it depends on
     groups: list[str] | None = None  # of each image, if the source has groups
     beside: Unlabelled | None = None  # images without labels from a folder of their own
+    conditions: NDArray[np.int64] | None = None  # (N,), rows of ``condition_names``, if the source has conditions
+    condition_names: list[str] = field(default_factory=list)
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False, compare=False)  # those read so far
     _uses: dict[tuple[str, ...], tuple[NDArray[np.int64], NDArray[np.bool_]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -76,7 +83,7 @@ class Prepared:
 
     def _wrong(self, split: Split, tests: bool) -> str | None:
         """What no protocol deals: above all a test image, a copy of one or one of its group to learn from."""
-        parts = vars(split).items()
+        parts = [(part, rows) for part, rows in vars(split).items() if part != "hidden"]
         for part, rows in parts:
             if rows != sorted(set(rows)) or (rows and not 0 <= rows[0] <= rows[-1] < len(self.labels)):
                 return f"{part} must list rows of 0 to {len(self.labels) - 1}, rising, but does not"
@@ -88,15 +95,32 @@ class Prepared:
         untrained = set(range(len(self.classes))).difference(self.labels[split.train].tolist())
         if untrained:
             return f"every class must be in the train part, but {quoted(self.classes[min(untrained)])} is not"
+        wrong = self._wrong_cells(split)
+        if wrong:
+            return wrong
         met = {self.pixels[row] for row in split.test}.intersection(self.pixels[row] for row in others)
         if met:
             return f"no other part may have the pixels of a test image, but {min(met)[:8]} are in both"
         return None
 
+    def _wrong_cells(self, split: Split) -> str | None:
+        """What is wrong with the hidden cells of a split and with the images in them."""
+        shape = (len(self.classes), len(self.condition_names))
+        if not all(0 <= label < shape[0] and 0 <= condition < shape[1] for label, condition in split.hidden):
+            return (
+                f"hidden must list classes of 0 to {shape[0] - 1} under conditions of 0 to {shape[1] - 1}, but does not"
+            )
+        hidden = self.in_cells(split.hidden)
+        if hidden[split.train].any():
+            return "no image of a hidden cell may be in the train part, but some are"
+        if not hidden[split.truth].all():
+            return "truth must list images of hidden cells, but lists others"
+        return None
+
     def check_groups(self, name: str) -> None:
         """Raises UserError if the split has images of one group in its test part and in another."""
         split, groups = self.split(name), self.groups or []
-        others = [*split.train, *split.spare, *split.unlabelled] if groups else []
+        others = [*split.train, *split.spare, *split.unlabelled, *split.truth] if groups else []
         met = {groups[row] for row in others}.intersection(groups[row] for row in split.test if groups)
         if met:
             path = self.folder / "splits" / f"{name}.json"
@@ -147,24 +171,44 @@ class Prepared:
         counts = np.bincount(self.labels[np.asarray(rows, np.int64)], minlength=len(self.classes))
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
+    def cells(self, rows: Sequence[int]) -> NDArray[np.int64]:
+        """(classes, conditions): the images of some rows in each cell, a class under a condition."""
+        index = np.asarray(rows, np.int64)
+        conditions = None if self.conditions is None else self.conditions[index]
+        return cell_counts(self.labels[index], conditions, len(self.classes), len(self.condition_names))
+
+    def in_cells(self, cells: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+        """(N,): the images in one of the ``cells`` (class, condition)."""
+        return in_cells(self.labels, self.conditions, cells)
+
     def part(self, rows: Sequence[int]) -> Part:
         """The images and labels of some rows."""
-        return Part(self.images_of(rows), self.labels[np.asarray(rows, np.int64)], self.hashes(rows))
+        index = np.asarray(rows, np.int64)
+        conditions = None if self.conditions is None else self.conditions[index]
+        return Part(self.images_of(rows), self.labels[index], self.hashes(rows), conditions)
 
 
 def write_prepared(folder: Path, made_with: dict[str, Any], data: Gathered, splits: dict[str, Split]) -> None:
     """Write ``data`` into ``folder``, which holds its images; ``made_with``: its settings; ``splits`` by name."""
     found = data.found
-    groups = found.groups
-    header = ["file", "class", "sha256"] + ["group"] * (groups is not None)
-    columns = [found.files, [found.classes[label] for label in found.labels], data.pixels]
-    store.write_csv(folder / "items.csv", header, zip(*columns, *([groups] if groups else []), strict=True))
+    names, conditions = found.condition_rows()
+    columns = {
+        "file": found.files,
+        "class": [found.classes[label] for label in found.labels],
+        "sha256": data.pixels,
+        "group": found.groups,
+        "condition": None if conditions is None else [names[row] for row in conditions],
+    }
+    columns = {name: column for name, column in columns.items() if column is not None}
+    store.write_csv(folder / "items.csv", list(columns), zip(*columns.values(), strict=True))
     store.write_json(folder / "classes.json", list(found.classes))
+    if conditions is not None:
+        store.write_json(folder / "conditions.json", names)
     store.write_json(folder / "settings.json", made_with)
     if data.broken:
         store.write_csv(folder / "skipped.csv", ["file", "reason"], data.broken)
     for name, split in splits.items():
-        rows = {part: held for part, held in asdict(split).items() if held or part != "unlabelled"}
+        rows = {part: held for part, held in asdict(split).items() if held or part in _ALWAYS}
         store.write_sealed(folder / "splits" / f"{name}.json", rows)
 
 
@@ -174,17 +218,17 @@ def read_prepared(folder: Path) -> Prepared:
     images = store.read_array(folder / "images.npy", _HINT)
     table = folder / "items.csv"
     items = store.read_table(table, _HINT, Item)
-    index = {name: label for label, name in enumerate(classes)}
-    unknown = next((item["class"] for item in items if item["class"] not in index), None)
-    if unknown is not None:
-        raise UserError(f"{table}: every class must be one of classes.json, but {quoted(unknown)} is not; {_HINT}")
+    labels = _rows_of([item["class"] for item in items], classes, table, "class", "classes.json")
+    names, conditions = [], None
+    if items and "condition" in items[0]:
+        names = store.read_json(folder / "conditions.json", _HINT, Names)
+        conditions = _rows_of([item["condition"] for item in items], names, table, "condition", "conditions.json")
     count, height, width, channels = images.shape
     if height != width or not height or channels not in (1, 3) or count != len(items) or not items:
         raise UserError(
             f"{folder}: images.npy must hold the {len(items):,} items of items.csv, square, of 1 or 3 channels, but "
             f"its shape is {images.shape}; {_HINT}"
         )
-    labels = np.array([index[item["class"]] for item in items], np.int64)
     groups = [item["group"] for item in items] if "group" in items[0] else None
     made_with = store.read_json(folder / "settings.json", _HINT, dict[str, Any])
     hashes = [item["sha256"] for item in items]
@@ -193,4 +237,13 @@ def read_prepared(folder: Path) -> Prepared:
         raise UserError(f"{folder}: must hold the images without labels, but does not; {_HINT}")
     if beside and (beside.images.shape[1:] != images.shape[1:] or not set(beside.pixels).isdisjoint(hashes)):
         raise UserError(f"{folder}: images without labels must be of the others' shape, and none of them; {_HINT}")
-    return Prepared(folder, images, labels, hashes, classes, made_with, groups, beside)
+    return Prepared(folder, images, labels, hashes, classes, made_with, groups, beside, conditions, names)
+
+
+def _rows_of(values: list[str], names: list[str], table: Path, column: str, file: str) -> NDArray[np.int64]:
+    """Each value's place among the ``names`` in ``file``. Raises UserError if one of the ``column`` is not there."""
+    index = {name: row for row, name in enumerate(names)}
+    unknown = next((value for value in values if value not in index), None)
+    if unknown is not None:
+        raise UserError(f"{table}: every {column} must be one of {file}, but {quoted(unknown)} is not; {_HINT}")
+    return np.array([index[value] for value in values], np.int64)

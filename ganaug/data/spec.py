@@ -9,9 +9,10 @@ from annotated_types import Ge, Le
 
 from ganaug.data.digits import Digits
 from ganaug.data.pictures import Aspect, Look, Shape, depth_of, nearest_size, parse_background
+from ganaug.data.rendered import Rendered
 from ganaug.data.sources import SourceSpec
 from ganaug.errors import UserError
-from ganaug.settings import Spec
+from ganaug.settings import Later, Spec
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class DataSpec(Spec):
     """What becomes of files that cannot be read: the run is refused, or they are left out and listed."""
     unlabelled: Path | None = None
     """A folder of images to learn from without labels."""
+    rendered: Annotated[Rendered | None, Later] = None
+    """Conditions that are rendered onto the images of a benchmark. Left out: the images are as they are."""
     licence: str = "not stated"
     """The licence of the images, for the model card."""
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ganaug.data.cells import cell_counts, in_cells
 from ganaug.settings import Spec
 
 RELEASE = "release"  # the split whose generator users get
@@ -40,6 +41,35 @@ class Items:
         """{class: units that its images can be divided into}: groups, or different images."""
         bound = self.bound()
         return {name: len(np.unique(bound[self.labels == label])) for label, name in enumerate(self.classes)}
+
+    @property
+    def unit(self) -> str:
+        """What its images can be divided into, in the plural."""
+        return "separate groups" if self.groups else "different images"
+
+    def cells(self, among: NDArray[np.bool_] | slice = slice(None)) -> NDArray[np.int64]:
+        """(classes, conditions): the images of each cell, a class under a condition; only those ``among`` (N,)."""
+        conditions = None if self.conditions is None else self.conditions[among]
+        return cell_counts(self.labels[among], conditions, len(self.classes), len(self.condition_names))
+
+    def in_cells(self, cells: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+        """(N,): the images in one of the ``cells`` (class, condition)."""
+        return in_cells(self.labels, self.conditions, cells)
+
+    def cell_parts(self) -> NDArray[np.int64]:
+        """(classes, conditions): the units that the images of each cell can be divided into, as in ``parts``."""
+        if self.conditions is None:
+            return self.cells()
+        of_units = np.unique(np.stack([self.labels, self.conditions, self.bound()]), axis=1)
+        return cell_counts(of_units[0], of_units[1], len(self.classes), len(self.condition_names))
+
+    def first_of_each(self) -> NDArray[np.bool_]:
+        """(N,): one image of each set of exact duplicates, from the official test part if one is there."""
+        first = np.zeros(len(self.pixels), bool)
+        order = np.argsort(~self.official_test, kind="stable")
+        _, index = np.unique(np.asarray(self.pixels)[order], return_index=True)
+        first[order[index]] = True
+        return first
 
     def bound(self) -> NDArray[np.int64]:
         """(N,) numbers, equal for images that must stay together: those of one group or of the same pixels.

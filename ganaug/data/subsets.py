@@ -1,13 +1,11 @@
 """Protocol ``subsets``: a benchmark of disjoint draws from a large pool."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
-from numpy.typing import NDArray
 
 from ganaug import seeds
 from ganaug.data.splits import RELEASE, Items, Protocol, Split
@@ -75,7 +73,7 @@ class Subsets(Protocol):
         spare: list[int] = []
         unlabelled: list[int] = []
         short: list[tuple[int, int, str]] = []
-        reported, fresh = self.draws == "report", _first_of_each(items.pixels, items.official_test)
+        reported, fresh = self.draws == "report", items.first_of_each()
         tests = 0 if items.official_test.any() else self.test_per_class  # of the pool
         for label, (name, count) in enumerate(zip(items.classes, self.train_counts(len(items.classes)), strict=True)):
             rows = np.flatnonzero((items.labels == label) & fresh)
@@ -141,12 +139,3 @@ class Subsets(Protocol):
             f"and the release of {count}); {hint}"
         )
         return fitting, pool, message
-
-
-def _first_of_each(pixels: Sequence[str], official_test: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """True for one image of each set of exact duplicates, from the official test part if one is there."""
-    first = np.zeros(len(pixels), bool)
-    order = np.argsort(~official_test, kind="stable")
-    _, index = np.unique(np.asarray(pixels)[order], return_index=True)
-    first[order[index]] = True
-    return first

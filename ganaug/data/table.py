@@ -7,13 +7,14 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
 from ganaug.data.labelled import Labelled, label_rows
 from ganaug.data.source import PathSource, with_targets
 from ganaug.errors import UserError, one_line
+from ganaug.settings import Later
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,10 +26,11 @@ _TRAIN, _TEST = ("train", "val", "valid", "validation"), ("test",)
 
 @dataclass(frozen=True)
 class Table(PathSource):
-    """One row per image. Relative files start from the table's folder; ``split`` and ``group`` are optional columns.
+    """One row per image. Relative files start from the table's folder; all columns but file and label are optional.
 
     ``split`` is train, val or test (val joins the train part). Images of one ``group``, such as a patient, never fall
-    on both sides of a split. Any column may have another name; null leaves ``split`` or ``group`` unused.
+    on both sides of a split. Any column may have another name; null leaves ``split`` or ``group`` unused. ``condition``
+    is used where it is named.
     """
 
     kind: Literal["table"] = "table"
@@ -40,6 +42,8 @@ class Table(PathSource):
     """The column of train, val or test; null: there is none."""
     group: str | None = "group"
     """The column of groups, such as patients, whose images stay on one side of a split; null: there is none."""
+    condition: Annotated[str | None, Later] = None
+    """The column of conditions that images were taken under, such as cameras or scanners. Left out: there is none."""
 
     def watched(self) -> list[Path]:
         """The table and the folders that its files lie in, also by links; a file next to the table itself."""
@@ -64,6 +68,7 @@ class Table(PathSource):
             files=[one_line(name) for name in names],
             official_test=np.array(tests, bool),
             groups=self._optional(table, self.group, default="group"),
+            conditions=self._optional(table, self.condition, default="condition"),
         )
 
     def _read(self) -> pd.DataFrame:
@@ -104,13 +109,14 @@ class Table(PathSource):
         import pandas as pd
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+        asked = {self.file, self.label, self.split, self.group, self.condition}
         with pq.ParquetFile(self.path) as file:
             known, about = file.schema_arrow.names, file.metadata
-            used = [name for name in known if name in (self.file, self.label, self.split, self.group)]
+            used = [name for name in known if name in asked]
             # Of whole groups of rows: asked for a damaged column's size, pyarrow ends the process.
             held = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
             self._check_fits(self.path, 4 * held + 8 * _CELL * about.num_rows * len(used))
-        if not {self.file, self.label, self.split, self.group} - {None, "split", "group"} <= set(used):
+        if not asked - {None, "split", "group"} <= set(used):
             return pd.DataFrame({name: [""] for name in known})  # it is said which one is missing
         return pd.read_parquet(self.path, engine="pyarrow", columns=used, read_dictionary=used)
 
@@ -142,7 +148,7 @@ class Table(PathSource):
         return values
 
     def _optional(self, table: pd.DataFrame, name: str | None, default: str) -> list[str] | None:
-        if name is None or (name == default and name not in table.columns):
+        if name is None or (name == default != "condition" and name not in table.columns):
             return None
         hint = f', or leave the column out (data.source.{default}: null; ganaug init: --{default} "")'
         return [one_line(value) for value in self._column(table, name, default, hint)]

@@ -15,10 +15,11 @@ def nested_parts(
 ) -> dict[float, list[int]]:
     """{multiple: rows} of the train part of ``trial`` made larger or smaller; ``multiples`` rise from above 1.
 
-    Further images come from the train parts of the other ``trials`` of ``prepared``, never from any test or spare part:
-    so cross-validation, whose train parts are one another's test parts, has none. The larger part holds the trial's
-    own. If a class has too few images for a multiple, its reciprocal is used: a part of the trial's own images, groups
-    and duplicates kept together, drawn by ``seed``. A size equal to the one before is left out.
+    Further images come from the train parts of the other ``trials`` of ``prepared``, never from any test or spare part
+    nor from a cell that the trial hides: so cross-validation, whose train parts are one another's test parts, has none.
+    The larger part holds the trial's own. If a class has too few images for a multiple, its reciprocal is used: a part
+    of the trial's own images, groups and duplicates kept together, drawn by ``seed``. A size equal to the one before is
+    left out.
     Raises UserError if a class would have no image left.
     """
     own = sorted(prepared.split(trial).train)
@@ -56,6 +57,7 @@ def _lent(prepared: Prepared, trial: str, trials: Sequence[str], seed: int) -> d
     trained, measured = prepared.uses(trials)
     elsewhere = trained.copy()
     elsewhere[prepared.split(trial).train] = 0
+    elsewhere[prepared.in_cells(prepared.split(trial).hidden)] = 0
     rows = np.flatnonzero((elsewhere > 0) & ~measured)
     return {
         name: seeds.numpy_rng(seed, "curve", trial, label).permutation(rows[prepared.labels[rows] == label]).tolist()

@@ -5,10 +5,11 @@ What a regulariser needs of an objective it says itself; here are the rules that
 
 from typing import NoReturn
 
-from ganaug.errors import UserError
+from ganaug.errors import UserError, quoted
 from ganaug.gan.latents import Codes
 from ganaug.gan.objectives import OBJECTIVES
 from ganaug.gan.spec import GanSpec
+from ganaug.gan.translation import TranslateSpec
 
 
 def check(spec: GanSpec) -> None:
@@ -33,6 +34,41 @@ def check(spec: GanSpec) -> None:
         )
     if spec.select == "gan-train" and spec.conditioning == "none":
         _refuse("select", "gan-train needs images of a class, but gan.conditioning is none; set it to last")
+    if spec.translate is not None:
+        _check_translator(spec, spec.translate)
+
+
+def _check_translator(spec: GanSpec, terms: TranslateSpec) -> None:
+    plain = GanSpec()
+    for key, why in {
+        "architecture": "a translator has networks of its own",
+        "conditioning": "a translator is blind to the class",
+        "latents": "a translator starts from images",
+        "ramp": "a translator is blind to the class",
+        "held_out": "a translator's checkpoints are not judged",
+        "init_from": "a translator starts from untrained weights",
+    }.items():
+        if (value := getattr(spec, key)) != getattr(plain, key):
+            _refuse(
+                key,
+                f"{why}, so this must be as it is by default, got {quoted(getattr(value, 'kind', value))}; remove it",
+            )
+    for one in spec.regularisers:
+        if one.nearness:
+            _refuse("regularisers", f"{one.kind} is of whole images, but a translator's D sees patches; remove it")
+    if terms.pairs is None and terms.back == "none" and not terms.contrast:
+        _refuse(
+            "translate.contrast", "must be above 0 where there is no way back, got 0; set it to 1, or set back to light"
+        )
+    keeps = [terms.reconstruction] if terms.pairs else [terms.contrast, *_of_way_back(terms)]
+    if not (terms.adversarial or any(keeps)):
+        _refuse(
+            "translate.adversarial", "must be above 0 where nothing else says what a translation is, got 0; set it to 1"
+        )
+
+
+def _of_way_back(terms: TranslateSpec) -> list[float]:
+    return [terms.cycle, terms.recognition] if terms.back != "none" else []
 
 
 def _check_regularisers(spec: GanSpec) -> None:

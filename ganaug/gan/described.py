@@ -42,11 +42,7 @@ class Described:
     screening: Screening | None = None
 
     def __post_init__(self) -> None:
-        shown = next((name for name in self.classes if not _is_name(name)), None)
-        if shown is not None:
-            raise ValueError(f"class names must be printable and at most {_LONGEST_NAME} letters, got {quoted(shown)}")
-        if len({unicodedata.normalize("NFC", name).casefold() for name in self.classes}) < max(1, len(self.classes)):
-            raise ValueError("there must be a class, and class names must differ by more than case")
+        _check_names("class", self.classes)
         channels, height, width = self.image_shape
         if channels not in (1, 3) or height != width or not 8 <= height <= 128:
             raise ValueError(f"images must be squares of 8 to 128 pixels, gray or RGB, got {quoted(self.image_shape)}")
@@ -58,6 +54,31 @@ class Described:
         """(channels, height, width)."""
         channels, height, width = self.image_shape
         return channels, height, width
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribedTranslator(Described):
+    """... and of a translator: it moves images to the ``targets``, numbers of ``conditions``."""
+
+    conditions: list[str]
+    targets: list[int]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_names("condition", self.conditions)
+        if not self.targets or sorted(set(self.targets)) != self.targets:
+            raise ValueError(f"targets must be in order, each once, got {quoted(self.targets)}")
+        if not 0 <= self.targets[0] <= self.targets[-1] < len(self.conditions):
+            raise ValueError(f"targets must be numbers of its conditions, got {quoted(self.targets)}")
+
+
+def _check_names(what: str, names: list[str]) -> None:
+    """Raises ValueError unless there are ``names``, all printable and different."""
+    shown = next((name for name in names if not _is_name(name)), None)
+    if shown is not None:
+        raise ValueError(f"{what} names must be printable and at most {_LONGEST_NAME} letters, got {quoted(shown)}")
+    if len({unicodedata.normalize("NFC", name).casefold() for name in names}) < max(1, len(names)):
+        raise ValueError(f"there must be a {what}, and {what} names must differ by more than case")
 
 
 def _is_name(name: str) -> bool:

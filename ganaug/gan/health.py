@@ -40,6 +40,8 @@ WHAT_HELPS = {
     "generator has won": "raise gan.discriminator_lr, gan.discriminator_width or gan.discriminator_steps",
     "discriminator overfits": "augment what it sees more (gan.augment, gan.ada), or train for fewer steps",
     "gradients grow": "lower both learning rates, or raise R1's gamma",
+    "no diversity": "raise gan.translate.diversity, or give it more target images",
+    "classes lost": "raise gan.translate.recognition and gan.translate.cycle, or lower gan.generator_lr",
     "mode collapse": "lower both learning rates, raise gan.batch_size, or set gan.ramp",
     "copies": (
         "drop them with synth.drop_copies, train for fewer steps, augment more, or give it more images; do not treat "
@@ -116,28 +118,29 @@ def alarms(
     the training had diverged, if it had; ``kept``: the step of its weights. ``compares``: D's logits have no zero, and
     a critic that tells all apart is as it should be (Arjovsky 2017).
     """
-    found = [*_of_history(history, diverged_at, kept, compares), *(_of_images(measured) if measured else ())]
+    found = [*of_history(history, diverged_at, kept, compares), *(_of_images(measured) if measured else ())]
     return [Alarm(kind, says, WHAT_HELPS[kind]) for kind, says in found]
 
 
-def _of_history(history: Sequence[Row], diverged_at: int | None, kept: int, compares: bool) -> Iterator[Found]:
+def of_history(history: Sequence[Row], diverged_at: int | None, kept: int, compares: bool) -> Iterator[Found]:
+    """What the rows of ``history`` show to be wrong; ``diverged_at``, ``kept``, ``compares`` as in ``alarms``."""
     if diverged_at is not None:
         says = f"losses or weights were no longer finite by step {diverged_at}; the weights of step {kept} were kept"
         yield "diverged", says
-    last = history[-max(1, round(len(history) * _LAST)) :] if history else []
-    real, fake = _mean(last, "d_accuracy_real"), _mean(last, "d_accuracy_fake")
+    last = last_rows(history)
+    real, fake = mean(last, "d_accuracy_real"), mean(last, "d_accuracy_fake")
     if real is not None and fake is not None:
         right = f"{real:.0%} of real and {fake:.0%} of generated images right"
         if min(real, fake) >= _WON and not compares:
             yield "discriminator has won", f"it gets {right}, so the generator learns little"
         if max(real, fake) <= _FOOLED:
             yield "generator has won", f"the discriminator gets only {right}"
-    held_out, generated = _mean(last, "d_gap_held_out"), _mean(last, "d_gap_fake")
+    held_out, generated = mean(last, "d_gap_held_out"), mean(last, "d_gap_fake")
     if held_out is not None and generated is not None and generated > 0 and held_out / generated >= _OVERFITTING:
         says = f"it scores unseen real images {held_out / generated:.0%} of the way from training to generated images"
         yield "discriminator overfits", says
     middle = history[len(history) // 4 : len(history) // 2]
-    gradients = [(_mean(middle, name), _mean(last, name)) for name in ("d_gradient", "g_gradient")]
+    gradients = [(mean(middle, name), mean(last, name)) for name in ("d_gradient", "g_gradient")]
     if any(before and now and now > _GROWN * before for before, now in gradients):
         yield "gradients grow", "the norm of a network's gradients kept rising"
 
@@ -150,7 +153,13 @@ def _of_images(measured: Measured) -> Iterator[Found]:
         yield "copies", says
 
 
-def _mean(rows: Sequence[Row], name: str) -> float | None:
+def last_rows(history: Sequence[Row]) -> Sequence[Row]:
+    """What the training ended with."""
+    return history[-max(1, round(len(history) * _LAST)) :] if history else []
+
+
+def mean(rows: Sequence[Row], name: str) -> float | None:
+    """Of the rows that have a value of this name; None where none has."""
     values = [value for row in rows if (value := row.get(name)) is not None]
     return sum(values) / len(values) if values else None
 

@@ -149,6 +149,116 @@ PRESETS: dict[str, Preset] = {
     ),
 }
 
+_TRANSLATOR = {  # what the publications have in common; ours are smaller: see docs/architecture.md
+    "regularisers": [],
+    "augment": {"shift": 0.0},
+    "optimizer": "adam",
+    "generator_width": 64,
+    "discriminator_width": 64,
+    "ema_half_life_images": 0,
+}
+_CYCLEGAN = {
+    **_TRANSLATOR,
+    "objective": {"kind": "least-squares"},
+    "batch_size": 2,
+    "generator_lr": 2e-4,
+    "discriminator_lr": 2e-4,
+    "beta1": 0.5,
+    "beta2": 0.999,
+    "rate": "late-linear",
+}
+# Those have one translation per image, and no classifier.
+_ONE_TO_ONE = {"noise": 0, "diversity": 0.0, "recognition": 0.0}
+
+PRESETS |= {
+    "translate": Preset(
+        "ganaug, measured on tuning draws",
+        "from one condition to another, for few images: patches, a light way back, noise",
+        {
+            "objective": {"kind": "hinge"},
+            "regularisers": [{"kind": "spectral-norm"}],
+            "steps": 700,
+            "batch_size": 16,
+            "generator_width": 24,
+            "discriminator_width": 24,
+            "generator_lr": 1e-3,
+            "discriminator_lr": 1.5e-3,
+            "beta1": 0.5,
+            "rate": "late-linear",
+            "ema_half_life_images": 1000.0,
+            "translate": {},
+        },
+    ),
+    "cyclegan": Preset(
+        "Zhu 2017, arXiv 1703.10593",
+        "two translators and two discriminators, there and back, least squares; batches of 2 instead of 1",
+        {
+            **_CYCLEGAN,
+            # Twice, since least squares here has the half of Mao 2017 that theirs leaves out for G.
+            "translate": {
+                **_ONE_TO_ONE,
+                "back": "two-way",
+                "adversarial": 2.0,
+                "cycle": 10.0,
+                "identity": 5.0,
+                "blocks": 9,
+            },
+        },
+    ),
+    "stargan": Preset(
+        "Choi 2018, arXiv 1711.09020",
+        "one translator for all conditions, its own way back, WGAN-GP; an output of D per condition (as StarGAN v2)",
+        {
+            **_TRANSLATOR,
+            "objective": {"kind": "wasserstein-gp"},
+            "discriminator_steps": 5,
+            "batch_size": 16,
+            "generator_lr": 1e-4,
+            "discriminator_lr": 1e-4,
+            "beta1": 0.5,
+            "beta2": 0.999,
+            "rate": "late-linear",
+            "translate": {**_ONE_TO_ONE, "back": "same", "cycle": 10.0, "identity": 0.0, "blocks": 6},
+        },
+    ),
+    "cut": Preset(
+        "Park 2020, arXiv 2007.15651",
+        "one way: contrast of patches instead of a cycle, least squares; batches of 2 instead of 1",
+        {
+            **_CYCLEGAN,
+            "translate": {
+                **_ONE_TO_ONE,
+                "back": "none",
+                "adversarial": 2.0,
+                "contrast": 1.0,
+                "identity": 1.0,
+                "blocks": 9,
+            },
+        },
+    ),
+    "srgan": Preset(
+        "Ledig 2017, arXiv 1609.04802",
+        "super-resolution from pairs: adversarial, and L1 of pixels in the place of VGG's features",
+        {
+            **_TRANSLATOR,
+            "objective": {"kind": "non-saturating"},
+            "batch_size": 16,
+            "generator_lr": 1e-4,
+            "discriminator_lr": 1e-4,
+            "beta1": 0.9,
+            "beta2": 0.999,
+            "rate": "constant",
+            "translate": {
+                **_ONE_TO_ONE,
+                "pairs": {"downscale": 4},
+                "adversarial": 1e-3,
+                "reconstruction": 1.0,
+                "blocks": 16,
+            },
+        },
+    ),
+}
+
 
 def expand(gan: Mapping[str, Any]) -> dict[str, Any]:
     """``gan:`` of params.yaml over the values of its preset. Raises UserError if there is no such preset."""

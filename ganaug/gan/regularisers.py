@@ -18,9 +18,7 @@ from ganaug.settings import Spec
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
-
-    from ganaug.gan.nets.discriminator import Discriminator
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class RegulariserSpec(Spec):
         """The term of the discriminator's loss, a scalar."""
         return judged.real_logits.new_zeros(())
 
-    def change(self, discriminator: Discriminator) -> None:
+    def change(self, discriminator: nn.Module) -> None:
         """Change the untrained network."""
 
 
@@ -169,7 +167,7 @@ class SpectralNorm(RegulariserSpec):
     def refuses(self, objective: ObjectiveFacts) -> str | None:
         return "which clips the weights that this would rescale" if objective.clip is not None else None
 
-    def change(self, discriminator: Discriminator) -> None:
+    def change(self, discriminator: nn.Module) -> None:
         from torch import nn
         from torch.nn.utils.parametrizations import spectral_norm
 

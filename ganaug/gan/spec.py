@@ -17,7 +17,7 @@ from ganaug.gan.objectives import NonSaturating, Objective
 from ganaug.gan.presets import PRESETS
 from ganaug.gan.regularisers import R1, Regulariser
 from ganaug.gan.translation import TranslateSpec
-from ganaug.settings import Spec
+from ganaug.settings import Later, Spec
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,14 @@ class GanSpec(Spec):
     """Decay of Adam's average of gradients, per step."""
     beta2: Annotated[float, Ge(0), Lt(1)] = 0.99
     """Decay of Adam's average of squared gradients, per step; of RMSprop's too."""
-    rate: Literal["cosine", "linear", "constant"] = "constant"
-    """How learning rates fall until the last step: along half a cosine, along a line, or not at all."""
+    rate: Literal["cosine", "linear", "late-linear", "constant"] = "constant"
+    """How learning rates fall until the last step: along half a cosine, along a line, along a line in the second half
+    only, or not at all."""
     ema_half_life_images: Annotated[float, Ge(0), Le(1e12)] = 20_000.0
     """Half-life of the generator's averaged weights (Yazici 2019), in real images seen. 0: its last weights."""
     precision: Literal["auto", "float32"] = "auto"
     """Arithmetic of the networks. auto: bfloat16 where the device computes it natively."""
-    translate: TranslateSpec | None = None
+    translate: Annotated[TranslateSpec | None, Later] = None
     """Translate images from one condition to another instead of making them of a class. Left out: no translator."""
     init_from: Path | None = None
     """A generator or checkpoint of ganaug to start from."""

@@ -52,5 +52,12 @@ class TranslateSpec(Spec):
     """Weight of the patch-wise contrastive loss between source and translation (CUT, Park 2020, eq. 3)."""
     reconstruction: Annotated[float, Ge(0), Le(1000)] = 100.0
     """Weight of the L1 distance from the true target, where there are pairs (pix2pix, Isola 2017)."""
+    noise: Annotated[int, Ge(0), Le(5)] = 3
+    """Maps of noise that the translator takes beside the image, each of half the side of the one before. 0: it makes
+    one translation of an image."""
+    blocks: Annotated[int, Ge(0), Le(64)] = 2
+    """Residual blocks of the translator."""
+    scales: Annotated[int, Ge(1), Le(4)] = 1
+    """Discriminators, each on images of half the side of the one before (pix2pixHD, Wang 2018)."""
     pairs: Pairs | None = None
     """Pairs that are made of the target's own images, to learn the way back from what made them."""

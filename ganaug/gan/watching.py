@@ -14,12 +14,12 @@ from ganaug import seeds
 from ganaug.gan import health
 from ganaug.gan.nets.class_inputs import set_label_strength
 from ganaug.gan.nets.generator import Generator
+from ganaug.gan.run import Row, read_measures
 from ganaug.gan.steps import MEASURES, Training
 from ganaug.pixels import to_float, to_pixels
 
 # A row of history.csv: None where there is nothing to measure it with.
 HISTORY = ("step", *MEASURES, "d_gap_held_out", "d_gap_fake", "diversity", "augment_probability")
-Row = dict[str, float | None]
 _DIVERSITY_IMAGES = 160  # of all classes together, per row
 
 
@@ -36,15 +36,6 @@ def history_row(training: Training, step: int, held_out: tuple[Tensor, Tensor] |
     row["diversity"] = health.diversity(sample(training, per_class, "diversity", step), spread)
     row["augment_probability"] = float(training.probability) if training.spec.ada else None
     return row
-
-
-def read_measures(training: Training) -> dict[str, float]:
-    """Means since the last call, by the names of MEASURES."""
-    steps_d, steps_g = training.measured.tolist()
-    totals = dict(zip(MEASURES, training.measures.tolist(), strict=True))
-    training.measures.zero_()
-    training.measured.zero_()
-    return {name: total / (steps_g if name.startswith("g_") else steps_d) for name, total in totals.items()}
 
 
 @torch.no_grad()
@@ -112,10 +103,3 @@ def snapshot(training: Training) -> NDArray[np.uint8]:
     generator = settled_average(training, batches=4)
     parts = zip(training.fixed_latents.split(256), labels.split(256), strict=True)
     return np.concatenate([to_pixels(generator(*part)) for part in parts])
-
-
-def is_finite(training: Training) -> bool:
-    """Whether every weight of the three networks is a number."""
-    nets = (training.generator, training.discriminator, training.average)
-    sums = [parameter.detach().sum() for net in nets for parameter in net.parameters()]
-    return bool(torch.stack(sums).isfinite().all())

@@ -1,12 +1,13 @@
 """The answer in ten seconds: use the GAN images, do not, or it cannot be told yet; why, and what to do next."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ganaug.data.splits import RELEASE
 from ganaug.evaluate import stats
-from ganaug.report import equivalents, verdict
+from ganaug.report import equivalents, filling, groups, interval, missing, verdict
 from ganaug.report.fidelity_tables import repeats_training_images
 
 _TITLES: dict[Literal["use", "do not use", "cannot tell"], str] = {
@@ -27,7 +28,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Answer:
-    """``gain`` is the one that decides: of GAN images over the best that one would do without them."""
+    """``gain`` is the one that decides: of GAN images over the best that one would do without them; where missing cells
+    are filled without a GAN, what that brings. ``arm``: the one to train as; None where that cannot be told.
+    ``is_filled``: whether that fills missing cells."""
 
     word: Literal["use", "do not use", "cannot tell"]
     title: str
@@ -37,6 +40,13 @@ class Answer:
     reason: str
     cautions: tuple[str, ...]
     steps: tuple[Step, ...]
+    arm: str | None = None
+    is_filled: bool = False
+
+    @property
+    def tone(self) -> Literal["use", "do not use", "cannot tell"]:
+        """How the answer looks: what says how to fill missing cells is good news, GAN or not."""
+        return "use" if self.is_filled else self.word
 
 
 def answer(summary: Mapping[str, Any]) -> Answer | None:
@@ -51,6 +61,8 @@ def answer(summary: Mapping[str, Any]) -> Answer | None:
     reason = verdict.sentences(summary, what_next=False)[0]
     if word == "use" and figure["ci_high"] < smallest:
         word, reason = "do not use", f"{reason[:-1]}: less than the {smallest:g} points that are worth having."
+    if "cells" in summary:
+        return _of_cells(summary, gain, reason, filling.choose(summary, gain, word))
     if better:
         word, reason = "do not use", f"{reason[:-1]}; but {' and '.join(better)}, without a GAN, does better."
     return Answer(
@@ -62,6 +74,27 @@ def answer(summary: Mapping[str, Any]) -> Answer | None:
         reason,
         tuple(_cautions(summary, gain, word)),
         tuple(_steps(summary, gain, word, better)),
+        {"use": gain.partition("_vs_")[0], "do not use": [*better, gain.partition("_vs_")[2]][0]}.get(word),
+    )
+
+
+def _of_cells(summary: Mapping[str, Any], gain: str, reason: str, choice: filling.Choice) -> Answer:
+    """The answer where cells are missing: ``reason`` is of the ``gain`` alone, ``choice`` of all that was run."""
+    metric, (arm, _, base) = summary["dataset"]["primary_metric"], gain.partition("_vs_")
+    if choice.reason:
+        reason = f"{reason[:-1]}; {choice.reason}."
+    trained = choice.arm if choice.arm not in (None, base) else arm
+    return Answer(
+        choice.word,
+        choice.title,
+        f"{trained}_vs_{base}",
+        metric,
+        summary["gains"][f"{trained}_vs_{base}"][metric],
+        " ".join(filter(None, (reason, filling.asides(summary, trained, base)))),
+        tuple(_cautions_of_cells(summary, gain, choice)),
+        tuple(_steps_of_cells(summary, gain, choice)),
+        choice.arm,
+        is_filled=choice.arm not in (None, base),
     )
 
 
@@ -93,6 +126,11 @@ def _cautions(summary: Mapping[str, Any], gain: str, word: str) -> Iterator[str]
         found = summary["gains"].get(control)
         if found and found[metric]["answer"] == "gain" and not filled:
             yield f"The control gains too ({verdict.arms_of(control)}): something else than the images helps here."
+    yield from _of_the_images(summary)
+
+
+def _of_the_images(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What speaks against the generators and their images themselves."""
     if summary["fidelity"] and repeats_training_images(summary["fidelity"]):
         yield "Generated images repeat training images: look at the pairs before you share any."
     alarms = {split: set(kinds) & {"diverged", "mode collapse"} for split, kinds in summary["alarms"].items()}
@@ -101,6 +139,30 @@ def _cautions(summary: Mapping[str, Any], gain: str, word: str) -> Iterator[str]
         yield f"{alarm}, and no figure is about its images: look at them."
     if others := set().union(*alarms.values()):
         yield f"A trial's training had an alarm ({', '.join(sorted(others))}), so a better GAN might do better."
+
+
+def _cautions_of_cells(summary: Mapping[str, Any], gain: str, choice: filling.Choice) -> Iterator[str]:
+    metric, (arm, _, base) = summary["dataset"]["primary_metric"], gain.partition("_vs_")
+    if summary["dataset"]["draws"] == "tuning":
+        yield "These are tuning draws: settings were chosen on them, so the figures are not to be reported."
+    costs = summary["gains"].get(f"{choice.arm}_vs_{base}", {}).get("other_recall")
+    if costs and costs["answer"] == "loss":
+        yield f"It costs recall elsewhere: {interval.in_words(costs)} points on all other cells."
+    if choice.word == "use":
+        figures = summary["gains"]
+        cheaper = filling.rivals(summary, gain)
+        for one in cheaper:
+            if figures[f"{arm}_vs_{one}"][metric]["answer"] != "gain":
+                yield f"The gain is not shown to be the GAN's: {one}, which needs none, may do as well."
+        if not cheaper:
+            yield "No arm that fills cells without a GAN was run (such as histogram): it may do as well."
+        control = filling.control(summary, gain)
+        if control and control["answer"] != "gain":
+            said = f"the same translator without its adversarial loss may do as well ({interval.in_words(control)})"
+            yield f"The gain is not shown to be the GAN's: {said}."
+        yield from _of_the_images(summary)
+    if summary["cells"]["missing"]:
+        yield "Measured on cells that have images, hidden in turn: the missing cells are of other classes."
 
 
 def _steps(summary: Mapping[str, Any], gain: str, word: str, better: Sequence[str]) -> Iterator[Step]:
@@ -120,6 +182,38 @@ def _steps(summary: Mapping[str, Any], gain: str, word: str, better: Sequence[st
     labels = equivalents.one_point_words(equivalents.of_gain(summary, gain, dataset["primary_metric"]))
     if labels:
         yield Step(f"{'Or label' if word == 'cannot tell' else 'Label'} {labels}: that is what 1 point takes.")
+
+
+def _steps_of_cells(summary: Mapping[str, Any], gain: str, choice: filling.Choice) -> Iterator[Step]:
+    dataset, cells = summary["dataset"], summary["cells"]
+    base = gain.partition("_vs_")[2]
+    if dataset["draws"] == "tuning":
+        yield Step("Measure on draws that may be reported: protocol.draws: report in params.yaml.", "dvc repro")
+        return
+    targets = cells["targets"]
+    if choice.word == "use":
+        for name in targets:
+            per_class = summary["settings"]["synth"].get("per_class", 500)
+            yield Step(
+                f"Take translations of every class to {name}, and train as the arm {choice.arm} does.",
+                f"ganaug synth --condition {shlex.quote(name)} -n {per_class}",
+            )
+    elif choice.arm:
+        about = groups.about(choice.arm, groups.classical_of(summary))
+        yield Step(f"Train as the arm {choice.arm} does: {about}.")
+    real = filling.of_real(summary, base)
+    if choice.word == "cannot tell":
+        figure = summary["gains"][choice.open_gain][dataset["primary_metric"]]
+        if figure["needed"] or figure["ci_low"] is None:
+            yield from _more_evidence(summary, figure)
+        elif not real:
+            yield Step(f"Photograph more classes under {' and '.join(targets)}: gains differ from class to class.")
+    if real:
+        them = missing.missing_words(cells["missing"])
+        cell = f"missing cell ({them})" if them else "missing cell"
+        verb = "Or photograph" if choice.arm not in (None, base) else "Photograph"
+        bring = f"real images of the hidden cells bring {interval.in_words(real[1])} points"
+        yield Step(f"{verb} about {filling.real_images(summary)} of each {cell}: {bring}.")
 
 
 def _more_evidence(summary: Mapping[str, Any], figure: Mapping[str, Any]) -> Iterator[Step]:

@@ -8,8 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ganaug import store
-from ganaug.evaluate.contributions import METRICS
-from ganaug.report import answer, fidelity_tables, groups, interval, markdown, verdict
+from ganaug.report import answer, fidelity_tables, filling, groups, interval, markdown, missing, verdict
 from ganaug.report.answer import Answer
 from ganaug.report.interval import Axis
 
@@ -28,7 +27,7 @@ def _card(found: Answer, summary: Mapping[str, Any], day: str, level: str, plain
         level=Markup(level),
         found=found,
         gain=Markup(verdict.arms_of(found.gain)),
-        metric=METRICS[found.metric].words,
+        metric=verdict.metric_words(summary, found.metric),
         picture=Markup(f"{picture}  {interval.in_words(found.figure)}"),
         below=Markup(below),
         code=lambda command: Markup(f"`{command}`"),
@@ -56,13 +55,21 @@ def render(summary: Mapping[str, Any]) -> str:
         if found_answer
         else "No arm with GAN images was run.",
         sentences=verdict.sentences(summary)[1:],
+        cells={
+            "which": missing.which(summary),
+            "targets": summary["cells"]["targets"],
+            "counts": markdown.table(*missing.count_rows(summary)),
+            "gains": markdown.table(*filling.gain_rows(summary, list(rows))),
+        }
+        if "cells" in summary
+        else None,
         terms=groups.TERMS,
         arms=[(name, groups.about(name, groups.classical_of(summary))) for name in summary["arms"]],
         gains=[
             (group, markdown.table(("gain", "points", "interval", "p", "answer"), [rows[gain] for gain in group.gains]))
             for group in groups.grouped(list(rows), found_answer.gain if found_answer else None)
         ],
-        metric=METRICS[dataset["primary_metric"]].words,
+        metric=verdict.metric_words(summary, dataset["primary_metric"]),
         confidence=f"{100 * settings['report']['confidence']:g}",
         alarms=sorted({kind for kinds in summary["alarms"].values() for kind in kinds}),
         fidelity=found and fidelity_tables.words(found),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganaug.classify.arms import ARMS
+from ganaug.classify.arms import ARMS, Parts
 from ganaug.classify.fillers import FILLERS
 from ganaug.classify.policies import POLICIES, Nothing
 
@@ -15,6 +15,10 @@ TERMS = {
     "points": "percentage points: from 80 % to 82 % is a gain of 2",
     "release": "the draw whose generator you get. It takes no part in the figures",
 }
+
+
+REAL, UNADVERSARIAL = "oracle", "unadversarial"  # the fillers that no one would use instead of a translator
+_UNKNOWN = Parts(None, None, False)
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,9 @@ class Group:
 _QUESTIONS = {
     "Does it help?": "with GAN images, against the same without them",
     "Is it the GAN?": "against other ways to fill the same share of each batch, which need no GAN",
+    "Is it the adversarial loss?": "against images of the same translator, trained without it",
+    "What would real images bring?": "of the hidden cells, as if they were photographed",
+    "What helps without a GAN?": "against the policy alone, under the conditions that lack classes",
     "Controls": "without GAN images: what else helps, and what should not",
 }
 
@@ -47,20 +54,26 @@ def grouped(gains: Sequence[str], decides: str | None = None) -> list[Group]:
 
 
 def _question(gain: str) -> str:
-    arm, against = (ARMS.get(name, (name, None)) for name in gain.split("_vs_"))
-    filler = FILLERS.get(arm[0] or "")
+    arm, against = (ARMS.get(name, _UNKNOWN) for name in gain.split("_vs_"))
+    filler = FILLERS.get(arm.filler or "")
+    if REAL in (arm.filler, against.filler):
+        return "What would real images bring?"
     if not filler or not filler.is_gan:
-        return "Controls"
-    return "Is it the GAN?" if against[0] else "Does it help?"
+        return "What helps without a GAN?" if arm.masked or (filler and filler.cells) else "Controls"
+    if against.filler == UNADVERSARIAL:
+        return "Is it the adversarial loss?"
+    other_policy = arm.policy and against.policy not in (arm.policy, None)
+    return "Is it the GAN?" if against.filler or against.masked or other_policy else "Does it help?"
 
 
 def about(arm: str, classical: str) -> str:
     """What an ``arm`` trains on, where the policy ``classical`` is what the settings call so; empty if unknown."""
-    filler, policy, _ = ARMS.get(arm, (None, None, False))
+    filler, policy, masked = ARMS.get(arm, _UNKNOWN)
+    mask = "; the loss of a real image runs over the classes that have images under its condition" * masked
     if filler:
-        return f"{FILLERS[filler].about}; the rest as in {policy or 'none'}"
+        return f"{FILLERS[filler].about}; the rest as in {policy or 'none'}{mask}"
     kind = classical if policy == "classical" else policy or ""
-    return "real images, " + POLICIES.get(kind, Nothing).about if arm in ARMS else ""
+    return "real images, " + POLICIES.get(kind, Nothing).about + mask if arm in ARMS else ""
 
 
 def classical_of(summary: Mapping[str, Any]) -> str:
@@ -75,7 +88,7 @@ def first_met(gains: Sequence[str], summary: Mapping[str, Any]) -> dict[str, lis
     """Each of the ``gains`` with those of its arms that none before it has, and what they are."""
     classical, known, found = classical_of(summary), set[str](), {}
     for gain in gains:
-        named = [name for arm in gain.split("_vs_") for name in (arm, ARMS.get(arm, (None, None))[1] or "none")]
+        named = [name for arm in gain.split("_vs_") for name in (arm, ARMS.get(arm, _UNKNOWN).policy or "none")]
         found[gain] = [(name, about(name, classical)) for name in dict.fromkeys(named) if name not in known]
         known.update(named)
     return found

@@ -42,8 +42,8 @@ class Axis:
 
 
 def in_words(figure: Mapping[str, Any]) -> str:
-    """``+0.1 (-0.5 to +0.7)``; what is known of the interval in brackets."""
-    return f"{figure['mean']:+.1f} ({verdict.interval(figure)})"
+    """``+0.1 (-0.5 to +0.7)``; what is known of the interval in brackets. ``not tested``, where no trial does."""
+    return "not tested" if figure["mean"] is None else f"{figure['mean']:+.1f} ({verdict.interval(figure)})"
 
 
 def title(name: str, figure: Mapping[str, Any], axis: Axis, metric: str) -> str:

@@ -10,8 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganaug import store
-from ganaug.evaluate.contributions import METRICS
-from ganaug.report import answer, confusions, equivalents, fidelity_tables, groups, interval, plots, verdict
+from ganaug.report import (
+    answer,
+    confusions,
+    equivalents,
+    fidelity_tables,
+    filling,
+    groups,
+    interval,
+    missing,
+    plots,
+    verdict,
+)
 from ganaug.report.grids import grid
 from ganaug.report.interval import Axis
 
@@ -43,11 +53,22 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Example:
-    """Images (N, H, W, C) of a class that the released generator learned from, and those it ``made``: none, maybe."""
+    """Images (N, H, W, C) of a class that the released generator learned from, and those it ``made``: none, maybe.
+
+    Of a translator, ``made`` are translations of ``real``, image by image, and ``there`` are real images of the class
+    under the ``condition`` that they were moved to: none where the cell is missing.
+    """
 
     name: str
     real: NDArray[np.uint8]
     made: NDArray[np.uint8]
+    condition: str = ""
+    there: NDArray[np.uint8] | None = None
+
+    @property
+    def title(self) -> str:
+        """``bolt``, or ``bolt to new``"""
+        return f"{self.name} to {self.condition}" if self.condition else self.name
 
 
 def render(
@@ -70,7 +91,7 @@ def render(
     escape = select_autoescape(["html", "j2"])
     environment = Environment(loader=PackageLoader("ganaug"), autoescape=escape, trim_blocks=True, lstrip_blocks=True)
     metric = summary["dataset"]["primary_metric"]
-    metric_name = METRICS[metric].words
+    metric_name = verdict.metric_words(summary, metric)
     gains = {name: figures[metric] for name, figures in summary["gains"].items()}
     return environment.get_template("report.html.j2").render(
         summary=summary,
@@ -82,7 +103,7 @@ def render(
         smallest=f"{summary['settings']['report']['smallest_gain']:g}",
         card=_card(summary, examples),
         sentences=verdict.sentences(summary),
-        metric_words=lambda key: METRICS[key].words,
+        metric_words=lambda key: verdict.metric_words(summary, key),
         terms=groups.TERMS,
         groups=_groups(summary, gains),
         curve_plot=_curve_plot(summary, metric, metric_name),
@@ -97,10 +118,8 @@ def render(
         recall_plot=_recall_plot(summary),
         most_classes=confusions.MOST_CLASSES,
         confusion=confusions.tables(summary),
-        examples=[
-            (one.name, _data_uri(grid([one.real])), _data_uri(grid([one.made])) if len(one.made) else None)
-            for one in examples
-        ],
+        examples=[_shown(one) for one in examples],
+        cells=_cells(summary) if "cells" in summary else None,
         acceptance=_acceptance(summary),
         fidelity=_fidelity(summary["fidelity"], faithful, neighbours) if neighbours else None,
         method=next((figure["method"] for figure in gains.values()), "none"),
@@ -113,22 +132,43 @@ def stamp(summary: Mapping[str, Any]) -> str:
     return store.digest(store.canonical(summary))[:16]
 
 
+def _shown(one: Example) -> tuple[str, str, str | None]:
+    """Its title, and two pictures: real images, and what was made; of a translator, sources above their translations,
+    and real images under the target. The second is None where there are none."""
+    first, second = ([one.real], one.made) if one.there is None else ([one.real, one.made], one.there)
+    return one.title, _data_uri(grid(first)), _data_uri(grid([second])) if len(second) else None
+
+
+def _cells(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page says of classes under conditions: how many images, what is recognised, and what fills them."""
+    gain = next(iter(verdict.spoken(summary)), None)
+    arms = gain.split("_vs_")[::-1] if gain else list(summary["arms"])[:2]
+    over = [one for one in summary["gains"] if one.partition("_vs_")[2] == arms[0]]
+    return {
+        "which": missing.which(summary),
+        "counts": missing.count_rows(summary),
+        "gains": filling.gain_rows(summary, over),
+        "base": arms[0],
+        "recall": filling.recall_rows(summary, arms),
+    }
+
+
 def _card(summary: Mapping[str, Any], examples: Sequence[Example]) -> dict[str, Any] | None:
     """The answer, its picture, and images of a few classes: real ones above generated ones."""
     found = answer.answer(summary)
     if found is None:
         return None
     axis = Axis.of([found.figure], summary["settings"]["report"]["smallest_gain"])
-    words, name = METRICS[found.metric].words, verdict.arms_of(found.gain)
+    words, name = verdict.metric_words(summary, found.metric), verdict.arms_of(found.gain)
     there = [one for one in examples if len(one.made) and len(one.real)]
     chosen = [there[round(place)] for place in np.linspace(0, len(there) - 1, min(_SHOWN_CLASSES, len(there)))]
     return {
         "answer": found,
-        "tone": found.word.replace(" ", "-"),
+        "tone": found.tone.replace(" ", "-"),
         "name": name,
         "picture": interval.svg(found.figure, axis, interval.title(name, found.figure, axis, words)),
         "strip": [
-            (one.name, *(_data_uri(grid([images[:_SHOWN]])) for images in (one.real, one.made))) for one in chosen
+            (one.title, *(_data_uri(grid([images[:_SHOWN]])) for images in (one.real, one.made))) for one in chosen
         ],
     }
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ganaug import store
-from ganaug.evaluate.contributions import METRICS
-from ganaug.report import plots
+from ganaug.report import plots, verdict
 from ganaug.report.answer import answer
 
 History = list[dict[str, float | None]]  # rows of history.csv
@@ -42,7 +41,7 @@ def write_plots(
     scores = {arm: [trial["arms"][arm][metric] for trial in trials] for arm in summary["arms"]}
     drawn = {
         "gains": plots.all_gains({name: figures[metric] for name, figures in summary["gains"].items()}),
-        "arms": plots.arms(scores, METRICS[metric].words),
+        "arms": plots.arms(scores, verdict.metric_words(summary, metric)),
         "recall": plots.recall(classes, recall, None),
         "history": plots.history(histories),
     }

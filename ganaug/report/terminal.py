@@ -10,8 +10,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from ganaug.errors import one_line
-from ganaug.evaluate.contributions import METRICS
-from ganaug.report import groups, interval, verdict
+from ganaug.report import filling, groups, interval, missing, verdict
 from ganaug.report.answer import Answer
 from ganaug.report.interval import Axis
 
@@ -34,7 +33,7 @@ def card(found: Answer, summary: Mapping[str, Any], day: str) -> None:
 
 
 def _parts(found: Answer, summary: Mapping[str, Any], plain: bool, width: int) -> Iterator[Text | Padding]:
-    tone, metric = _TONES[found.word], METRICS[found.metric].words
+    tone, metric = _TONES[found.tone], verdict.metric_words(summary, found.metric)
     axis = Axis.of([found.figure], summary["settings"]["report"]["smallest_gain"])
     yield Text(found.title.upper(), f"bold {tone}")
     yield Text(one_line(found.reason))
@@ -66,6 +65,9 @@ def tables(summary: Mapping[str, Any], decides: str | None) -> str:
         "\n".join(about),
         verdict.text_table(("gain in points (*: decides)", "mean", "interval", "p", "answer"), gains),
     ]
-    if verdict.rare_classes(summary):
+    if "cells" in summary:
+        parts.append(verdict.text_table(*missing.count_rows(summary)))
+        parts.append(verdict.text_table(*filling.gain_rows(summary, list(rows))))
+    elif verdict.rare_classes(summary):
         parts.append(verdict.text_table(*verdict.rare_rows(summary)))
     return "\n\n".join([*parts, "\n".join(verdict.sentences(summary))])

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ganaug.classify.arms import ARMS
+from ganaug.classify.arms import ARMS, MASKED
+from ganaug.classify.fillers import FILLERS
 from ganaug.errors import one_line
 from ganaug.evaluate.contributions import METRICS
-from ganaug.report import equivalents
+from ganaug.report import equivalents, missing
 
 _BEYOND_PSEUDO = "beyond pseudo-labels on the same images without labels"
 # Where synthetic images top classes up, all fillers gain from that alone: the GAN is judged by what it adds to it.
@@ -25,6 +26,8 @@ def sentences(summary: Mapping[str, Any], what_next: bool = True) -> list[str]:
     ]
     tuning = "Tuning draws, not to be reported. " if dataset["draws"] == "tuning" else ""
     start = f"{tuning}With {images_per_class(dataset)}: "
+    if lines and "cells" in summary:
+        start, lines[0] = f"{tuning}{missing.which(summary)} ", lines[0][0].upper() + lines[0][1:]
     return [start + lines[0], *(line[0].upper() + line[1:] for line in lines[1:])] if lines else []
 
 
@@ -32,21 +35,22 @@ def _sentence(summary: Mapping[str, Any], gain: str, where: str, metric: str, wh
     figure, worth = summary["gains"][gain][metric], equivalents.of_gain(summary, gain, metric)
     confidence = f"{100 * figure['confidence']:g}% confidence interval " * (figure["ci_low"] != figure["ci_high"])
     evidence = f"{confidence}{interval(figure)}, {figure['trials']} trial{'s' * (figure['trials'] > 1)}"
-    unit = f"points of {METRICS[metric].words}"
+    unit = f"points of {metric_words(summary, metric)}"
     size, found = f"{abs(figure['mean']):.1f} {unit} ({evidence})", f"{figure['mean']:+.1f} {unit}; {evidence}"
     smallest = f"{summary['settings']['report']['smallest_gain']:g}"
+    images = "translated images" if "cells" in summary else "GAN images"
     if figure["ci_low"] is None:
         says, then = f"one trial gives {figure['mean']:+.1f} {unit}: too few to tell", _needed_words(figure, smallest)
     else:
         says, then = {
-            "gain": (f"GAN images add {size}{equivalents.worth_words(worth)}", ""),
-            "loss": (f"GAN images cost {size}", ": do not use them this way"),
+            "gain": (f"{images} add {size}{equivalents.worth_words(worth)}", ""),
+            "loss": (f"{images} cost {size}", ": do not use them this way"),
             "no gain": (
-                f"GAN images bring no gain of {smallest} points or more ({found})",
+                f"{images} bring no gain of {smallest} points or more ({found})",
                 equivalents.instead_words(worth),
             ),
             "cannot tell": (
-                f"it cannot be told yet whether GAN images help ({found})",
+                f"it cannot be told yet whether {images} help ({found})",
                 _needed_words(figure, smallest),
             ),
         }[figure["answer"]]
@@ -68,6 +72,8 @@ def spoken(summary: Mapping[str, Any]) -> dict[str, str]:
     """The gains that the verdict reports, the one that decides first, and what it calls them: on top of the classical
     policies, in their place, without any, and beyond pseudo-labels where there are images without labels."""
     gains, filled = summary["gains"], summary["settings"]["synth"]["balance"] == "fill"
+    if "cells" in summary:
+        return _spoken_of_cells(gains)
     policies = dict.fromkeys(
         gain.removeprefix("gan+").partition("_vs_")[0] for gain in gains if gain.startswith("gan+")
     )
@@ -79,7 +85,7 @@ def spoken(summary: Mapping[str, Any]) -> dict[str, str]:
             found[f"{arm}_vs_pseudo+{policy}"] = f"{_BEYOND_PSEUDO}, both on top of {_augmentation(policy)}"
     for gain in gains:
         arm, _, base = gain.partition("_vs_")
-        if arm == "gan" and base in ARMS and ARMS[base][0] is None and ARMS[base][1]:
+        if arm == "gan" and base in ARMS and ARMS[base].filler is None and ARMS[base].policy:
             found[gain] = f"in place of {_augmentation(base)}" + f", {_EVENING}" * filled
     alone = "without any other augmentation"
     found |= _over("gan", "none", "placebo", alone, f"{alone}, {_REPEATED}", gains, filled)
@@ -87,6 +93,21 @@ def spoken(summary: Mapping[str, Any]) -> dict[str, str]:
         found["gan_vs_pseudo"] = _BEYOND_PSEUDO
     ordered = sorted(found, key=lambda gain: "pseudo" in gain)
     return {gain: found[gain] for gain in ordered if gain in gains}
+
+
+def _spoken_of_cells(gains: Mapping[str, Any]) -> dict[str, str]:
+    """Of each arm of translated images, those on a policy first: over the policy, and over the masked loss too."""
+    arms = [arm for arm in dict.fromkeys(gain.partition("_vs_")[0] for gain in gains) if arm in ARMS]
+    found: dict[str, str] = {}
+    for arm in sorted(arms, key=lambda one: ARMS[one].policy is None):
+        filler, policy, masked = ARMS[arm]
+        if not filler or not FILLERS[filler].is_gan:
+            continue
+        where = f"on top of {_augmentation(policy)}" if policy else "without any other augmentation"
+        found[f"{arm}_vs_{policy or 'none'}"] = where
+        if masked:
+            found[f"{arm}_vs_{'+'.join(filter(None, (policy, MASKED)))}"] = f"{where}, beyond the masked loss alone"
+    return {gain: where for gain, where in found.items() if gain in gains}
 
 
 def _over(
@@ -102,6 +123,14 @@ def _augmentation(policy: str) -> str:
     return "classical augmentation" if policy == "classical" else policy
 
 
+def metric_words(summary: Mapping[str, Any], metric: str) -> str:
+    """What a ``metric`` is called: under the one condition that lacks classes, where there is one alone."""
+    targets = summary["cells"]["targets"] if "cells" in summary else []
+    if metric == "condition_accuracy" and len(targets) == 1:
+        return f"accuracy under {targets[0]}"
+    return METRICS[metric].words
+
+
 def images_per_class(dataset: Mapping[str, Any]) -> str:
     """A trial's train part: ``5 images per class``, ``4 to 40 images per class and 900 without labels``."""
     counts = dataset["train_images"].values()
@@ -112,7 +141,10 @@ def images_per_class(dataset: Mapping[str, Any]) -> str:
 
 
 def rare_classes(summary: Mapping[str, Any]) -> list[str]:
-    """Classes with at most half as many images to learn from as the largest, the rarest first."""
+    """Classes with at most half as many images to learn from as the largest, the rarest first. None where cells are
+    missing: it is these that make a class small."""
+    if "cells" in summary:
+        return []
     counts = summary["dataset"]["train_images"]
     largest = max(counts.values())
     return sorted((name for name in counts if 2 * counts[name] <= largest), key=lambda name: counts[name])

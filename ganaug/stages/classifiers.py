@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ganaug import seeds
 from ganaug.classify.arms import Arm, arm
+from ganaug.errors import UserError
 from ganaug.stages.split import SplitOf
 
 if TYPE_CHECKING:
@@ -20,17 +21,31 @@ if TYPE_CHECKING:
     from ganaug.classify.pools import Pool, Teach
 
 
-def fit(split: SplitOf, chosen: Arm, real: Pool, filling: Pool | None, seed: int, where: torch.device) -> nn.Module:
+def fit(
+    split: SplitOf,
+    chosen: Arm,
+    real: Pool,
+    filling: Pool | None,
+    seed: int,
+    where: torch.device,
+    conditions: NDArray[np.int64] | None = None,
+) -> nn.Module:
     """The project's classifier, trained as the arm ``chosen`` says on ``real`` images and those of its filler,
-    ``filling``. ``seed`` gives its initial weights and its batches; ``where`` is the device; of ``split`` only shape,
-    classes and settings count."""
+    ``filling``. ``seed`` gives its initial weights and its batches; ``where`` is the device; ``conditions`` (N,) are
+    those of the real images; of ``split`` only shape, classes and settings count. Raises UserError if the arm masks the
+    loss and there are no conditions."""
     from ganaug.classify.arms import batches
     from ganaug.classify.fitting import train_classifier
 
+    if chosen.masked and conditions is None:
+        raise UserError(
+            f"classify.arms: {chosen.name} needs the condition of each image, but the images have none; give each its "
+            "condition, or leave the arm out"
+        )
     classes, spec = len(split.prepared.classes), split.settings.classifier
     channels, size, _ = split.prepared.image_shape
-    draw = batches(chosen, real, filling, classes, spec.batch_size, seed)
-    return train_classifier(draw, spec, channels, classes, size, seed, where)
+    draw = batches(chosen, real, filling, classes, spec.batch_size, seed, conditions)
+    return train_classifier(draw, spec, channels, classes, size, seed, where, chosen.policy.attach)
 
 
 def teachers(split: SplitOf, base: str, real: Pool, seed: int, where: torch.device) -> Teach:

@@ -58,7 +58,7 @@ def classify_task(run: Run) -> Task:
 
 
 def _train_and_test(run: Run, folder: Path, worker: Worker) -> None:
-    from ganaug.classify.fillers import Stock
+    from ganaug.classify.filler import Stock
     from ganaug.classify.fitting import predict
 
     split, chosen = run.trial, run.arm
@@ -74,7 +74,7 @@ def _train_and_test(run: Run, folder: Path, worker: Worker) -> None:
             lambda: synthetic_pool(split),
             lambda: split.prepared.images_of(split.unlabelled),
         )
-        filling = chosen.filler.pool(stock, chosen.pseudo)
+        filling = chosen.filler.pool(stock, chosen)
         store.write_json(folder / _FILLER, {"images": len(filling[1])})
     cost.check_classifier(split, worker.device)
     model = fit(split, chosen, real, filling, run.seed, worker.device)

@@ -54,6 +54,7 @@ def _told(project: Project, summary: Mapping[str, Any]) -> dict[str, Any]:
         **told,
         "answer": found.word,
         "title": found.title,
+        "arm": found.arm,
         "gain": found.gain,
         "metric": found.metric,
         **_figure(found.figure),

@@ -43,13 +43,16 @@ class Run:
         on = {
             "classifier": config.plain(settings.classifier),
             "code": settings.classifier.code_digest(),
-            "filler": filler and [filler.name, filler.depends_on(split, self.arm.pseudo, self.arm.base)],
+            "filler": filler and [filler.name, filler.depends_on(split, self.arm)],
             "policy": config.plain(self.arm.policy),
             "mix": config.plain(self.arm.mix),
             "train": split.prepared.digest(self.rows),
             "test": split.prepared.digest(split.rows.test),
             "seed": self.seed,
         }
+        if self.arm.needs_conditions:
+            conditions = split.conditions_of(self.rows)
+            on |= {"masked": self.arm.masked, "conditions": None if conditions is None else conditions.tolist()}
         return split.project.work.key("classify", on)
 
 

@@ -9,12 +9,24 @@ import numpy as np
 from ganaug import config
 from ganaug.config import ReportSpec, Settings
 from ganaug.data.survey import Survey
+from ganaug.start import cells
 from ganaug.start.power import ASSUMED, power
 
-FEWEST_STEPS, ENOUGH_STEPS, MOST_STEPS = 1000, 2000, 10_000  # of a GAN; more brought nothing on 200 images
 ENOUGH = 0.8  # power from which on a gate may ask that a gain be shown (Cohen's convention)
 _PASSES, _MOST_CLASSIFIER_STEPS = 30, 10_000  # least passes over the images: a weak classifier flatters augmentation
 _LARGE = 2000  # from so many images on, one repeat of cross-validation is enough
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Of a network: the fewest and the most that init sets, and how many are enough."""
+
+    fewest: int
+    enough: int
+    most: int
+
+
+GAN, TRANSLATOR = Steps(1000, 2000, 10_000), Steps(500, 700, 1500)  # more brought nothing on 200 images
 
 
 @dataclass(frozen=True)
@@ -22,7 +34,7 @@ class Scope:
     """How much a run takes on: all that is worth knowing, or less where time is short."""
 
     size: int  # pixels per side
-    steps: int = ENOUGH_STEPS  # of the GAN, at least
+    steps: int = GAN.enough  # of the GAN, at least
     repeats: int = 2  # of cross-validation, at most
     trials: int = 5  # folds of cross-validation, at most, or trials on an official test part
     curve: bool = True  # what is a gain worth in labels?
@@ -52,7 +64,8 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int, scop
     scope = scope or Scope(largest)
     # Images per class outside the official test part, whose proportions say nothing about what is learned.
     counts = np.bincount(found.labels[~found.official_test], minlength=len(found.classes))
-    uneven = bool(counts.max() >= 2 * counts.min())
+    filled = cells.are_filled(survey.data.items())
+    uneven = bool(counts.max() >= 2 * counts.min()) and not filled  # a class with missing cells has fewer images
     large = device != "cpu"
     size = scope.size
     protocol, protocol_why = _protocol(survey, scope)
@@ -60,7 +73,7 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int, scop
     flips = survey.mirrored.flips
     sides = sorted({w for w, _ in survey.sizes} | {h for _, h in survey.sizes})
     spread = f"{sides[0]} to {sides[-1]}" if len(sides) > 1 else f"{sides[0]}"
-    arms = _arms(scope, uneven)
+    arms, arms_why = cells.arms(survey, scope.controls) if filled else _arms(scope, uneven)
     raw: dict[str, Any] = {
         "data": {
             "source": source,
@@ -70,7 +83,10 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int, scop
             "background": survey.spec.background,
         },
         "protocol": protocol,
-        "gan": {
+        "gan": {"preset": "translate", "steps": scope.steps}
+        if filled
+        else {
+            "preset": "default",
             "steps": scope.steps,
             "generator_width": width,
             "discriminator_width": width,
@@ -83,12 +99,12 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int, scop
         },
         "classify": {
             "arms": arms,
-            "curve": [1.5, 2.0] if scope.curve else [],
+            "curve": [1.5, 2.0] if scope.curve and not filled else [],
             "classical": {"kind": "trivial-augment", "flip": flips},
         },
-        "report": {"primary_metric": "balanced_accuracy" if uneven else "accuracy"},
+        "report": {"primary_metric": "condition_accuracy" if filled else "balanced_accuracy" if uneven else "accuracy"},
     }
-    raw["gate"], gate_why = _gate(survey, raw)
+    raw["gate"], gate_why = cells.gate() if filled else _gate(survey, raw)
     why = {
         "data.image_size": f"the images' sides are {spread} pixels"
         + ("; on a CPU no more than 64" if not large and largest == 64 < sides[-1] else "")
@@ -102,30 +118,35 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int, scop
         "protocol": protocol_why,
         "gan.width": f"channels at full size; for {'a GPU' if large else f'{cores} CPU cores'} and {size} pixels",
         "gan.flip": f"{'allowed' if flips else 'not allowed'}: {survey.mirrored.reason()}",
-        "synth.balance": "classes differ in size: each is topped up to the largest; none | equal | fill"
+        "synth.balance": "images of all classes, not of missing cells alone, which would give the class away"
+        if filled
+        else "classes differ in size: each is topped up to the largest; none | equal | fill"
         if uneven
         else "classes are about equal in size: as many images of each; none | equal | fill",
-        "classify.arms": "oversample, placebo, smote, ... are available"
-        if not any(name.startswith("placebo") for name in arms)
-        else "placebo: real images repeated to the same counts, which GAN images must beat"
-        if uneven
-        else "placebo, the control: real images instead of the synthetic ones; oversample, smote, ... are available",
+        "classify.arms": arms_why,
         "gate": gate_why,
-        "report.primary_metric": "the rare classes weigh as much as the others"
+        "report.primary_metric": "all classes under the conditions that lack some, hidden ones and others"
+        if filled
+        else "the rare classes weigh as much as the others"
         if uneven
         else "classes are about equal in size",
     }
     return Chosen(raw, why)
 
 
-def _arms(scope: Scope, uneven: bool) -> list[str]:
+def _arms(scope: Scope, uneven: bool) -> tuple[list[str], str]:
     """Where classes are uneven, the control is part of the question: topping up with real images is what GAN images
     must beat."""
     alone, on_top = ["none", "classical", "gan", "gan+classical"], ["classical", "gan+classical"]
     arms = alone if scope.alone else on_top
     if uneven:
         arms = arms + ["placebo"] * scope.alone + ["placebo+classical"]
-    return arms + (["smote" if uneven else "placebo"] if scope.controls and scope.alone else [])
+    arms = arms + (["smote" if uneven else "placebo"] if scope.controls and scope.alone else [])
+    if not any(name.startswith("placebo") for name in arms):
+        return arms, "oversample, placebo, smote, ... are available"
+    if uneven:
+        return arms, "placebo: real images repeated to the same counts, which GAN images must beat"
+    return arms, "placebo, the control: real images instead of the synthetic ones; oversample, smote, ... are available"
 
 
 def _gate(survey: Survey, raw: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
@@ -137,15 +158,20 @@ def _gate(survey: Survey, raw: dict[str, Any]) -> tuple[list[dict[str, Any]], st
         for arm, policy in (("gan", None), ("gan+classical", "classical"))
         if arm in arms
     ]
-    likely, points = chance(survey, config.check(raw)), ReportSpec().smallest_gain
+    likely, points = chance(survey, config.check(raw)) or 0.0, ReportSpec().smallest_gain
     bound = "above" if likely >= ENOUGH else "not_below"
     shown = f"this run shows a gain of {points:g} points with a probability of about {likely:.0%}, {ASSUMED}"
     asks = "gains must be shown" if likely >= ENOUGH else "fails where harm is shown"
     return [{"gain": gain, bound: 0.0} for gain in gains], f"{asks}: {shown}"
 
 
-def chance(survey: Survey, settings: Settings) -> float:
-    """The probability that a run with ``settings`` shows the smallest gain worth having, if there is one."""
+def chance(survey: Survey, settings: Settings) -> float | None:
+    """The probability that a run with ``settings`` shows the smallest gain worth having, if there is one.
+
+    None where trials hide cells: how much gains differ there depends on what the conditions change.
+    """
+    if settings.protocol.hides_cells:
+        return None
     balanced = settings.report.primary_metric != "accuracy"
     return power(settings.protocol, survey.data.items(), balanced, settings.report.smallest_gain)
 
@@ -156,6 +182,8 @@ def _protocol(survey: Survey, scope: Scope) -> tuple[dict[str, Any], str]:
     if items.official_test.any():
         test = int(items.official_test.sum())
         return {"kind": "holdout", "trials": scope.trials, "seed": 0}, f"{test} images are set apart for testing"
+    if cells.are_filled(items):
+        return cells.protocol(items, scope.trials, scope.repeats)
     repeats = 1 if len(items.labels) >= _LARGE else scope.repeats
     parts = items.parts()
     rarest = min(parts, key=lambda name: parts[name])

@@ -5,10 +5,16 @@ from pathlib import Path
 
 from ganaug.config import Settings
 from ganaug.data.cross_validation import CrossValidation
+from ganaug.data.splits import Items
 from ganaug.data.survey import Survey
-from ganaug.start.choose import ENOUGH_STEPS, FEWEST_STEPS, MOST_STEPS
+from ganaug.report.missing import missing_words
+from ganaug.report.verdict import text_table
+from ganaug.start import cells
+from ganaug.start.choose import GAN, TRANSLATOR, Steps
 from ganaug.start.estimate import Pace
 from ganaug.start.power import ASSUMED
+
+_MOST_CLASSES, _MOST_CONDITIONS = 20, 8  # rows and columns of the grid of cells
 
 
 def findings(seen: Survey, images: Path) -> str:
@@ -21,6 +27,8 @@ def findings(seen: Survey, images: Path) -> str:
         f"  classes: {_some([f'{name} {count}' for name, count in seen.counts.items()], 20)}",
         f"  images: {sizes}, {'gray' if seen.spec.channels == 'gray' else 'colour'}",
     ]
+    if found.conditions is not None:
+        lines += _conditions(seen.data.items())
     if found.groups is not None:
         lines.append(f"  groups: {len(set(found.groups))}")
     if found.official_test.any():
@@ -37,22 +45,44 @@ def findings(seen: Survey, images: Path) -> str:
     return "\n".join(lines)
 
 
-def choices(settings: Settings, likely: float) -> str:
+def _conditions(items: Items) -> list[str]:
+    """The images of each class under each condition, as a grid, and which cells are missing."""
+    names, classes = items.condition_names, items.classes
+    counts = [[str(count or "missing") for count in of_class] for of_class in items.cells().tolist()]
+    rows = [(name, *of_class[:_MOST_CONDITIONS]) for name, of_class in zip(classes, counts, strict=True)]
+    table = text_table(("class", *names[:_MOST_CONDITIONS]), rows[:_MOST_CLASSES]).split("\n")
+    lines = [f"  conditions: {_some(names, 20)}", *(f"    {line}" for line in table)]
+    lines += [f"    and {len(rows) - _MOST_CLASSES} more classes"] * (len(rows) > _MOST_CLASSES)
+    lines += [f"    and {len(names) - _MOST_CONDITIONS} more conditions"] * (len(names) > _MOST_CONDITIONS)
+    missing = cells.missing(items)
+    if not missing:
+        return [*lines, "  missing cells: none; every class has images under every condition, so none needs filling"]
+    said = f"  missing cells: {len(missing)} of {len(classes) * len(names)}: {missing_words(missing)}"
+    if why := cells.why_not_filled(items):
+        said += f"; this run is not about them: {why}"
+    return [*lines, said]
+
+
+def choices(settings: Settings, likely: float | None) -> str:
     """The most important settings; ``likely``: the probability that the run shows the smallest gain worth having."""
     data, protocol, gan = settings.data, settings.protocol, settings.gan
+    kind = "translator" if gan.translate else "GAN"
+    points = f"{settings.report.smallest_gain:g} points"
+    shown = (
+        "" if likely is None else f"a gain of {points} is shown with a probability of about {likely:.0%}, {ASSUMED}; "
+    )
     asks = "a gain must be shown" if any(rule.above is not None for rule in settings.gate) else "no harm may be shown"
     return (
         f"chosen: {data.image_size}x{data.image_size} pixels, {data.channels}; {protocol.kind}, "
         f"{protocol.trials} trials\n"
-        f"  GAN of {gan.steps:,} steps; flips {'' if gan.augment.flip else 'not '}allowed; "
+        f"  {kind} of {gan.steps:,} steps; flips {'' if gan.augment.flip else 'not '}allowed; "
         f"synth.balance {settings.synth.balance}; arms {', '.join(settings.classify.arms)}\n"
-        f"  a gain of {settings.report.smallest_gain:g} points is shown with a probability of about {likely:.0%}, "
-        f"{ASSUMED}; the gate: {asks}\n"
+        f"  {shown}the gate: {asks}\n"
         "  params.yaml has the reason for each"
     )
 
 
-def given_up(full: Settings, now: Settings, minutes: float, of_full: float, of_now: float) -> str:
+def given_up(full: Settings, now: Settings, minutes: float, of_full: float | None, of_now: float | None) -> str:
     """What a run ``now`` lacks of the ``full`` one to fit ``minutes``, and what that costs; "" if it lacks nothing.
 
     ``of_full`` and ``of_now``: the probability that the run shows the smallest gain worth having.
@@ -61,6 +91,7 @@ def given_up(full: Settings, now: Settings, minutes: float, of_full: float, of_n
     if full.classify.curve and not now.classify.curve:
         lines.append("no learning curves: it is not told how many labelled images a gain is worth")
     missing = [arm for arm in full.classify.arms if arm not in now.classify.arms]
+    enough = (TRANSLATOR if now.gan.translate else GAN).enough
     if "none" in missing:
         lines.append(f"no {', '.join(missing)}: the one question is what GAN images add to classical augmentation")
     elif missing:
@@ -71,19 +102,21 @@ def given_up(full: Settings, now: Settings, minutes: float, of_full: float, of_n
             "scores may be lower, and a gain another"
         )
     if now.protocol.trials < full.protocol.trials:
-        before = f"instead of {of_full:.0%}" if f"{of_now:.0%}" != f"{of_full:.0%}" else "in either case"
-        lines.append(
-            f"{now.protocol.trials} trials instead of {full.protocol.trials}: a gain of "
-            f"{now.report.smallest_gain:g} points is shown with a probability of about {of_now:.0%} {before}"
-        )
+        says = "gains are known less exactly"
+        if of_now is not None and of_full is not None:
+            before = f"instead of {of_full:.0%}" if f"{of_now:.0%}" != f"{of_full:.0%}" else "in either case"
+            size = f"a gain of {now.report.smallest_gain:g} points"
+            says = f"{size} is shown with a probability of about {of_now:.0%} {before}"
+        lines.append(f"{now.protocol.trials} trials instead of {full.protocol.trials}: {says}")
     first, second = (one.protocol for one in (full, now))
     if isinstance(first, CrossValidation) and isinstance(second, CrossValidation) and second.folds < first.folds:
         lines.append(
             f"{second.folds} folds instead of {first.folds}: each trial learns from {1 - 1 / second.folds:.0%} of the "
             f"images instead of {1 - 1 / first.folds:.0%}"
         )
-    if now.gan.steps < ENOUGH_STEPS:
-        lines.append(f"a GAN of {now.gan.steps:,} steps: {ENOUGH_STEPS:,} and more make better images")
+    if now.gan.steps < enough:
+        kind = "translator" if now.gan.translate else "GAN"
+        lines.append(f"a {kind} of {now.gan.steps:,} steps: {enough:,} and more make better images")
     listed = "".join(f"  {line}\n" for line in lines)
     return f"given up to keep to --minutes {minutes:g}:\n{listed}" if lines else ""
 
@@ -101,9 +134,10 @@ def run_time(pace: Pace, seconds: float) -> str:
     return f"a run takes about {time} here ({pace.jobs} at a time, {pace.device})"
 
 
-def steps_reason(steps: int, pace: Pace, minutes: float) -> str:
-    """Why the GAN has so many ``steps``."""
-    limit = {FEWEST_STEPS: "the fewest that init sets", MOST_STEPS: "more bring little on a small set"}
+def steps_reason(steps: int, pace: Pace, minutes: float, limits: Steps) -> str:
+    """Why the GAN has so many ``steps``, of those that its ``limits`` allow; ``minutes``: what the run may take, at
+    this ``pace``."""
+    limit = {limits.fewest: "the fewest that init sets", limits.most: "more bring little on a small set"}
     reason = limit.get(steps, f"what fits in {minutes:g} minutes")
     return f"{reason}: {1 / pace.gan_step:.1f} per second, {pace.jobs} at a time on this machine's {pace.device}"
 

@@ -5,47 +5,47 @@ from dataclasses import replace
 from typing import Any
 
 from ganaug.data.pictures import SIZES
-from ganaug.start.choose import FEWEST_STEPS, MOST_STEPS, Scope
+from ganaug.start.choose import GAN, Scope, Steps
 
 _LEAST_SIZE = 16  # pixels per side that images are made smaller to, at least
 _FEWEST_TRIALS = 3  # the interval of two says nothing
 _Cut = dict[str, Any]  # changes of a scope
 
 
-def fitted(seconds: Callable[[Scope], float], size: int, minutes: float) -> Scope:
+def fitted(seconds: Callable[[Scope], float], size: int, minutes: float, limits: Steps = GAN) -> Scope:
     """What a run on images of ``size`` can take on in ``minutes``; ``seconds``: how long one takes that takes on that.
+    ``limits``: of the steps of its GAN.
 
     What does not fit is cut, the cheapest first; then what a later cut has made needless is taken back, the dearest
     first. The GAN gets the steps that are left.
     """
-    cuts, time = _cuts(size), 60 * minutes
-    taken = next((cuts[:count] for count in range(len(cuts)) if seconds(_without(cuts[:count], size)) <= time), cuts)
+    full, cuts, time = Scope(size, limits.enough), _cuts(size, limits.fewest), 60 * minutes
+    taken = next((cuts[:count] for count in range(len(cuts)) if seconds(_without(cuts[:count], full)) <= time), cuts)
     for cut in taken[::-1]:
         others = [one for one in taken if one is not cut]
-        if seconds(_without(others, size)) <= time:
+        if seconds(_without(others, full)) <= time:
             taken = others
-    scope = _without(taken, size)
+    scope = _without(taken, full)
     needed = seconds(scope)
     step = (seconds(replace(scope, steps=2 * scope.steps)) - needed) / scope.steps
     steps = int((scope.steps + (time - needed) / step) // 100 * 100)
-    return replace(scope, steps=max(FEWEST_STEPS, min(MOST_STEPS, steps)))
+    return replace(scope, steps=max(limits.fewest, min(limits.most, steps)))
 
 
-def _without(cuts: Sequence[_Cut], size: int) -> Scope:
-    scope = Scope(size)
+def _without(cuts: Sequence[_Cut], scope: Scope) -> Scope:
     for cut in cuts:
         scope = replace(scope, **cut)
     return scope
 
 
-def _cuts(size: int) -> list[_Cut]:
+def _cuts(size: int, fewest_steps: int) -> list[_Cut]:
     """In the order of what they cost the answer, the cheapest first."""
     smaller = [{"size": side} for side in (size // 2, size // 4) if side in SIZES and side >= _LEAST_SIZE]
     return [
         {"curve": False},
         {"repeats": 1},
         {"controls": False},
-        {"steps": FEWEST_STEPS},
+        {"steps": fewest_steps},
         {"trials": _FEWEST_TRIALS},
         {"alone": False},
         *smaller,  # last: the images that are made are smaller then too

@@ -4,6 +4,7 @@ import math
 import os
 import shlex
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -13,16 +14,16 @@ from typing import Any
 import joblib
 
 from ganaug import config, device
-from ganaug.data.folder import Folder
+from ganaug.data.folder import _PARTS, Folder, is_leftover
 from ganaug.data.npz import Npz
 from ganaug.data.pictures import LARGEST_MIB
 from ganaug.data.survey import survey
 from ganaug.data.table import ENDINGS, Table
-from ganaug.errors import UserError, one_line
+from ganaug.errors import UserError, one_line, quoted
 from ganaug.stages.progress import counting
 from ganaug.stages.workspaces import git_top
-from ganaug.start import estimate
-from ganaug.start.choose import Chosen, Scope, chance, choose
+from ganaug.start import cells, estimate
+from ganaug.start.choose import GAN, TRANSLATOR, Chosen, Scope, chance, choose
 from ganaug.start.estimate import Pace
 from ganaug.start.examples import example
 from ganaug.start.files import FILES, MADE, Plan, check_free, init_dvc, undone_on_error, write
@@ -30,6 +31,7 @@ from ganaug.start.findings import choices, findings, given_up, run_time, steps_r
 from ganaug.start.fit import fitted
 from ganaug.start.params import params_yaml
 
+_OF_CONDITIONS = "a table has --condition COLUMN, a folder --conditions above or below, an archive the array conditions"
 LARGEST = {"cpu": 64, "mps": 128, "cuda": 128}  # pixels per side, at most, of the images that init chooses
 
 
@@ -41,12 +43,13 @@ def init(
     columns: Mapping[str, Any],
     minutes: float,
     largest_mib: int = LARGEST_MIB,
+    conditions: str | None = None,
 ) -> None:
     """Write a project into ``folder`` and say what was found, chosen and how long a run takes.
 
     ``images``: a folder, a table (``columns``: settings of Table) or an archive; ``nested``: the first level of folders
     is the class; ``dataset``: a worked example instead; ``minutes`` that a run may take; ``largest_mib``: memory that
-    a file may take.
+    a file may take; ``conditions``: where the folders of conditions lie, seen from those of classes.
     Raises UserError if the images or the folder cannot be used.
     """
     if (images is None) == (dataset is None) and dataset != "fashion-mnist":
@@ -60,7 +63,7 @@ def init(
         plan = example(dataset, images, _path_from(folder, images) if images else None)
     else:
         assert images is not None
-        source = replace(_source(images, nested, columns), largest_mib=largest_mib)
+        source = replace(_source(images, nested, columns, conditions), largest_mib=largest_mib)
         plan = _own_images(folder, source, minutes)
     with undone_on_error(folder):
         kept = write(folder, plan)
@@ -96,9 +99,10 @@ def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> P
             settings = chosen(scope).settings
             return pace(scope.size).run_seconds(settings, estimate.Sizes.of(settings, found))
 
-        full = chosen(Scope(largest)).settings
+        limits = TRANSLATOR if cells.are_filled(seen.data.items()) else GAN
+        full = chosen(Scope(largest, limits.enough)).settings
         full.protocol.splits(seen.data.items())  # a class that is too small is refused now
-        scope = fitted(seconds, largest, minutes)
+        scope = fitted(seconds, largest, minutes, limits)
         plan, takes = chosen(scope), seconds(scope)
         likely = [chance(seen, settings) for settings in (full, plan.settings)]
     print(choices(plan.settings, likely[1]))
@@ -107,13 +111,22 @@ def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> P
     if takes > 1.05 * 60 * minutes:
         time += f", more than --minutes {minutes:g}: init sets no smaller run"
     title, path = one_line(source.title()), one_line(plan.raw["data"]["source"]["path"])
-    why = {**plan.why, "gan.steps": steps_reason(scope.steps, pace(scope.size), minutes)}
+    why = {**plan.why, "gan.steps": steps_reason(scope.steps, pace(scope.size), minutes, limits)}
     return Plan(params_yaml(Chosen(plan.raw, why), title), title, f"Images: `{path}`.", time)
 
 
-def _source(images: Path, nested: bool, columns: Mapping[str, Any]) -> Folder | Npz | Table:
-    if images.is_dir():
-        return Folder(images, nested=nested)
+def _source(images: Path, nested: bool, columns: Mapping[str, Any], conditions: Any) -> Folder | Npz | Table:
+    if conditions not in (None, "above", "below"):
+        raise UserError(f"--conditions: must be above or below, got {quoted(conditions)}; {_OF_CONDITIONS}")
+    is_table, is_folder = images.suffix.lower() in ENDINGS and images.is_file(), images.is_dir()
+    if (columns.get("condition") and not is_table) or (conditions and not is_folder):
+        wrong = "--conditions" if conditions else "--condition"
+        kind = "a folder" if conditions else "a table"
+        raise UserError(f"{wrong}: is for {kind}, but --images names {images}; {_OF_CONDITIONS}")
+    if is_folder:
+        if not (nested or conditions):
+            _check_levels(images)
+        return Folder(images, nested=nested, conditions=conditions)
     if not images.exists():
         raise UserError(f"--images: must be a folder, a table or an NPZ archive, but {images} is not there; correct it")
     if images.suffix.lower() == ".npz":
@@ -122,6 +135,24 @@ def _source(images: Path, nested: bool, columns: Mapping[str, Any]) -> Folder | 
         return replace(Table(images), **columns)
     raise UserError(
         f"--images: must be a folder, a table ({', '.join(ENDINGS)}) or an NPZ archive, got {images}; name one of these"
+    )
+
+
+def _check_levels(images: Path) -> None:
+    """Raises UserError where two levels of folders look like classes and conditions: which is which is not guessed."""
+    first = [one for one in sorted(images.iterdir()) if one.is_dir() and not is_leftover(one.name)]
+    second = {
+        one.name: {two.name for two in one.iterdir() if two.is_dir() and not is_leftover(two.name)} for one in first
+    }
+    shared = Counter(name for names in second.values() for name in names)
+    repeated = sorted(name for name, count in shared.items() if count > 1)
+    if len(repeated) < 2 or not all(second.values()) or any(name.casefold() in _PARTS for name in second):
+        return
+    tops, inner = (one_line(", ".join(names), 60) for names in (sorted(second), repeated))
+    raise UserError(
+        f"{images}: must have one level of folders, the classes, but has {tops}, and in several of them {inner}, as if "
+        f"one level were conditions; say --conditions above if {tops} are, --conditions below if {inner} are, or "
+        "--nested if neither is"
     )
 
 

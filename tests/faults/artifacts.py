@@ -9,7 +9,7 @@ from typing import ClassVar
 from xml.etree import ElementTree
 
 from ganaug import config
-from ganaug.data.labelled import check_class_names
+from ganaug.data.labelled import check_names
 from ganaug.errors import UserError
 from ganaug.report import plots
 from ganaug.stages import classify, gate, report, synth, train
@@ -219,7 +219,7 @@ class ClassNames(Reader):
 
     def read(self, made: list[str]) -> None:
         names = list(dict.fromkeys(made))
-        check_class_names(names, "names")
+        check_names(names, "names")
         folders = [folder_name(name) for name in names]
         if len({name.casefold() for name in folders}) < len(names):
             raise Wrong(f"two classes have one folder: {folders}")
