@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from hidden_cells import CellDraws, HiddenCells, Simulated
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
@@ -343,6 +344,34 @@ OTHER_TRAIN_SETS = Crossed(
 )
 
 
+CELL_METRICS = ("condition_accuracy", "missing_recall", "other_recall")
+CELLS: dict[str, list[Simulated]] = {
+    "cells": [
+        HiddenCells("3 seen classes, 5 trials that hide 40 %", 3, 5, 0.4),
+        HiddenCells("3 seen classes, 10 trials that hide 40 %", 3, 10, 0.4, better=0.6),
+        HiddenCells("5 seen classes, 5 trials that hide 50 %", 5, 5, better=0.6),
+        HiddenCells("5 seen classes, 10 trials that hide 50 %", 5, 10),
+        HiddenCells(
+            "5 seen classes, 10 trials that hide 50 %, large gain", 5, 10, apart=1.8, own_apart=1.8, better=1.0
+        ),
+        HiddenCells("5 seen classes, 10 trials that hide 30 %, 8 images per cell", 5, 10, 0.3, images=8, better=0.6),
+        HiddenCells("10 seen classes, 5 trials that hide 30 %", 10, 5, 0.3),
+        HiddenCells("10 seen classes, 10 trials that hide 50 %", 10, 10, better=0.6),
+    ],
+    "cell-draws": [
+        CellDraws("10 classes, 10 trials that hide 50 %", 10, 10, missing=0),
+        CellDraws("10 classes, 10 trials that hide 50 %", 10, 10, missing=0, better=0.6),
+        CellDraws("10 classes, 5 trials that hide 30 %", 10, 5, 0.3, missing=0),
+        CellDraws("5 classes, 5 trials that hide 50 %, 8 images per cell", 5, 5, missing=0, images=8, better=0.6),
+    ],
+}
+_NOTHING = {"shift": 0.0, "of_class": 0.0, "own_apart": 0.0}  # conditions that differ in nothing; arms by luck alone
+NULLS: dict[str, Simulated] = {
+    "cells": HiddenCells("10 seen classes, 10 trials that hide 50 %", 10, 10, **_NOTHING),
+    "cell-draws": CellDraws("10 classes, 10 trials that hide 50 %", 10, 10, missing=0, **_NOTHING),
+}
+
+
 @dataclass(frozen=True)
 class Rates:
     """Percent of runs."""
@@ -358,6 +387,46 @@ def rates(setting: Setting, runs: int, seed: int = 0) -> Rates:
 def rates_by_satterthwaite(setting: Crossed, runs: int, seed: int = 0) -> Rates:
     differences = setting.differences(runs, np.random.default_rng(seed))
     return _rates(((satterthwaite(one), setting.gain) for one in differences), runs)
+
+
+@dataclass(frozen=True)
+class CellRates:
+    """By one metric: of a gain of zero and of the gain that there is, in percent of runs."""
+
+    truth: float  # the gain, in points
+    nothing: Rates  # the same runs, the true gain taken off
+    passed: float
+    said_gain: float  # the report's answer
+    half_width: float  # of the confidence interval in points, the median
+
+
+def cell_rates(setting: Simulated, runs: int, seed: int = 0) -> dict[str, CellRates]:
+    """{metric: rates}. The true gain is the mean over the runs with the same classes, or over all where the classes
+    are a sample."""
+    rng, each = np.random.default_rng(seed), max(2, runs // setting.worlds)
+    worlds = [
+        [run.gain_figures([("a", "b")])["a_vs_b"] for run in setting.comparisons(each, rng)]
+        for _ in range(setting.worlds)
+    ]
+    return {metric: _cell_rates([[run[metric] for run in world] for world in worlds]) for metric in CELL_METRICS}
+
+
+def _cell_rates(worlds: Sequence[Sequence[dict[str, Any]]]) -> CellRates:
+    truths = [float(np.mean([figure["mean"] for figure in world])) for world in worlds]
+    every = [(_estimate(figure), truth) for world, truth in zip(worlds, truths, strict=True) for figure in world]
+    figures = [figure for world in worlds for figure in world]
+    nothing = _rates([(replace(one, mean=one.mean - truth), 0.0) for one, truth in every], len(every))
+    return CellRates(
+        float(np.mean(truths)),
+        nothing,
+        100 * sum(passes(one) for one, _ in every) / len(every),
+        100 * sum(figure["answer"] == "gain" for figure in figures) / len(every),
+        float(np.median([(figure["ci_high"] - figure["ci_low"]) / 2 for figure in figures])),
+    )
+
+
+def _estimate(figure: dict[str, Any]) -> Estimate:
+    return Estimate(figure["mean"], figure["standard_error"], figure["degrees_of_freedom"])
 
 
 def _rates(estimates: Iterable[tuple[Estimate, float]], runs: int) -> Rates:
