@@ -524,8 +524,8 @@ that it has seen, and how often a run of the median number then shows such a gai
   trials can hide. So trials and classes are two crossed random effects, and what trials add is corrected for
   overlapping train parts. By trials alone, as under `cv`, a gain of zero in condition_accuracy passes in
   {alone.passed:.1f} % of runs of 10 trials with 3 seen classes, and the interval covers the truth in
-  {alone.covered:.1f} %: they hide the same three cells in turn. Few seen classes give wide intervals; more trials do not
-  help there, more classes do. Accuracy, balanced accuracy and macro-F1 speak of the classes that are there.
+  {alone.covered:.1f} %: they hide the same three cells in turn. Few seen classes give wide intervals; more trials do
+  not help there, more classes do. Accuracy, balanced accuracy and macro-F1 speak of the classes that are there.
 - `cell-draws`: trials hide cells in turn, so which cells are hidden adds less to the mean than to the spread of trials:
   the interval is conservative.
 - With Satterthwaite's degrees of freedom, which the two-way statistic had before, a gain of zero passes in
