@@ -66,7 +66,7 @@ def report(project: Project) -> str:
     )
     pairs = gain_pairs(settings.classify.arms)
     learned = _train_images(trials)
-    metric = _primary_metric(settings.report.primary_metric, learned, protocol.hides_cells)
+    metric = primary_metric(settings.report.primary_metric, learned, protocol.hides_cells)
     gains = comparison.gain_figures(pairs)
     curve_arms = settings.classify.curve_arms
     on_curves = [
@@ -114,7 +114,7 @@ def report(project: Project) -> str:
         "settings": measured_settings(project),
     }
     if protocol.hides_cells:
-        summary["cells"] = _cells(release, comparison, pairs)
+        summary["cells"] = of_cells(release, comparison, pairs)
     if rare := verdict.rare_classes(summary):
         labels = [prepared.classes.index(name) for name in rare]
         summary["rare_recall_gains"] = {
@@ -212,7 +212,7 @@ def _train_images(trials: Sequence[SplitOf]) -> dict[str, float]:
     return {name: round(sum(count[name] for count in counts) / len(counts), 2) for name in counts[0]}
 
 
-def _cells(release: SplitOf, comparison: Comparison, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def of_cells(release: SplitOf, comparison: Comparison, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """By cell, a class under a condition: the images that ``release`` learns from, recalls and gains."""
     classes, conditions = release.prepared.classes, release.prepared.condition_names
     counts = release.prepared.cells(release.rows.train).tolist()
@@ -232,7 +232,8 @@ def _cells(release: SplitOf, comparison: Comparison, pairs: Sequence[tuple[str, 
     }
 
 
-def _primary_metric(asked: str, learned: Mapping[str, float], hides_cells: bool) -> str:
+def primary_metric(asked: str, learned: Mapping[str, float], hides_cells: bool) -> str:
+    """The metric that the verdict is about; ``asked``: what the settings say; ``learned``: {class: images}."""
     if asked != "auto":
         return asked
     if hides_cells:
