@@ -109,7 +109,7 @@ def test_a_rival_that_helps_is_preferred_unless_translation_is_shown_to_beat_it(
     assert made.title == "No GAN needed: histogram"
     assert made.reason.startswith(
         f"1 of 3 classes has no images under new. {SWAP}, which needs no GAN, adds 9.3 points of accuracy under new "
-        "(95% confidence interval +8.0 to +10.6, 10 trials); translated images add +3.0 (-2.0 to +8.0) to that. Recall of"
+        "(95% confidence interval +8.0 to +10.6, 10 trials); translated images add +3.0 (-2.0 to +8.0) to that. "
     )
     assert made.steps[0].text == f"Train as the arm {SWAP} does; it needs no GAN."
 
