@@ -15,7 +15,7 @@ from ganaug.synth.formats import FORMATS
 GROUPS = {  # as the help lists them
     "Start": ("init", "doctor", "sync"),
     "Run": ("run", "status"),
-    "Results": ("verdict", "open", "synth", "gate"),
+    "Results": ("verdict", "open", "synth", "translate", "gate"),
     "Stages, as dvc.yaml calls them": ("prepare", "train", "classify", "report"),
     "Help": ("explain", "presets", "schema"),
 }
@@ -234,6 +234,10 @@ def synth(
             autocompletion=_classes,
         ),
     ] = None,
+    condition: Annotated[
+        str | None,
+        typer.Option("--condition", help="What a translator moves the project's images of the class to."),
+    ] = None,
     n: Annotated[int, typer.Option("--n", "-n", help="Images of each class.")] = 100,
     balance: Annotated[
         str,
@@ -255,12 +259,14 @@ def synth(
 ) -> None:
     """Generate images of a class with the released generator.
 
-    Image i is the same for any --n. Classes are added to those that the folder holds.
+    Image i is the same for any --n. Classes are added to those that the folder holds. A translator moves the project's
+    images of the class to a condition.
 
     Example: ganaug synth --class 3 -n 5000, or: ganaug synth --class melanoma=300 --class nevus=50
     """
     if all_splits or split is not None:
-        if classes or overwrite or balance != "equal" or output_format != "png" or out != Path("synthetic"):
+        others = balance != "equal" or output_format != "png" or out != Path("synthetic")
+        if classes or condition or overwrite or others:
             raise typer.BadParameter("--all and --split write data/synth/ for the arms; leave the other options out")
         from ganaug.stages import synth as stage
         from ganaug.stages.project import Project
@@ -269,7 +275,33 @@ def synth(
     else:
         from ganaug.synth import export
 
-        print(export.export(model, out, classes, n, balance, seed, output_format, overwrite))
+        print(export.export(model, out, classes, n, balance, seed, output_format, overwrite, condition))
+
+
+@app.command()
+def translate(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Pictures of any size and format.")],
+    to: Annotated[
+        str | None, typer.Option("--to", help="The condition; left out: the only one that the translator knows.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", "-n", help="Translations of each picture.")] = 1,
+    out: Annotated[Path, typer.Option("--out", help="The folder to write to: a new or an empty one.")] = Path(
+        "translated"
+    ),
+    model: Annotated[Path, typer.Option("--model", help="The translator's file.")] = Path(
+        "models/release/generator.safetensors"
+    ),
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the noise.")] = 0,
+) -> None:
+    """Move pictures to another condition with the released translator.
+
+    What is made of a picture does not depend on the others. manifest.csv says what was made of what.
+
+    Example: ganaug translate photos/*.png --to night -n 8 --out night/
+    """
+    from ganaug.synth import translate as command
+
+    print(command.translate(model, images, to, n, out, seed))
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """params.yaml -> checked settings. The one place where configuration is read; imports no torch."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -10,8 +11,9 @@ from annotated_types import Ge, Gt, Le
 from pydantic import TypeAdapter, ValidationError
 
 from ganaug import removed_settings, yaml_text
-from ganaug.classify.arms import ClassifySpec, filler_of, gain_pairs
+from ganaug.classify.arms import ARMS, ClassifySpec, filler_of, gain_pairs
 from ganaug.classify.encoders import EncoderSpec, Own
+from ganaug.classify.filler import Filler
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.data.protocols import ProtocolSpec
 from ganaug.data.spec import DataSpec
@@ -154,6 +156,8 @@ def _check_together(settings: Settings) -> None:
             f"classify.arms: {filler.name} needs images without labels, but there are none; set data.unlabelled or, "
             "under subsets, protocol.unlabelled_per_class, or remove it"
         )
+    _check_translator(settings, fillers)
+    _check_conditions(settings, fillers)
     gains = [f"{first}_vs_{second}" for first, second in gain_pairs(settings.classify.arms)]
     known = metrics(settings.protocol.hides_cells)
     asked = {
@@ -172,6 +176,52 @@ def _check_together(settings: Settings) -> None:
                 f"gate[{position}].gain: must be a gain of the arms that run ({', '.join(gains) or 'none'}), got "
                 f"{quoted(rule.gain)}; correct it, or add its arms to classify.arms"
             )
+
+
+def _check_translator(settings: Settings, fillers: Sequence[Filler]) -> None:
+    """What a translator excludes, and what needs one."""
+    translates = settings.gan.translate is not None
+    for filler in fillers:
+        if filler.of_translator and not translates:
+            raise UserError(
+                f"classify.arms: {filler.name} needs a translator, but gan.translate is not set; set it, or remove its "
+                "arms"
+            )
+        if filler.is_gan and translates and not filler.of_translator:
+            raise UserError(
+                f"classify.arms: {filler.name} needs a generator of classes, but gan.translate makes translations; "
+                "write translate in its place"
+            )
+    if translates and settings.synth.screening():
+        raise UserError(
+            "synth.filters: judge images of a generator of classes, but gan.translate makes translations; remove "
+            "filters and drop_copies"
+        )
+    if translates and settings.has_unlabelled and settings.gan.unlabelled:
+        raise UserError(
+            "gan.unlabelled: a translator learns nothing from images without labels, got true; set it to false"
+        )
+
+
+def _check_conditions(settings: Settings, fillers: Sequence[Filler]) -> None:
+    """What needs the condition that each image was taken under, where the settings name none."""
+    if settings.data.may_have_conditions:
+        return
+    translate = settings.gan.translate
+    masked = [name for name in settings.classify.arms if ARMS[name].masked]
+    needs = {
+        f"protocol.kind: {settings.protocol.kind}": settings.protocol.hides_cells,
+        "gan.translate": translate is not None and translate.pairs is None,
+        f"classify.arms: {', '.join(filler.name for filler in fillers if filler.cells)}": any(
+            filler.cells for filler in fillers
+        ),
+        f"classify.arms: {', '.join(masked)}": bool(masked),
+    }
+    for what in (one for one, needed in needs.items() if needed):
+        raise UserError(
+            f"{what} needs the condition that each image was taken under, but data.source names none; name it there "
+            "(condition of a table, conditions of a folder), set data.rendered, or remove it"
+        )
 
 
 def plain(spec: Spec | tuple[Any, ...]) -> Any:

@@ -34,6 +34,7 @@ class Translate(_OfCells):
     """The synthetic images, which a translator made of images under other conditions."""
 
     name = "translate"
+    of_translator = True
     about = "real images translated by a GAN to conditions that lack some class"
     is_gan = True
     per_class = True
@@ -49,6 +50,7 @@ class Unadversarial(_OfCells):
     """What the same translator makes when it is trained without its adversarial loss."""
 
     name = "unadversarial"
+    of_translator = True
     about = "real images as the same translator makes them without its adversarial loss: what then is left of the gain"
     per_class = True
 
@@ -149,10 +151,10 @@ class Amplitude(Swap):
     def move(
         self, sources: NDArray[np.uint8], references: NDArray[np.uint8], settings: FillerSettings
     ) -> NDArray[np.uint8]:
-        return moves.swap_amplitudes(sources, references, settings.amplitude.beta)
+        return moves.swap_amplitudes(sources, references, settings.beta)
 
     def depends_on(self, keys: Keys, settings: FillerSettings) -> Any:
-        return {**super().depends_on(keys, settings), "beta": settings.amplitude.beta}
+        return {**super().depends_on(keys, settings), "beta": settings.beta}
 
 
 class Paste(Swap):

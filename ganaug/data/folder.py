@@ -38,6 +38,10 @@ class Folder(PathSource):
     """Where the folders of conditions lie, such as cameras or scanners: above the classes' (photos/night/cat), or below
     them (photos/cat/night). Left out: there are none."""
 
+    @property
+    def may_have_conditions(self) -> bool:
+        return self.conditions is not None
+
     def title(self) -> str:
         return self.path.resolve().name
 

@@ -36,6 +36,10 @@ class Npz(PathSource):
     classes: tuple[str, ...] = ()
     """Names in the order of the label values. Left out: the values themselves."""
 
+    @property
+    def may_have_conditions(self) -> bool:
+        return True
+
     def load(self) -> Labelled:
         self._check_is("an NPZ archive", self.path.is_file())
         try:

@@ -22,6 +22,11 @@ class Source(Spec):
     largest_mib: Annotated[int, Ge(1), Le(2**20), Field(exclude=True)] = field(default=LARGEST_MIB, kw_only=True)
     """Memory that reading one file may take, in MiB: a small file may hold much. No figure depends on it."""
 
+    @property
+    def may_have_conditions(self) -> bool:
+        """Whether its images may have conditions, as far as the settings tell."""
+        return False
+
     def title(self) -> str:
         """The name of the data set, for headings and the model card."""
         raise NotImplementedError

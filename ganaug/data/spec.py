@@ -44,6 +44,11 @@ class DataSpec(Spec):
         except ValueError:
             raise ValueError('a colour such as black, white or "#ff8000" for background') from None
 
+    @property
+    def may_have_conditions(self) -> bool:
+        """Whether the images may have conditions, as far as the settings tell."""
+        return self.rendered is not None or self.source.may_have_conditions
+
     def watched(self) -> list[Path]:
         """The files and folders that the prepared images depend on."""
         watched = self.source.watched()

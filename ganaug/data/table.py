@@ -45,6 +45,10 @@ class Table(PathSource):
     condition: Annotated[str | None, Later] = None
     """The column of conditions that images were taken under, such as cameras or scanners. Left out: there is none."""
 
+    @property
+    def may_have_conditions(self) -> bool:
+        return self.condition is not None
+
     def watched(self) -> list[Path]:
         """The table and the folders that its files lie in, also by links; a file next to the table itself."""
         names = self._column(self._read(), self.file, "file")

@@ -14,16 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganaug import store
+from ganaug.classify.arms import ARMS
+from ganaug.classify.pools import Pool
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.stages import cost
 from ganaug.stages.classifiers import fit, teachers
 from ganaug.stages.fidelity import JUDGE, keep_judge, measure_fidelity
 from ganaug.stages.project import Project
+from ganaug.stages.results import tested_cells
 from ganaug.stages.runs import Run, runs_of
 from ganaug.stages.split import SplitOf, open_splits
-from ganaug.stages.synth import synthetic_pool
+from ganaug.stages.synth import synthetic_pool, unadversarial_pool, unadversarial_task
 from ganaug.stages.tasks import Task, Worker, finish, keep_only
+from ganaug.stages.train import train_task
 
 _FILLER, _PREDICTIONS = "filler.json", "predictions.npy"
 
@@ -35,6 +39,8 @@ def classify(project: Project, only: str | None) -> None:
     if not trials:
         raise UserError(f'split "{RELEASE}": classify needs a trial, which has a test part; name a trial, such as 0')
     runs = {trial.name: runs_of(trial) for trial in trials}
+    for control in control_tasks(trials):
+        finish(project, "unadversarial", control)
     tasks = [classify_task(run) for trial in trials for run in runs[trial.name]]
     finish(project, "classify", tasks)
     with project.alone("trials"):
@@ -45,6 +51,15 @@ def classify(project: Project, only: str | None) -> None:
             keep_only(project.trials, files)
     judges = {run.trial.name: _folder(run) for trial in trials for run in runs[trial.name] if run.name == JUDGE}
     measure_fidelity(trials, judges, only is None)
+
+
+def control_tasks(trials: Sequence[SplitOf]) -> list[list[Task]]:
+    """What must be finished, one list after the other, before an arm can use the images of a translator that learned
+    without its adversarial loss: the trainings, then the images. Empty without such an arm."""
+    if not any(ARMS[name].filler == "unadversarial" for name in trials[0].settings.classify.arms):
+        return []
+    trainings = [train_task(trial.unadversarial, len(trials), "unadversarial") for trial in trials]
+    return [trainings, [unadversarial_task(trial) for trial in trials]]
 
 
 def classify_task(run: Run) -> Task:
@@ -63,7 +78,7 @@ def _train_and_test(run: Run, folder: Path, worker: Worker) -> None:
 
     split, chosen = run.trial, run.arm
     part = split.prepared.part(run.rows)
-    real = part.images, part.labels
+    real, conditions = (part.images, part.labels), split.conditions_of(run.rows)
     filling = None
     if chosen.filler:
         stock = Stock(
@@ -73,14 +88,23 @@ def _train_and_test(run: Run, folder: Path, worker: Worker) -> None:
             teachers(split, chosen.base, real, run.seed, worker.device),
             lambda: synthetic_pool(split),
             lambda: split.prepared.images_of(split.unlabelled),
+            conditions,
+            split.targets,
+            lambda: _pool(split, split.rows.truth),
+            lambda: unadversarial_pool(split),
         )
         filling = chosen.filler.pool(stock, chosen)
         store.write_json(folder / _FILLER, {"images": len(filling[1])})
     cost.check_classifier(split, worker.device)
-    model = fit(split, chosen, real, filling, run.seed, worker.device)
+    model = fit(split, chosen, real, filling, run.seed, worker.device, conditions)
     store.write_array(folder / _PREDICTIONS, predict(model, split.prepared.part(split.rows.test).images, worker.device))
     if run.name == JUDGE:
         keep_judge(model, folder)
+
+
+def _pool(split: SplitOf, rows: list[int]) -> Pool:
+    part = split.prepared.part(rows)
+    return part.images, part.labels
 
 
 def _predictions(folder: Path) -> NDArray[np.int64]:
@@ -95,11 +119,13 @@ def _write_trial(trial: SplitOf, runs: Sequence[Run]) -> None:
     from ganaug.evaluate.scores import mean_scores, scores
 
     rows, classes = trial.rows.test, trial.prepared.classes
-    labels = trial.prepared.labels[rows]
+    labels, cells = trial.prepared.labels[rows], tested_cells(trial)
     predicted = {run.name: _predictions(_folder(run)) for run in runs}
     first = [run for run in runs if run.repeat == 0]
     found = {
-        run.title: mean_scores([scores(predicted[one.name], labels, classes) for one in runs if one.title == run.title])
+        run.title: mean_scores(
+            [scores(predicted[one.name], labels, classes, cells) for one in runs if one.title == run.title]
+        )
         for run in first
     }
     table = trial.project.trials / f"{trial.name}.predictions.csv"

@@ -34,7 +34,11 @@ def check_gan(split: SplitOf, where: torch.device, tasks: int) -> None:
     ``tasks`` of the kind to do."""
     spec = split.settings.gan
     images = len(split.learned)
-    fixed, batch = _of_gan(spec, len(split.classes), split.prepared.image_shape, images)
+    shape = split.prepared.image_shape
+    if split.translates:
+        fixed, batch = _of_translator(spec, shape, tuple(split.targets or [0]), len(split.conditions))
+    else:
+        fixed, batch = _of_gan(spec, len(split.classes), shape, images)
     with device.autocast(where, spec.precision == "auto"):
         batch = batch // 2 if _computes_in_halves(where) else batch
     key = "gan.batch_size" if batch > fixed else "gan.generator_width"
@@ -118,9 +122,37 @@ def _of_gan(spec: GanSpec, classes: int, shape: tuple[int, int, int], images: in
             return [fake, *(discriminator(one, labels)[0] for one in (real, fake.detach()))]
 
         kept = _kept(step, generator, discriminator)
+    return _held(spec, generator, discriminator), kept
+
+
+@cache
+def _of_translator(
+    spec: GanSpec, shape: tuple[int, int, int], targets: tuple[int, ...], conditions: int
+) -> tuple[int, int]:
+    """The same of a translator to the ``targets``, of so many ``conditions``; of its way back the weights alone."""
+    import torch
+
+    from ganaug.translate.steps import build_helpers, build_judges, build_translator
+
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        translator = build_translator(spec, shape, targets, conditions).train()
+        judges = build_judges(spec, shape, conditions).train()
+        helpers = build_helpers(spec, shape, range(conditions))
+        size = spec.batch_size // 2 * 2  # two of each source, where they are to differ
+        real, goals = torch.zeros(size, *shape), torch.full((size,), targets[0])
+
+        def step() -> list[Tensor]:
+            fake = translator(real, torch.zeros(size, translator.noise_size), goals)
+            return [fake, *(judges(one, goals)[0] for one in (real, fake.detach()))]
+
+        kept = _kept(step, translator, judges)
+    return _held(spec, translator, judges, helpers), kept
+
+
+def _held(spec: GanSpec, generator: nn.Module, *others: nn.Module) -> int:
+    """Bytes of weights, gradients and moments; of the generator an average too."""
     moments = 2 if spec.optimizer == "adam" else 1
-    # Weights, gradients and moments; of the generator an average too.
-    return _FLOAT * ((3 + moments) * _weights(generator) + (2 + moments) * _weights(discriminator)), kept
+    return _FLOAT * ((3 + moments) * _weights(generator) + (2 + moments) * sum(map(_weights, others)))
 
 
 @cache

@@ -109,11 +109,20 @@ def fidelity_key(trial: SplitOf) -> str:
         "classes": prepared.classes,
         "train": [train, prepared.digest(train)],  # nearest.csv names the rows
         "unlabelled": [others, prepared.hashes(others)],
-        "test": prepared.digest(trial.rows.test),
+        "test": prepared.digest(_compared(trial)),
         "synthetic": trial.synth_key,
-        "seed": _seed(trial),
+        "seed": trial.classify_seed,
     }
     return trial.project.work.key("fidelity", on)
+
+
+def _compared(trial: SplitOf) -> list[int]:
+    """The rows of the test part that generated images are compared with: where a translator made them, those under the
+    conditions that it moves images to."""
+    rows, conditions = trial.rows.test, trial.conditions_of(trial.rows.test)
+    if not trial.translates or conditions is None:
+        return rows
+    return [row for row, condition in zip(rows, conditions.tolist(), strict=True) if condition in trial.targets]
 
 
 def read_fidelity(trials: Sequence[SplitOf]) -> list[Measured]:
@@ -152,11 +161,6 @@ def read_nearest(trial: SplitOf) -> list[Neighbour]:
     return rows
 
 
-def _seed(trial: SplitOf) -> int:
-    """That of the trial's arms: the judge is then the classifier of the arm ``classical``, weight for weight."""
-    return trial.seed("classify", trial.name)
-
-
 def keep_judge(model: torch.nn.Module, folder: Path) -> None:
     """Put the classifier into ``folder`` with its arm's predictions, so that it need not be trained again."""
     import torch
@@ -182,8 +186,9 @@ def _compare(trial: SplitOf, kept: Path | None, where: torch.device) -> tuple[di
     from ganaug.evaluate.image_metrics import Sample, fidelity
     from ganaug.evaluate.memorisation import NOTE, Kind, memorisation
 
-    prepared, seed, classify = trial.prepared, _seed(trial), trial.settings.classify
-    train, test = prepared.part(trial.rows.train), prepared.part(trial.rows.test)
+    prepared, classify = trial.prepared, trial.settings.classify
+    seed = trial.classify_seed  # of its arms: the judge is then the classifier of ``classical``, weight for weight
+    train, test = prepared.part(trial.rows.train), prepared.part(_compared(trial))
     images, made = synthetic_pool(trial)
     labelled = trial.is_conditional
     learned, unseen = (part.labels if labelled else 0 * part.labels for part in (train, test))
@@ -228,7 +233,7 @@ def _compare(trial: SplitOf, kept: Path | None, where: torch.device) -> tuple[di
         "images": {
             "train": len(trial.rows.train),
             "unlabelled": len(trial.gan_unlabelled),
-            "held_out": len(trial.rows.test),
+            "held_out": len(test.labels),
             "synthetic": len(images),
         },
         "judge_accuracy": 100 * float((of_test.predicted == test.labels).mean()),

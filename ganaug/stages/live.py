@@ -36,7 +36,7 @@ def shown(root: Path, split: str, goes_on: bool) -> Callable[[int, Mapping[str, 
     ``goes_on``: an earlier run began the training, and what it showed stays.
     """
     if not _wanted() & {split, _ALL}:
-        return lambda step, row: None
+        return nobody
     os.environ.setdefault("DVCLIVE_LOGLEVEL", "ERROR")
     from dvclive import Live
 
@@ -52,6 +52,10 @@ def shown(root: Path, split: str, goes_on: bool) -> Callable[[int, Mapping[str, 
         live.sync()
 
     return show
+
+
+def nobody(step: int, row: Mapping[str, float | None]) -> None:
+    """In the place of what ``shown`` returns, for a training that nobody watches."""
 
 
 def _wanted() -> set[str]:

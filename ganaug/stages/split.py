@@ -7,18 +7,25 @@ on each other, so that no key ever reads an image: images -> labels -> train -> 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ganaug import config, seeds, store
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.config import Settings
+from ganaug.data.cells import targets
 from ganaug.data.held_out import inner_fold
 from ganaug.data.prepared import Prepared
 from ganaug.data.splits import Split
 from ganaug.errors import UserError
+from ganaug.gan.translation import TranslateSpec
 from ganaug.stages.project import Project, prepared_now
 
+EVERYTHING = "all"  # the one condition of a translator of pairs in a project without conditions
 UNLABELLED = "unlabelled"  # the one class of a generator that learned without labels
 
 
@@ -86,12 +93,66 @@ class SplitOf:
         """{class: synthetic images}. Raises UserError if no class would get any."""
         train = self.prepared.counts(self.rows.train)
         counts = self.settings.synth.counts(train if self.is_conditional else {UNLABELLED: sum(train.values())})
+        if self.translates:
+            counts = {name: count * bool(self.sources(label)) for label, (name, count) in enumerate(counts.items())}
         if not any(counts.values()):
             raise UserError(
                 f"synth.balance: fill tops classes up to the largest, but all classes of split {self.name} have as "
                 "many images; set it to equal"
             )
         return counts
+
+    # ------------------------------------------------------------------------------------------------ its conditions
+
+    @property
+    def translates(self) -> bool:
+        """Whether its generator translates images from one condition to another."""
+        return self.settings.gan.translate is not None
+
+    @property
+    def conditions(self) -> list[str]:
+        """The conditions that a translator knows: the project's, or one of everything where it has none."""
+        return self.prepared.condition_names or [EVERYTHING]
+
+    def conditions_of(self, rows: list[int]) -> NDArray[np.int64] | None:
+        """(N,) of some rows, numbers of the conditions; None where the project has none."""
+        return None if self.prepared.conditions is None else self.prepared.conditions[rows]
+
+    @cached_property
+    def targets(self) -> list[int]:
+        """The conditions that images are moved to: those that lack some class of the train part, but have images."""
+        counts = self.prepared.cells(self.rows.train)
+        return [target for target in targets(counts) if counts[:, target].any()]
+
+    def sources(self, label: int) -> dict[int, list[int]]:
+        """{target: the rows of the train part that are moved there}, of the class ``label``: its images under the
+        other conditions. A target without such images is left out."""
+        rows = np.array(self.rows.train)[self.prepared.labels[self.rows.train] == label]
+        conditions = self.conditions_of(rows.tolist())
+        if conditions is None:
+            return {0: rows.tolist()}
+        found = {target: rows[conditions != target].tolist() for target in self.targets}
+        return {target: moved for target, moved in found.items() if moved}
+
+    def moves(self, label: int) -> list[tuple[int, list[int]]]:
+        """(target, row of each source): the translations of the class ``label`` for the arms, in their order.
+
+        As many to each target, each source equally often: the sources in order, then again and again.
+        """
+        sources, count = self.sources(label), list(self.synthetic_counts.values())[label]
+        return [
+            (target, [rows[number % len(rows)] for number in range((count + place) // len(sources))])
+            for place, (target, rows) in zip(range(len(sources) - 1, -1, -1), sources.items(), strict=True)
+        ]
+
+    @cached_property
+    def unadversarial(self) -> SplitOf:
+        """The same split, whose translator learns without the adversarial loss."""
+        gan = self.settings.gan
+        assert gan.translate is not None
+        without = replace(gan, translate=replace(gan.translate, adversarial=0.0))
+        project = replace(self.project, settings=replace(self.settings, gan=without))
+        return SplitOf(project, self.name, self.prepared)
 
     # ----------------------------------------------------------------------------------------------------- its seeds
 
@@ -103,6 +164,11 @@ class SplitOf:
     def gan_seed(self) -> int:
         """Of its GAN and of all that serves its training."""
         return self.seed("gan", self.name)
+
+    @property
+    def classify_seed(self) -> int:
+        """Of its arms' first classifiers."""
+        return self.seed("classify", self.name)
 
     # ------------------------------------------------------------------------------------------------------ its keys
 
@@ -133,7 +199,7 @@ class SplitOf:
     def training(self) -> dict[str, Any]:
         """All that its generator depends on, by name: what the key of a training and a half-trained state are of."""
         gan, groups = self.settings.gan, self.prepared.groups
-        return {
+        on = {
             "gan": gan_settings(self.settings),
             "images": [self.prepared.digest(self.rows.train), self.prepared.digest(self.rows.spare)],
             "unlabelled": self.prepared.hashes(self.gan_unlabelled),
@@ -142,6 +208,18 @@ class SplitOf:
             "groups": [groups[row] for row in self.rows.train] if groups and gan.held_out else None,
             "seed": self.gan_seed,
             "classifier": self._classifier if gan.select == "gan-train" else None,  # which then judges checkpoints
+        }
+        return on if gan.translate is None else {**on, **self._translating(gan.translate)}
+
+    def _translating(self, spec: TranslateSpec) -> dict[str, Any]:
+        """What a translator depends on besides: the conditions of its images, and a classifier that must recognise
+        what comes back."""
+        conditions = self.conditions_of(self.rows.train)
+        classical = [self._classifier, config.plain(self.settings.classify.classical), self.classify_seed]
+        return {
+            "conditions": [self.conditions, self.targets, conditions is not None and store.digest(conditions)],
+            "images": self.prepared.digest(self.rows.train),
+            "classifier": classical if spec.recognition else None,
         }
 
     @cached_property
@@ -175,6 +253,16 @@ class SplitOf:
             "seed": self.settings.synth.seed,
         }
         return self._key("synth", on)
+
+    @property
+    def unadversarial_key(self) -> str:
+        """Of the images of a translator that learned without the adversarial loss."""
+        return self.unadversarial.synth_key
+
+    @cached_property
+    def truth_digest(self) -> str:
+        """Of the real images of the cells that it hides."""
+        return self.prepared.digest(self.rows.truth)
 
     @cached_property
     def unlabelled_digest(self) -> str:

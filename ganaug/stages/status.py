@@ -11,7 +11,7 @@ from typing import Any
 from ganaug import store
 from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError, one_line
-from ganaug.stages.classify import classify_task
+from ganaug.stages.classify import classify_task, control_tasks
 from ganaug.stages.fidelity import fidelity_tasks
 from ganaug.stages.fit_filters import filter_tasks
 from ganaug.stages.gate import measured_settings
@@ -97,6 +97,7 @@ def status(project: Project) -> Status:
         *map(train_task, splits),
         *filter_tasks(splits).values(),
         *map(synth_task, splits),
+        *(task for control in control_tasks(trials) for task in control),
         *(classify_task(run) for trial in trials for run in runs_of(trial)),
         *fidelity_tasks(trials, {}).values(),
     ]

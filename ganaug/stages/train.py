@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from ganaug.stages.runs import runs_of
 from ganaug.stages.split import UNLABELLED, SplitOf, open_splits
 from ganaug.stages.synth import synth_task
 from ganaug.stages.tasks import Task, Worker, finish, publish
+from ganaug.stages.translators import OnLog, train_and_write
 from ganaug.stages.work import RECIPES, Work
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ganaug.gan.loop import Trained
     from ganaug.gan.nets.generator import Generator
     from ganaug.gan.resume import Keeper
+    from ganaug.gan.run import Outcome
 
 _WATCHED = 500  # real images, about, that a training's discriminator is watched with
 _LOOKED_AT, _MOST_LOOKED_AT = (
@@ -70,15 +72,42 @@ def train(project: Project, only: str | None) -> None:
     publish(project, project.models, folders, whole=only is None)
 
 
-def train_task(split: SplitOf, tasks: int = 1) -> Task:
-    """The training of a split's generator, one of so many ``tasks``."""
+def train_task(split: SplitOf, tasks: int = 1, detail: str = "") -> Task:
+    """The training of a split's generator, one of so many ``tasks``; ``detail`` says which of the split's it is."""
     work, key = split.project.work, split.train_key
     line = partial(_line, work, key)
     after = partial(_forget_state, split)
-    return Task("train", key, split.name, partial(_train, split, tasks), line, "", split.settings.gan.steps, after)
+    make = partial(_train, split, tasks, detail)
+    return Task("train", key, split.name, make, line, detail, split.settings.gan.steps, after)
 
 
-def _train(split: SplitOf, tasks: int, folder: Path, worker: Worker) -> dict[str, Any]:
+def _train(split: SplitOf, tasks: int, detail: str, folder: Path, worker: Worker) -> dict[str, Any]:
+    """``detail`` none: the split's own generator, which can be watched as it learns."""
+    cost.check_gan(split, worker.device, tasks)
+    cost.check_classifier(split, worker.device)
+    keeper = _keeper(split, worker)
+    show = live.shown(split.project.root, split.name, keeper.path.exists()) if not detail else live.nobody
+
+    def on_log(step: int, row: Mapping[str, float | None]) -> None:
+        worker.report(step)
+        show(step, row)
+
+    learn = _train_translator if split.translates else _train_generator
+    trained = learn(split, folder, worker.device, keeper, on_log)
+    return {
+        "device": device.title(worker.device),
+        "machine": machine(),
+        "wall_seconds": round(trained.seconds, 3),
+        "images_per_second": [[step, round(rate, 1)] for step, rate in trained.speed],
+    }
+
+
+def _train_translator(split: SplitOf, folder: Path, where: torch.device, keeper: Keeper, on_log: OnLog) -> Outcome:
+    description = _description(split, split.prepared.hashes(split.rows.train), where)
+    return train_and_write(split, description, folder, where, keeper, on_log)
+
+
+def _train_generator(split: SplitOf, folder: Path, where: torch.device, keeper: Keeper, on_log: OnLog) -> Outcome:
     from ganaug.gan.loop import train_gan
     from ganaug.gan.transfer import read_start
 
@@ -95,30 +124,10 @@ def _train(split: SplitOf, tasks: int, folder: Path, worker: Worker) -> dict[str
         _check_unseen(start.saw, prepared.hashes(split.rows.test), f"{gan.init_from}: test", split.name)
         _check_unseen(start.saw, held_out.pixels, f"{gan.init_from}: held-out", split.name)
     seen = {*part.pixels, *held_out.pixels, *prepared.hashes(split.gan_unlabelled), *(start.saw if start else ())}
-    cost.check_gan(split, worker.device, tasks)
-    cost.check_classifier(split, worker.device)
-    images, labels = _learned(split, part, worker.device)
-    description = {
-        "format": 2,
-        "key": split.train_key,
-        "ganaug": __version__,
-        "split": split.name,
-        "dataset": split.settings.data.source.title(),
-        "classes": split.classes,
-        "image_shape": list(prepared.image_shape),
-        "gan": split.training["gan"],
-        "device": worker.device.type,
-        "train_images": prepared.counts(split.learned) if split.is_conditional else {UNLABELLED: len(split.learned)},
-        "train_images_sha256": sorted(seen),  # what it learned from or was chosen by, here and before
-        **({"pseudo_labelled": len(images) - len(part.images)} if split.labels_key else {}),
-    }
-    keeper = _keeper(split, worker)
-    show = live.shown(split.project.root, split.name, keeper.path.exists())
-
-    def on_log(step: int, row: Mapping[str, float | None]) -> None:
-        worker.report(step)
-        show(step, row)
-
+    images, labels = _learned(split, part, where)
+    description = _description(split, seen, where)
+    if split.labels_key:
+        description["pseudo_labelled"] = len(images) - len(part.images)
     with keeper.watching():
         trained = train_gan(
             images,
@@ -126,19 +135,33 @@ def _train(split: SplitOf, tasks: int, folder: Path, worker: Worker) -> dict[str
             len(split.classes),
             gan,
             split.gan_seed,
-            worker.device,
+            where,
             on_log,
             held_out=(watched.images, watched.labels),
-            judge=_judge(split, held_out, worker.device) if gan.select == "gan-train" else None,
+            judge=_judge(split, held_out, where) if gan.select == "gan-train" else None,
             start=start,
             keeper=keeper,
         )
     _write(folder, trained, part, description, split.gan_seed)
+    return trained
+
+
+def _description(split: SplitOf, seen: Iterable[str], where: torch.device) -> dict[str, Any]:
+    """What a generator's file says of it; ``seen``: the SHA-256 of the images that it learned from or was chosen by,
+    here and before."""
+    counts = split.prepared.counts(split.learned)
     return {
-        "device": device.title(worker.device),
-        "machine": machine(),
-        "wall_seconds": round(trained.seconds, 3),
-        "images_per_second": [[step, round(rate, 1)] for step, rate in trained.speed],
+        "format": 2,
+        "key": split.train_key,
+        "ganaug": __version__,
+        "split": split.name,
+        "dataset": split.settings.data.source.title(),
+        "classes": split.classes,
+        "image_shape": list(split.prepared.image_shape),
+        "gan": split.training["gan"],
+        "device": where.type,
+        "train_images": counts if split.is_conditional else {UNLABELLED: len(split.learned)},
+        "train_images_sha256": sorted(seen),
     }
 
 
@@ -250,9 +273,10 @@ def _line(work: Work, key: str, folder: Path) -> str:
     last = store.read_table(folder / "history.csv")[-1]
     alarms = store.read_json(folder / "health.json", "")["alarms"]
     rates = [rate for _, rate in timing["images_per_second"]]
+    right = [last[f"d_accuracy_{kind}"] for kind in ("real", "fake")]
+    judged = "; D right on {:.0%} of real and {:.0%} of fake images".format(*map(float, right)) if all(right) else ""
     return (
         f"{float(last['step']):,.0f} steps in {timing['wall_seconds']:.0f} s on {timing['device']}, "
-        f"{sum(rates) / len(rates):,.0f} images per second; D right on {float(last['d_accuracy_real']):.0%} of real "
-        f"and {float(last['d_accuracy_fake']):.0%} of fake images"
+        f"{sum(rates) / len(rates):,.0f} images per second{judged}"
         + "".join(f"\n      {alarm['kind']}: {alarm['says']}; {alarm['mend']}" for alarm in alarms)
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ganaug import yaml_text
+from ganaug.classify.arms import ARMS
 from ganaug.classify.encoders import Torchvision
 from ganaug.config import Settings
 from ganaug.errors import UserError, one_line
@@ -36,7 +37,10 @@ def read_by(settings: Settings, raw: Mapping[str, Any]) -> dict[str, Reads]:
     """{stage: what it reads under ``settings``}. Of ``raw``, params.yaml as plain values, the keys that are there: DVC
     fails at one that is not. Places of images are left to ``check_places``."""
     filters, gan, classifier = settings.synth.screening(), settings.gan, settings.classifier
-    learned_by_gan = gan.select == "gan-train" or settings.gan_has_teachers  # does a classifier say what it learns?
+    recognised = gan.translate is not None and gan.translate.recognition > 0
+    # Does a classifier say what it learns?
+    learned_by_gan = gan.select == "gan-train" or settings.gan_has_teachers or recognised
+    control = any(ARMS[name].filler == "unadversarial" for name in settings.classify.arms)  # which classify trains
     own_code = [classifier.code_path()] if classifier.is_own else []
     encoder = settings.fidelity.encoder
     keys = {
@@ -44,12 +48,16 @@ def read_by(settings: Settings, raw: Mapping[str, Any]) -> dict[str, Reads]:
         "train": [
             *_without(raw, "gan", "save_seconds"),
             *(["classifier"] if learned_by_gan or any(one.learns for one in filters) else []),
-            *(["classify.classical", "classify.pseudo"] if settings.gan_has_teachers else []),
+            *(["classify.classical"] if settings.gan_has_teachers or recognised else []),
+            *(["classify.pseudo"] if settings.gan_has_teachers else []),
             "synth.drop_copies",
             "synth.filters",
         ],
         "synth": ["synth"],
-        "classify": ["classifier", "classify", "fidelity"],
+        "classify": [
+            *("classifier", "classify", "fidelity"),
+            *([*_without(raw, "gan", "save_seconds"), "synth"] if control else []),
+        ],
         # A section that is added later must not go unnoticed.
         "report": list(_ALL) if set(_ALL) <= set(raw) else [WHOLE],
     }

@@ -21,7 +21,8 @@ def dvc_yaml(settings: Settings, raw: Mapping[str, Any] | None = None) -> str:
     deps = {stage: [_scalar(path) for path in one.files] for stage, one in reads.items()}
     deps["prepare"] = [_scalar(path) for path in settings.data.watched()]
     params = {stage: [one if one != WHOLE else "params.yaml:" for one in of.keys] for stage, of in reads.items()}
-    return store.template("dvc.yaml.j2").render(deps=deps, params=params)
+    translates = settings.gan.translate is not None
+    return store.template("dvc.yaml.j2").render(deps=deps, params=params, translates=translates)
 
 
 def _scalar(path: Path) -> str:

@@ -5,6 +5,7 @@ They are timed in the processes that a run starts, side by side as there, since 
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -16,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganaug import device, workers
-from ganaug.classify.arms import Arm, arm, batches
+from ganaug.classify.arms import Arm, arm, batches, filler_of
 from ganaug.config import Settings
-from ganaug.data.cross_validation import CrossValidation
+from ganaug.data.cell_draws import CellDraws
+from ganaug.data.cross_validation import Folds
 from ganaug.data.labelled import Labelled
 from ganaug.data.subsets import Subsets
 from ganaug.stages.runs import arms_of
@@ -26,9 +28,13 @@ from ganaug.stages.tasks import processes
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
+    from ganaug.gan.adversarial import Adversarial
     from ganaug.gan.nets.generator import Generator
+    from ganaug.gan.spec import GanSpec
 
+_Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
 _STEPS = 4  # timed together: a lazy penalty of the GAN is due in one of them
 _SAMPLE = 256  # images for the timed steps
 _LEAST_SECONDS = 0.5  # of each network, besides a first run
@@ -49,10 +55,14 @@ class Sizes:
     def of(cls, settings: Settings, found: Labelled) -> Sizes:
         """About, by the ``settings``, of the images ``found``."""
         counts = np.bincount(found.labels[~found.official_test], minlength=len(found.classes)).tolist()
-        protocol, tested = settings.protocol, int(found.official_test.sum())
+        protocol, tested, rendered = settings.protocol, int(found.official_test.sum()), settings.data.rendered
+        conditions = len(rendered.names if rendered else found.condition_rows()[0])
         if isinstance(protocol, Subsets):
             counts, tested = protocol.train_counts(len(counts)), protocol.test_per_class * len(counts)
-        elif isinstance(protocol, CrossValidation):
+        elif isinstance(protocol, CellDraws):
+            tested = protocol.test_per_cell * conditions * len(counts)
+            counts = [protocol.train_per_cell * conditions] * len(counts)
+        elif isinstance(protocol, Folds):
             tested = sum(counts) // protocol.folds
             counts = [round(count * (1 - 1 / protocol.folds)) for count in counts]
         return cls(dict(zip(found.classes, counts, strict=True)), tested)
@@ -79,8 +89,11 @@ class Pace:
         """The whole pipeline."""
         names, trials = settings.protocol.names(), settings.protocol.trials
         made = sum(settings.synth.counts(sizes.learned).values())
-        gans = self.gan_seconds(settings, settings.gan.steps) + self._rounds(len(names)) * self.gan_rest
-        images = self._rounds(len(names)) * made * self.make
+        rounds = self._rounds(len(names))
+        if any(one.name == "unadversarial" for one in map(filler_of, settings.classify.arms) if one):
+            rounds += self._rounds(trials)  # the control is trained and used as the generator is
+        gans = rounds * (settings.gan.steps * self.gan_step + self.gan_rest)
+        images = rounds * made * self.make
         of_trial = self._classifiers(settings) + self._runs(settings) * sizes.tested * self.look
         seconds = _STARTS * self.start + gans + images + trials * of_trial / self.jobs
         if settings.gan_has_teachers:
@@ -88,6 +101,8 @@ class Pace:
                 max(self.classifier_steps.values()) * settings.classifier.steps * settings.classify.pseudo.teachers
             )
             seconds += self._rounds(len(names)) * teachers
+        if settings.gan.translate and settings.gan.translate.recognition:
+            seconds += rounds * max(self.classifier_steps.values()) * settings.classifier.steps
         if settings.fidelity.enabled:  # one more classifier, which learns from generated images alone
             pupil = min(self.classifier_steps.values()) * settings.classifier.steps
             seconds += self._rounds(trials) * (pupil + (made + 2 * sizes.tested) * self.look + _DISTANCES)
@@ -141,42 +156,73 @@ def _measure(settings: Settings, part: tuple[NDArray[np.uint8], NDArray[np.int64
     import sklearn.metrics  # noqa: F401, what a stage's workers import too
 
     from ganaug.classify.fitting import predict, train_classifier
-    from ganaug.gan import health, watching
-    from ganaug.gan.loop import pictures
-    from ganaug.gan.steps import Training
 
     start = max(_START_SECONDS, time.process_time() - began)
     where = device.resolve(settings.device)
     device.prepare(where)
-    gan = Training(part[0], part[1], classes, settings.gan, 0, where)
-    spread, spec, (_, size, _, channels) = health.real_spread(gan), settings.classifier, part[0].shape
-
-    def gan_steps() -> None:
-        for step in range(1, _STEPS + 1):
-            gan.step(step)
+    spec, (_, size, _, channels) = settings.classifier, part[0].shape
+    conditions = np.arange(len(part[1])) % 2  # any two: they change no time
 
     def classifier(chosen: Arm) -> torch.nn.Module:
-        draw = batches(chosen, part, part if chosen.filler else None, classes, spec.batch_size, 0)
-        return train_classifier(draw, replace(spec, steps=_STEPS), channels, classes, size, 0, where)
+        draw = batches(chosen, part, part if chosen.filler else None, classes, spec.batch_size, 0, conditions)
+        few = replace(spec, steps=_STEPS)
+        return train_classifier(draw, few, channels, classes, size, 0, where, chosen.policy.attach)
 
-    step = _mean(gan_steps, where) / _STEPS
+    model = classifier(arm("none", settings.classify))
+    if settings.gan.translate is None:
+        step, rest, make = _pace_of_generator(settings.gan, part, classes, where)
+    else:
+        step, rest, make = _pace_of_translator(settings.gan, part, conditions, classes, where, model)
+    return Pace(
+        where.type,
+        1,
+        gan_step=step,
+        gan_rest=rest,
+        classifier_steps={one.name: _mean(partial(classifier, one), where) / _STEPS for one in arms_of(settings)},
+        look=_mean(lambda: predict(model, part[0], where), where) / len(part[0]),
+        make=make,
+        start=start,
+    )
+
+
+def _pace_of_generator(spec: GanSpec, part: _Part, classes: int, where: torch.device) -> tuple[float, float, float]:
+    """Seconds of a step, of a training besides its steps, and of an image."""
+    from ganaug.gan import health, watching
+    from ganaug.gan.loop import pictures
+    from ganaug.gan.steps import Training
+
+    gan = Training(*part, classes, spec, 0, where)
+    spread, step = health.real_spread(gan), _mean(partial(_steps, gan), where) / _STEPS
     row = _mean(lambda: watching.history_row(gan, 1, None, spread), where, once=True)
     generators: list[Generator] = []
     settle = _mean(lambda: generators.append(watching.settled_average(gan)), where, once=True)
     generator = device.place(generators[0], device.resolve("cpu"))
     per_class = max(1, _SAMPLE // classes)
     make = _mean(lambda: pictures(generator, classes, per_class, 0), where, once=True) / (per_class * classes)
-    model = classifier(arm("none", settings.classify))
-    return Pace(
-        where.type,
-        1,
-        gan_step=step,
-        gan_rest=_ROWS * row + _SETTLED * settle + _LOOKED_AT * classes * make,
-        classifier_steps={one.name: _mean(partial(classifier, one), where) / _STEPS for one in arms_of(settings)},
-        look=_mean(lambda: predict(model, part[0], where), where) / len(part[0]),
-        make=make,
-        start=start,
-    )
+    return step, _ROWS * row + _SETTLED * settle + _LOOKED_AT * classes * make, make
+
+
+def _pace_of_translator(
+    spec: GanSpec, part: _Part, conditions: NDArray[np.int64], classes: int, where: torch.device, model: nn.Module
+) -> tuple[float, float, float]:
+    """The same; ``model``: a classifier as the one that must recognise what comes back."""
+    from ganaug.synth.translator import Translator
+    from ganaug.translate import watching
+    from ganaug.translate.steps import Training
+
+    images, (_, size, _, channels) = part[0], part[0].shape
+    gan = Training(*part, conditions, 2, [1], spec, 0, where, model)
+    step, sources = _mean(partial(_steps, gan), where) / _STEPS, watching.some_sources(gan)
+    row = _mean(lambda: watching.history_row(gan, 1, *sources), where, once=True)
+    names = [str(label) for label in range(classes)]
+    translator = Translator(copy.deepcopy(gan.average), names, ["from", "to"], [1], (channels, size, size), {})
+    make = _mean(lambda: translator.translate(images, names * len(images), 1, 0, 0, where), where, once=True)
+    return step, _ROWS * row, make / len(images)
+
+
+def _steps(gan: Adversarial) -> None:
+    for step in range(1, _STEPS + 1):
+        gan.step(step)
 
 
 def _mean(work: Callable[[], object], where: torch.device, once: bool = False) -> float:

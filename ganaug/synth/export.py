@@ -25,6 +25,7 @@ from ganaug.synth.spec import Balance, SynthSpec
 
 if TYPE_CHECKING:
     from ganaug.synth.formats import Chunks
+    from ganaug.synth.moved import Moved
     from ganaug.synth.sampler import Sampler
 
 _MOST = 10**9  # images of a class
@@ -43,14 +44,15 @@ def export(
     seed: int,
     output_format: str,
     overwrite: bool,
+    condition: str | None = None,
 ) -> str:
     """Write images of each class asked for, and a manifest, to the folder ``out``; returns a line on what was made.
 
     ``model`` is the generator's file; ``classes``: names or indices, each with or without a number of its own after
     ``=``; ``balance`` spreads ``n`` images per class as ``synth.balance`` does, given the images that the generator
     learned from; ``seed`` gives the latents; ``output_format`` is one of FORMATS. What ``out`` has of other
-    classes stays; ``overwrite`` replaces what it has of these. Raises UserError if an option or the folder cannot be
-    used.
+    classes stays; ``overwrite`` replaces what it has of these. ``condition``: what a translator moves the project's
+    images of the classes to. Raises UserError if an option or the folder cannot be used.
     """
     if n < 1:
         raise UserError(f"--n: must be at least 1, got {quoted(n)}; ask for one image or more")
@@ -66,9 +68,7 @@ def export(
     listed = _rows(out)
     there = _there(out, listed)
 
-    from ganaug.synth.sampler import load_sampler
-
-    sampler = load_sampler(model)
+    sampler = _opened(model, condition)
     asked, notes = _asked(classes, sampler.classes)
     spread = _spread(sampler, model, n, balance)
     counts = {label: spread[label] if count is None else count for label, count in asked.items()}
@@ -95,13 +95,19 @@ def export(
             )
         if now and not copied.rows:
             new: list[_Listed] = store.read_table(part / MANIFEST, kind=_Listed)
-            store.write_csv(part / MANIFEST, _COLUMNS, map(_cells, [*now, *new]))
+            columns = _columns([*now, *new], ())
+            store.write_csv(part / MANIFEST, columns, _cells([*now, *new], columns))
 
     with _placing(out, join) as part:
         made = FORMATS[output_format](part, copied.classes, chain(copied.chunks, chunks), {**copied.counts, **counts})
         old = [row for row, _ in zip(copied.rows, made, strict=False)]  # theirs come first
-        rows = ([file, sampler.classes[one], seed, number, sampler.accepted[one], by] for file, one, number in made)
-        store.write_csv(part / MANIFEST, _COLUMNS, chain(map(_cells, old), rows))
+        rows = (
+            [file, sampler.classes[one], seed, number, sampler.accepted[one], by, *sampler.about(one, number)]
+            for file, one, number in made
+        )
+        columns = _columns(old, sampler.told)
+        padded = (row + [""] * (len(columns) - len(row)) for row in rows)
+        store.write_csv(part / MANIFEST, columns, chain(_cells(old, columns), padded))
     if gone := sum(row["class"] not in named for row in listed) - len(kept):
         notes.append(f"{_images(gone)} of other classes that {out / MANIFEST} listed: gone, so no longer listed")
     more = f", next to {len(kept):,} of other classes" if kept else ""
@@ -109,7 +115,22 @@ def export(
     return "\n".join([*notes, said])
 
 
-def _spread(sampler: Sampler, model: Path, n: int, balance: str) -> list[int]:
+def _opened(model: Path, condition: str | None) -> Sampler | Moved:
+    """What makes the images. Raises UserError if a ``condition`` is asked of a generator that knows none."""
+    from ganaug.synth.moved import is_translator, moved
+    from ganaug.synth.sampler import load_sampler
+
+    if is_translator(model):
+        return moved(model, condition)
+    if condition is not None:
+        raise UserError(
+            f"--condition: needs a translator, but {model} makes images of a class alone; leave it out, or set "
+            "gan.translate and train it again"
+        )
+    return load_sampler(model)
+
+
+def _spread(sampler: Sampler | Moved, model: Path, n: int, balance: str) -> list[int]:
     """The images of each class, as ``synth.balance`` has them."""
     said = sampler.description.get("train_images") or {}
     learned = {name: said.get(name, 0) for name in sampler.classes}  # the file has them in another order
@@ -203,12 +224,19 @@ _Listed = TypedDict(  # a row of a manifest; those of earlier releases do not sa
         "index": int,
         "accepted": str,
         "model": NotRequired[str],
+        "condition": NotRequired[str],
+        "source": NotRequired[str],
     },
 )
 
 
-def _cells(row: _Listed) -> list[Any]:
-    return [row.get(column, "") for column in _COLUMNS]
+def _columns(rows: Sequence[_Listed], told: Sequence[str]) -> list[str]:
+    """Those that every manifest has, ``told`` of what makes the new images, and what is told of ``rows`` besides."""
+    return list(dict.fromkeys([*_COLUMNS, *told, *(column for row in rows for column in row if column != "file")]))
+
+
+def _cells(rows: Sequence[_Listed], columns: Sequence[str]) -> Iterator[list[Any]]:
+    return ([row.get(column, "") for column in columns] for row in rows)
 
 
 def _top(file: str) -> str:
@@ -315,7 +343,7 @@ class _Copied:
     chunks: Chunks = field(default_factory=lambda: iter(()))
 
 
-def _copied(out: Path, rows: Sequence[_Listed], kept: Sequence[_Listed], sampler: Sampler) -> _Copied:
+def _copied(out: Path, rows: Sequence[_Listed], kept: Sequence[_Listed], sampler: Sampler | Moved) -> _Copied:
     """The images of the rows ``kept`` among all ``rows`` of ``out``, for a new file with those of ``sampler``.
 
     Raises UserError if they are not what the manifest lists, or of another shape than the new ones.

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ class Sampler:
     image_shape: tuple[int, int, int]  # (channels, height, width)
     description: dict[str, Any]
     filters: FittedFilters | None = None
+    told: ClassVar[tuple[str, ...]] = ()  # what a manifest says of each image besides; of a translation more (moved.py)
 
     @property
     def accepted(self) -> list[float]:
@@ -69,6 +70,10 @@ class Sampler:
                     f"synth.filters: must let images of every class through, but after {found:,} of class "
                     f"{self.classes[label]} none of {_PATIENCE:,} passed; loosen them, or train the GAN longer"
                 )
+
+    def about(self, label: int, number: int) -> tuple[str, ...]:
+        """A value for each of ``told``."""
+        return ()
 
     def candidates(self, label: int, count: int, seed: int, device: torch.device) -> NDArray[np.uint8]:
         """The first ``count`` images (count, H, W, C) of the class ``label``, before any filter, made on ``device``.

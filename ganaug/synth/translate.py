@@ -1,0 +1,126 @@
+"""The user's own pictures moved to another condition: ``ganaug translate photos/*.png --to night``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganaug import device, store
+from ganaug.data.pictures import Aspect, Shape, depth_of, look_at, parse_background, render
+from ganaug.errors import UserError, one_line, quoted
+from ganaug.gan.described import typed
+from ganaug.synth.formats import MANIFEST, folder_name
+from ganaug.synth.moved import is_translator, target_of
+
+if TYPE_CHECKING:
+    from ganaug.synth.translator import Translator
+
+_COLUMNS = ("file", "source", "condition", "seed", "number")
+_MOST = 10**6  # translations of a picture
+_AT_ONCE = 500  # pictures at a time
+
+
+@dataclass(frozen=True)
+class HowRead:
+    """How pictures become the network's input, as a translator's file says it: what its training images went
+    through."""
+
+    aspect: Aspect = "pad"
+    background: str = "black"
+
+
+def translate(model: Path, pictures: Sequence[Path], to: str | None, n: int, out: Path, seed: int) -> str:
+    """Write ``n`` translations of each of the ``pictures`` to the condition ``to`` as PNG files, and a manifest, to the
+    new folder ``out``; returns a line on what was made.
+
+    ``model`` is the translator's file; ``seed`` gives the noise. Translation k of a picture is the same whatever else
+    is asked for. Files lie in ``out`` as the pictures lie below the folder that they share. Raises UserError if an
+    option, a picture or the folder cannot be used.
+    """
+    if not 1 <= n <= _MOST:
+        raise UserError(f"--n: must be 1 to {_MOST:,}, got {quoted(n)}; ask for that many")
+    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
+        raise UserError(f"--out: must be a new or an empty folder, but {out} holds something; name another")
+    if not is_translator(model):
+        raise UserError(
+            f'{model}: must be a translator, but makes images of a class; use "ganaug synth", or name another file '
+            "with --model"
+        )
+    from ganaug.synth.translator import load_translator
+
+    translator = load_translator(model)
+    target = target_of(translator, to, "--to")
+    chosen = list(dict.fromkeys(pictures))
+    files = _files(chosen, n)
+    where, condition = device.resolve("auto"), translator.conditions[target]
+    device.prepare(where)
+    with store.replacing(out, folder=True) as part:
+        sources, hashes = _read(translator, model, chosen, part / ".sources.npy")
+        rows: dict[tuple[int, int], Sequence[Any]] = {}
+        for number in range(n):
+            for start, chunk in _chunks(sources):
+                end = start + len(chunk)
+                made = translator.translate(chunk, hashes[start:end], target, number, seed, where)
+                for row, image in zip(range(start, end), made, strict=True):
+                    path = part / files[row][number]
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(store.png_bytes(image))
+                    rows[row, number] = [files[row][number], one_line(str(chosen[row])), condition, seed, number]
+        store.remove(part / ".sources.npy")
+        store.write_csv(part / MANIFEST, _COLUMNS, [rows[place] for place in sorted(rows)])
+    count = len(chosen)
+    return f"{count * n:,} images of {count:,} pictures, moved to {one_line(condition)}, in {one_line(f'{out}/')}"
+
+
+def _read(
+    translator: Translator, model: Path, pictures: list[Path], array: Path
+) -> tuple[NDArray[np.uint8], list[str]]:
+    """The pictures as the training images were read, (N, H, W, C), in the file ``array``, and the SHA-256 of the pixels
+    of each."""
+    looks = look_at(pictures, 1)
+    broken = {row: look.broken for row, look in enumerate(looks) if look.broken}
+    shape = _shape(translator, model, depth_of(looks))
+    done = None if broken else render(pictures, shape, array, 1)
+    for row, reason in (done.broken if done else broken).items():
+        raise UserError(f"{quoted(str(pictures[row]), 200)}: must be a readable picture, but {reason}; leave it out")
+    assert done is not None
+    return store.read_array(array, ""), done.hashes
+
+
+def _shape(translator: Translator, model: Path, depth: int | None) -> Shape:
+    channels, size, _ = translator.image_shape
+    try:
+        said: HowRead = typed(HowRead, translator.description.get("pictures") or {})
+        return Shape(size, 1 if channels == 1 else 3, said.aspect, parse_background(said.background), depth)
+    except (ValueError, AttributeError):
+        raise UserError(f"{model}: must say how pictures are read, but does not; train it again") from None
+
+
+def _chunks(images: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    for start in range(0, len(images), _AT_ONCE):
+        yield start, np.array(images[start : start + _AT_ONCE])
+
+
+def _files(pictures: Sequence[Path], n: int) -> list[list[str]]:
+    """Where each translation of each picture goes, relative to the output folder. Raises UserError if two pictures
+    would go to one place."""
+    whole = [path.absolute() for path in pictures]
+    top = os.path.commonpath([path.parent for path in whole])
+    found, seen = [], dict[str, Path]()
+    for path in whole:
+        parts = path.relative_to(top).with_suffix("").parts
+        place = "/".join(map(folder_name, parts))
+        other = seen.setdefault(place.casefold(), path)
+        if other != path:
+            raise UserError(
+                f"{quoted(str(path), 200)}: pictures must differ by more than the ending of their names, but there is "
+                f"{quoted(str(other), 200)} too; rename one"
+            )
+        found.append([f"{place}{f'-{number}' if n > 1 else ''}.png" for number in range(n)])
+    return found

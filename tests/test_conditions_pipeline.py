@@ -1,0 +1,264 @@
+"""The real pipeline, small, where conditions lack classes: what the translator sees, what it makes, and for whom."""
+
+import csv
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from expect import refused
+from PIL import Image
+from stages import run
+
+from ganaug import config, store
+from ganaug.data.prepared import Prepared, read_prepared
+from ganaug.stages import classify, status
+from ganaug.stages.project import Project
+from ganaug.stages.split import SplitOf
+from ganaug.stages.synth import read_synthetic, synthetic_pool, unadversarial_pool
+from ganaug.stages.watched import read_by
+from ganaug.start.dvc import dvc_yaml
+from ganaug.synth.export import export
+from ganaug.synth.translate import translate
+
+ARMS = [
+    "classical", "classical+masked", "translate+classical+masked", "unadversarial+classical+masked",
+    "histogram+classical+masked", "oracle+classical",
+]  # fmt: skip
+SMALL: dict[str, Any] = {
+    "data": {"source": {"kind": "digits"}, "rendered": {"kinds": [{"kind": "texture"}]}},
+    "protocol": {
+        "kind": "cell-draws", "trials": 2, "train_per_cell": 2, "test_per_cell": 3, "tuning_per_cell": 0,
+        "tuning_test_per_cell": 0,
+    },
+    "gan": {
+        "preset": "translate", "steps": 3, "batch_size": 4, "generator_width": 4, "discriminator_width": 4,
+    },
+    "synth": {"per_class": 5},
+    "classifier": {"steps": 8, "width": 4, "batch_size": 16},
+    "classify": {"arms": ARMS, "curve": []},
+    "device": "cpu",
+    "jobs": 1,
+}  # fmt: skip
+PAIRS = {"data": {"source": {"kind": "digits"}}, "protocol": {"kind": "subsets"}, "classify": {"arms": ["none"]}}
+
+
+def project(root: Path, **changes: Any) -> Project:
+    return Project(root, config.check({**SMALL, **changes}))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = project(tmp_path_factory.mktemp("conditions"))
+    run(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def trial(done: Project) -> SplitOf:
+    return SplitOf(done, "0")
+
+
+def manifest(split: SplitOf) -> list[dict[str, str]]:
+    return store.read_table(split.project.synth / split.name / "manifest.csv")
+
+
+def test_images_are_moved_from_other_conditions_of_their_class_each_equally_often(trial: SplitOf) -> None:
+    prepared, train = trial.prepared, trial.rows.train
+    assert trial.conditions == ["plain", "texture"]
+    assert trial.targets == [1]
+    assert len(trial.rows.hidden) == 5
+    for label, images in enumerate(read_synthetic(trial)):
+        rows = [row for row in manifest(trial) if row["class"] == prepared.classes[label]]
+        assert len(rows) == len(images) == 5
+        assert {row["condition"] for row in rows} == {"texture"}
+        sources = [int(row["source"]) for row in rows]
+        assert set(sources) <= set(train)
+        assert set(prepared.labels[sources]) == {label}
+        assert prepared.conditions is not None
+        assert set(prepared.conditions[sources]) == {0}
+        assert sorted(Counter(sources).values()) == [2, 3]
+        assert [int(row["number"]) for row in rows] == [0, 0, 1, 1, 2]
+        assert len(np.unique(images, axis=0)) == 5  # the noise differs
+
+
+def test_a_class_is_dealt_evenly_to_several_targets_and_left_out_where_it_has_no_source(trial: SplitOf) -> None:
+    """Three conditions, of which two lack a class: 0 is under a alone, 1 under b alone, 2 under a and c."""
+    cells = np.array([[0, 0], [0, 0], [1, 1], [2, 0], [2, 2]])
+    prepared = Prepared(
+        Path(), np.zeros((5, 8, 8, 1), np.uint8), cells[:, 0], list("abcde"), ["0", "1", "2"], {}, None, None,
+        cells[:, 1], ["a", "b", "c"],
+    )  # fmt: skip
+    split = SplitOf(trial.project, "0", prepared)
+    split.__dict__["rows"] = type(trial.rows)([0, 1, 2, 3, 4], [])
+    assert split.targets == [0, 1, 2]
+    assert split.moves(0) == [(1, [0, 1, 0]), (2, [0, 1])]
+    assert split.moves(1) == [(0, [2, 2, 2]), (2, [2, 2])]
+    assert split.moves(2) == [(0, [4, 4]), (1, [3, 4]), (2, [3])]
+    split.__dict__["targets"] = [1]
+    del split.__dict__["synthetic_counts"]
+    assert split.synthetic_counts == {"0": 5, "1": 0, "2": 5}
+    assert split.moves(1) == []
+
+
+def scrambled(done: Project, root: Path) -> Project:
+    """The trial's train part; all other images, labels and conditions are others."""
+    made, prepared = project(root), read_prepared(done.prepared)
+    assert prepared.conditions is not None
+    others = np.setdiff1d(np.arange(len(prepared.images)), prepared.split("0").train)
+    assert set(prepared.split("0").truth) <= set(others.tolist())
+    images, rng = np.array(prepared.images), np.random.default_rng(0)
+    images[others] = rng.integers(0, 256, images[others].shape, np.uint8)
+    items = store.read_table(done.prepared / "items.csv")
+    for row in others.tolist():
+        hidden = prepared.labels[row], prepared.conditions[row]
+        items[row]["file"] = f"row {row}"
+        if list(hidden) not in [list(cell) for cell in prepared.split("0").hidden]:
+            items[row]["class"] = prepared.classes[rng.integers(10)]
+    import shutil
+
+    shutil.copytree(done.prepared, made.prepared)
+    store.write_array(made.prepared / "images.npy", images)
+    store.write_csv(made.prepared / "items.csv", list(items[0]), [list(item.values()) for item in items])
+    return made
+
+
+def test_nothing_of_test_or_truth_reaches_the_translator(done: Project, tmp_path: Path) -> None:
+    made = scrambled(done, tmp_path)
+    run(made, "train", split="0")
+    for file in ("generator.safetensors", "checkpoint.safetensors", "samples.png", "history.csv"):
+        assert (made.models / "0" / file).read_bytes() == (done.models / "0" / file).read_bytes(), file
+
+
+def test_the_truth_is_in_the_oracle_alone(trial: SplitOf) -> None:
+    hidden, prepared = set(trial.rows.hidden), trial.prepared
+    assert prepared.conditions is not None
+    assert {(prepared.labels[row], prepared.conditions[row]) for row in trial.rows.truth} == hidden
+    table = json.loads((trial.project.trials / "0.json").read_text())
+    assert table["filler_images"]["oracle+classical"] == len(trial.rows.truth) == 10
+    assert table["filler_images"]["translate+classical+masked"] == 50
+
+
+def test_the_control_is_a_translator_without_its_adversarial_loss_trained_once(done: Project, trial: SplitOf) -> None:
+    control, kept = trial.unadversarial, done.work
+    path = kept.place("train", control.train_key) / "generator.safetensors"
+    _, description = store.read_tensors(path, "")
+    assert description["gan"]["translate"]["adversarial"] == 0
+    (images, labels), (own, _) = unadversarial_pool(trial), synthetic_pool(trial)
+    assert (images[:] != own[:]).any()
+    assert np.bincount(labels).tolist() == [5] * 10
+    before = {path.name: path.stat().st_mtime_ns for path in (kept.root / "train").iterdir()}
+    classify.classify(done, None)
+    assert {path.name: path.stat().st_mtime_ns for path in (kept.root / "train").iterdir()} == before
+    assert len(list((kept.root / "train").glob("*/generator.safetensors"))) == 3 + 2
+    assert status.status(done).is_done
+
+
+def test_the_user_gets_what_was_measured(done: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The translations of a source by the command, those that are exported, and those that an arm has learned from."""
+    release, model = SplitOf(done, "release"), done.generator("release")
+    (target, sources), images = release.moves(3)[0], read_synthetic(release)[3]
+    first = sources[:2]
+    paths = [tmp_path / "photos" / place / "1.png" for place in ("b", "a")]
+    for path, pixels in zip(paths, release.prepared.images_of(first), strict=True):
+        path.parent.mkdir(parents=True)
+        Image.fromarray(pixels[:, :, 0]).save(path)
+    said = translate(model, paths, release.conditions[target], 3, tmp_path / "out", 0)
+    assert "6 images of 2 pictures, moved to texture" in said
+    with (tmp_path / "out" / "manifest.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["file"], row["number"]) for row in rows[:4]] == [
+        ("b/1-0.png", "0"), ("b/1-1.png", "1"), ("b/1-2.png", "2"), ("a/1-0.png", "0"),
+    ]  # fmt: skip
+    assert {row["source"] for row in rows} == set(map(str, paths))
+    made = {place: np.asarray(Image.open(tmp_path / "out" / place)) for place in (row["file"] for row in rows)}
+    for number in range(2):
+        for place, folder in enumerate("ba"):
+            assert (made[f"{folder}/1-{number}.png"] == images[2 * number + place, :, :, 0]).all()
+    monkeypatch.chdir(done.root)
+    export(model.relative_to(done.root), tmp_path / "more", ["3"], 5, "equal", 0, "npz", False, "texture")
+    assert (np.load(tmp_path / "more" / "images.npz")["images"] == images).all()
+    with (tmp_path / "more" / "manifest.csv").open(encoding="utf-8") as file:
+        listed = list(csv.DictReader(file))
+    files = [item["file"] for item in store.read_table(done.prepared / "items.csv")]
+    assert [(row["condition"], row["source"]) for row in listed] == [("texture", files[row]) for row in sources]
+
+
+def test_what_cannot_be_moved_is_one_line_and_leaves_nothing(
+    done: Project, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(done.root)
+    model, out = Path("models/release/generator.safetensors"), tmp_path / "out"
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    Image.fromarray(np.zeros((20, 10), np.uint8) + np.arange(10, dtype=np.uint8)).save(good)
+    bad.write_text("text")
+    with refused('--to: must be one of texture, got "dusk"'):
+        translate(model, [good], "dusk", 1, out, 0)
+    with refused(f'"{bad}": must be a readable picture, but it is not an image', "leave it out"):
+        translate(model, [good, bad], None, 1, out, 0)
+    with refused("must be a translator, but makes images of a class"):
+        translate(tiny_model, [good], None, 1, out, 0)
+    with refused("--n: must be 1 to"):
+        translate(model, [good], None, 0, out, 0)
+    with refused("pictures must differ by more than the ending"):
+        translate(model, [good, tmp_path / "good.jpg"], None, 1, out, 0)
+    with refused("--out: must be a new or an empty folder"):
+        translate(model, [good], None, 1, tmp_path, 0)
+    with refused("--condition: must be one of texture"):
+        export(model, out, ["3"], 2, "equal", 0, "png", False, "plain")
+    with refused("--condition: needs a translator"):
+        export(tiny_model, out, ["3"], 2, "equal", 0, "png", False, "texture")
+    monkeypatch.chdir(tmp_path)
+    with refused("data/prepared"):
+        export(done.generator("release"), out, ["3"], 2, "equal", 0, "png", False, "texture")
+    assert not out.exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_pairs_need_no_conditions(tmp_path: Path) -> None:
+    """Super-resolution on plain digits: the arms have no use for it, and every stage runs."""
+    gan = {**SMALL["gan"], "preset": "srgan", "translate": {"pairs": {"downscale": 2}}}
+    protocol = {"kind": "subsets", "trials": 1, "train_per_class": 2, "test_per_class": 3}
+    made = project(tmp_path, **{**PAIRS, "protocol": protocol}, gan=gan)
+    run(made)
+    split = SplitOf(made, "0")
+    assert (split.targets, split.conditions) == ([], ["all"])
+    assert [len(images) for images in read_synthetic(split)] == [5] * 10
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"data": PAIRS["data"], "protocol": PAIRS["protocol"], "classify": {"arms": ["none"]}}, "gan.translate needs"),
+        ({"gan": {}, "protocol": {"kind": "subsets"}}, "translate needs a translator, but gan.translate is not set"),
+        ({"classify": {"arms": ["none", "gan"]}}, "gan needs a generator of classes"),
+        ({**PAIRS, "gan": {}, "classify": {"arms": ["histogram"]}}, "histogram needs the condition"),
+        ({**PAIRS, "gan": {}, "classify": {"arms": ["masked"]}}, "masked needs the condition"),
+        ({**PAIRS, "gan": {}, "protocol": {"kind": "cells"}}, "protocol.kind: cells needs the condition"),
+        ({"synth": {"drop_copies": True}}, "synth.filters: judge images of a generator of classes"),
+        ({"data": {**SMALL["data"], "unlabelled": "more"}}, "gan.unlabelled: a translator learns nothing"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_one_line(changes: dict[str, Any], says: str) -> None:
+    with refused(says):
+        config.check({**SMALL, **changes})
+
+
+def test_dvc_watches_what_the_stages_read() -> None:
+    settings = config.check(SMALL)
+    reads = read_by(settings, config.plain(settings))
+    assert {"classifier", "classify.classical"} <= set(reads["train"].keys)
+    assert any(re.match(r"gan\b", key) for key in reads["classify"].keys)  # it trains the control
+    assert "The released translator" in dvc_yaml(settings)
+    silent = {**SMALL, "gan": {**SMALL["gan"], "translate": {"recognition": 0.0}}, "classify": {"arms": ["classical"]}}
+    reads = read_by(config.check(silent), silent)
+    assert "classifier" not in reads["train"].keys
+    assert not any(key.startswith("gan") for key in reads["classify"].keys)
+
+
+def test_settings_without_a_translator_say_nothing_of_one() -> None:
+    """So that finished work of earlier versions keeps its keys, and generators their bytes."""
+    assert "translate" not in config.plain(config.check({}).gan)
