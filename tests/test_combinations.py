@@ -49,7 +49,11 @@ def kinds(*names: str) -> list[dict[str, str]]:
 
 
 def settle(values: dict[str, Any]) -> GanSpec:
-    return config.check({"gan": values, "classify": {"arms": ["none"]}}).gan
+    around = {  # what a translator needs; nothing to others
+        "classify": {"arms": ["none"]},
+        "data": {"source": {"kind": "digits"}, "rendered": {"kinds": [{"kind": "blur"}]}},
+    }
+    return config.check({"gan": values, **around}).gan
 
 
 def unchecked(values: dict[str, Any]) -> GanSpec:

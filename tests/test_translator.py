@@ -94,7 +94,7 @@ def test_the_measured_recipe_has_as_many_weights_as_it_was_measured_with() -> No
 
     assert count(Translator((1, 28, 28), 24, 2, 3, [1])) == 32_761
     assert count(Translator((1, 28, 28), 12, 2, 0, [0])) == 7_885
-    assert count(PatchDiscriminator(1, 1, 24, 1)) == 11_257
+    assert count(PatchDiscriminator(1, 1, 24, 1, 1)) == 11_257
 
 
 def test_noise_enters_as_maps_of_halved_sides() -> None:
@@ -115,22 +115,22 @@ def test_a_translator_of_several_conditions_goes_where_it_is_asked_to() -> None:
         assert torch.equal(first, second) != differs
 
 
-@pytest.mark.parametrize(("scales", "field"), [(1, 12), (2, 24)])
-def test_a_patch_discriminator_sees_patches(scales: int, field: int) -> None:
+@pytest.mark.parametrize(("scales", "strides", "field"), [(1, 1, 12), (1, 2, 22), (1, 3, 42), (1, 4, 82), (2, 1, 24)])
+def test_a_patch_discriminator_sees_patches(scales: int, strides: int, field: int) -> None:
     """By the gradient of one logit: what lies outside of its patch has no say."""
-    net, images = PatchDiscriminator(1, 2, 4, scales), torch.rand(1, 1, 64, 64, requires_grad=True)
+    net, images = PatchDiscriminator(1, 2, 4, scales, strides), torch.rand(1, 1, 128, 128, requires_grad=True)
     logits, said = net(images, torch.tensor([1]))
     assert said is None
-    assert logits.shape == (1, sum((64 // 2**level) ** 2 // 4 for level in range(scales)))
-    side = 32 // 2 ** (scales - 1)
-    logits[0, -(side**2) :].view(side, side)[side // 2, side // 2].backward()
+    sides = [128 // 2**strides // 2**level for level in range(scales)]
+    assert logits.shape == (1, sum(side**2 for side in sides))
+    logits[0, -(sides[-1] ** 2) :].view(sides[-1], -1)[sides[-1] // 2, sides[-1] // 2].backward()
     assert images.grad is not None
     rows = images.grad[0, 0].abs().sum(dim=1).nonzero().flatten()
     assert int(rows[-1] - rows[0]) + 1 == field
 
 
 def test_each_condition_has_an_output_of_d() -> None:
-    net, images = PatchDiscriminator(1, 2, 4, 1), torch.rand(2, 1, 8, 8)
+    net, images = PatchDiscriminator(1, 2, 4, 1, 1), torch.rand(2, 1, 8, 8)
     mixed = net(images, torch.tensor([0, 1]))[0]
     assert torch.equal(mixed[0], net(images, torch.tensor([0, 0]))[0][0])
     assert not torch.equal(mixed[1], net(images, torch.tensor([0, 0]))[0][1])
@@ -197,7 +197,8 @@ def test_every_setting_of_a_translator_reaches_a_step(recognise: nn.Module) -> N
         {"translate": terms(pairs=Pairs(noise=0.2), reconstruction=1.0).translate},
         {"translate": terms(noise=1).translate},
         {"translate": terms(blocks=2).translate},
-        {"translate": terms(scales=1).translate},
+        {"translate": terms(scales=2).translate},
+        {"translate": terms(strides=1).translate},
         {"objective": LeastSquares()},
         {"objective": Relativistic(), "regularisers": ()},
         {"regularisers": (R1(),)},
