@@ -96,6 +96,7 @@ class Filler(ABC):
     unlabelled: ClassVar[bool] = False  # it needs images without labels
     of_translator: ClassVar[bool] = False  # it needs a translator
     cells: ClassVar[bool] = False  # it needs the conditions of the images: it fills classes under conditions
+    hidden: ClassVar[bool] = False  # it needs a protocol that hides cells
     shares: ClassVar[tuple[float, float]] = (0.5, 0.25)  # of each batch where settings say nothing: alone, on a policy
     augment: ClassVar[bool] = False  # whether the policy distorts its images too, whatever settings say
 
