@@ -5,7 +5,7 @@ point: the report's own statistics on simulated runs whose truth is known.
 
 writes docs/calibration.md. ``Crossed`` are trials that share test images (protocols subsets and holdout), drawn from
 the statistical model of such trials; ``Folds`` really runs repeated stratified cross-validation: two linear classifiers
-learn from overlapping parts of Gaussian data.
+learn from overlapping parts of Gaussian data. Those of hidden_cells.py are the protocols that hide cells.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from hidden_cells import CellDraws, HiddenCells, Simulated
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
@@ -336,11 +337,41 @@ NEEDS = [
     Crossed("3 trials, 400 test images", 3, 400, base=1.5),
     Crossed("5 trials, 400 test images", 5, 400, base=1.5),
 ]
+_CELL_RUNS = 2  # and these, since each trains classifiers
 _WORTH_RUNS = 2  # these have half of the runs, since each looks along a curve
 # What holdout does not claim: that its gain holds with another train set too.
 OTHER_TRAIN_SETS = Crossed(
     "5 trials, 1,000 test images", 5, 1000, arm_image=0.6, arm_trial=0.05, luck=0.3, arm_luck=0.3, arm_train_set=0.1
 )
+
+
+CELL_METRICS = ("condition_accuracy", "missing_recall", "other_recall")
+FEW_CLASSES = HiddenCells("3 seen classes, 10 trials that hide 40 %", 3, 10, 0.4, better=0.6)
+CELLS: dict[str, list[Simulated]] = {
+    "cells": [
+        HiddenCells("3 seen classes, 5 trials that hide 40 %", 3, 5, 0.4),
+        FEW_CLASSES,
+        HiddenCells("5 seen classes, 5 trials that hide 50 %", 5, 5, better=0.6),
+        HiddenCells("5 seen classes, 10 trials that hide 50 %", 5, 10),
+        HiddenCells(
+            "5 seen classes, 10 trials that hide 50 %, large gain", 5, 10, apart=1.8, own_apart=1.8, better=1.0
+        ),
+        HiddenCells("5 seen classes, 10 trials that hide 30 %, 8 images per cell", 5, 10, 0.3, images=8, better=0.6),
+        HiddenCells("10 seen classes, 5 trials that hide 30 %", 10, 5, 0.3),
+        HiddenCells("10 seen classes, 10 trials that hide 50 %", 10, 10, better=0.6),
+    ],
+    "cell-draws": [
+        CellDraws("10 classes, 10 trials that hide 50 %", 10, 10, missing=0),
+        CellDraws("10 classes, 10 trials that hide 50 %", 10, 10, missing=0, better=0.6),
+        CellDraws("10 classes, 5 trials that hide 30 %", 10, 5, 0.3, missing=0),
+        CellDraws("5 classes, 5 trials that hide 50 %, 8 images per cell", 5, 5, missing=0, images=8, better=0.6),
+    ],
+}
+_NOTHING = {"shift": 0.0, "of_class": 0.0, "own_apart": 0.0}  # conditions that differ in nothing; arms by luck alone
+NULLS: dict[str, Simulated] = {
+    "cells": HiddenCells("10 seen classes, 10 trials that hide 50 %", 10, 10, **_NOTHING),
+    "cell-draws": CellDraws("10 classes, 10 trials that hide 50 %", 10, 10, missing=0, **_NOTHING),
+}
 
 
 @dataclass(frozen=True)
@@ -358,6 +389,56 @@ def rates(setting: Setting, runs: int, seed: int = 0) -> Rates:
 def rates_by_satterthwaite(setting: Crossed, runs: int, seed: int = 0) -> Rates:
     differences = setting.differences(runs, np.random.default_rng(seed))
     return _rates(((satterthwaite(one), setting.gain) for one in differences), runs)
+
+
+@dataclass(frozen=True)
+class CellRates:
+    """By one metric: of a gain of zero and of the gain that there is, in percent of runs."""
+
+    truth: float  # the gain, in points
+    nothing: Rates  # the same runs, the true gain taken off
+    passed: float
+    said_gain: float  # the report's answer
+    half_width: float  # of the confidence interval in points, the median
+
+
+def cell_rates(setting: Simulated, runs: int, seed: int = 0) -> dict[str, CellRates]:
+    """{metric: rates}. The true gain is the mean over the runs with the same classes, or over all where the classes
+    are a sample."""
+    rng, each = np.random.default_rng(seed), max(2, runs // setting.worlds)
+    worlds = [
+        [run.gain_figures([("a", "b")])["a_vs_b"] for run in setting.comparisons(each, rng)]
+        for _ in range(setting.worlds)
+    ]
+    return {metric: _cell_rates([[run[metric] for run in world] for world in worlds]) for metric in CELL_METRICS}
+
+
+def _cell_rates(worlds: Sequence[Sequence[dict[str, Any]]]) -> CellRates:
+    truths = [float(np.mean([figure["mean"] for figure in world])) for world in worlds]
+    every = [(_estimate(figure), truth) for world, truth in zip(worlds, truths, strict=True) for figure in world]
+    figures = [figure for world in worlds for figure in world]
+    nothing = _rates([(replace(one, mean=one.mean - truth), 0.0) for one, truth in every], len(every))
+    return CellRates(
+        float(np.mean(truths)),
+        nothing,
+        100 * sum(passes(one) for one, _ in every) / len(every),
+        100 * sum(figure["answer"] == "gain" for figure in figures) / len(every),
+        float(np.median([(figure["ci_high"] - figure["ci_low"]) / 2 for figure in figures])),
+    )
+
+
+def rates_by_trials_alone(setting: HiddenCells, runs: int, metric: str = CELL_METRICS[0], seed: int = 0) -> Rates:
+    """Of a gain of zero, with the classes taken for given: the statistic of protocol cv."""
+    estimates = []
+    for run in setting.comparisons(runs, np.random.default_rng(seed)):
+        pairs = zip(run.scores("a", metric), run.scores("b", metric), strict=True)
+        estimates.append(run.estimate([one - other for one, other in pairs]))
+    truth = float(np.mean([one.mean for one in estimates]))
+    return _rates([(replace(one, mean=one.mean - truth), 0.0) for one in estimates], runs)
+
+
+def _estimate(figure: dict[str, Any]) -> Estimate:
+    return Estimate(figure["mean"], figure["standard_error"], figure["degrees_of_freedom"])
 
 
 def _rates(estimates: Iterable[tuple[Estimate, float]], runs: int) -> Rates:
@@ -414,6 +495,20 @@ Gains in equivalent labels ({worth_runs} runs of each line; the larger train par
 
 {worth_table}
 
+Protocols that hide cells, a class under a condition ({cell_runs} runs of each line). Real nearest-centroid classifiers;
+each class has a shift of its own under the second condition. In `cells` the classes of a run are a sample too: the gain
+is that of classes like them. Under each metric: how often a gain of zero passes, and how often the 95 % interval covers
+the truth, in %.
+
+{cell_table}
+
+The highest rate at which a gain of zero passes: {cell_worst} %.
+
+Conditions that differ in nothing, and arms that differ by luck alone ({cell_runs} runs): how often the report answers
+"gain" (it should in 2.5 % at most), and how often the gate's rule `above: 0` passes (5 %), in %.
+
+{null_table}
+
 How many trials a report says would show a gain of {size} points with a power of 80 %, by the spread of the few trials
 that it has seen, and how often a run of the median number then shows such a gain:
 
@@ -425,6 +520,14 @@ that it has seen, and how often a run of the median number then shows such a gai
 - `cv`: two linear classifiers learn from features that they share and features of their own, on the overlapping train
   parts of real stratified folds. Nadeau and Bengio's correction is meant for gains that depend strongly on the train
   part; where they depend on the test images, as here, it is conservative, and only a large gain is detected.
+- `cells`: the recall of a cell differs from class to class, and the missing cells are of other classes than those that
+  trials can hide. So trials and classes are two crossed random effects, and what trials add is corrected for
+  overlapping train parts. By trials alone, as under `cv`, a gain of zero in condition_accuracy passes in
+  {alone.passed:.1f} % of runs of 10 trials with 3 seen classes, and the interval covers the truth in
+  {alone.covered:.1f} %: they hide the same three cells in turn. Few seen classes give wide intervals; more trials do
+  not help there, more classes do. Accuracy, balanced accuracy and macro-F1 speak of the classes that are there.
+- `cell-draws`: trials hide cells in turn, so which cells are hidden adds less to the mean than to the spread of trials:
+  the interval is conservative.
 - With Satterthwaite's degrees of freedom, which the two-way statistic had before, a gain of zero passes in
   {two.passed:.1f} % of the runs of 2 trials and {three.passed:.1f} % of those of 3 that differ much, and the interval
   covers the truth in {two.covered:.1f} % and {three.covered:.1f} %: a spread of trials that is small by chance gives a
@@ -464,6 +567,7 @@ def page(runs: int) -> str:
         share, median = f"{100 * len(said.said) / runs:.0f}", f"{said.said[len(said.said) // 2]}"
         needs.append((setting.title, share, median, spread, f"{said.detected:.1f}"))
         print(*needs[-1], sep=" | ", flush=True)
+    cells, nulls, worst_of_cells = _cell_tables(max(2, runs // _CELL_RUNS))
     held = all(rate <= LEVEL + TOLERANCE for rate in worst.values())
     three, two = (rates_by_satterthwaite(one, runs) for one in FEW_TRIALS)
     return PAGE.format(
@@ -475,6 +579,11 @@ def page(runs: int) -> str:
             ("simulated", "given, %", "95 % interval covers it, %", "estimate outside, %", "interval has two ends, %"),
             worths,
         ),
+        cell_runs=f"{max(2, runs // _CELL_RUNS):,}",
+        cell_table=cells,
+        alone=rates_by_trials_alone(FEW_CLASSES, max(2, runs // _CELL_RUNS)),
+        cell_worst=f"{worst_of_cells:.1f}",
+        null_table=nulls,
         size=f"{SIZE:g}",
         needed_table=markdown_table(
             ("simulated", "reports that name trials, %", "median", "10 to 90 % of them", "then detected, %"), needs
@@ -487,6 +596,28 @@ def page(runs: int) -> str:
         other=rates(OTHER_TRAIN_SETS, runs),
         favour=OTHER_TRAIN_SETS.favour,
     )
+
+
+def _cell_tables(runs: int) -> tuple[str, str, float]:
+    """The tables of settings and of null controls, and the highest rate at which a gain of zero passes."""
+    rows, nulls, worst = [], [], 0.0
+    for protocol, settings in CELLS.items():
+        for setting in settings:
+            found = cell_rates(setting, runs)
+            each = [f"{one.nothing.passed:.1f}, {one.nothing.covered:.1f}" for one in found.values()]
+            worst = max(worst, *(one.nothing.passed for one in found.values()))
+            primary = found[CELL_METRICS[0]]
+            power = f"{primary.truth:+.1f}", f"{primary.half_width:.1f}", f"{primary.passed:.1f}"
+            rows.append((protocol, setting.title, *each, *power))
+            print(*rows[-1], sep=" | ", flush=True)
+    for protocol, setting in NULLS.items():
+        found = cell_rates(setting, runs)
+        each = [f"{one.said_gain:.1f}, {one.passed:.1f}" for one in found.values()]
+        nulls.append((protocol, setting.title, *each))
+        print(*nulls[-1], sep=" | ", flush=True)
+    header = ("protocol", "simulated", *CELL_METRICS)
+    more = ("its true gain, points", "half the interval (median)", "that gain passes, %")
+    return markdown_table((*header, *more), rows), markdown_table(header, nulls), worst
 
 
 def main() -> None:

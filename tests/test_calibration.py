@@ -15,6 +15,8 @@ from ganaug.evaluate.stats import Estimate, two_way
 
 CROSSED = calibration.Crossed("", trials=4, images=80, base=1.5, arm_trial=0.15)
 FOLDS = calibration.Folds("", images=60, folds=3, repeats=1)
+CELLS = calibration.HiddenCells("few cells", seen=4, trials=4, images=8, folds=2, missing=1)
+DRAWS = calibration.CellDraws("few draws", seen=4, trials=4, images=6, missing=0, test_images=8)
 
 
 def differences(setting: Any, runs: int) -> np.ndarray:
@@ -124,9 +126,37 @@ def test_the_page_has_a_row_for_each_setting(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(calibration, "SETTINGS", few)
     monkeypatch.setattr(calibration, "WORTHS", calibration.WORTHS[:1])
     monkeypatch.setattr(calibration, "NEEDS", calibration.NEEDS[1:2])
+    monkeypatch.setattr(calibration, "CELLS", {"cells": [CELLS]})
+    monkeypatch.setattr(calibration, "FEW_CLASSES", CELLS)
+    monkeypatch.setattr(calibration, "NULLS", {"cell-draws": DRAWS})
     monkeypatch.setattr(sys, "argv", ["calibration.py", "--runs", "20", "--into", str(tmp_path / "out.md")])
     calibration.main()
     page = (tmp_path / "out.md").read_text()
-    assert page.count("\n| ") == 2 + 3 + 2 + 1 + 2 + 1
+    assert page.count("\n| ") == 2 + 3 + 2 + 1 + 2 + 1 + 2 + 1 + 2 + 1
+    assert "| cells | few cells | " in page
     assert "| cv | small folds | " in page
     assert "{" not in page
+
+
+@pytest.mark.parametrize("setting", [CELLS, DRAWS], ids=["cells", "cell-draws"])
+def test_runs_hide_cells_as_their_protocol_does(setting: Any) -> None:
+    run = next(setting.comparisons(1, np.random.default_rng(0)))
+    hidden = [cell for trial in run.trials for cell in trial.cells.hidden]
+    assert {hidden.count((label, 1)) for label in range(4)} == {2}  # by turns
+    figures = run.cell_recall_figures(list("abcde")[: setting.classes], ["old", "new"])
+    recalls = [figures["a"][name]["new"] for name in "abcd"]
+    assert np.mean([of["hidden"] for of in recalls]) < np.mean([of["seen"] for of in recalls])
+    assert run.shared_test == (setting is DRAWS)
+
+
+@pytest.mark.parametrize("setting", [CELLS, DRAWS], ids=["cells", "cell-draws"])
+def test_the_level_holds_where_cells_are_hidden(setting: Any) -> None:
+    """In 40 runs a rate of 5 % is above 17.5 once in 300."""
+    for found in calibration.cell_rates(setting, 40).values():
+        assert found.nothing.passed <= 17.5
+        assert found.nothing.covered >= 82.5
+
+
+def test_trials_alone_are_too_sure_of_few_classes() -> None:
+    """Ten trials that hide the same three classes in turn. 95 % would be below 90 in 60 runs once in 30."""
+    assert calibration.rates_by_trials_alone(calibration.FEW_CLASSES, 60).covered < 90

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from ganaug.classify.arms import ClassifySpec, arm
-from ganaug.classify.filler import Amplitudes, Filler, PseudoLabels, Stock
+from ganaug.classify.filler import Filler, PseudoLabels, Stock
 from ganaug.classify.fillers import FILLERS
 
 SPEC = ClassifySpec()
@@ -145,7 +145,7 @@ def test_what_images_depend_on_is_plain_json(filler: str) -> None:
 def test_each_filler_says_what_its_images_depend_on() -> None:
     """The keys of kept work: with pseudo's settings and base only where teachers learn."""
     spec = PseudoLabels(teachers=2, confidence=0.7)
-    settings = arm("classical", ClassifySpec(pseudo=spec, amplitude=Amplitudes(beta=0.2)))
+    settings = arm("classical", ClassifySpec(pseudo=spec, amplitude_beta=0.2))
     moved = {"counts": {"a": 3, "b": 4}, "targets": [1, 2]}
     expected = {
         "gan": "key",

@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from ganaug.evaluate import gains
+from ganaug.evaluate.contributions import Cells
 from ganaug.evaluate.gains import Comparison
-from ganaug.evaluate.stats import interval_of_share, not_too_certain, two_way
+from ganaug.evaluate.stats import CELLS, interval_of_share, not_too_certain, two_way
 
 LABELS = np.array([0, 0, 1, 1])
 RIGHT = np.array([0, 0, 1, 1])
 ONE_WRONG = np.array([0, 0, 1, 0])
 TWO_WRONG = np.array([1, 0, 1, 0])
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
+CELL_METRICS = ("condition_accuracy", "missing_recall", "other_recall")
 
 
 def trial(labels: np.ndarray, train_images: int, **predicted: np.ndarray) -> gains.Tested:
@@ -256,3 +258,69 @@ def test_the_gain_in_recall_is_the_difference_of_two_recalls(comparison: Compari
                 assert 0 <= figure["ci_low"] <= figure["mean"] + 1e-9
                 assert figure["mean"] - 1e-9 <= figure["ci_high"] <= 100
                 assert figure["ci_low"] < figure["ci_high"]
+
+
+# ----------------------------------------------------------------------------------------------------------- cells
+
+# Three classes under the conditions 0 and 1, the target; each trial tests every cell with two images.
+CELL_LABELS = np.tile(np.repeat([0, 1, 2], 2), 2)
+CELL_CONDITIONS = np.repeat([0, 1], 6)
+
+
+def hiding(hidden: list[int], right: list[int]) -> gains.Tested:
+    """A trial that hides the cells of those classes; its arm ``a`` recognises all but the target cells that are not
+    ``right``, the arm ``b`` no target cell."""
+    wrong = (CELL_LABELS + 1) % 3
+    a = np.where((CELL_CONDITIONS == 0) | np.isin(CELL_LABELS, right), CELL_LABELS, wrong)
+    b = np.where(CELL_CONDITIONS == 0, CELL_LABELS, wrong)
+    cells = Cells(CELL_CONDITIONS, [1], [(label, 1) for label in hidden])
+    return gains.Tested(CELL_LABELS, {"a": a, "b": b}, 24, cells=cells)
+
+
+HIDING = Comparison([hiding([0], [0, 1]), hiding([1], [1, 2]), hiding([2], [])], classes=3, shared_test=False)
+
+
+def test_gains_by_metrics_of_cells_by_hand() -> None:
+    found = HIDING.gain_figures([("a", "b")])["a_vs_b"]
+    assert list(found) == [*METRICS, *CELL_METRICS]
+    assert found["condition_accuracy"]["by_trial"] == pytest.approx([200 / 3, 200 / 3, 0])
+    assert found["missing_recall"]["by_trial"] == pytest.approx([100, 100, 0])
+    assert found["other_recall"]["by_trial"] == pytest.approx([20, 20, 0])  # one of the other five cells, in two trials
+    everything = HIDING.condition_gain_figures([("a", "b")], ["old", "new"])["a_vs_b"]
+    assert everything["new"]["mean"] == pytest.approx(400 / 9)
+    assert (everything["old"]["mean"], everything["old"]["answer"]) == (0, "cannot tell")
+    assert HIDING.arm_figures()["a"]["missing_recall"]["mean"] == pytest.approx(200 / 3)
+
+
+def test_gains_over_folds_take_trials_and_classes_for_samples() -> None:
+    """The recalls under the target, trials by classes: 100 100 0, 0 100 100, 0 0 0; n_test / n_train is 1/2."""
+    figure = HIDING.gain_figures([("a", "b")])["a_vs_b"]["condition_accuracy"]
+    expected = two_way(np.array([[100.0, 100, 0], [0, 100, 100], [0, 0, 0]]), overlap=0.5)
+    assert figure["standard_error"] == pytest.approx(expected.standard_error)
+    assert figure["degrees_of_freedom"] == pytest.approx(expected.degrees_of_freedom)
+    assert figure["method"] == CELLS
+    assert figure["needed"] is None
+    shared = replace(HIDING, shared_test=True).gain_figures([("a", "b")])["a_vs_b"]["condition_accuracy"]
+    assert shared["mean"] == pytest.approx(figure["mean"])
+    assert shared["standard_error"] < figure["standard_error"]  # of a benchmark the classes are given
+
+
+def test_recalls_of_cells_are_those_of_trials_that_saw_them_and_that_did_not() -> None:
+    found = HIDING.cell_recall_figures(["cat", "dog", "cow"], ["old", "new"])["a"]
+    assert found["cat"] == {"old": {"seen": 100, "hidden": None}, "new": {"seen": 0, "hidden": 100}}
+    assert found["dog"]["new"] == {"seen": 50, "hidden": 100}
+
+
+def test_arms_that_agree_on_few_hidden_images_may_differ_on_others() -> None:
+    """Two hidden images in each of three trials: a gain of zero is known as well as six images allow, not 36."""
+    twins = [replace(one, predicted={"a": one.predicted["b"], "b": one.predicted["b"]}) for one in HIDING.trials]
+    for shared, images in ((False, 6), (True, 2)):
+        figure = replace(HIDING, trials=twins, shared_test=shared).gain_figures([("a", "b")])["a_vs_b"]
+        assert figure["missing_recall"]["standard_error"] == pytest.approx(100 * np.sqrt(2) / images)
+
+
+def test_trials_that_test_no_hidden_image_have_no_say_in_them() -> None:
+    untested = hiding([], [0, 1, 2])
+    found = replace(HIDING, trials=[*HIDING.trials, untested]).gain_figures([("a", "b")])["a_vs_b"]
+    assert found["missing_recall"]["by_trial"] == pytest.approx([100, 100, 0])
+    assert found["condition_accuracy"]["trials"] == 4

@@ -77,10 +77,11 @@ def start(
     dataset: str | None = None,
     minutes: float = 20,
     nested: bool = False,
+    conditions: str | None = None,
     **columns: str | None,
 ) -> None:
     path = Path(images) if images is not None else None
-    module.init(Path(folder), path, dataset, nested, columns, minutes)
+    module.init(Path(folder), path, dataset, nested, columns, minutes, conditions=conditions)
 
 
 def prepare(folder: str | Path = "project") -> Prepared:
@@ -182,6 +183,75 @@ def test_images_below_folders_of_a_class() -> None:
     start(images="photos", nested=True)
     assert params().data.source == Folder(Path("../photos"), nested=True)
     assert len(prepare().images) == 8
+
+
+def two_cameras(where: str, each: int = 6) -> list[tuple[str, str, str]]:
+    """(file, class, condition) of saved images: bolts, nuts and pins by an old camera, nuts and pins by a new one too;
+    ``where``: their names."""
+    cells = [(name, camera) for camera in ("old", "new") for name in ("bolt", "nut", "pin")]
+    found = []
+    for number, (name, camera) in enumerate(cell for cell in cells if cell != ("bolt", "new") for _ in range(each)):
+        found.append((where.format(name=name, camera=camera, number=number), name, camera))
+        save(found[-1][0], picture(number))
+    return found
+
+
+@pytest.mark.parametrize(("level", "where"), [("above", "{camera}/{name}"), ("below", "{name}/{camera}")])
+def test_folders_of_conditions(level: str, where: str, capsys: pytest.CaptureFixture[str]) -> None:
+    two_cameras(f"photos/{where}/{{number}}.png")
+    with refused("--conditions above if", "--conditions below if", "--nested"):
+        start(images="photos")
+    start(images="photos", conditions=level)
+    said = capsys.readouterr().out
+    assert "    bolt   missing  6\n" in said
+    assert "  missing cells: 1 of 6: bolt under new\n" in said
+    assert "a gain must be shown" in said
+    made = params()
+    assert config.plain(made.data.source) == config.plain(Folder(Path("../photos"), conditions=level))  # type: ignore[arg-type]
+    assert (made.protocol.kind, made.protocol.trials, made.gan.translate is not None) == ("cells", 10, True)
+    prepared = prepare()
+    assert prepared.condition_names == ["new", "old"]
+    assert all(prepared.split(str(trial)).hidden for trial in range(10))
+
+
+def test_what_only_looks_like_conditions_is_no_obstacle() -> None:
+    for seed in range(12):  # one folder of the inner ones repeats; some classes have none
+        save(f"photos/{'ab'[seed % 2]}/{'raw/' * (seed > 9)}{seed}.png", picture(seed))
+    start(images="photos")
+
+
+def test_a_table_and_an_archive_with_conditions(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = two_cameras("set/{number}.png")
+    path = table("set/labels.csv", ["file", "label", "camera"], [[Path(file).name, *more] for file, *more in rows])
+    start("one", images=path, condition="camera")
+    assert "bolt under new" in capsys.readouterr().out
+    assert params("one").data.source == Table(Path("../set/labels.csv"), condition="camera")
+    start("two", images=path)
+    assert "conditions" not in capsys.readouterr().out
+    assert params("two").protocol.kind == "cv"
+    _, labels, conditions = map(np.array, zip(*rows, strict=True))
+    np.savez(
+        "set.npz", images=np.stack([np.asarray(picture(n)) for n in range(30)]), labels=labels, conditions=conditions
+    )
+    start("three", images="set.npz")
+    assert "bolt under new" in capsys.readouterr().out
+    assert params("three").protocol.kind == "cells"
+
+
+@pytest.mark.parametrize(
+    ("images", "given", "what"),
+    [
+        ("photos", {"condition": "camera"}, "--condition: is for a table"),
+        ("labels.csv", {"conditions": "above"}, "--conditions: is for a folder"),
+        ("photos", {"conditions": "left"}, "--conditions: must be above or below"),
+    ],
+)
+def test_conditions_are_asked_for_as_the_images_have_them(images: str, given: dict[str, str], what: str) -> None:
+    photos()
+    table("labels.csv", ["file", "label"], [])
+    with refused(what):
+        start(images=images, **given)  # type: ignore[arg-type]
+    assert not Path("project").exists()
 
 
 def test_a_table_with_groups(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ from ganaug.evaluate.stats import (
     interval_of_share,
     needed,
     not_too_certain,
+    over_cells,
     two_way,
 )
 
@@ -558,3 +559,42 @@ def test_an_interval_of_a_gain_stays_where_gains_live(mean: float, error: float,
     assert high is not None
     assert -100 <= low <= mean <= high <= 100
     assert interval_of_gain(Estimate(mean, None, None), 0.95) == (None, None)
+
+
+# ------------------------------------------------------------------------------------------------ trials and classes
+
+
+def test_overlapping_train_parts_multiply_what_trials_add() -> None:
+    """Mean squares of the example: 6 for trials, 18 for images, 2 for the rest; two trials, so 6 (1 + 2/4)."""
+    found = two_way(np.array([[-1.0, 3.0, 4.0], [1.0, 3.0, 8.0]]), overlap=1 / 4)
+    assert found.standard_error == pytest.approx(math.sqrt((6 * 1.5 + 18 - 2) / 6))
+    assert found.of_trials == pytest.approx(6 / (6 * 1.5 + 18 - 2))
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1))
+def test_over_cells_keeps_the_mean_and_counts_a_class_once(seed: int, overlap: float) -> None:
+    rng = np.random.default_rng(seed)
+    cells = rng.normal(size=(4, 3, 2))
+    cells[rng.random(cells.shape) < 0.4] = np.nan
+    cells[:, 0, 0] = rng.normal(size=4)
+    found = over_cells(cells, overlap)
+    assert found.mean == pytest.approx(np.nanmean(cells, axis=(1, 2)).mean())
+    twice = over_cells(np.concatenate([cells, cells], axis=2), overlap)  # the same under two further conditions
+    assert twice.standard_error == pytest.approx(found.standard_error)
+    one = over_cells(np.nan_to_num(cells[..., :1]), overlap)
+    assert one.standard_error == pytest.approx(two_way(np.nan_to_num(cells[..., 0]), overlap).standard_error)
+
+
+def test_classes_that_differ_are_seen_also_where_each_trial_has_one() -> None:
+    """Trials hide class after class: the error of the mean is at least that of three classes."""
+    of_class = np.array([0.0, 30.0, 60.0])
+    hidden = np.where(np.eye(3, dtype=bool)[np.arange(9) % 3], of_class, np.nan)[..., None]
+    found = over_cells(hidden, overlap=1 / 4)
+    assert found.mean == pytest.approx(30)
+    assert found.standard_error is not None
+    assert found.standard_error > of_class.std(ddof=1) / math.sqrt(3)
+    alone = corrected_resampled([np.array([of_class[trial % 3]]) for trial in range(9)], 1 / 4)
+    assert alone.standard_error is not None
+    assert alone.standard_error < of_class.std(ddof=1) / math.sqrt(3)  # trials alone are too sure
+    assert over_cells(hidden[:, :1], 0.25).standard_error is None  # one class does not show how classes differ
+    assert math.isnan(over_cells(np.full((2, 3, 1), np.nan), 0.25).mean)

@@ -19,11 +19,11 @@ from annotated_types import Ge, Gt, Le, Len
 from pydantic import AfterValidator, Field
 
 from ganaug import seeds
-from ganaug.classify.filler import Amplitudes, Filler, PseudoLabels, Stock
+from ganaug.classify.filler import Filler, PseudoLabels, Stock
 from ganaug.classify.fillers import FILLERS
 from ganaug.classify.policies import POLICIES, Nothing, OnTop, PolicySpec, TrivialAugment
 from ganaug.classify.pools import Pool
-from ganaug.settings import Spec
+from ganaug.settings import Later, Spec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,12 +84,13 @@ class Mix(Spec):
     """Share of each batch that the filler's images take; the rest is real. Left out: 0.5, or 0.25 on top of a policy,
     but 0.5 for pseudo, whose images are real, and a third for images that are moved to another condition; for oracle,
     and where images top classes up, what the counts give."""
-    augment: bool | None = None
-    """Whether the policy distorts the filler's images too. Left out: only those that are moved to another condition,
-    or were taken under it."""
+    augment: bool = False
+    """Whether the policy distorts the filler's images too. It always distorts those that fill classes under conditions,
+    since they stand for real ones."""
 
 
-ALL_REAL = Mix(share=0.0, augment=False)  # of an arm without a filler; no setting can say so
+_BETA = 0.1  # of classify.amplitude_beta
+ALL_REAL = Mix(share=0.0)  # of an arm without a filler; no setting can say so
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,9 @@ class ClassifySpec(Spec):
     """How they enter in one arm, by the arm's name, instead of the two above."""
     pseudo: PseudoLabels = field(default_factory=PseudoLabels)
     """How images without labels get theirs."""
-    amplitude: Amplitudes = field(default_factory=Amplitudes)
-    """What is swapped between images of two conditions."""
+    amplitude_beta: Annotated[Annotated[float, Ge(0), Le(0.5)] | None, Later] = None
+    """Of amplitude: the largest frequency whose amplitude is swapped, in cycles per image, as a share of the image's
+    side; 0: the mean alone. Left out: 0.1."""
     repeats: Annotated[int, Ge(1), Le(100)] = 1
     """Classifiers of each arm in a trial, which differ in initial weights and order; the trial's score is their mean.
     More of them narrow confidence intervals where there cannot be more trials."""
@@ -151,7 +153,7 @@ class Arm:
     base: str
     masked: bool = False
     pseudo: PseudoLabels = field(default_factory=PseudoLabels)
-    amplitude: Amplitudes = field(default_factory=Amplitudes)
+    beta: float = _BETA  # as classify.amplitude_beta says
 
     @property
     def needs_conditions(self) -> bool:
@@ -170,7 +172,7 @@ def arm(name: str, spec: ClassifySpec, by_counts: bool = False) -> Arm:
     if filler:
         mix = spec.mixes.get(name, spec.mix_with_classical if parts.policy else spec.mix)
         share = filler.share(mix.share, parts.policy is not None, by_counts)
-        mix = Mix(share, filler.augment if mix.augment is None else mix.augment)
+        mix = Mix(share, mix.augment or filler.augment)
     return Arm(
         name=name,
         filler=filler,
@@ -179,7 +181,7 @@ def arm(name: str, spec: ClassifySpec, by_counts: bool = False) -> Arm:
         base=parts.policy or "none",
         masked=parts.masked,
         pseudo=spec.pseudo,
-        amplitude=spec.amplitude,
+        beta=_BETA if spec.amplitude_beta is None else spec.amplitude_beta,
     )
 
 

@@ -38,6 +38,7 @@ class Translate(_OfCells):
     about = "real images translated by a GAN to conditions that lack some class"
     is_gan = True
     per_class = True
+    of_translator = True
 
     def pool(self, stock: Stock, settings: FillerSettings) -> Pool:
         return stock.synthetic()
@@ -53,6 +54,7 @@ class Unadversarial(_OfCells):
     of_translator = True
     about = "real images as the same translator makes them without its adversarial loss: what then is left of the gain"
     per_class = True
+    of_translator = True
 
     def pool(self, stock: Stock, settings: FillerSettings) -> Pool:
         if stock.unadversarial is None:
@@ -151,10 +153,10 @@ class Amplitude(Swap):
     def move(
         self, sources: NDArray[np.uint8], references: NDArray[np.uint8], settings: FillerSettings
     ) -> NDArray[np.uint8]:
-        return moves.swap_amplitudes(sources, references, settings.amplitude.beta)
+        return moves.swap_amplitudes(sources, references, settings.beta)
 
     def depends_on(self, keys: Keys, settings: FillerSettings) -> Any:
-        return {**super().depends_on(keys, settings), "beta": settings.amplitude.beta}
+        return {**super().depends_on(keys, settings), "beta": settings.beta}
 
 
 class Paste(Swap):

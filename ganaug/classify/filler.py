@@ -26,15 +26,6 @@ class PseudoLabels(Spec):
     """Probability of the likeliest class that an image must reach to be used."""
 
 
-@dataclass(frozen=True)
-class Amplitudes(Spec):
-    """The filler ``amplitude``: the low frequencies of a target image under the phases of the source (Yang 2020)."""
-
-    beta: Annotated[float, Ge(0), Le(0.5)] = 0.1
-    """Largest frequency whose amplitude is swapped, in cycles per image, as a share of the image's side; 0: the mean
-    alone."""
-
-
 class FillerSettings(Protocol):
     """What the settings say of an arm's filler."""
 
@@ -47,8 +38,8 @@ class FillerSettings(Protocol):
         """Of the filler ``pseudo``."""
 
     @property
-    def amplitude(self) -> Amplitudes:
-        """Of the filler ``amplitude``."""
+    def beta(self) -> float:
+        """Of the filler ``amplitude``: the largest frequency that it swaps, in cycles per image, over the side."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +96,9 @@ class Filler(ABC):
     unlabelled: ClassVar[bool] = False  # it needs images without labels
     of_translator: ClassVar[bool] = False  # it needs a translator
     cells: ClassVar[bool] = False  # it needs the conditions of the images: it fills classes under conditions
+    of_translator: ClassVar[bool] = False  # its images are a translator's
     shares: ClassVar[tuple[float, float]] = (0.5, 0.25)  # of each batch where settings say nothing: alone, on a policy
-    augment: ClassVar[bool] = False  # whether the policy distorts its images too, where settings say nothing
+    augment: ClassVar[bool] = False  # whether the policy distorts its images too, whatever settings say
 
     @abstractmethod
     def pool(self, stock: Stock, settings: FillerSettings) -> Pool:

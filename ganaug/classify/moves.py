@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 Images = NDArray[np.uint8]
 _LEVELS = 256
-# A ground is plain where at most this share of the image's edge belongs to the object, and where its spread is at most
-# this share of its distance from the object.
-_MOST_OF_EDGE, _MOST_SPREAD = 1 / 3, 1 / 2
-_OBJECT = 0.02, 0.95  # of an image's area
+_FAINT = 0.15  # of an image's largest distance from its ground: what is nearer is ground too
+_NOISE = 4.0  # times the ground's own spread: likewise
+_AREA = 0.02, 0.95  # of an image, that an object takes
+_MOST_OF_EDGE = 1 / 3  # that an object touches
 
 
 def match_histograms(sources: Images, references: Images) -> Images:
@@ -45,13 +45,12 @@ def paste(sources: Images, references: Images) -> Images:
 
 
 def objects(images: Images) -> NDArray[np.bool_]:
-    """Where the object is, (N, H, W): what Otsu's threshold (1979) parts from the ground, with its holes filled. The
-    ground is the side that most of the image's edge is on."""
+    """Where the object is, (N, H, W): what differs from the ground, which is the median of the image's edge, in some
+    channel; with its holes filled."""
     from scipy.ndimage import binary_fill_holes, generate_binary_structure
 
-    gray = _gray(images)
-    bright = gray > _otsu(_histograms(gray[..., None]))[:, None, None]
-    found = bright != (bright[:, _edge(gray)].mean(axis=1) > 0.5)[:, None, None]
+    apart, spread = _from_ground(images)
+    found = apart > np.maximum(_FAINT * apart.max(axis=(1, 2)), _NOISE * spread)[:, None, None]
     in_image = np.zeros((3, 3, 3), bool)
     in_image[1] = generate_binary_structure(2, 1)  # images of a stack are no neighbours
     return np.asarray(binary_fill_holes(found, in_image))
@@ -59,35 +58,27 @@ def objects(images: Images) -> NDArray[np.bool_]:
 
 def parted(images: Images) -> NDArray[np.bool_]:
     """(N,): whether the object can be told from the ground, which must be plain."""
-    gray, found = _gray(images).astype(np.float64), objects(images)
-    share = found.mean(axis=(1, 2))
-    sizes = np.maximum(found.sum(axis=(1, 2)), 1), np.maximum((~found).sum(axis=(1, 2)), 1)
-    mean, ground = ((gray * part).sum(axis=(1, 2)) / size for part, size in zip((found, ~found), sizes, strict=True))
-    spread = np.sqrt(((gray - ground[:, None, None]) ** 2 * ~found).sum(axis=(1, 2)) / sizes[1])
-    plain = spread <= _MOST_SPREAD * np.abs(mean - ground)
-    alone = found[:, _edge(gray)].mean(axis=1) <= _MOST_OF_EDGE
-    return np.asarray(plain & alone & (share >= _OBJECT[0]) & (share <= _OBJECT[1]))
+    (apart, spread), found = _from_ground(images), objects(images)
+    area = found.mean(axis=(1, 2))
+    plain = _NOISE * spread <= apart.max(axis=(1, 2)) / 2
+    alone = found[:, _edge(images)].mean(axis=1) <= _MOST_OF_EDGE
+    return np.asarray(plain & alone & (area >= _AREA[0]) & (area <= _AREA[1]))
 
 
-def _gray(images: Images) -> Images:
-    return np.asarray(np.rint(images.mean(axis=3)), np.uint8)
+def _from_ground(images: Images) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(N, H, W): how far each pixel is from the ground, in the channel where that is most; (N,): the median of the
+    edge's pixels, which is the ground's spread where the object leaves most of the edge free."""
+    edge = _edge(images)
+    ground = np.median(images[:, edge], axis=1).astype(np.float32)
+    apart = np.abs(images - ground[:, None, None]).max(axis=3)
+    return apart, np.median(apart[:, edge], axis=1)
 
 
-def _edge(gray: NDArray[np.generic]) -> NDArray[np.bool_]:
+def _edge(images: Images) -> NDArray[np.bool_]:
     """(H, W): the outermost pixels."""
-    edge = np.ones(gray.shape[1:], bool)
+    edge = np.ones(images.shape[1:3], bool)
     edge[1:-1, 1:-1] = False
     return edge
-
-
-def _otsu(histograms: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The level of each row of ``histograms`` (N, 256) up to which its pixels are on the dark side: the variance
-    between both sides is then largest."""
-    levels = np.arange(_LEVELS)
-    below, mass = histograms.cumsum(axis=1), (histograms * levels).cumsum(axis=1)
-    total, whole = below[:, -1:], mass[:, -1:]
-    sides = np.maximum(below * (total - below), 1).astype(np.float64)
-    return np.asarray(((whole * below - mass * total) ** 2 / sides).argmax(axis=1))
 
 
 def _histograms(images: Images) -> NDArray[np.int64]:

@@ -56,15 +56,14 @@ class Texture(Kind):
 
 @dataclass(frozen=True)
 class Background(Kind):
-    """Another place: clouds of 1/f noise behind the object."""
+    """Another place: clouds of 1/f noise behind the object, whose contrast is lower."""
 
     kind: Literal["background"] = "background"
 
     def render(self, images: Images, rngs: Rngs) -> Images:
-        contrast, level = _draws(rngs, 0.08, 0.16), _draws(rngs, 0.35, 0.65)
-        return _over(
-            images, level + contrast * clouds(rngs, images.shape[2], images.shape[3], slope=1.0), part(images).mask
-        )
+        contrast, level = _draws(rngs, 0.12, 0.2), _draws(rngs, 0.35, 0.65)
+        ground = level + contrast * clouds(rngs, images.shape[2], images.shape[3], slope=1.0)
+        return _over(0.15 + 0.7 * images, ground, part(images).mask)
 
 
 @dataclass(frozen=True)

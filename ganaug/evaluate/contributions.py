@@ -25,11 +25,6 @@ class Cells:
     targets: Sequence[int]  # the conditions under which trials hide cells
     hidden: Sequence[tuple[int, int]]  # cells (class, condition) that the trial trained without
 
-    def under_targets(self, labels: Classes) -> set[tuple[int, int]]:
-        """The cells (class, condition) under target conditions that are tested; ``labels`` (N,)."""
-        among = under_targets(labels, self)
-        return set(zip(labels[among].tolist(), self.conditions[among].tolist(), strict=True))
-
 
 def accuracy(predicted: Classes, labels: Classes, classes: int) -> Values:
     """1 where an image's class is predicted right, else 0."""

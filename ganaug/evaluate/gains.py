@@ -42,8 +42,9 @@ class Tested:
 class Comparison:
     """The trials of one protocol. ``shared_test``: they share one test part, else they are folds of one set.
 
-    Where folds hide cells, gains by metrics of cells are estimated over trials and classes (``stats.over_cells``). In a
-    benchmark, whose trials share a test part of every cell, the classes are those that the question is about.
+    Where folds hide cells, the missing cells are of other classes than those that can be hidden, so gains by metrics of
+    cells are estimated over trials and classes (``stats.over_cells``); other metrics speak of the classes that are
+    there. In a benchmark, whose trials share a test part of every cell, these are what the question is about.
     """
 
     trials: Sequence[Tested]
@@ -231,21 +232,12 @@ class Comparison:
         if self.shared_test and differences:
             stacked = np.stack(differences)
             return stats.two_way(stacked if groups is None else stats.by_group(stacked, groups))
-        return stats.corrected_resampled(differences, max(self._overlap, self._hidden_over_seen), self.tests_an_image)
+        return stats.corrected_resampled(differences, self._overlap, self.tests_an_image)
 
     @property
     def _overlap(self) -> float:
         """Images that folds are tested on over those that they learn from."""
         return float(np.mean([len(trial.labels) / trial.train_images for trial in self.trials]))
-
-    @property
-    def _hidden_over_seen(self) -> float:
-        """Cells that a trial hides over those under the same conditions that it learns from: what Nadeau and Bengio's
-        ratio is, with cells for images. 0 where trials hide none."""
-        known = [trial.cells for trial in self.trials if trial.cells]
-        hidden = sum(len(cells.hidden) for cells in known) / len(self.trials)
-        seen = {cell for trial in self.trials if trial.cells for cell in trial.cells.under_targets(trial.labels)}
-        return hidden / max(1.0, len(seen) - hidden)
 
     def _needed(self, estimate: Estimate, differences: Sequence[NDArray[np.float64]]) -> dict[str, int] | None:
         """The trials that would settle it, and the test images where trials alone would not; None: not known."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ganaug.data.splits import RELEASE
 from ganaug.evaluate import stats
-from ganaug.report import equivalents, filling, groups, interval, missing, verdict
+from ganaug.report import equivalents, filling, interval, missing, verdict
 from ganaug.report.fidelity_tables import repeats_training_images
 
 _TITLES: dict[Literal["use", "do not use", "cannot tell"], str] = {
@@ -62,7 +62,7 @@ def answer(summary: Mapping[str, Any]) -> Answer | None:
     if word == "use" and figure["ci_high"] < smallest:
         word, reason = "do not use", f"{reason[:-1]}: less than the {smallest:g} points that are worth having."
     if "cells" in summary:
-        return _of_cells(summary, gain, reason, filling.choose(summary, gain, word))
+        return _of_cells(summary, gain, filling.choose(summary, gain, word, reason))
     if better:
         word, reason = "do not use", f"{reason[:-1]}; but {' and '.join(better)}, without a GAN, does better."
     return Answer(
@@ -78,11 +78,9 @@ def answer(summary: Mapping[str, Any]) -> Answer | None:
     )
 
 
-def _of_cells(summary: Mapping[str, Any], gain: str, reason: str, choice: filling.Choice) -> Answer:
-    """The answer where cells are missing: ``reason`` is of the ``gain`` alone, ``choice`` of all that was run."""
+def _of_cells(summary: Mapping[str, Any], gain: str, choice: filling.Choice) -> Answer:
+    """The answer where cells are missing: ``choice``, of translation, whose ``gain`` it is, and of all that was run."""
     metric, (arm, _, base) = summary["dataset"]["primary_metric"], gain.partition("_vs_")
-    if choice.reason:
-        reason = f"{reason[:-1]}; {choice.reason}."
     trained = choice.arm if choice.arm not in (None, base) else arm
     return Answer(
         choice.word,
@@ -90,7 +88,7 @@ def _of_cells(summary: Mapping[str, Any], gain: str, reason: str, choice: fillin
         f"{trained}_vs_{base}",
         metric,
         summary["gains"][f"{trained}_vs_{base}"][metric],
-        " ".join(filter(None, (reason, filling.asides(summary, trained, base)))),
+        f"{choice.reason} {filling.asides(summary, trained, base)}".strip(),
         tuple(_cautions_of_cells(summary, gain, choice)),
         tuple(_steps_of_cells(summary, gain, choice)),
         choice.arm,
@@ -147,7 +145,7 @@ def _cautions_of_cells(summary: Mapping[str, Any], gain: str, choice: filling.Ch
         yield "These are tuning draws: settings were chosen on them, so the figures are not to be reported."
     costs = summary["gains"].get(f"{choice.arm}_vs_{base}", {}).get("other_recall")
     if costs and costs["answer"] == "loss":
-        yield f"It costs recall elsewhere: {interval.in_words(costs)} points on all other cells."
+        yield "It costs recall on all other cells."
     if choice.word == "use":
         figures = summary["gains"]
         cheaper = filling.rivals(summary, gain)
@@ -161,8 +159,6 @@ def _cautions_of_cells(summary: Mapping[str, Any], gain: str, choice: filling.Ch
             said = f"the same translator without its adversarial loss may do as well ({interval.in_words(control)})"
             yield f"The gain is not shown to be the GAN's: {said}."
         yield from _of_the_images(summary)
-    if summary["cells"]["missing"]:
-        yield "Measured on cells that have images, hidden in turn: the missing cells are of other classes."
 
 
 def _steps(summary: Mapping[str, Any], gain: str, word: str, better: Sequence[str]) -> Iterator[Step]:
@@ -199,8 +195,7 @@ def _steps_of_cells(summary: Mapping[str, Any], gain: str, choice: filling.Choic
                 f"ganaug synth --condition {shlex.quote(name)} -n {per_class}",
             )
     elif choice.arm:
-        about = groups.about(choice.arm, groups.classical_of(summary))
-        yield Step(f"Train as the arm {choice.arm} does: {about}.")
+        yield Step(f"Train as the arm {choice.arm} does; it needs no GAN.")
     real = filling.of_real(summary, base)
     if choice.word == "cannot tell":
         figure = summary["gains"][choice.open_gain][dataset["primary_metric"]]

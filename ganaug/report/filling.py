@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ganaug.classify.arms import ARMS
-from ganaug.report import interval, verdict
+from ganaug.report import interval, missing, verdict
 from ganaug.report.groups import REAL, UNADVERSARIAL
 
+_WHEN = ("hidden", "seen")
 # Metrics beside the primary one: where it comes from, and what it costs.
 ASIDE = {"missing_recall": "the hidden cells", "other_recall": "all other cells"}
 
@@ -16,7 +17,7 @@ ASIDE = {"missing_recall": "the hidden cells", "other_recall": "all other cells"
 class Choice:
     """What to do with missing cells: train as ``arm`` does; None: nothing that was run is shown to help.
 
-    ``word`` is about the translator alone, ``title`` and ``reason`` about all; ``open_gain``: what cannot be told.
+    ``word`` is about the translator alone, ``title`` and ``reason`` about all; ``open_gain``: what is left open.
     """
 
     word: Literal["use", "do not use", "cannot tell"]
@@ -26,8 +27,9 @@ class Choice:
     open_gain: str = ""
 
 
-def choose(summary: Mapping[str, Any], gain: str, word: Any) -> Choice:
-    """The choice, where the ``gain`` of translated images over their policy alone says ``word`` by itself.
+def choose(summary: Mapping[str, Any], gain: str, word: Any, reason: str) -> Choice:
+    """The choice, where the ``gain`` of translated images over their policy alone says ``word`` by itself, for this
+    ``reason``.
 
     Translation is chosen only if it is shown to be better than every cheaper way that helps, or may help. Else the best
     of these is, if its own gain is shown at a level divided by their number: several were tried.
@@ -47,24 +49,24 @@ def choose(summary: Mapping[str, Any], gain: str, word: Any) -> Choice:
     if word == "use" and not unbeaten:
         nearest = min(cheaper, key=lambda one: figures[f"{arm}_vs_{one}"]["mean"], default="")
         over = nearest and interval.in_words(figures[f"{arm}_vs_{nearest}"])
-        says = f"{over} over {nearest}, the best way without a GAN" if nearest else ""
-        return Choice("use", "Fill them by translation", arm, says)
+        also = f"; {over} over {nearest}, the best way without a GAN." if nearest else "."
+        return Choice("use", "Fill them by translation", arm, reason[:-1] + also)
     candidates = [one for one in shown if one in unbeaten or word != "use"]
     best = max(candidates, key=lambda one: _mean(summary, one), default="")
     if best:
-        its = own[best]
+        its, over = own[best], figures[f"{arm}_vs_{best}"]
         assert its
-        says = f"but {best}, without a GAN, adds {its['mean']:.1f} points by itself ({verdict.interval(its)})"
-        if word == "use":
-            says += f", and translation is not shown to add to that: {interval.in_words(unbeaten[best])}"
-        return Choice("do not use", f"No GAN needed: {_short(best, base)}", best, says)
+        says = f"{best}, which needs no GAN, adds {its['mean']:.1f} points of {verdict.metric_words(summary, metric)}"
+        evidence = f"{100 * its['confidence']:g}% confidence interval {verdict.interval(its)}, {its['trials']} trials"
+        said = f"{missing.which(summary)} {says} ({evidence}); translated images add {interval.in_words(over)} to that."
+        return Choice("do not use", f"No GAN needed: {_short(best, base)}", best, said)
     if word == "use":
         one, its = min(unbeaten.items(), key=lambda item: item[1]["mean"])
-        says = f"but it is not shown to be better than {one}, which needs no GAN: {interval.in_words(its)}"
-        return Choice("cannot tell", "Cannot tell yet", None, says, f"{arm}_vs_{one}")
+        also = f"; but they are not shown to be better than {one}, which needs no GAN: {interval.in_words(its)}."
+        return Choice("cannot tell", "Cannot tell yet", None, reason[:-1] + also, f"{arm}_vs_{one}")
     if word == "cannot tell":
-        return Choice("cannot tell", "Cannot tell yet", None, "", gain)
-    return Choice("do not use", "Photograph them" if of_real(summary, base) else "Do not fill them", base, "")
+        return Choice("cannot tell", "Cannot tell yet", None, reason, gain)
+    return Choice("do not use", "Photograph them" if of_real(summary, base) else "Do not fill them", base, reason)
 
 
 def _is_shown(figure: Mapping[str, Any], tried: int, smallest: float) -> bool:
@@ -136,17 +138,17 @@ def asides(summary: Mapping[str, Any], arm: str, base: str) -> str:
 
 
 def recall_rows(summary: Mapping[str, Any], arms: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and a row per cell: its images, and of each of the ``arms`` the recall when hidden and when seen."""
+    """Header and a row per cell: its images, and what each of the ``arms`` recognises when the cell is hidden, and when
+    it is seen."""
     cells = summary["cells"]
-    of_arms = (f"{arm}, {when}" for when in ("hidden", "seen") for arm in arms)
-    header = ("class", "condition", "images", *of_arms)
     rows: list[tuple[str, ...]] = []
     for name in summary["dataset"]["classes"]:
         for condition in cells["conditions"]:
-            recall = [cells["recall"][arm][name][condition][when] for when in ("hidden", "seen") for arm in arms]
-            percents = ("" if one is None else f"{one:.0f} %" for one in recall)
-            rows.append((name, condition, str(cells["counts"][name][condition] or "missing"), *percents))
-    return header, rows
+            recalls = (cells["recall"][arm][name][condition] for arm in arms)
+            said = (", ".join(f"{one[key]:.0f} % {key}" for key in _WHEN if one[key] is not None) for one in recalls)
+            images = str(cells["counts"][name][condition] or "missing")
+            rows.append((f"{name} under {condition}", images, *(one or "not tested" for one in said)))
+    return ("cell", "images", *arms), rows
 
 
 def gain_rows(summary: Mapping[str, Any], gains: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -141,8 +141,9 @@ def _shown(one: Example) -> tuple[str, str, str | None]:
 
 def _cells(summary: Mapping[str, Any]) -> dict[str, Any]:
     """What the page says of classes under conditions: how many images, what is recognised, and what fills them."""
-    gain = next(iter(verdict.spoken(summary)), None)
-    arms = gain.split("_vs_")[::-1] if gain else list(summary["arms"])[:2]
+    gain, found = next(iter(verdict.spoken(summary)), None), answer.answer(summary)
+    compared = [*(gain.split("_vs_")[::-1] if gain else summary["arms"]), found.arm if found else None]
+    arms = list(dict.fromkeys(filter(None, compared)))
     over = [one for one in summary["gains"] if one.partition("_vs_")[2] == arms[0]]
     return {
         "which": missing.which(summary),
@@ -168,7 +169,7 @@ def _card(summary: Mapping[str, Any], examples: Sequence[Example]) -> dict[str, 
         "name": name,
         "picture": interval.svg(found.figure, axis, interval.title(name, found.figure, axis, words)),
         "strip": [
-            (one.title, *(_data_uri(grid([images[:_SHOWN]])) for images in (one.real, one.made))) for one in chosen
+            (one.name, *(_data_uri(grid([images[:_SHOWN]])) for images in (one.real, one.made))) for one in chosen
         ],
     }
 

@@ -22,6 +22,7 @@ from ganaug.stages import cost
 from ganaug.stages.classifiers import fit, teachers
 from ganaug.stages.fidelity import JUDGE, keep_judge, measure_fidelity
 from ganaug.stages.project import Project
+from ganaug.stages.results import tested_cells
 from ganaug.stages.runs import Run, runs_of
 from ganaug.stages.split import SplitOf, open_splits
 from ganaug.stages.synth import synthetic_pool, unadversarial_pool, unadversarial_task
@@ -118,11 +119,13 @@ def _write_trial(trial: SplitOf, runs: Sequence[Run]) -> None:
     from ganaug.evaluate.scores import mean_scores, scores
 
     rows, classes = trial.rows.test, trial.prepared.classes
-    labels = trial.prepared.labels[rows]
+    labels, cells = trial.prepared.labels[rows], tested_cells(trial)
     predicted = {run.name: _predictions(_folder(run)) for run in runs}
     first = [run for run in runs if run.repeat == 0]
     found = {
-        run.title: mean_scores([scores(predicted[one.name], labels, classes) for one in runs if one.title == run.title])
+        run.title: mean_scores(
+            [scores(predicted[one.name], labels, classes, cells) for one in runs if one.title == run.title]
+        )
         for run in first
     }
     table = trial.project.trials / f"{trial.name}.predictions.csv"

@@ -28,7 +28,7 @@ from ganaug.stages.split import SplitOf, open_splits
 from ganaug.stages.work import RECIPES
 
 if TYPE_CHECKING:
-    from ganaug.evaluate.gains import Tested
+    from ganaug.evaluate.gains import Comparison, Tested
 
 _RECALL = (
     "mean",
@@ -66,11 +66,14 @@ def report(project: Project) -> str:
     )
     pairs = gain_pairs(settings.classify.arms)
     learned = _train_images(trials)
-    metric = _primary_metric(settings.report.primary_metric, learned)
+    metric = primary_metric(settings.report.primary_metric, learned, protocol.hides_cells)
     gains = comparison.gain_figures(pairs)
     curve_arms = settings.classify.curve_arms
     on_curves = [
-        (one.name, one.base) for one in arms_of(settings) if one.filler and one.filler.is_gan and one.base in curve_arms
+        (one.name, one.base)
+        for one in arms_of(settings)
+        # No number of images of the cells that are there fills those that are missing.
+        if one.filler and one.filler.is_gan and one.base in curve_arms and not protocol.hides_cells
     ]
     least, most = min(learned.values()), max(learned.values())
     generators = [*trials, release]
@@ -110,6 +113,8 @@ def report(project: Project) -> str:
         "alarms": {split: [alarm["kind"] for alarm in found["alarms"]] for split, found in health.items()},
         "settings": measured_settings(project),
     }
+    if protocol.hides_cells:
+        summary["cells"] = of_cells(release, comparison, pairs)
     if rare := verdict.rare_classes(summary):
         labels = [prepared.classes.index(name) for name in rare]
         summary["rare_recall_gains"] = {
@@ -207,9 +212,32 @@ def _train_images(trials: Sequence[SplitOf]) -> dict[str, float]:
     return {name: round(sum(count[name] for count in counts) / len(counts), 2) for name in counts[0]}
 
 
-def _primary_metric(asked: str, learned: Mapping[str, float]) -> str:
+def of_cells(release: SplitOf, comparison: Comparison, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """By cell, a class under a condition: the images that ``release`` learns from, recalls and gains."""
+    classes, conditions = release.prepared.classes, release.prepared.condition_names
+    counts = release.prepared.cells(release.rows.train).tolist()
+    targets = {condition for trial in comparison.trials if trial.cells for condition in trial.cells.targets}
+    return {
+        "conditions": conditions,
+        "targets": [conditions[condition] for condition in sorted(targets)],
+        "counts": {name: dict(zip(conditions, row, strict=True)) for name, row in zip(classes, counts, strict=True)},
+        "missing": [
+            [name, condition]
+            for name, row in zip(classes, counts, strict=True)
+            for condition, count in zip(conditions, row, strict=True)
+            if not count
+        ],
+        "recall": comparison.cell_recall_figures(classes, conditions),
+        "gains": comparison.condition_gain_figures(pairs, conditions),
+    }
+
+
+def primary_metric(asked: str, learned: Mapping[str, float], hides_cells: bool) -> str:
+    """The metric that the verdict is about; ``asked``: what the settings say; ``learned``: {class: images}."""
     if asked != "auto":
         return asked
+    if hides_cells:
+        return "condition_accuracy"
     return "balanced_accuracy" if max(learned.values()) >= 2 * min(learned.values()) else "accuracy"
 
 

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from ganaug import store
 from ganaug.errors import UserError
-from ganaug.evaluate.contributions import METRICS
+from ganaug.evaluate.contributions import Cells, metrics
 from ganaug.stages.project import Project
 from ganaug.stages.runs import Run, repeat_name
 from ganaug.stages.split import SplitOf
@@ -37,7 +37,9 @@ class _Point(TypedDict):
 
 class _Trial(TypedDict):
     trial: str
-    arms: dict[str, Annotated[dict[str, Number | dict[str, Number | None]], with_keys(*METRICS)]]
+    arms: dict[
+        str, Annotated[dict[str, Number | dict[str, Number | None] | None], with_keys(*metrics(hides_cells=False))]
+    ]
     curve: dict[str, _Point]
     keys: dict[str, str]
     sha256: dict[str, Sha256]
@@ -101,7 +103,17 @@ def read_predictions(split: SplitOf, trial: Mapping[str, Any]) -> Tested:
     ]
     names = prepared.groups and [prepared.groups[row] for row in rows]
     groups = np.unique(names, return_inverse=True)[1] if names else None
-    return Tested(labels, columns, len(split.rows.train), groups, curve)
+    return Tested(labels, columns, len(split.rows.train), groups, curve, tested_cells(split))
+
+
+def tested_cells(split: SplitOf) -> Cells | None:
+    """To which cells the test images of a trial belong; None where the protocol hides none."""
+    prepared, protocol = split.prepared, split.settings.protocol
+    if not protocol.hides_cells or prepared.conditions is None:
+        return None
+    hidden = [cell for name in protocol.trial_names() for cell in prepared.split(name).hidden]
+    targets = sorted({condition for _, condition in hidden})  # of all trials, so that they measure the same
+    return Cells(prepared.conditions[split.rows.test], targets, split.rows.hidden)
 
 
 def acceptance(trials: Sequence[SplitOf], release: SplitOf) -> dict[str, Any]:

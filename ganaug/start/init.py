@@ -160,7 +160,7 @@ def _source_settings(source: Folder | Npz | Table, folder: Path) -> dict[str, An
     """The source as params.yaml names it (see _path_from)."""
     plain: dict[str, Any] = config.plain(replace(source, path=_path_from(folder, source.path)))
     default: dict[str, Any] = config.plain(type(source)(Path()))
-    unusual = {key: value for key, value in plain.items() if value != default[key] and key != "path"}
+    unusual = {key: value for key, value in plain.items() if value != default.get(key) and key != "path"}
     if source.largest_mib != LARGEST_MIB:
         unusual["largest_mib"] = source.largest_mib
     return {"kind": plain["kind"], "path": plain["path"], **unusual}

@@ -126,7 +126,7 @@ class Agreement(FilterSpec):
         real = known.images[rows], known.labels[rows]
         draw = batches(arm, real, None, known.classes, spec.batch_size, seed)
         channels, size, _ = about["image_shape"]
-        trained = train_classifier(draw, spec, channels, known.classes, size, seed, known.device)
+        trained = train_classifier(draw, spec, channels, known.classes, size, seed, known.device, self.policy.attach)
         return cast("SmallCNN", trained.cpu().to(memory_format=torch.contiguous_format))
 
 
