@@ -50,7 +50,7 @@ def project(root: Path, **changes: Any) -> Project:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = project(tmp_path_factory.mktemp("conditions"))
-    run(made, "prepare", "train", "synth", "classify")
+    run(made)
     return made
 
 
