@@ -37,7 +37,6 @@ class Translate(_OfCells):
     about = "real images translated by a GAN to conditions that lack some class"
     is_gan = True
     per_class = True
-    of_translator = True
 
     def pool(self, stock: Stock, settings: FillerSettings) -> Pool:
         return stock.synthetic()
@@ -52,7 +51,6 @@ class Unadversarial(_OfCells):
     name = "unadversarial"
     about = "real images as the same translator makes them without its adversarial loss: what then is left of the gain"
     per_class = True
-    of_translator = True
 
     def pool(self, stock: Stock, settings: FillerSettings) -> Pool:
         if stock.unadversarial is None:

@@ -268,7 +268,9 @@ def build_judges(spec: GanSpec, shape: Shape, count: int) -> nn.Module:
     assert spec.translate is not None
     terms = spec.translate
     ways = 2 if terms.back == "two-way" and terms.pairs is None else 1
-    judges = [PatchDiscriminator(shape[0], count, spec.discriminator_width, terms.scales) for _ in range(ways)]
+    judges = [
+        PatchDiscriminator(shape[0], count, spec.discriminator_width, terms.scales, terms.strides) for _ in range(ways)
+    ]
     for judge in judges:
         for one in spec.regularisers:
             one.change(judge.bodies)
