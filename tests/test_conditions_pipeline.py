@@ -236,6 +236,7 @@ def test_pairs_need_no_conditions(tmp_path: Path) -> None:
         ({**PAIRS, "gan": {}, "classify": {"arms": ["histogram"]}}, "histogram needs the condition"),
         ({**PAIRS, "gan": {}, "classify": {"arms": ["masked"]}}, "masked needs the condition"),
         ({**PAIRS, "gan": {}, "protocol": {"kind": "cells"}}, "protocol.kind: cells needs the condition"),
+        ({"protocol": {"kind": "subsets"}}, "oracle needs images that trials hide, but protocol.kind is subsets"),
         ({"synth": {"drop_copies": True}}, "synth.filters: judge images of a generator of classes"),
         ({"data": {**SMALL["data"], "unlabelled": "more"}}, "gan.unlabelled: a translator learns nothing"),
     ],

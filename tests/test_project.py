@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import photos
 import pytest
 from dvc.utils.serialize import parse_yaml
@@ -140,6 +141,14 @@ READERS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "arms of unlabelled images": ({"classify": {"arms": ["none", "gan", "pseudo"]}}, set()),
     "without fidelity": ({"fidelity": {"enabled": False}}, set()),
     "topped up": ({"synth": {"balance": "fill"}}, set()),
+    "translator": (
+        {
+            "data": {"source": {"kind": "folder", "path": "photos", "conditions": "above"}},
+            "gan": {"preset": "translate", "translate": {}},
+            "classify": {"arms": ["classical", "translate+classical+masked", "unadversarial"], "curve": []},
+        },
+        {"classifier", "classify.classical"},
+    ),
 }
 
 
@@ -222,6 +231,9 @@ def test_every_change_of_a_setting_runs_the_stages_that_read_it(
     raw = read_settings(more)
     settings = config.check(raw)
     prepared = replace(prepared, made_with=prepared_with(Project(Path("nowhere"), settings)))
+    if settings.gan.translate:
+        conditions = np.arange(len(prepared.labels)) % 2
+        prepared = replace(prepared, conditions=conditions, condition_names=["old", "new"])
     stages = parse_yaml(dvc_yaml(settings, raw), "dvc.yaml")["stages"]
     before, walked = keys_of(settings, prepared), set()
     for path, edited in changed(raw, raw):
@@ -241,7 +253,8 @@ def test_every_change_of_a_setting_runs_the_stages_that_read_it(
         if key in ("data.licence", "gan.save_seconds", "device", "jobs", "gate", "report.confidence"):
             assert runs <= {"report"}, key
     assert len(walked) > 80
-    assert {"classifier.steps", "classify.classical.kind", "synth.drop_copies", "gan.augment.shift", "gate"} <= walked
+    of_gan = "gan.translate.cycle" if settings.gan.translate else "synth.drop_copies"
+    assert {"classifier.steps", "classify.classical.kind", of_gan, "gan.augment.shift", "gate"} <= walked
 
 
 OUTS = {

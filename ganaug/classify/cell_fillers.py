@@ -34,6 +34,7 @@ class Translate(_OfCells):
     """The synthetic images, which a translator made of images under other conditions."""
 
     name = "translate"
+    of_translator = True
     about = "real images translated by a GAN to conditions that lack some class"
     is_gan = True
     per_class = True
@@ -49,6 +50,7 @@ class Unadversarial(_OfCells):
     """What the same translator makes when it is trained without its adversarial loss."""
 
     name = "unadversarial"
+    of_translator = True
     about = "real images as the same translator makes them without its adversarial loss: what then is left of the gain"
     per_class = True
 
