@@ -145,7 +145,7 @@ READERS: dict[str, tuple[dict[str, Any], set[str]]] = {
         {
             "data": {"source": {"kind": "folder", "path": "photos", "conditions": "above"}},
             "gan": {"preset": "translate", "translate": {}},
-            "classify": {"arms": ["classical", "translate+classical+masked", "unadversarial"], "curve": []},
+            "classify": {"arms": ["none", "classical", "translate+masked", "unadversarial"], "curve": []},
         },
         {"classifier", "classify.classical"},
     ),
@@ -197,6 +197,7 @@ def changed(raw: Any, root: Any, *path: str) -> Iterator[tuple[tuple[str, ...], 
 
 VALUES: tuple[Any, ...] = (
     1, 3, 0.3, 0.45, [], [1.25], ["none", "gan"], [{"kind": "copies"}], [{"gain": "gan_vs_none", "above": 0.5}], None,
+    [{"gain": "classical_vs_none", "above": 0.5}],
     "other", "equal", "fill", "linear", "gan-train", "trivial-augment", "rand-augment", "resnet18", "rmsprop",
     "float32", "gray", "crop", "white", "skip", "hinge", "mlp", "codes", "concat", "none", "holdout", "accuracy", "cpu",
     "tuning",
@@ -280,8 +281,9 @@ def test_settings_that_make_a_stage_read_more_are_refused_until_dvc_watches_that
         Project.here()
     Path("dvc.yaml").write_text(dvc_yaml(config.check(more), more))
     Project.here()
-    Path("params.yaml").write_text(json.dumps(usual))  # a stage that reads less than DVC watches is run too often
-    Project.here()
+    if name != "translator":  # without one there is no gan.translate to watch
+        Path("params.yaml").write_text(json.dumps(usual))  # a stage that reads less than DVC watches is run too often
+        Project.here()
 
 
 def test_files_that_a_stage_reads_must_be_dependencies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
