@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from ganaug import seeds
-from ganaug.classify.arms import ARMS, Arm, ClassifySpec, Mix, Parts, arm, batches, gain_pairs
+from ganaug.classify.arms import ARMS, Arm, ClassifySpec, Mix, Parts, arm, batches, gain_pairs, seen_under
 from ganaug.classify.filler import Stock
 from ganaug.classify.fillers import FILLERS
 from ganaug.classify.fitting import chunks as in_chunks
@@ -447,6 +447,11 @@ def test_a_mask_is_of_the_classes_seen_under_the_condition_of_a_real_image(name:
             assert any(not all(one) for one in expected)
         assert seen[SIZE - count :].all()
         assert seen[torch.arange(SIZE), targets].all()  # an image's own class
+
+
+def test_the_classes_seen_under_each_condition_by_hand() -> None:
+    seen = seen_under(np.array([0, 2, 0, 1]), np.array([0, 0, 1, 2]), 4)
+    assert seen.tolist() == [[1, 0, 1, 0], [1, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]]
 
 
 def test_a_mask_needs_labels_of_one_class() -> None:
