@@ -138,9 +138,15 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 }
 OURS = {"default": GanSpec(), "translate": None}  # measured, not published
 
+# What the settings of a translator need around them; nothing to others.
+AROUND = {
+    "classify": {"arms": ["none"]},
+    "data": {"source": {"kind": "digits"}, "rendered": {"kinds": [{"kind": "blur"}]}},
+}
+
 
 def settled(name: str, **changes: Any) -> GanSpec:
-    return config.check({"gan": {"preset": name, **changes}}).gan
+    return config.check({"gan": {"preset": name, **changes}, **AROUND}).gan
 
 
 def measured(spec: GanSpec) -> dict[str, Any]:
@@ -212,7 +218,7 @@ def test_every_preset_has_a_source_a_line_and_a_test() -> None:
 def test_a_preset_holds_only_keys_of_the_settings(name: str) -> None:
     expanded = expand({"preset": name})
     assert set(expanded) <= set(GanSpec.__dataclass_fields__)
-    assert config.check({"gan": expanded}).gan == settled(name)  # an expanded one expands to itself
+    assert config.check({"gan": expanded, **AROUND}).gan == settled(name)  # an expanded one expands to itself
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -273,7 +279,7 @@ def test_expanding_changes_neither_the_preset_nor_what_was_given() -> None:
 @pytest.mark.parametrize("name", ["wgan_gp", "DCGAN", "", 3, None, ["gan"]])
 def test_an_unknown_preset_is_one_line_that_lists_them(name: Any) -> None:
     with refused("gan.preset: must be one of", f"got {quoted(name)}", "ganaug presets", *PRESETS):
-        config.check({"gan": {"preset": name}})
+        config.check({"gan": {"preset": name}, **AROUND})
 
 
 def test_what_a_preset_cannot_take_is_refused_like_anything_else() -> None:

@@ -168,19 +168,19 @@ _CYCLEGAN = {
     "rate": "late-linear",
 }
 # Those have one translation per image, one discriminator per way, and no classifier.
-_ONE_TO_ONE = {"noise": 0, "diversity": 0.0, "recognition": 0.0, "scales": 1}
+_ONE_TO_ONE = {"noise": 0, "diversity": 0.0, "recognition": 0.0}
 
 PRESETS |= {
     "translate": Preset(
         "ganaug, measured on tuning draws",
-        "from one condition to another, for few images: patches, a light way back, noise",
+        "from one condition to another, for few images: patches of 22 pixels, a light way back, noise",
         {
             "objective": {"kind": "hinge"},
             "regularisers": [{"kind": "spectral-norm"}],
-            "steps": 700,
+            "steps": 2000,
             "batch_size": 16,
             "generator_width": 24,
-            "discriminator_width": 24,
+            "discriminator_width": 48,
             "generator_lr": 1e-3,
             "discriminator_lr": 1.5e-3,
             "beta1": 0.5,
@@ -202,6 +202,7 @@ PRESETS |= {
                 "cycle": 10.0,
                 "identity": 5.0,
                 "blocks": 9,
+                "strides": 3,
             },
         },
     ),
@@ -233,6 +234,7 @@ PRESETS |= {
                 "contrast": 1.0,
                 "identity": 1.0,
                 "blocks": 9,
+                "strides": 3,
             },
         },
     ),

@@ -57,8 +57,10 @@ class TranslateSpec(Spec):
     one translation of an image."""
     blocks: Annotated[int, Ge(0), Le(64)] = 2
     """Residual blocks of the translator."""
-    scales: Annotated[int, Ge(1), Le(4)] = 2
-    """Discriminators, each on images of half the side of the one before (pix2pixHD, Wang 2018). One alone sees patches
-    of 12 pixels, which may take the object for the ground."""
+    scales: Annotated[int, Ge(1), Le(4)] = 1
+    """Discriminators, each on images of half the side of the one before (pix2pixHD, Wang 2018)."""
+    strides: Annotated[int, Ge(1), Le(4)] = 2
+    """Strided layers of the discriminator: it judges patches of 12, 22, 42 or 82 pixels. Too few see no object, so that
+    a bright one may become ground; of whole images it would turn the classes that a target lacks into others."""
     pairs: Pairs | None = None
     """Pairs that are made of the target's own images, to learn the way back from what made them."""

@@ -90,24 +90,17 @@ class Translator(nn.Module):
 class PatchDiscriminator(nn.Module):
     """Images (N, ``channels``, H, W) and conditions (N,) -> logits (N, patches), higher for "real".
 
-    Patches of 12 pixels (PatchGAN: Isola 2017, section 3.2.2), with an output of its own for each of ``conditions``;
-    the first layer has ``width`` channels. ``scales``: also on images of half the side, a quarter and so on.
+    A patch has 12, 22, 42 or 82 pixels per side for 1 to 4 ``strides`` (PatchGAN: Isola 2017, section 3.2.2). It has an
+    output of its own for each of ``conditions``; its first layer has ``width`` channels. ``scales``: also on images of
+    half the side, a quarter and so on.
     """
 
     mixes_batch = False
     class_strength = 0.0  # it says no class
 
-    def __init__(self, channels: int, conditions: int, width: int, scales: int) -> None:
+    def __init__(self, channels: int, conditions: int, width: int, scales: int, strides: int) -> None:
         super().__init__()
-        self.bodies = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(channels, width, 4, stride=2, padding=1),
-                nn.LeakyReLU(0.2),
-                nn.Conv2d(width, 2 * width, 3, padding=1),
-                nn.LeakyReLU(0.2),
-            )
-            for _ in range(scales)
-        )
+        self.bodies = nn.ModuleList(_patches(channels, width, strides) for _ in range(scales))
         self.heads = nn.ModuleList(nn.Conv2d(2 * width, conditions, 3, padding=1) for _ in range(scales))
 
     def forward(self, images: Tensor, conditions: Tensor) -> tuple[Tensor, None]:
@@ -118,6 +111,18 @@ class PatchDiscriminator(nn.Module):
             maps = cast(Tensor, head(body(seen))).flatten(2)  # (N, conditions, patches)
             logits.append(maps.gather(1, conditions[:, None, None].expand(-1, 1, maps.shape[2]))[:, 0])
         return torch.cat(logits, dim=1), None
+
+
+def _patches(channels: int, width: int, strides: int) -> nn.Sequential:
+    layers: list[nn.Module] = [
+        nn.Conv2d(channels, width, 4, stride=2, padding=1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(width, 2 * width, 3, padding=1),
+        nn.LeakyReLU(0.2),
+    ]
+    for _ in range(strides - 1):
+        layers += [nn.Conv2d(2 * width, 2 * width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers)
 
 
 class BothWays(nn.Module):
