@@ -56,15 +56,19 @@ def _one_of(*words: str) -> Callable[[str], list[str]]:
     return lambda incomplete: [word for word in words if word.startswith(incomplete)]
 
 
-def _classes(incomplete: str) -> list[str]:
-    """The project's class names that begin so, for the shell to complete."""
-    import json
+def _names_in(file: str) -> Callable[[str], list[str]]:
+    """The names in a ``file`` of the prepared images that begin so, for the shell to complete."""
 
-    try:
-        names = json.loads(Path("data/prepared/classes.json").read_text(encoding="utf-8"))
-        return [name for name in names if name.startswith(incomplete)]
-    except (OSError, ValueError, AttributeError, TypeError):
-        return []
+    def complete(incomplete: str) -> list[str]:
+        import json
+
+        try:
+            names = json.loads((Path("data/prepared") / file).read_text(encoding="utf-8"))
+            return [name for name in names if name.startswith(incomplete)]
+        except (OSError, ValueError, AttributeError, TypeError):
+            return []
+
+    return complete
 
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -231,12 +235,16 @@ def synth(
         typer.Option(
             "--class",
             help="A class name or index, or NAME=N; repeatable. Left out: every class.",
-            autocompletion=_classes,
+            autocompletion=_names_in("classes.json"),
         ),
     ] = None,
     condition: Annotated[
         str | None,
-        typer.Option("--condition", help="What a translator moves the project's images of the class to."),
+        typer.Option(
+            "--condition",
+            help="What a translator moves the project's images of the class to.",
+            autocompletion=_names_in("conditions.json"),
+        ),
     ] = None,
     n: Annotated[int, typer.Option("--n", "-n", help="Images of each class.")] = 100,
     balance: Annotated[
@@ -282,7 +290,12 @@ def synth(
 def translate(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Pictures of any size and format.")],
     to: Annotated[
-        str | None, typer.Option("--to", help="The condition; left out: the only one that the translator knows.")
+        str | None,
+        typer.Option(
+            "--to",
+            help="The condition; left out: the only one that the translator knows.",
+            autocompletion=_names_in("conditions.json"),
+        ),
     ] = None,
     n: Annotated[int, typer.Option("--n", "-n", help="Translations of each picture.")] = 1,
     out: Annotated[Path, typer.Option("--out", help="The folder to write to: a new or an empty one.")] = Path(

@@ -156,8 +156,18 @@ def _check_together(settings: Settings) -> None:
             f"classify.arms: {filler.name} needs images without labels, but there are none; set data.unlabelled or, "
             "under subsets, protocol.unlabelled_per_class, or remove it"
         )
+    for filler in (one for one in fillers if one.hidden and not settings.protocol.hides_cells):
+        raise UserError(
+            f"classify.arms: {filler.name} needs a protocol that hides cells, got {settings.protocol.kind}; remove its "
+            "arms"
+        )
     _check_translator(settings, fillers)
-    _check_conditions(settings, fillers)
+    check_conditions(settings, settings.data.may_have_conditions)
+    for filler in (one for one in fillers if one.name == "oracle" and not settings.protocol.hides_cells):
+        raise UserError(
+            f"classify.arms: {filler.name} needs images that trials hide, but protocol.kind is "
+            f"{settings.protocol.kind}; choose cells or cell-draws, or remove its arms"
+        )
     gains = [f"{first}_vs_{second}" for first, second in gain_pairs(settings.classify.arms)]
     known = metrics(settings.protocol.hides_cells)
     asked = {
@@ -203,24 +213,22 @@ def _check_translator(settings: Settings, fillers: Sequence[Filler]) -> None:
         )
 
 
-def _check_conditions(settings: Settings, fillers: Sequence[Filler]) -> None:
-    """What needs the condition that each image was taken under, where the settings name none."""
-    if settings.data.may_have_conditions:
-        return
-    translate = settings.gan.translate
-    masked = [name for name in settings.classify.arms if ARMS[name].masked]
+def check_conditions(settings: Settings, there: bool) -> None:
+    """Raises UserError if the ``settings`` need to know the condition that each image was taken under, and no
+    conditions are ``there``."""
+    translate, arms = settings.gan.translate, settings.classify.arms
+    fillers = [one.name for one in map(filler_of, arms) if one and one.cells]
+    masked = [name for name in arms if ARMS[name].masked]
     needs = {
         f"protocol.kind: {settings.protocol.kind}": settings.protocol.hides_cells,
         "gan.translate": translate is not None and translate.pairs is None,
-        f"classify.arms: {', '.join(filler.name for filler in fillers if filler.cells)}": any(
-            filler.cells for filler in fillers
-        ),
+        f"classify.arms: {', '.join(dict.fromkeys(fillers))}": bool(fillers),
         f"classify.arms: {', '.join(masked)}": bool(masked),
     }
-    for what in (one for one, needed in needs.items() if needed):
+    for what in (one for one, needed in needs.items() if needed and not there):
         raise UserError(
             f"{what} needs the condition that each image was taken under, but data.source names none; name it there "
-            "(condition of a table, conditions of a folder), set data.rendered, or remove it"
+            "(condition of a table, conditions of a folder, an array of an NPZ), set data.rendered, or remove it"
         )
 
 

@@ -34,7 +34,7 @@ from ganaug.start.params import params_yaml
 from ganaug.start.power import DIFFER, TRIAL_SD
 
 SOURCE = {"kind": "folder", "path": "photos"}
-CAMERAS = {**SOURCE, "conditions": "above"}
+TWO_LEVELS = {**SOURCE, "conditions": "above"}
 EITHER_WAY = Mirrored(0.5, 0.9, 0.9)
 
 
@@ -141,7 +141,7 @@ def plain_ground(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("plain_ground")
 def test_missing_cells_are_filled_and_what_fills_them_is_measured_on_cells_that_are_hidden() -> None:
     survey = two_cameras([20, 20, 20, 20], [0, 0, 10, 10])
-    made = choose(survey, CAMERAS, "cpu", 2, Scope(16, TRANSLATOR.enough))
+    made = choose(survey, TWO_LEVELS, "cpu", 2, Scope(16, TRANSLATOR.enough))
     assert made.raw["protocol"] == {"kind": "cells", "folds": 5, "repeats": 2, "hide": 0.5, "seed": 0}
     assert made.settings.gan.translate
     assert made.settings.gan.steps == TRANSLATOR.enough
@@ -162,7 +162,7 @@ def test_missing_cells_are_filled_and_what_fills_them_is_measured_on_cells_that_
 @pytest.mark.usefixtures("plain_ground")
 def test_what_time_does_not_allow_is_no_rival_that_decides() -> None:
     survey = two_cameras([9, 9, 9], [0, 9, 9])
-    arms = choose(survey, CAMERAS, "cpu", 2, Scope(16, controls=False)).settings.classify.arms
+    arms = choose(survey, TWO_LEVELS, "cpu", 2, Scope(16, controls=False)).settings.classify.arms
     assert {"classical+masked", "histogram+classical+masked", "oracle+classical"} < set(arms)
     assert not {"paste+classical+masked", "strong+masked"} & set(arms)
 
@@ -175,7 +175,7 @@ def test_as_many_folds_as_let_the_most_cells_be_hidden_and_ten_trials(
     new: list[int], folds: int, repeats: int, hidden: int
 ) -> None:
     survey = two_cameras([9, 9, 9, 9], new)
-    made = choose(survey, CAMERAS, "cpu", 2)
+    made = choose(survey, TWO_LEVELS, "cpu", 2)
     assert (made.raw["protocol"]["folds"], made.raw["protocol"]["repeats"]) == (folds, repeats)
     assert made.why["protocol"].startswith(f"no image to test on shows a missing cell, so {hidden} cells")
     assert made.settings.protocol.splits(survey.data.items())
@@ -191,7 +191,7 @@ def test_as_many_folds_as_let_the_most_cells_be_hidden_and_ten_trials(
     ],
 )
 def test_otherwise_conditions_change_nothing_and_it_is_said_why(survey: Survey, why: str) -> None:
-    made = choose(survey, CAMERAS, "cpu", 2)
+    made = choose(survey, TWO_LEVELS, "cpu", 2)
     assert made.raw["protocol"]["kind"] in ("cv", "holdout")
     assert made.settings.gan.translate is None
     assert "gan+classical" in made.settings.classify.arms

@@ -15,7 +15,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from ganaug import __version__, log
-from ganaug.cli import GROUPS, _classes, app, main
+from ganaug.cli import GROUPS, _names_in, app, main
 from ganaug.gan.presets import PRESETS
 from ganaug.start.schema import schema
 
@@ -110,7 +110,12 @@ def test_quiet_before_or_after_the_command(tmp_path: Path, words: list[str]) -> 
 def test_shells_complete_commands_and_classes(tmp_path: Path) -> None:
     (tmp_path / "data" / "prepared").mkdir(parents=True)
     (tmp_path / "data" / "prepared" / "classes.json").write_text('["melanoma", "mole", "nevus"]')
-    for words, found in (("ganaug sy", ["sync", "synth"]), ("ganaug synth --class m", ["melanoma", "mole"])):
+    (tmp_path / "data" / "prepared" / "conditions.json").write_text('["day", "night"]')
+    for words, found in (
+        ("ganaug sy", ["sync", "synth"]),
+        ("ganaug synth --class m", ["melanoma", "mole"]),
+        ("ganaug translate --to n", ["night"]),
+    ):
         variables = {
             "_GANAUG_COMPLETE": "complete_bash",
             "COMP_WORDS": words,
@@ -122,7 +127,7 @@ def test_shells_complete_commands_and_classes(tmp_path: Path) -> None:
             check=False,
         )  # fmt: skip
         assert sorted(done.stdout.split()) == found
-    assert _classes("n") == []  # outside a project
+    assert _names_in("classes.json")("n") == []  # outside a project
 
 
 def test_open_says_where_the_page_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,25 @@ def test_the_weights_are_counted_and_a_batch_in_proportion(preset: str) -> None:
     assert images < small < large <= 2 * small
 
 
+@pytest.mark.parametrize("preset", ["translate", "stargan", "cyclegan", "cut"])
+def test_a_translators_weights_are_counted_with_those_of_its_way_back(preset: str) -> None:
+    from ganaug.translate.steps import build_helpers, build_judges, build_translator
+
+    def spec(batch_size: int) -> Any:
+        raw = {"preset": preset, "generator_width": 8, "discriminator_width": 8, "batch_size": batch_size}
+        needs = {"data": {"source": {"kind": "npz", "path": "photos.npz"}}, "classify": {"arms": ["none"]}}
+        return config.check({"gan": raw, **needs}).gan
+
+    shape = (3, 15, 15)
+    translator = build_translator(spec(8), shape, [1], 2)
+    others = [build_judges(spec(8), shape, 2), build_helpers(spec(8), shape, [0, 1])]
+    one, rest = (sum(part.numel() for net in nets for part in net.parameters()) for nets in ([translator], others))
+    fixed, small = cost._of_translator(spec(8), shape, (1,), 2)
+    assert fixed == 4 * (5 * one + 4 * rest)
+    large = cost._of_translator(spec(16), shape, (1,), 2)[1]
+    assert 8 * 3 * 15 * 15 * 4 < small < large <= 2 * small
+
+
 def test_what_is_reckoned_is_what_a_forward_pass_keeps() -> None:
     """On the CPU, where tensors have values, the same tensors are kept."""
     spec = config.check({}).gan

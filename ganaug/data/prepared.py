@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import (
+    Annotated,
     Any,
     NotRequired,  # pydantic asks for this one before Python 3.12
 )
 
 import numpy as np
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
@@ -21,6 +23,8 @@ from ganaug.errors import UserError, quoted
 from ganaug.values import Names, Sha256
 
 _HINT = 'run "ganaug prepare" (or "dvc repro")'
+_DEPTH = "depth.json"
+Bits = Annotated[int, Ge(8), Le(16)]
 _ALWAYS = ("train", "test", "spare")  # in a split's file also where they are empty
 
 
@@ -57,6 +61,13 @@ class Prepared:
     _uses: dict[tuple[str, ...], tuple[NDArray[np.int64], NDArray[np.bool_]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    @property
+    def depth(self) -> int | None:
+        """The bits in use of 16-bit pixels, over all images: other pictures are to be read as these were. None: they
+        have 8, or that is not known."""
+        path = self.folder / _DEPTH
+        return store.read_json(path, _HINT, Bits) if path.is_file() else None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -204,6 +215,8 @@ def write_prepared(folder: Path, made_with: dict[str, Any], data: Gathered, spli
     store.write_json(folder / "classes.json", list(found.classes))
     if conditions is not None:
         store.write_json(folder / "conditions.json", names)
+        if data.shape.depth is not None:
+            store.write_json(folder / _DEPTH, data.shape.depth)
     store.write_json(folder / "settings.json", made_with)
     if data.broken:
         store.write_csv(folder / "skipped.csv", ["file", "reason"], data.broken)

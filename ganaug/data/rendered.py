@@ -45,11 +45,7 @@ class Texture(Kind):
 
     def render(self, images: Images, rngs: Rngs) -> Images:
         parted, size = part(images), images.shape[1]
-        across, phase = _draws(rngs, 0, np.pi)[..., 0], _draws(rngs, 0, 2 * np.pi)[..., 0]
-        waves = 2 * np.pi / (max(4.5, size / 6) * _draws(rngs, 0.8, 1.5)[..., 0])  # per pixel
-        y, x = np.mgrid[:size, :size]
-        way = np.cos(across) * x + np.sin(across) * y + size / 14 * clouds(rngs, size, 1, slope=2.0)[..., 0]
-        grating = (0.6 + 0.4 * np.sin(waves * way + phase))[..., None]
+        grating = 0.6 + 0.4 * np.sin(_waves(rngs, size, max(4.5, size / 6)))
         ground = 0.5 + 0.08 * _normal(rngs, images.shape[1:])
         return _over((1 - 0.8 * parted.tone) * grating, ground, parted.mask)
 
@@ -76,6 +72,20 @@ class Ink(Kind):
         paper, ink = _draws(rngs, 0.7, 0.9), _draws(rngs, 0.05, 0.3)
         grain = 1 + 0.1 * clouds(rngs, images.shape[2], images.shape[3], slope=0.5)
         return np.asarray((paper + (ink - paper) * part(images).tone) * grain, np.float32)
+
+
+@dataclass(frozen=True)
+class Hatching(Kind):
+    """A drawing: dark lines on light paper, the wider the farther a tone is from the ground's."""
+
+    kind: Literal["hatching"] = "hatching"
+
+    def render(self, images: Images, rngs: Rngs) -> Images:
+        parted, size = part(images), images.shape[1]
+        wave = np.sin(_waves(rngs, size, max(3.0, size / 8)))
+        lines = (4 * (2 * parted.tone - 1 + 1.2 * wave)).clip(-1, 1) / 2 + 0.5  # soft edges of a quarter of a wave
+        paper = 0.82 + 0.05 * clouds(rngs, size, images.shape[3], slope=0.7)
+        return np.asarray(paper * (1 - 0.8 * parted.mask * lines), np.float32)
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,9 @@ class Polarity(Kind):
         return 1 - images
 
 
-KindSpec = Annotated[Texture | Background | Ink | LowResolution | Blur | Polarity, Field(discriminator="kind")]
+KindSpec = Annotated[
+    Texture | Background | Ink | Hatching | LowResolution | Blur | Polarity, Field(discriminator="kind")
+]
 
 
 @dataclass(frozen=True)
@@ -131,7 +143,7 @@ class Rendered(Spec):
     Images of equal pixels are dealt alike. Of every class a few more stay plain than become any other kind.
     """
 
-    kinds: Annotated[tuple[KindSpec, ...], Len(1, 6)] = (Texture(),)
+    kinds: Annotated[tuple[KindSpec, ...], Len(1, 7)] = (Texture(),)
     """The conditions beside ``plain``, each once."""
     missing: Annotated[float, Ge(0), Le(0.9)] = 0.0
     """The share of the classes whose images under each kind are dropped, other classes for each: cells that are never
@@ -222,6 +234,15 @@ def clouds(rngs: Rngs, size: int, channels: int, slope: float) -> Images:
     falling = np.where(frequency, np.maximum(frequency, 1 / size) ** -slope, 0.0)[..., None]
     field = np.fft.irfft2(np.fft.rfft2(white, axes=(1, 2)) * falling, s=(size, size), axes=(1, 2))
     return np.asarray(field / field.std(axis=(1, 2, 3), keepdims=True), np.float32)
+
+
+def _waves(rngs: Rngs, size: int, period: float) -> Images:
+    """Phases of a warped grating of random direction and of 0.8 to 1.5 times that ``period`` in pixels."""
+    across, phase = _draws(rngs, 0, np.pi)[..., 0], _draws(rngs, 0, 2 * np.pi)[..., 0]
+    waves = 2 * np.pi / (period * _draws(rngs, 0.8, 1.5)[..., 0])  # per pixel
+    y, x = np.mgrid[:size, :size]
+    way = np.cos(across) * x + np.sin(across) * y + size / 14 * clouds(rngs, size, 1, slope=2.0)[..., 0]
+    return np.asarray(waves * way + phase, np.float32)[..., None]
 
 
 def _normal(rngs: Rngs, shape: tuple[int, ...]) -> Images:

@@ -36,7 +36,7 @@ def check_gan(split: SplitOf, where: torch.device, tasks: int) -> None:
     images = len(split.learned)
     shape = split.prepared.image_shape
     if split.translates:
-        fixed, batch = _of_translator(spec, shape, tuple(split.targets or [0]), len(split.conditions))
+        fixed, batch = _of_translator(spec, shape, tuple(split.goals), len(split.conditions))
     else:
         fixed, batch = _of_gan(spec, len(split.classes), shape, images)
     with device.autocast(where, spec.precision == "auto"):

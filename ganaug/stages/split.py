@@ -95,6 +95,11 @@ class SplitOf:
         counts = self.settings.synth.counts(train if self.is_conditional else {UNLABELLED: sum(train.values())})
         if self.translates:
             counts = {name: count * bool(self.sources(label)) for label, (name, count) in enumerate(counts.items())}
+            if not any(map(self.sources, range(len(counts)))):
+                raise UserError(
+                    f"gan.translate: some class must have images to move to a condition that lacks classes, but none "
+                    f"has in split {self.name}; add images of both"
+                )
         if not any(counts.values()):
             raise UserError(
                 f"synth.balance: fill tops classes up to the largest, but all classes of split {self.name} have as "
@@ -124,6 +129,11 @@ class SplitOf:
         counts = self.prepared.cells(self.rows.train)
         return [target for target in targets(counts) if counts[:, target].any()]
 
+    @property
+    def goals(self) -> list[int]:
+        """The numbers of ``conditions`` that its translator learns to move images to."""
+        return self.targets if self.prepared.condition_names else [0]
+
     def sources(self, label: int) -> dict[int, list[int]]:
         """{target: the rows of the train part that are moved there}, of the class ``label``: its images under the
         other conditions. A target without such images is left out."""
@@ -131,7 +141,7 @@ class SplitOf:
         conditions = self.conditions_of(rows.tolist())
         if conditions is None:
             return {0: rows.tolist()}
-        found = {target: rows[conditions != target].tolist() for target in self.targets}
+        found = {target: rows[conditions != target].tolist() for target in self.goals}
         return {target: moved for target, moved in found.items() if moved}
 
     def moves(self, label: int) -> list[tuple[int, list[int]]]:
@@ -273,9 +283,11 @@ class SplitOf:
 def open_splits(project: Project, only: str | None = None) -> list[SplitOf]:
     """Every split of the protocol, or the one that ``only`` names, of one set of prepared images.
 
-    Raises UserError if there is no such split, or the images were prepared with other settings.
+    Raises UserError if there is no such split, the images were prepared with other settings, or have no conditions
+    where the settings need them.
     """
     prepared = prepared_now(project)
+    config.check_conditions(project.settings, bool(prepared.condition_names))
     names = project.settings.protocol.names() if only is None else [only]
     splits = [SplitOf(project, name, prepared) for name in names]
     for split in splits:

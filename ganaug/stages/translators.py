@@ -43,7 +43,7 @@ def train_and_write(
             np.zeros_like(part.labels) if conditions is None else conditions,
             len(split.classes),
             split.conditions,
-            split.targets or [0],
+            split.goals,
             split.settings.gan,
             split.gan_seed,
             where,
@@ -53,8 +53,9 @@ def train_and_write(
         )
     description |= {
         "conditions": split.conditions,
-        "targets": split.targets or [0],
-        "pictures": {"aspect": data.aspect, "background": data.background},  # how others are read
+        "targets": split.goals,
+        # How other pictures are read.
+        "pictures": {"aspect": data.aspect, "background": data.background, "depth": split.prepared.depth},
     }
     _write(split, trained, description, folder)
     return trained
@@ -98,7 +99,7 @@ def _examples(split: SplitOf, translator: Translator) -> Iterator[tuple[str, NDA
         for target, rows in split.sources(label).items():
             sources, hashes = source_images(split, rows[:_SHOWN]), split.prepared.hashes(rows[:_SHOWN])
             made = [translator.translate(sources, hashes, target, number, 0, where) for number in range(_EACH)]
-            title = name if len(split.targets) < 2 else f"{name}, {split.conditions[target]}"
+            title = name if len(split.goals) < 2 else f"{name}, {split.conditions[target]}"
             yield title, np.stack([sources, *made], axis=1).reshape(-1, *sources.shape[1:])
 
 

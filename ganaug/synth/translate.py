@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from ganaug import device, store
@@ -33,6 +34,7 @@ class HowRead:
 
     aspect: Aspect = "pad"
     background: str = "black"
+    depth: Annotated[int, Ge(8), Le(16)] | None = None  # of the bits of 16-bit pixels; None: as these pictures say
 
 
 def translate(model: Path, pictures: Sequence[Path], to: str | None, n: int, out: Path, seed: int) -> str:
@@ -97,7 +99,9 @@ def _shape(translator: Translator, model: Path, depth: int | None) -> Shape:
     channels, size, _ = translator.image_shape
     try:
         said: HowRead = typed(HowRead, translator.description.get("pictures") or {})
-        return Shape(size, 1 if channels == 1 else 3, said.aspect, parse_background(said.background), depth)
+        return Shape(
+            size, 1 if channels == 1 else 3, said.aspect, parse_background(said.background), said.depth or depth
+        )
     except (ValueError, AttributeError):
         raise UserError(f"{model}: must say how pictures are read, but does not; train it again") from None
 
