@@ -235,13 +235,16 @@ def test_gan_images_are_compared_with_the_other_fillers_on_the_same_policy() -> 
     assert named(("smote", "placebo", "oversample")) == set()
 
 
+ON_TOP = [name for name, policy in POLICIES.items() if policy.on_classical]
+
+
 def test_gains_of_every_arm() -> None:
-    """Each with its policy alone and with none; GAN images with all other fillers and masks on it."""
+    """Each with its policy alone, with what that is on top of, and with none; GAN images with all else on the policy."""
     pairs = gain_pairs(tuple(NAMES))
     for name, parts in ARMS.items():
         base = parts.policy or "none"
         others = [one for one, other in ARMS.items() if other.policy == parts.policy and one not in (name, base)]
-        expected = {base, "none"} - {name}
+        expected = {base, "none", *(["classical"] if base in ON_TOP else [])} - {name}
         if parts.filler in ("gan", "translate"):
             expected |= set(others) - (set() if parts.masked else {f"{name}+masked"})
         assert {against for one, against in pairs if one == name} == expected
@@ -262,7 +265,7 @@ def test_translations_are_compared_with_what_one_would_use_instead() -> None:
         (name, against)
         for name in arms[1:-2]
         for against in ("none", "classical")
-        if name != against and (against == "none" or ARMS[name].policy == "classical")
+        if name != against and (against == "none" or ARMS[name].policy in ("classical", *ON_TOP))
     }
     assert named(("translate+masked", "masked", "classical+masked")) == {
         "translate+masked_vs_masked", "translate+masked_vs_classical+masked",
