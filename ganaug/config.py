@@ -156,6 +156,11 @@ def _check_together(settings: Settings) -> None:
             f"classify.arms: {filler.name} needs images without labels, but there are none; set data.unlabelled or, "
             "under subsets, protocol.unlabelled_per_class, or remove it"
         )
+    for filler in (one for one in fillers if one.hidden and not settings.protocol.hides_cells):
+        raise UserError(
+            f"classify.arms: {filler.name} needs a protocol that hides cells, got {settings.protocol.kind}; remove its "
+            "arms"
+        )
     _check_translator(settings, fillers)
     check_conditions(settings, settings.data.may_have_conditions)
     for filler in (one for one in fillers if one.name == "oracle" and not settings.protocol.hides_cells):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from ganaug.errors import UserError
-from ganaug.evaluate.baseline import Fall, Run, compare, notes, read, refuse_unlike
+from ganaug.evaluate.baseline import Cells, Fall, Run, compare, notes, read, refuse_unlike
 from ganaug.evaluate.rules import GateRule
 from ganaug.evaluate.stats import Estimate
 
@@ -191,3 +191,11 @@ def test_what_may_be_compared_all_the_same_is_noted() -> None:
         "the earlier run was computed differently, by ganaug 0.1.0",
     ]
     refuse_unlike(read(now, ""), read(other, ""), "")
+
+
+def test_runs_that_hide_cells_under_other_conditions_are_refused() -> None:
+    now = replace(run(a=figure(1.0)), cells=Cells(["new"]))
+    refuse_unlike(now, replace(now, cells=Cells(["new"])), "old.json")
+    with refused("old.json: must hide cells under ['new'], got ['night']"):
+        refuse_unlike(now, replace(now, cells=Cells(["night"])), "old.json")
+    assert read({**summary(), "cells": {"targets": ["new"], "conditions": ["new", "old"]}}, "").cells == Cells(["new"])

@@ -49,7 +49,11 @@ def kinds(*names: str) -> list[dict[str, str]]:
 
 
 def settle(values: dict[str, Any]) -> GanSpec:
-    return config.check({"gan": values}).gan
+    around = {  # what a translator needs; nothing to others
+        "classify": {"arms": ["none"]},
+        "data": {"source": {"kind": "digits"}, "rendered": {"kinds": [{"kind": "blur"}]}},
+    }
+    return config.check({"gan": values, **around}).gan
 
 
 def unchecked(values: dict[str, Any]) -> GanSpec:
@@ -191,6 +195,34 @@ def test_what_needs_labels(conditioning: str) -> None:
 def test_selecting_needs_images_that_the_gan_has_not_seen() -> None:
     refused(gan(select="gan-train"), "select", "got held_out: 0; set gan.held_out")
     accepted(gan(select="last", held_out=0.0))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "got"),
+    [
+        ("architecture", {"kind": "dcgan"}, '"dcgan"'),
+        ("conditioning", "concat", '"concat"'),
+        ("latents", {"kind": "codes"}, '"codes"'),
+        ("ramp", {}, "Ramp"),
+        ("held_out", 0.2, "0.2"),
+        ("init_from", "a.safetensors", "a.safetensors"),
+    ],
+)
+def test_what_a_translator_has_no_use_for(key: str, value: Any, got: str) -> None:
+    refused(gan(translate={}, **{key: value}), key, "a translator", got)
+    accepted(gan(translate={}))
+
+
+def test_what_a_translator_needs() -> None:
+    refused(gan(translate={}, regularisers=kinds("minibatch-discrimination")), "regularisers", "patches")
+    refused(gan(translate={"back": "none"}), "translate.contrast", "no way back, got 0; set it to 1")
+    accepted(gan(translate={"back": "none", "contrast": 1.0}))
+    nothing = {"adversarial": 0.0, "cycle": 0.0, "recognition": 0.0}
+    refused(gan(translate=nothing), "translate.adversarial", "got 0; set it to 1")
+    accepted(gan(translate={**nothing, "cycle": 1.0}))
+    pairs = {"pairs": {"downscale": 2}, "adversarial": 0.0}
+    refused(gan(translate={**pairs, "reconstruction": 0.0}), "translate.adversarial", "got 0")
+    accepted(gan(translate=pairs))
 
 
 @pytest.mark.parametrize("name", PRESETS)

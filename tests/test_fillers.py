@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from ganaug.classify.arms import ClassifySpec, arm
 from ganaug.classify.filler import Filler, PseudoLabels, Stock
 from ganaug.classify.fillers import FILLERS
+from ganaug.config import check
 
 SPEC = ClassifySpec()
 PLAIN = arm("none", SPEC)
@@ -171,6 +172,8 @@ def test_what_each_filler_needs() -> None:
     assert [name for name, one in known.items() if one.unlabelled] == ["pseudo"]
     assert [name for name, one in known.items() if one.is_gan] == ["gan", "translate"]
     assert [name for name, one in known.items() if one.cells] == cells
+    assert [name for name, one in known.items() if one.hidden] == ["oracle"]
+    assert [name for name, one in known.items() if one.of_translator] == ["translate", "unadversarial"]
 
 
 def test_a_filler_that_does_not_say_what_it_depends_on_cannot_be_made() -> None:
@@ -421,6 +424,8 @@ def test_swaps_need_conditions(filler: str) -> None:
 
 
 def test_what_trials_do_not_hold_is_refused() -> None:
+    with refused("classify.arms: oracle needs a protocol that hides cells, got subsets; remove its arms"):
+        check({"classify": {"arms": ["none", "oracle"]}})
     nothing = replace(stock(part([3, 3]), [1, 1]), truth=None, unadversarial=None)
     with refused("classify.arms: oracle needs images that trials hide, but none are; "):
         FILLERS["oracle"].pool(nothing, PLAIN)

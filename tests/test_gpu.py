@@ -10,6 +10,9 @@ from ganaug import device
 from ganaug.gan.loop import train_gan
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
+from ganaug.gan.translation import Pairs, TranslateSpec
+from ganaug.translate import steps
+from ganaug.translate.loop import train_translator
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 
@@ -31,11 +34,43 @@ def test_training_ends_in_finite_weights_on_the_cpu() -> None:
     assert all(weight.device.type == "cpu" and bool(weight.isfinite().all()) for weight in weights)
 
 
-def test_the_loop_does_not_wait_for_the_device() -> None:
+TRANSLATORS = [
+    TranslateSpec(),
+    TranslateSpec(back="two-way"),
+    TranslateSpec(back="none", contrast=1.0),
+    TranslateSpec(pairs=Pairs(downscale=2)),
+]
+
+
+@pytest.mark.parametrize("terms", TRANSLATORS)
+def test_a_translator_trains_on_the_device_and_ends_on_the_cpu(terms: TranslateSpec) -> None:
+    cuda = device.resolve("cuda")
+    device.prepare(cuda)
+    images, labels = data()
+    spec = GanSpec(steps=20, batch_size=16, translate=terms)
+    recognise = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16 * 16 * 3, 4))
+    trained = train_translator(
+        images, labels, np.arange(64) // 4 % 2, 4, ["old", "new"], [1], spec, 0, cuda, recognise=recognise
+    )
+    weights = list(trained.translator.parameters())
+    assert all(weight.device.type == "cpu" and bool(weight.isfinite().all()) for weight in weights)
+    assert next(recognise.parameters()).device.type == "cpu"
+
+
+@pytest.mark.parametrize("translates", [False, True])
+def test_the_loop_does_not_wait_for_the_device(translates: bool) -> None:
     """A step runs under torch's own check, which raises at any synchronising call."""
     cuda = device.resolve("cuda")
     device.prepare(cuda)
-    training = Training(*data(), 4, GanSpec(batch_size=16), 0, cuda)
+    spec = GanSpec(batch_size=16)
+    training: Training | steps.Training
+    if translates:
+        images, labels = data()
+        under = np.arange(64) // 4 % 2
+        spec = GanSpec(batch_size=16, translate=TranslateSpec(contrast=1.0))
+        training = steps.Training(images, labels, under, 2, [1], spec, 0, cuda)
+    else:
+        training = Training(*data(), 4, spec, 0, cuda)
     previous = torch.cuda.get_sync_debug_mode()
     training.step(1)  # kernels are chosen in the first step
     with warnings.catch_warnings():

@@ -68,12 +68,12 @@ class Oracle(_OfCells):
 
     name = "oracle"
     about = "true images of what the trial hid: the most that filling it can bring"
+    hidden = True
 
     def pool(self, stock: Stock, settings: FillerSettings) -> Pool:
         if stock.truth is None:
             raise UserError(
-                f"classify.arms: {self.name} needs images that trials hide, but none are; leave the arm out, or choose "
-                "protocol.kind cells or cell-draws"
+                f"classify.arms: {self.name} needs images that trials hide, but none are; leave the arm out"
             )
         return stock.truth()
 

@@ -94,8 +94,9 @@ class Filler(ABC):
     is_gan: ClassVar[bool] = False  # its images are the GAN's: what gains, learning curves and rivals are about
     per_class: ClassVar[bool] = False  # it follows the synthetic images of each class, so the GAN must know classes
     unlabelled: ClassVar[bool] = False  # it needs images without labels
-    cells: ClassVar[bool] = False  # it needs the conditions of the images: it fills classes under conditions
     of_translator: ClassVar[bool] = False  # its images are a translator's
+    cells: ClassVar[bool] = False  # it needs the conditions of the images: it fills classes under conditions
+    hidden: ClassVar[bool] = False  # it needs a protocol that hides cells
     shares: ClassVar[tuple[float, float]] = (0.5, 0.25)  # of each batch where settings say nothing: alone, on a policy
     augment: ClassVar[bool] = False  # whether the policy distorts its images too, whatever settings say
 

@@ -39,6 +39,13 @@ def _possible(one: Estimate) -> Estimate:
 
 
 @dataclass(frozen=True)
+class Cells:
+    """The conditions that lack classes."""
+
+    targets: list[str]
+
+
+@dataclass(frozen=True)
 class Run:
     """What a comparison needs of a summary.json; other keys are ignored."""
 
@@ -51,6 +58,7 @@ class Run:
     ]  # by gain and metric, in percentage points
     ganaug: str = "of another version"
     recipes: dict[str, int] = field(default_factory=dict)
+    cells: Cells | None = None  # under a protocol that hides cells
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,9 @@ def refuse_unlike(now: Run, before: Run, name: str) -> None:
         one, other = getattr(now.dataset, key), getattr(before.dataset, key)
         if one != other:
             raise UserError(f"{name}: must be of the {what} {quoted(one)}, got {quoted(other)}; {_HINT}")
+    if now.cells and before.cells and now.cells.targets != before.cells.targets:
+        conditions = quoted(now.cells.targets), quoted(before.cells.targets)
+        raise UserError(f"{name}: must hide cells under {conditions[0]}, got {conditions[1]}; {_HINT}")
 
 
 def notes(now: Run, before: Run) -> list[str]:

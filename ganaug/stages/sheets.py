@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,12 +64,30 @@ def _distance(row: Neighbour) -> str:
 
 
 def examples(release: SplitOf, count: int = 10) -> list[Example]:
-    """Per class ``count`` real images that the released generator learned from, and its first ones."""
+    """Per class ``count`` real images that the released generator learned from, and its first ones; of a translator,
+    per class and target the first images that it moves there, their translations, and real ones of the class there."""
     from ganaug.report.page import Example
 
+    if release.translates:
+        return list(_moved(release, count))
     rows = np.array(release.rows.train)
     labels = release.prepared.labels[rows] if release.is_conditional else np.zeros(len(rows), np.int64)
     return [
         Example(name, release.prepared.part(rows[labels == label][:count].tolist()).images, made[:count])
         for label, (name, made) in enumerate(zip(release.classes, read_synthetic(release), strict=True))
     ]
+
+
+def _moved(release: SplitOf, count: int) -> Iterator[Example]:
+    from ganaug.report.page import Example
+
+    prepared, rows = release.prepared, np.array(release.rows.train)
+    labels, conditions = prepared.labels[rows], release.conditions_of(rows.tolist())
+    for label, (name, made) in enumerate(zip(release.classes, read_synthetic(release), strict=True)):
+        start = 0
+        for target, sources in release.moves(label):
+            there = [] if conditions is None else rows[(labels == label) & (conditions == target)][:count].tolist()
+            first = made[start : start + len(sources)][:count]
+            real = prepared.images_of(sources[: len(first)])
+            yield Example(name, real, first, release.conditions[target], prepared.images_of(there))
+            start += len(sources)

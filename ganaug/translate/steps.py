@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from ganaug import device as devices
 from ganaug import seeds
+from ganaug.errors import UserError
 from ganaug.gan import combinations
 from ganaug.gan.adversarial import Adversarial, Batch, gradient_norm
 from ganaug.gan.spec import GanSpec
@@ -264,9 +265,14 @@ def build_translator(spec: GanSpec, shape: Shape, targets: Sequence[int], count:
 
 def build_judges(spec: GanSpec, shape: Shape, count: int) -> nn.Module:
     """An untrained discriminator of patches of images of ``shape``, or one for each way. Regularisers change all of its
-    layers but the last, whose scale is that of the logits."""
+    layers but the last, whose scale is that of the logits. Raises UserError if it halves images too often."""
     assert spec.translate is not None
     terms = spec.translate
+    if not shape[1] >> (terms.strides + terms.scales - 1):  # what is left of a side that is halved so often
+        raise UserError(
+            f"gan.translate.strides: must leave a pixel of images of {shape[1]}, got {terms.strides}, and "
+            f"{terms.scales} scales; lower one of them"
+        )
     ways = 2 if terms.back == "two-way" and terms.pairs is None else 1
     judges = [
         PatchDiscriminator(shape[0], count, spec.discriminator_width, terms.scales, terms.strides) for _ in range(ways)
