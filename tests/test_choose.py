@@ -177,7 +177,7 @@ def test_as_many_folds_as_let_the_most_cells_be_hidden_and_ten_trials(
     survey = two_cameras([9, 9, 9, 9], new)
     made = choose(survey, TWO_LEVELS, "cpu", 2)
     assert (made.raw["protocol"]["folds"], made.raw["protocol"]["repeats"]) == (folds, repeats)
-    assert made.why["protocol"].startswith(f"no test image shows a missing cell: {hidden} cells")
+    assert made.why["protocol"].startswith(f"no image to test on shows a missing cell, so {hidden} cells")
     assert made.settings.protocol.splits(survey.data.items())
 
 
@@ -191,7 +191,7 @@ def test_as_many_folds_as_let_the_most_cells_be_hidden_and_ten_trials(
     ],
 )
 def test_otherwise_conditions_change_nothing_and_it_is_said_why(survey: Survey, why: str) -> None:
-    made = choose(survey, SOURCE, "cpu", 2)
+    made = choose(survey, TWO_LEVELS, "cpu", 2)
     assert made.raw["protocol"]["kind"] in ("cv", "holdout")
     assert made.settings.gan.translate is None
     assert "gan+classical" in made.settings.classify.arms

@@ -18,6 +18,7 @@ from ganaug.data.digits import Digits
 from ganaug.data.prepared import Prepared, read_prepared
 from ganaug.stages import classify, status
 from ganaug.stages.project import Project
+from ganaug.stages.sheets import examples
 from ganaug.stages.split import SplitOf
 from ganaug.stages.synth import read_synthetic, synthetic_pool, unadversarial_pool
 from ganaug.stages.watched import read_by
@@ -276,3 +277,33 @@ def test_dvc_watches_what_the_stages_read() -> None:
 def test_settings_without_a_translator_say_nothing_of_one() -> None:
     """So that finished work of earlier versions keeps its keys, and generators their bytes."""
     assert "translate" not in config.plain(config.check({}).gan)
+
+
+def test_the_page_and_the_card_show_cells_and_images_above_their_translations(done: Project) -> None:
+    release = SplitOf(done, "release")
+    prepared, learned = release.prepared, set(release.rows.train)
+    for (label, made), one in zip(enumerate(read_synthetic(release)), examples(release), strict=True):
+        assert (one.name, one.condition) == (prepared.classes[label], "texture")
+        sources = release.moves(label)[0][1]
+        assert (one.real == prepared.images_of(sources)).all()
+        assert (one.made == made).all()
+        assert prepared.conditions is not None
+        there = [row for row in learned if (prepared.labels[row], prepared.conditions[row]) == (label, 1)]
+        assert one.there is not None
+        assert sorted(image.tobytes() for image in one.there) == sorted(
+            image.tobytes() for image in prepared.images_of(there)
+        )
+    page, card = ((done.reports / name).read_text() for name in ("report.html", "MODEL_CARD.md"))
+    for said in (
+        "How should the missing cells be filled?",
+        "5 of 10 classes have no images under texture.",
+        "9 under texture",
+        "% hidden",
+        "real images, above their translations: 9 to texture",
+        "Is it the adversarial loss?",
+        "What would real images bring?",
+    ):
+        assert said in page
+    assert page.count('<span class="note">missing cell</span>') == sum(not len(one.there) for one in examples(release))
+    assert "a translator from condition to condition" in card
+    assert "What fills the missing cells" in card

@@ -161,6 +161,18 @@ def test_without_anything_that_helps(over: dict[str, Any], word: str, title: str
     assert made.arm == (None if word == "cannot tell" else "classical")
 
 
+def test_what_would_settle_it() -> None:
+    assert [one.text for one in found(over=OPEN, swap=(NONE, NONE)).steps] == [
+        "Photograph more classes under new: gains differ from class to class."
+    ]
+    few = {**figure(3, -2, 8, trials=5)}
+    first, second = found(over=few, swap=(NONE, NONE)).steps
+    assert (first.text, first.command) == ("Run 10 trials (protocol.repeats: 2 in params.yaml).", "dvc repro")
+    assert second.text.startswith("Photograph more classes")
+    needed = {**OPEN, "needed": {"trials": 30}}
+    assert found(over=needed, swap=(NONE, NONE)).steps[0].text.startswith("Run about 30 trials")
+
+
 def test_real_images_say_what_photographs_would_bring() -> None:
     made = found(over=NONE, swap=(NONE, NONE), real=figure(22.5, 20, 25, 0.001))
     assert made.title == "Photograph them"

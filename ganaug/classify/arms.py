@@ -195,9 +195,9 @@ def _policy(name: str | None, classical: PolicySpec) -> PolicySpec | OnTop:
 def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
     """The (arm, against) pairs that a report compares.
 
-    Each arm with its base and with ``none``, and each arm of GAN images with what one would use instead: the other
-    fillers and the mask on the same policy, and policies that no arm of these images joins: any, where it has no policy
-    itself; those on top of classical augmentation, where it has that.
+    Each arm with its base, with the classical policy that its own is on top of, and with ``none``. Each arm of GAN
+    images also with what one would use instead: the other fillers and the mask on the same policy, and policies that no arm of
+    these images joins: any, where it has no policy itself; those on top of classical augmentation, where it has that.
     """
     pairs: list[tuple[str, str]] = []
     for name in arms:
@@ -221,7 +221,8 @@ def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
                 and ARMS[other].policy not in joined
                 and _may_replace(ARMS[other].policy, policy)
             ]
-        pairs += [(name, against) for against in (policy or "none", "none", *rivals, *instead)]
+        under = ["classical"] if policy in POLICIES and POLICIES[policy].on_classical else []
+        pairs += [(name, against) for against in (policy or "none", *under, "none", *rivals, *instead)]
     return list(dict.fromkeys((name, against) for name, against in pairs if name != against and against in arms))
 
 

@@ -16,6 +16,7 @@ _TITLES: dict[Literal["use", "do not use", "cannot tell"], str] = {
     "cannot tell": "Cannot tell yet",
 }
 _SEEN = {"gain": "use", "loss": "do not use", "no gain": "do not use", "cannot tell": "cannot tell"}
+_FEW = 10  # trials that hide cells: with fewer, say to run more
 
 
 @dataclass(frozen=True)
@@ -201,8 +202,12 @@ def _steps_of_cells(summary: Mapping[str, Any], gain: str, choice: filling.Choic
         figure = summary["gains"][choice.open_gain][dataset["primary_metric"]]
         if figure["needed"] or figure["ci_low"] is None:
             yield from _more_evidence(summary, figure)
-        elif not real:
-            yield Step(f"Photograph more classes under {' and '.join(targets)}: gains differ from class to class.")
+        else:
+            if figure["trials"] < _FEW:
+                folds = summary["settings"]["protocol"]["folds"]
+                yield Step(f"Run {_FEW} trials (protocol.repeats: {-(-_FEW // folds)} in params.yaml).", "dvc repro")
+            if not real:
+                yield Step(f"Photograph more classes under {' and '.join(targets)}: gains differ from class to class.")
     if real:
         them = missing.missing_words(cells["missing"])
         cell = f"missing cell ({them})" if them else "missing cell"

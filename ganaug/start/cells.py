@@ -53,8 +53,8 @@ def protocol(items: Items, folds: int, repeats: int) -> tuple[dict[str, Any], st
     dealt = max(range(2, folds + 1), key=lambda number: (can_be_hidden(number), number))
     count = can_be_hidden(dealt)
     reason = (
-        f"no test image shows a missing cell: {count} cells under {_listed(items, under)} that have images are hidden "
-        "in turn, and tested"
+        f"no image to test on shows a missing cell, so {count} cells under {_listed(items, under)} that have images "
+        "are hidden by turns"
     )
     few = f"; some of them have only {dealt} {items.unit}" if dealt < folds else ""
     again = max(repeats, -(-folds * repeats // dealt))

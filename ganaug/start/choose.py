@@ -9,6 +9,7 @@ import numpy as np
 from ganaug import config
 from ganaug.config import ReportSpec, Settings
 from ganaug.data.survey import Survey
+from ganaug.gan.presets import PRESETS
 from ganaug.start import cells
 from ganaug.start.power import ASSUMED, power
 
@@ -26,7 +27,8 @@ class Steps:
     most: int
 
 
-GAN, TRANSLATOR = Steps(1000, 2000, 10_000), Steps(500, 700, 1500)  # more brought nothing on 200 images
+GAN = Steps(1000, 2000, 10_000)  # more brought nothing on 200 images
+TRANSLATOR = Steps(700, PRESETS["translate"].values["steps"], 3000)
 
 
 @dataclass(frozen=True)

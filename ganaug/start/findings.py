@@ -67,6 +67,7 @@ def choices(settings: Settings, likely: float | None) -> str:
     """The most important settings; ``likely``: the probability that the run shows the smallest gain worth having."""
     data, protocol, gan = settings.data, settings.protocol, settings.gan
     kind = "translator" if gan.translate else "GAN"
+    flips = getattr(settings.classify.classical if gan.translate else gan.augment, "flip", False)
     points = f"{settings.report.smallest_gain:g} points"
     shown = (
         "" if likely is None else f"a gain of {points} is shown with a probability of about {likely:.0%}, {ASSUMED}; "
@@ -75,7 +76,7 @@ def choices(settings: Settings, likely: float | None) -> str:
     return (
         f"chosen: {data.image_size}x{data.image_size} pixels, {data.channels}; {protocol.kind}, "
         f"{protocol.trials} trials\n"
-        f"  {kind} of {gan.steps:,} steps; flips {'' if gan.augment.flip else 'not '}allowed; "
+        f"  {kind} of {gan.steps:,} steps; flips {'' if flips else 'not '}allowed; "
         f"synth.balance {settings.synth.balance}; arms {', '.join(settings.classify.arms)}\n"
         f"  {shown}the gate: {asks}\n"
         "  params.yaml has the reason for each"
