@@ -236,7 +236,7 @@ ON_TOP = [name for name, policy in POLICIES.items() if policy.on_classical]
 
 
 def test_gains_of_every_arm() -> None:
-    """Each with its policy alone, with what that is on top of, and with none; GAN images with all else on the policy."""
+    """Each with its policy alone, with what that is on top of, and none; GAN images with all else on the policy."""
     pairs = gain_pairs(tuple(NAMES))
     for name, parts in ARMS.items():
         base = parts.policy or "none"

@@ -196,8 +196,9 @@ def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
     """The (arm, against) pairs that a report compares.
 
     Each arm with its base, with the classical policy that its own is on top of, and with ``none``. Each arm of GAN
-    images also with what one would use instead: the other fillers and the mask on the same policy, and policies that no arm of
-    these images joins: any, where it has no policy itself; those on top of classical augmentation, where it has that.
+    images also with what one would use instead: the other fillers and the mask on the same policy, and policies that no
+    arm of these images joins: any, where it has no policy itself; those on top of classical augmentation, where it has
+    that.
     """
     pairs: list[tuple[str, str]] = []
     for name in arms:
