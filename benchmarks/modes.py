@@ -33,7 +33,7 @@ from ganaug import config, device, seeds
 from ganaug.gan.architectures import Mlp
 from ganaug.gan.augment import DiffAugment
 from ganaug.gan.objectives import Minimax, Wasserstein, WassersteinGP
-from ganaug.gan.presets import PRESETS
+from ganaug.gan.presets import OF_CLASSES
 from ganaug.gan.spec import GanSpec
 from ganaug.report.verdict import markdown_table
 
@@ -131,7 +131,7 @@ class Result:
 
 def rows(steps: int) -> list[Row]:
     """Each preset for points, and then with its own settings; minimax beside them, which no preset has."""
-    own = {name: config.check({"gan": {"preset": name}}).gan for name in PRESETS}
+    own = {name: config.check({"gan": {"preset": name}}).gan for name in OF_CLASSES}
     own["gan, minimax"] = replace(own["gan"], objective=Minimax())
     names: dict[tuple[str, GanSpec], list[str]] = {}
     for settings, change in (("for points", for_points), ("own", lambda spec: spec)):

@@ -5,7 +5,9 @@
 Each run draws digits, calls each image's condition "old" or "new" at random, takes the images of half of the classes
 under "new" away, and goes through the whole pipeline: classifiers, swaps, masks and translators are real. What is told
 are the runs whose answer is "gain": a two-sided interval of 95 % gives that in 2.5 % of runs where nothing is gained.
-The last line counts the runs in which the report recommends to fill the missing cells with anything.
+The hidden classes have fewer images here, as every missing cell makes them. A mask or a filler evens that out: it gains
+recall of the hidden cells at the cost of the others, and truly so. By condition_accuracy, which the verdict goes by,
+nothing is to be gained. The last line counts the answers of the reports.
 """
 
 import argparse
@@ -29,13 +31,14 @@ from ganaug.report.verdict import markdown_table
 from ganaug.stages import pipeline
 from ganaug.stages.project import Project
 
-PER_CELL = 16
+PER_CELL = 10
+NOISE = 80.0  # standard deviation, of gray levels of 0 to 255: so that classifiers err
 ARMS = ["classical", "classical+masked", "histogram+classical", "histogram+classical+masked"]
 TRANSLATED = ["translate+classical", "translate+classical+masked"]
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "cells": {"kind": "cells", "folds": 5, "repeats": 1},
     "cell-draws": {
-        "kind": "cell-draws", "trials": 5, "train_per_cell": 8, "test_per_cell": 20, "tuning_per_cell": 0,
+        "kind": "cell-draws", "trials": 5, "train_per_cell": 10, "test_per_cell": 20, "tuning_per_cell": 0,
         "tuning_test_per_cell": 0,
     },
 }  # fmt: skip
@@ -43,12 +46,13 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
 
 def settings(protocol: str, images: Path, seed: int, steps: int, arms: list[str]) -> dict[str, Any]:
     """What params.yaml would hold."""
+    translates = not set(TRANSLATED).isdisjoint(arms)
     return {
         "data": {"source": {"kind": "npz", "path": str(images)}},
         "protocol": {**PROTOCOLS[protocol], "seed": seed},
-        "gan": {"preset": "translate", "steps": steps},
+        "gan": {"preset": "translate", "steps": steps} if translates else {"steps": 1},
         "synth": {"per_class": 2 * PER_CELL},
-        "classifier": {"steps": 2 * steps, "batch_size": 32},
+        "classifier": {"steps": 2 * steps, "batch_size": 32, "width": 8},
         "classify": {"arms": arms, "curve": []},
         "fidelity": {"enabled": False},
         "device": "cpu",
@@ -59,7 +63,8 @@ def settings(protocol: str, images: Path, seed: int, steps: int, arms: list[str]
 def write_images(path: Path, protocol: str, rng: np.random.Generator) -> None:
     """Digits whose conditions are drawn. Under ``cells``, five of the ten classes are under "old" alone."""
     digits = load_digits()
-    images, labels = np.uint8(digits.images * 255 / 16), digits.target
+    images, labels = digits.images * 255 / 16, digits.target
+    images = (images + NOISE * rng.normal(size=images.shape)).clip(0, 255).astype(np.uint8)
     kept: list[int] = []
     conditions: list[str] = []
     for label, seen in zip(rng.permutation(10), [True] * 5 + [protocol == "cell-draws"] * 5, strict=True):

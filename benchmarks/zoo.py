@@ -336,8 +336,7 @@ def document(figures: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
-    of_classes = [name for name, one in presets.PRESETS.items() if "translate" not in one.values]
-    parser.add_argument("--presets", nargs="+", choices=of_classes, default=of_classes)
+    parser.add_argument("--presets", nargs="+", choices=presets.OF_CLASSES, default=presets.OF_CLASSES)
     parser.add_argument("--trials", type=int, help="instead of the set's own number")
     parser.add_argument("--seconds", type=float, help="of one core, instead of the set's own")
     parser.add_argument("--per-class", type=int, help="train images a class, instead of the set's own")

@@ -163,11 +163,6 @@ def _check_together(settings: Settings) -> None:
         )
     _check_translator(settings, fillers)
     check_conditions(settings, settings.data.may_have_conditions)
-    for filler in (one for one in fillers if one.name == "oracle" and not settings.protocol.hides_cells):
-        raise UserError(
-            f"classify.arms: {filler.name} needs images that trials hide, but protocol.kind is "
-            f"{settings.protocol.kind}; choose cells or cell-draws, or remove its arms"
-        )
     gains = [f"{first}_vs_{second}" for first, second in gain_pairs(settings.classify.arms)]
     known = metrics(settings.protocol.hides_cells)
     asked = {

@@ -1,7 +1,9 @@
 """The arms: what each batch holds, and that arms differ in nothing else."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from ganaug import seeds
-from ganaug.classify.arms import ARMS, Arm, ClassifySpec, Mix, Parts, arm, batches, gain_pairs
+from ganaug.classify.arms import ARMS, Arm, ClassifySpec, Mix, Parts, arm, batches, gain_pairs, seen_under
 from ganaug.classify.filler import Stock
 from ganaug.classify.fillers import FILLERS
 from ganaug.classify.fitting import chunks as in_chunks
@@ -21,6 +23,7 @@ from ganaug.classify.policies import POLICIES, Affine, CutMix, Nothing, PolicySp
 from ganaug.classify.pools import Pool
 from ganaug.config import check
 from ganaug.pixels import to_float
+from ganaug.stages.runs import Run
 
 NAMES = list(ARMS)
 # Every filler with the classical policy and without, every policy with GAN images and without, and each also masked.
@@ -236,7 +239,7 @@ ON_TOP = [name for name, policy in POLICIES.items() if policy.on_classical]
 
 
 def test_gains_of_every_arm() -> None:
-    """Each with its policy alone, with what that is on top of, and none; GAN images with all else on the policy."""
+    """Each with its policy, with what that is on top of, and with none; GAN images with all else on the policy."""
     pairs = gain_pairs(tuple(NAMES))
     for name, parts in ARMS.items():
         base = parts.policy or "none"
@@ -452,6 +455,11 @@ def test_a_mask_is_of_the_classes_seen_under_the_condition_of_a_real_image(name:
         assert seen[torch.arange(SIZE), targets].all()  # an image's own class
 
 
+def test_the_classes_seen_under_each_condition_by_hand() -> None:
+    seen = seen_under(np.array([0, 2, 0, 1]), np.array([0, 0, 1, 2]), 4)
+    assert seen.tolist() == [[1, 0, 1, 0], [1, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]]
+
+
 def test_a_mask_needs_labels_of_one_class() -> None:
     with pytest.raises(
         ValueError, match=r"arms without classical\+masked where classical is cutmix, which mixes images"
@@ -491,6 +499,32 @@ def test_only_synthetic_images() -> None:
         images, targets = drawing("gan+classical", everything)(0)
         assert None not in rows_of(images, SYNTHETIC)
         assert len(targets) == SIZE
+
+
+@pytest.mark.parametrize("name", ["none", "gan+classical", "strong", "masked", "strong+masked", "paste", "oracle"])
+def test_conditions_are_in_the_keys_of_the_arms_that_need_them(name: str) -> None:
+    """And of no other: finished work of projects that get conditions keeps its keys."""
+
+    def key(conditions: Any, chosen: Arm) -> Any:
+        trial: Any = SimpleNamespace(
+            name="0",
+            settings=check({}),
+            seed=lambda *purpose: 0,
+            conditions_of=lambda rows: conditions,
+            prepared=SimpleNamespace(digest=str),
+            rows=SimpleNamespace(test=[9]),
+            project=SimpleNamespace(work=SimpleNamespace(key=lambda stage, on: json.dumps(on))),
+            synth_key="s", synthetic_counts={"a": 1}, targets=[1], truth_digest="t",
+        )  # fmt: skip
+        return json.loads(Run(trial, chosen, [0, 1, 2]).key)
+
+    one, other = (key(np.array(conditions), arm(name, SPEC)) for conditions in ([0, 1, 1], [0, 0, 1]))
+    needed = ARMS[name].masked or name in ("paste", "oracle")
+    assert (one != other) == needed == ("conditions" in one)
+    if name == "strong":  # the classical policy is below it
+        assert key(None, arm(name, ClassifySpec(classical=Affine()))) != key(None, arm(name, SPEC))
+    if needed and not ARMS[name].masked:
+        assert one != key(np.array([0, 1, 1]), arm(f"{name}+masked", SPEC))
 
 
 # ------------------------------------------------------------------------------------------------- how a filler enters

@@ -1,6 +1,7 @@
 """The downstream classifier: shapes, training by seed, and that it learns what is to be learnt."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -82,12 +83,13 @@ def test_soft_targets_are_learnt_from_too() -> None:
         assert torch.allclose(first, second, atol=1e-4), name
 
 
-def test_a_masked_loss_by_hand() -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_masked_loss_by_hand(smoothing: float) -> None:
     logits = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 4.0], [0.0, 1.0, 2.0]], requires_grad=True)
     targets, seen = torch.tensor([0, 1, 2]), torch.tensor([[1, 1, 0], [1, 1, 0], [1, 1, 1]], dtype=torch.bool)
-    loss = masked_cross_entropy(logits, targets, seen)
-    of_two = torch.nn.functional.cross_entropy(logits[:2, :2], targets[:2], reduction="sum")
-    of_all = torch.nn.functional.cross_entropy(logits[2:], targets[2:])
+    loss = masked_cross_entropy(logits, targets, seen, smoothing)
+    entropy = partial(torch.nn.functional.cross_entropy, label_smoothing=smoothing)
+    of_two, of_all = entropy(logits[:2, :2], targets[:2], reduction="sum"), entropy(logits[2:], targets[2:])
     assert torch.allclose(loss, (of_two + of_all) / 3)
     loss.backward()
     assert logits.grad is not None

@@ -14,7 +14,7 @@ from ganaug.gan.augment import DiffAugment
 from ganaug.gan.latents import Codes
 from ganaug.gan.loop import train_gan
 from ganaug.gan.nets.codes import CodeBook
-from ganaug.gan.presets import PRESETS
+from ganaug.gan.presets import OF_CLASSES
 from ganaug.gan.run import is_finite, read_measures
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
@@ -146,7 +146,7 @@ def test_a_training_goes_on_from_its_state_with_the_same_weights() -> None:
         assert torch.equal(value, second.average.state_dict()[name]), name
 
 
-@pytest.mark.parametrize("preset", list(PRESETS))
+@pytest.mark.parametrize("preset", OF_CLASSES)
 def test_every_preset_goes_with_codes(preset: str) -> None:
     raw: dict[str, Any] = {"preset": preset, "latents": {"kind": "codes"}, "steps": 2, "batch_size": 6}
     raw |= {"generator_width": 4, "discriminator_width": 4}

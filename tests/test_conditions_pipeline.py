@@ -14,6 +14,7 @@ from PIL import Image
 from stages import run
 
 from ganaug import config, store
+from ganaug.data.digits import Digits
 from ganaug.data.prepared import Prepared, read_prepared
 from ganaug.stages import classify, status
 from ganaug.stages.project import Project
@@ -26,8 +27,9 @@ from ganaug.synth.export import export
 from ganaug.synth.translate import translate
 
 ARMS = ["classical", "translate+classical+masked", "unadversarial+classical+masked", "oracle+classical"]
+CLASSES = 4
 SMALL: dict[str, Any] = {
-    "data": {"source": {"kind": "digits"}, "rendered": {"kinds": [{"kind": "texture"}]}},
+    "data": {"source": {"kind": "npz", "path": "digits.npz"}, "rendered": {"kinds": [{"kind": "texture"}]}},
     "protocol": {
         "kind": "cell-draws", "trials": 2, "train_per_cell": 2, "test_per_cell": 3, "tuning_per_cell": 0,
         "tuning_test_per_cell": 0,
@@ -41,16 +43,26 @@ SMALL: dict[str, Any] = {
     "device": "cpu",
     "jobs": 1,
 }  # fmt: skip
-PAIRS = {"data": {"source": {"kind": "digits"}}, "protocol": {"kind": "subsets"}, "classify": {"arms": ["none"]}}
+PAIRS: dict[str, Any] = {  # without conditions
+    "data": {"source": {"kind": "digits"}},
+    "protocol": {"kind": "subsets"},
+    "classify": {"arms": ["none"]},
+}
 
 
 def project(root: Path, **changes: Any) -> Project:
-    return Project(root, config.check({**SMALL, **changes}))
+    """Of the first of the digits."""
+    source = {"kind": "npz", "path": str(root / "digits.npz")}
+    return Project(root, config.check({**SMALL, "data": {**SMALL["data"], "source": source}, **changes}))
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = project(tmp_path_factory.mktemp("conditions"))
+    found = Digits().load()
+    rows = np.concatenate([np.flatnonzero(found.labels == label)[:30] for label in range(CLASSES)])
+    assert isinstance(found.images, np.ndarray)
+    np.savez(made.root / "digits.npz", images=found.images[rows], labels=found.labels[rows])
     run(made)
     return made
 
@@ -68,7 +80,7 @@ def test_images_are_moved_from_other_conditions_of_their_class_each_equally_ofte
     prepared, train = trial.prepared, trial.rows.train
     assert trial.conditions == ["plain", "texture"]
     assert trial.targets == [1]
-    assert len(trial.rows.hidden) == 5
+    assert len(trial.rows.hidden) == 2
     for label, images in enumerate(read_synthetic(trial)):
         rows = [row for row in manifest(trial) if row["class"] == prepared.classes[label]]
         assert len(rows) == len(images) == 5
@@ -104,7 +116,7 @@ def test_a_class_is_dealt_evenly_to_several_targets_and_left_out_where_it_has_no
 
 def scrambled(done: Project, root: Path) -> Project:
     """The trial's train part; all other images, labels and conditions are others."""
-    made, prepared = project(root), read_prepared(done.prepared)
+    made, prepared = Project(root, done.settings), read_prepared(done.prepared)
     assert prepared.conditions is not None
     others = np.setdiff1d(np.arange(len(prepared.images)), prepared.split("0").train)
     assert set(prepared.split("0").truth) <= set(others.tolist())
@@ -115,7 +127,7 @@ def scrambled(done: Project, root: Path) -> Project:
         hidden = prepared.labels[row], prepared.conditions[row]
         items[row]["file"] = f"row {row}"
         if list(hidden) not in [list(cell) for cell in prepared.split("0").hidden]:
-            items[row]["class"] = prepared.classes[rng.integers(10)]
+            items[row]["class"] = prepared.classes[rng.integers(CLASSES)]
     import shutil
 
     shutil.copytree(done.prepared, made.prepared)
@@ -136,8 +148,8 @@ def test_the_truth_is_in_the_oracle_alone(trial: SplitOf) -> None:
     assert prepared.conditions is not None
     assert {(prepared.labels[row], prepared.conditions[row]) for row in trial.rows.truth} == hidden
     table = json.loads((trial.project.trials / "0.json").read_text())
-    assert table["filler_images"]["oracle+classical"] == len(trial.rows.truth) == 10
-    assert table["filler_images"]["translate+classical+masked"] == 50
+    assert table["filler_images"]["oracle+classical"] == len(trial.rows.truth) == 4
+    assert table["filler_images"]["translate+classical+masked"] == 20
 
 
 def test_the_control_is_a_translator_without_its_adversarial_loss_trained_once(done: Project, trial: SplitOf) -> None:
@@ -147,7 +159,7 @@ def test_the_control_is_a_translator_without_its_adversarial_loss_trained_once(d
     assert description["gan"]["translate"]["adversarial"] == 0
     (images, labels), (own, _) = unadversarial_pool(trial), synthetic_pool(trial)
     assert (images[:] != own[:]).any()
-    assert np.bincount(labels).tolist() == [5] * 10
+    assert np.bincount(labels).tolist() == [5] * CLASSES
     before = {path.name: path.stat().st_mtime_ns for path in (kept.root / "train").iterdir()}
     classify.classify(done, None)
     assert {path.name: path.stat().st_mtime_ns for path in (kept.root / "train").iterdir()} == before
@@ -216,28 +228,31 @@ def test_what_cannot_be_moved_is_one_line_and_leaves_nothing(
     assert not list(tmp_path.glob(".*"))
 
 
-def test_pairs_need_no_conditions(tmp_path: Path) -> None:
+def test_pairs_need_no_conditions(done: Project, tmp_path: Path) -> None:
     """Super-resolution on plain digits: its sources are what the pairs are made of."""
-    gan = {**SMALL["gan"], "preset": "srgan", "translate": {"pairs": {"downscale": 2}}}
-    protocol = {"kind": "subsets", "trials": 1, "train_per_class": 2, "test_per_class": 3}
-    made = project(tmp_path, **{**PAIRS, "protocol": protocol}, gan=gan)
+    gan = {**SMALL["gan"], "preset": "srgan", "steps": 1, "translate": {"pairs": {"downscale": 2}}}
+    none_left = {"tuning_per_class": 0, "tuning_test_per_class": 0}
+    protocol = {"kind": "subsets", "trials": 1, "train_per_class": 2, "test_per_class": 3, **none_left}
+    source = {"kind": "npz", "path": str(done.root / "digits.npz")}
+    changes = {**PAIRS, "data": {"source": source}, "protocol": protocol, "gan": gan}
+    made = Project(tmp_path, config.check({**SMALL, **changes}))
     for stage in ("prepare", "train", "synth"):
         run(made, stage, split="0")
     split = SplitOf(made, "0")
     assert (split.targets, split.conditions) == ([], ["all"])
-    assert [len(images) for images in read_synthetic(split)] == [5] * 10
+    assert [len(images) for images in read_synthetic(split)] == [5] * CLASSES
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"data": PAIRS["data"], "protocol": PAIRS["protocol"], "classify": {"arms": ["none"]}}, "gan.translate needs"),
-        ({"gan": {}, "protocol": {"kind": "subsets"}}, "translate needs a translator, but gan.translate is not set"),
+        ({"gan": {}}, "translate needs a translator, but gan.translate is not set"),
         ({"classify": {"arms": ["none", "gan"]}}, "gan needs a generator of classes"),
         ({**PAIRS, "gan": {}, "classify": {"arms": ["histogram"]}}, "histogram needs the condition"),
         ({**PAIRS, "gan": {}, "classify": {"arms": ["masked"]}}, "masked needs the condition"),
         ({**PAIRS, "gan": {}, "protocol": {"kind": "cells"}}, "protocol.kind: cells needs the condition"),
-        ({"protocol": {"kind": "subsets"}}, "oracle needs images that trials hide, but protocol.kind is subsets"),
+        ({"protocol": {"kind": "subsets"}}, "oracle needs a protocol that hides cells, got subsets"),
         ({"synth": {"drop_copies": True}}, "synth.filters: judge images of a generator of classes"),
         ({"data": {**SMALL["data"], "unlabelled": "more"}}, "gan.unlabelled: a translator learns nothing"),
     ],

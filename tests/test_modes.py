@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from ganaug.gan.presets import PRESETS
+from ganaug.gan.presets import OF_CLASSES
 from ganaug.pixels import to_float
 
 
@@ -88,7 +88,7 @@ def test_every_preset_has_a_row_of_its_own_settings_and_one_for_points(modes: Mo
     found = modes.rows(10)
     for settings in ("own", "for points"):
         called = [name for row in found if row.settings == settings for name in row.presets.split("; ")]
-        assert sorted(called) == sorted([*PRESETS, "gan, minimax"])
+        assert sorted(called) == sorted([*OF_CLASSES, "gan, minimax"])
     assert {row.presets for row in found if row.classes == 2} == {"acgan"}
     own = {row.presets: row.spec for row in found if row.settings == "own"}
     assert own["wgan"].optimizer == "rmsprop"

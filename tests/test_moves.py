@@ -79,6 +79,10 @@ def test_objects_are_what_differs_from_the_edge_in_any_channel() -> None:
     expected[4:8, 4:8] = True
     expected[6, 2:4] = True
     assert (moves.objects(image) == expected).all()
+    noisy = 98 + 4 * (np.indices((12, 12)).sum(axis=0) % 2)[None, :, :, None].astype(np.uint8)  # 2 from their median
+    noisy[0, 4:8, 4:8], noisy[0, 9, 5] = 124, 107
+    expected[6, 2:4] = False
+    assert (moves.objects(noisy) == expected).all()
 
 
 @pytest.mark.parametrize("inverted", [False, True])

@@ -26,7 +26,7 @@ PLACES = {
         "gan/architectures.py", "Architecture =", "| R3gan,", "| R3gan | Toy,", "test_architectures.py",
     ),
     "source": ("data/sources.py", "SourceSpec =", "| Npz,", "| Npz | Toy,", "test_sources.py"),
-    "protocol": ("data/protocols.py", "ProtocolSpec =", "| Holdout,", "| Holdout | Toy,", "test_protocols.py"),
+    "protocol": ("data/protocols.py", "ProtocolSpec =", "| CellDraws,", "| CellDraws | Toy,", "test_protocols.py"),
     "policy": (
         "classify/policies.py", "PolicySpec =", "| MixStyle,", "| MixStyle | Toy,", "test_policies.py",
     ),

@@ -92,7 +92,7 @@ def test_pixels_reach_the_classifier_on_the_same_scale(kind: Any) -> None:
     white = torch.full((64, 1, 28, 28), 255, dtype=torch.uint8)
     made, _ = applied(kind(), white, torch.arange(64) % CLASSES)
     assert float(made.max()) == pytest.approx(1.0, abs=1e-5)
-    assert float(made.mean()) > 0.3
+    assert float(made.abs().mean() if kind is Strong else made.mean()) > 0.3  # half of strong's are inverted
 
 
 def test_nothing_does_nothing() -> None:

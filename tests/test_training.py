@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganaug import config
-from ganaug.gan.presets import PRESETS
+from ganaug.gan.presets import OF_CLASSES
 from ganaug.gan.run import read_measures
 from ganaug.gan.steps import Training
 
@@ -125,7 +125,7 @@ def test_built_in_penalties_reach_the_loss(objective: str) -> None:
 # --------------------------------------------------------------------------------------------------------- the first
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", OF_CLASSES)
 def test_a_step_is_the_objective_of_the_logits_that_the_networks_gave(name: str) -> None:
     """Losses of the first steps, from the logits alone; labels and images are the step's own."""
     one = training(16, preset=name, discriminator_steps=1)
@@ -270,7 +270,7 @@ def test_ada_is_what_decides_whether_images_are_distorted() -> None:
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
-        *((name, {}) for name in PRESETS),
+        *((name, {}) for name in OF_CLASSES),
         ("default", {"ada": {"interval": 2, "speed_images": 60}}),
         ("default", {"ramp": {"begin": 0.1, "end": 0.9}, "rate": "cosine"}),
         ("dcgan", {"regularisers": [{"kind": "lecam", "from_step": 2}, {"kind": "minibatch-discrimination"}]}),

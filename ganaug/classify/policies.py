@@ -191,12 +191,12 @@ class Strong(_Member):
     """Largest exponent of a tone curve, as a natural logarithm: 1 is from 0.37 to 2.7."""
     contrast: Annotated[float, Ge(0), Le(1)] = 0.5
     """Largest change of contrast: 0.5 is from 0.5 to 1.5 times."""
-    invert: Annotated[float, Ge(0), Le(1)] = 0.25
+    invert: Annotated[float, Ge(0), Le(1)] = 0.5
     """Share of the images that are inverted."""
     blur: Annotated[float, Ge(0), Le(0.2)] = 0.05
     """Standard deviation of a Gaussian blur, as a share of the side. Each image is blended with its blurred self,
     by a random weight."""
-    noise: Annotated[float, Ge(0), Le(1)] = 0.2
+    noise: Annotated[float, Ge(0), Le(1)] = 0.3
     """Largest standard deviation of Gaussian noise; images lie in -1 to 1."""
 
     def build(self, image_size: int, classes: int) -> Policy:

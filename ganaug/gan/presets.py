@@ -261,6 +261,8 @@ PRESETS |= {
     ),
 }
 
+OF_CLASSES = [name for name, preset in PRESETS.items() if "translate" not in preset.values]  # the others move images
+
 
 def expand(gan: Mapping[str, Any]) -> dict[str, Any]:
     """``gan:`` of params.yaml over the values of its preset. Raises UserError if there is no such preset."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganaug import __version__, store
 from ganaug.classify.arms import gain_pairs
+from ganaug.data.cell_draws import CellDraws
 from ganaug.data.splits import RELEASE
 from ganaug.data.subsets import Subsets
 from ganaug.errors import UserError
@@ -192,18 +193,27 @@ def _unlabelled(trial: SplitOf) -> int:
 def _most_trials(trials: Sequence[SplitOf], release: SplitOf) -> int | None:
     """How many trials there are images for, about; None where all trials use the same ones."""
     protocol, prepared = release.settings.protocol, release.prepared
-    if not isinstance(protocol, Subsets) or protocol.draws == "tuning":
+    labels = prepared.labels.tolist()
+    if isinstance(protocol, Subsets):
+        places: list[Any] = labels  # each class is dealt apart
+        apart = protocol.tuning_per_class + protocol.unlabelled_per_class  # for tuning draws
+        counts = dict(enumerate(protocol.train_counts(len(prepared.classes))))
+    elif isinstance(protocol, CellDraws) and prepared.conditions is not None:
+        places = list(zip(labels, prepared.conditions.tolist(), strict=True))  # and here each cell
+        apart = protocol.tuning_per_cell + protocol.tuning_test_per_cell
+        counts = dict.fromkeys(places, protocol.train_per_cell)
+    else:
+        return None
+    if protocol.draws == "tuning":
         return None
     dealt = [split.rows for split in (*trials, release)]
-    used = {row for rows in dealt for row in (*rows.train, *rows.test, *rows.spare, *rows.unlabelled)}
-    seen, left = {prepared.pixels[row] for row in used}, Counter[int]()
-    for row, (label, pixels) in enumerate(zip(prepared.labels.tolist(), prepared.pixels, strict=True)):
+    used = {row for rows in dealt for row in (*rows.train, *rows.test, *rows.spare, *rows.unlabelled, *rows.truth)}
+    seen, left = {prepared.pixels[row] for row in used}, Counter[Any]()
+    for row, (place, pixels) in enumerate(zip(places, prepared.pixels, strict=True)):
         if row not in used and pixels not in seen:
             seen.add(pixels)
-            left[label] += 1
-    apart = protocol.tuning_per_class + protocol.unlabelled_per_class  # for tuning draws
-    counts = protocol.train_counts(len(prepared.classes))
-    return len(trials) + min(max(0, left[label] - apart) // count for label, count in enumerate(counts))
+            left[place] += 1
+    return len(trials) + min(max(0, left[place] - apart) // count for place, count in counts.items())
 
 
 def _train_images(trials: Sequence[SplitOf]) -> dict[str, float]:
