@@ -35,13 +35,17 @@ TUNED = [
     "classical+masked",
     *(f"{rival}{masked}" for rival in ("strong", "mixstyle") for masked in ("", "+masked")),
     *(f"{rival}+classical{masked}" for rival in ("histogram", "amplitude", "paste") for masked in ("", "+masked")),
-    *(f"{rival}+strong+masked" for rival in ("histogram", "paste")),
+    *(f"{rival}+strong+masked" for rival in ("histogram", "amplitude", "paste")),
     "oracle+classical",
 ]
 TRANSLATED = ["translate+classical", "translate+classical+masked"]
-# The best non-GAN rival of each kind on tuning draws, and on which what the adversarial loss brings is measured.
-BEST: dict[str, list[str]] = {}
-CONTROLLED = ("texture",)
+# The best non-GAN rivals of each kind on tuning draws, the best first.
+BEST = {
+    "hatching": ["strong+masked", "histogram+strong+masked"],
+    "texture": ["histogram+strong+masked", "strong+masked"],
+    "background": ["paste+classical", "paste+classical+masked"],
+}
+CONTROLLED = ("hatching",)  # where what the adversarial loss brings is measured
 
 
 def source() -> Path:

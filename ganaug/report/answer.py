@@ -204,8 +204,9 @@ def _steps_of_cells(summary: Mapping[str, Any], gain: str, choice: filling.Choic
             yield from _more_evidence(summary, figure)
         else:
             if figure["trials"] < _FEW:
-                folds = summary["settings"]["protocol"]["folds"]
-                yield Step(f"Run {_FEW} trials (protocol.repeats: {-(-_FEW // folds)} in params.yaml).", "dvc repro")
+                folds = summary["settings"]["protocol"].get("folds")  # none where trials are draws
+                setting = f"protocol.repeats: {-(-_FEW // folds)}" if folds else f"protocol.trials: {_FEW}"
+                yield Step(f"Run {_FEW} trials ({setting} in params.yaml).", "dvc repro")
             if not real:
                 yield Step(f"Photograph more classes under {' and '.join(targets)}: gains differ from class to class.")
     if real:

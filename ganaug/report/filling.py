@@ -28,8 +28,8 @@ class Choice:
 
 
 def choose(summary: Mapping[str, Any], gain: str, word: Any, reason: str) -> Choice:
-    """The choice, where the ``gain`` of translated images over their policy alone says ``word`` by itself, for this
-    ``reason``.
+    """The choice from a ``summary``, where the ``gain`` of translated images over their policy alone says ``word``, for
+    this ``reason``.
 
     Translation is chosen only if it is shown to be better than every cheaper way that helps, or may help. Else the best
     of these is, if its own gain is shown at a level divided by their number: several were tried.
