@@ -82,7 +82,9 @@ def init(
         Path | None,
         typer.Option("--images", help="A folder (one folder per class), a CSV or Parquet table, or an NPZ."),
     ] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="A worked example: digits or fashion-mnist.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="A worked example: digits, conditions or fashion-mnist.")
+    ] = None,
     minutes: Annotated[float, typer.Option("--minutes", help="How long a run may take on this machine.")] = 20,
     nested: Annotated[
         bool, typer.Option("--nested", help="The first level of folders is the class, though images lie deeper.")
