@@ -11,11 +11,9 @@ import pytest
 import torch
 from expect import refused
 from torch import Tensor, nn
-from typer.testing import CliRunner
 
 from ganaug import config
-from ganaug.cli import app
-from ganaug.gan.architectures import Architecture, Compact
+from ganaug.gan.architectures import Architecture
 from ganaug.gan.build import build_generator
 from ganaug.gan.latents import Codes
 from ganaug.gan.spec import GanSpec
@@ -52,8 +50,10 @@ def save(folder: Path, spec: GanSpec, shape: tuple[int, int, int], conditions: l
 
 
 def same(out: Path, network: Callable[..., Tensor], examples: dict[str, Tensor]) -> dict[str, Any]:
-    """Raises AssertionError unless the file ``out`` gives what ``network`` gives of the ``examples``, of all five and of
-    one of them. Returns what the file says of itself."""
+    """Raises AssertionError unless the file ``out`` gives what ``network`` gives of the ``examples``, all five or one.
+
+    Returns what the file says of itself.
+    """
     onnxruntime = pytest.importorskip("onnxruntime")
     session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
     for count in (1, 5):
@@ -72,7 +72,7 @@ def same(out: Path, network: Callable[..., Tensor], examples: dict[str, Tensor])
 
 @pytest.mark.parametrize(
     "spec",
-    [*(replace(TINY, architecture=one) for one in FAMILIES), replace(TINY, latents=Codes(), conditioning="none")],
+    [*(replace(TINY, architecture=one) for one in FAMILIES), replace(TINY, latents=Codes())],
     ids=[*(one.kind for one in FAMILIES), "codes"],
 )
 def test_the_file_gives_the_generators_images(tmp_path: Path, spec: GanSpec) -> None:
@@ -102,6 +102,60 @@ def test_the_file_gives_the_translators_images(
         "targets": torch.tensor([targets[0], targets[-1]] * 2 + targets[:1]),
     }
     told = same(out, net, examples)
-    assert [told["conditions"][target] for target in told["inputs"]["targets"]["values"]] == [
-        ["day", "dusk", "night"][target] for target in targets
-    ]
+    assert told["conditions"] == ["day", "dusk", "night"]
+    assert told["inputs"]["targets"]["values"] == targets
+
+
+def test_pixels_of_the_file_are_those_of_torch() -> None:
+    """It ends at -1 and 1, where pixels do."""
+    images = torch.linspace(-1.5, 1.5, 1000).view(1, 1, 1, 1000)
+    assert np.array_equal(to_pixels(onnx_file._Clipped(nn.Identity())(images)), to_pixels(images))
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """As if the packages were there: the arguments of what writes with them."""
+    calls: list[tuple[Any, ...]] = []
+
+    def write(*arguments: Any) -> bytes:
+        calls.append(arguments)
+        return b"onnx"
+
+    monkeypatch.setattr(onnx_file, "find_spec", lambda name: name)
+    monkeypatch.setattr(onnx_file, "_onnx", write)
+    return calls
+
+
+def test_filters_stay_behind_and_that_is_said(tmp_path: Path, tiny_model: Path, written: list[tuple[Any, ...]]) -> None:
+    sampler = load_sampler(tiny_model)
+    assert "filters" not in export_onnx(tiny_model, tmp_path / "plain.onnx")
+    filtered = tmp_path / "filtered.safetensors"
+    screening = {"judges": [], "accepted": [0.5] * 5}
+    save_generator(filtered, sampler.generator, sampler.description | {"screening": screening})
+    assert "the filters are not in it" in export_onnx(filtered, tmp_path / "filtered.onnx")
+    assert "screening" not in json.loads(written[1][-1])
+    assert (tmp_path / "filtered.onnx").read_bytes() == b"onnx"
+
+
+def test_what_is_there_is_not_replaced(tmp_path: Path, tiny_model: Path, written: list[tuple[Any, ...]]) -> None:
+    out = tmp_path / "generator.onnx"
+    out.write_text("mine")
+    with refused("--out: must be a new file", "generator.onnx", "name another"):
+        export_onnx(tiny_model, out)
+    assert (out.read_text(), written) == ("mine", [])
+
+
+def test_a_file_that_is_no_generator_is_refused(tmp_path: Path, written: list[tuple[Any, ...]]) -> None:
+    model = tmp_path / "generator.safetensors"
+    with refused("generator.safetensors: the file must exist", "--model"):
+        export_onnx(model, tmp_path / "out" / "generator.onnx")
+    model.write_bytes(b"nothing")
+    with refused("generator.safetensors: must be a generator", "--model"):
+        export_onnx(model, tmp_path / "out" / "generator.onnx")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_the_packages_it_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == "onnxscript" else name)
+    with refused("needs onnx and onnxscript, but onnxscript cannot be found", 'pip install "ganaug[onnx]"'):
+        export_onnx(tmp_path / "none.safetensors", tmp_path / "generator.onnx")

@@ -30,7 +30,8 @@ def export_onnx(model: Path, out: Path) -> str:
         )
     if out.exists() or out.is_symlink():
         raise UserError(f"--out: must be a new file, but {quoted(str(out), 200)} is there; name another, or remove it")
-    network, examples, inputs, outputs, description = _of_translator(model) if is_translator(model) else _of_classes(model)
+    find = _of_translator if is_translator(model) else _of_classes
+    network, examples, inputs, outputs, description = find(model)
     has_filters = description.pop("screening", None) is not None
     told = {**description, "inputs": inputs, "outputs": outputs, "model": store.file_digest(model)}
     data = _onnx(network, examples, list(inputs), list(outputs), store.canonical(told))
@@ -105,4 +106,5 @@ def _onnx(network: nn.Module, examples: tuple[Tensor, ...], inputs: list[str], o
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "N"
     proto.metadata_props.add(key="ganaug", value=told)
-    return cast(bytes, proto.SerializeToString(deterministic=True))
+    data: bytes = proto.SerializeToString(deterministic=True)
+    return data
