@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,6 @@ def scrambled(done: Project, root: Path) -> Project:
         items[row]["file"] = f"row {row}"
         if list(hidden) not in [list(cell) for cell in prepared.split("0").hidden]:
             items[row]["class"] = prepared.classes[rng.integers(CLASSES)]
-    import shutil
-
     shutil.copytree(done.prepared, made.prepared)
     store.write_array(made.prepared / "images.npy", images)
     store.write_csv(made.prepared / "items.csv", list(items[0]), [list(item.values()) for item in items])
@@ -226,6 +225,16 @@ def test_what_cannot_be_moved_is_one_line_and_leaves_nothing(
         export(done.generator("release"), out, ["3"], 2, "equal", 0, "png", False, "texture")
     assert not out.exists()
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("name", ["cut", "cyclegan", "srgan", "stargan"])
+def test_every_preset_of_a_translator_goes_through_the_pipeline(name: str, done: Project, tmp_path: Path) -> None:
+    gan = {**SMALL["gan"], "preset": name, "steps": 1}
+    made = Project(tmp_path, project(done.root, gan=gan, classify={"arms": ["classical"], "curve": []}).settings)
+    shutil.copytree(done.prepared, made.prepared)
+    for stage in ("train", "synth"):
+        run(made, stage, split="0")
+    assert [len(images) for images in read_synthetic(SplitOf(made, "0"))] == [5] * CLASSES
 
 
 def test_pairs_need_no_conditions(done: Project, tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from ganaug.data.cells import targets
 from ganaug.data.digits import Digits
 from ganaug.data.rendered import (
     Blur,
-    Kind,
     KindSpec,
     LowResolution,
     Polarity,
     Rendered,
+    Rendering,
     Texture,
     clouds,
     part,
@@ -46,7 +46,7 @@ def discs(size: int, channels: int, count: int = 3) -> np.ndarray:
 @every
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [8, 28, 61])
-def test_an_image_is_rendered_alike_in_any_company(kind: Kind, size: int, channels: int) -> None:
+def test_an_image_is_rendered_alike_in_any_company(kind: Rendering, size: int, channels: int) -> None:
     images = discs(size, channels)
     found = rendered(kind, images, rngs(3))
     assert found.dtype == np.uint8
@@ -56,7 +56,7 @@ def test_an_image_is_rendered_alike_in_any_company(kind: Kind, size: int, channe
 
 
 @every
-def test_object_and_ground_stay_apart(kind: Kind) -> None:
+def test_object_and_ground_stay_apart(kind: Rendering) -> None:
     """On average over a disc: its inside differs from its outside by more than the outside's own spread."""
     images = discs(28, 1)
     inside, found = images > 0, rendered(kind, images, rngs(3)).astype(float)

@@ -27,7 +27,7 @@ Rngs = Sequence[np.random.Generator]  # one for each image, so that it looks the
 
 
 @dataclass(frozen=True)
-class Kind(Spec):
+class Rendering(Spec):
     """A way to render images. A member adds ``kind``, which is the condition's name."""
 
     kind: str
@@ -38,7 +38,7 @@ class Kind(Spec):
 
 
 @dataclass(frozen=True)
-class Texture(Kind):
+class Texture(Rendering):
     """Another material: a warped grating on the object, whose tones are inverted, on noisy gray."""
 
     kind: Literal["texture"] = "texture"
@@ -51,7 +51,7 @@ class Texture(Kind):
 
 
 @dataclass(frozen=True)
-class Background(Kind):
+class Background(Rendering):
     """Another place: clouds of 1/f noise behind the object, whose contrast is lower."""
 
     kind: Literal["background"] = "background"
@@ -63,7 +63,7 @@ class Background(Kind):
 
 
 @dataclass(frozen=True)
-class Ink(Kind):
+class Ink(Rendering):
     """Ink on paper: a dark print on a light ground, both of other tones and of a multiplied grain."""
 
     kind: Literal["ink"] = "ink"
@@ -75,7 +75,7 @@ class Ink(Kind):
 
 
 @dataclass(frozen=True)
-class Hatching(Kind):
+class Hatching(Rendering):
     """A drawing: dark lines on light paper, the wider the farther a tone is from the ground's."""
 
     kind: Literal["hatching"] = "hatching"
@@ -89,7 +89,7 @@ class Hatching(Kind):
 
 
 @dataclass(frozen=True)
-class LowResolution(Kind):
+class LowResolution(Rendering):
     """A coarser sensor: shrunk by ``factor`` and enlarged again."""
 
     kind: Literal["low-resolution"] = "low-resolution"
@@ -109,7 +109,7 @@ class LowResolution(Kind):
 
 
 @dataclass(frozen=True)
-class Blur(Kind):
+class Blur(Rendering):
     """Out of focus: a Gaussian blur, as wide as a twentieth of the image."""
 
     kind: Literal["blur"] = "blur"
@@ -122,7 +122,7 @@ class Blur(Kind):
 
 
 @dataclass(frozen=True)
-class Polarity(Kind):
+class Polarity(Rendering):
     """A negative: every tone inverted."""
 
     kind: Literal["polarity"] = "polarity"
@@ -199,7 +199,7 @@ class Rendered(Spec):
         return hashes
 
 
-def rendered(kind: Kind, images: NDArray[np.uint8], rngs: Rngs) -> NDArray[np.uint8]:
+def rendered(kind: Rendering, images: NDArray[np.uint8], rngs: Rngs) -> NDArray[np.uint8]:
     """The ``images`` (N, H, W, C) as this ``kind`` shows them, with one of ``rngs`` for each."""
     found = kind.render(np.asarray(images, np.float32) / np.float32(255), rngs)
     return np.asarray(np.round(255 * found.clip(0, 1)), np.uint8)
