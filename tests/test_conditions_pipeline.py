@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ def test_images_are_moved_from_other_conditions_of_their_class_each_equally_ofte
         rows = [row for row in manifest(trial) if row["class"] == prepared.classes[label]]
         assert len(rows) == len(images) == 5
         assert {row["condition"] for row in rows} == {"texture"}
-        sources = [int(row["source"]) for row in rows]
+        assert len({prepared.pixels[row] for row in train}) == len(train)
+        sources = [prepared.pixels.index(row["source"]) for row in rows]
         assert set(sources) <= set(train)
         assert set(prepared.labels[sources]) == {label}
         assert prepared.conditions is not None
@@ -128,8 +130,6 @@ def scrambled(done: Project, root: Path) -> Project:
         items[row]["file"] = f"row {row}"
         if list(hidden) not in [list(cell) for cell in prepared.split("0").hidden]:
             items[row]["class"] = prepared.classes[rng.integers(CLASSES)]
-    import shutil
-
     shutil.copytree(done.prepared, made.prepared)
     store.write_array(made.prepared / "images.npy", images)
     store.write_csv(made.prepared / "items.csv", list(items[0]), [list(item.values()) for item in items])
@@ -197,6 +197,21 @@ def test_the_user_gets_what_was_measured(done: Project, tmp_path: Path, monkeypa
     assert [(row["condition"], row["source"]) for row in listed] == [("texture", files[row]) for row in sources]
 
 
+def test_a_class_that_is_under_the_condition_alone_is_left_out(
+    done: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(done.prepared, tmp_path / "data" / "prepared")
+    monkeypatch.chdir(tmp_path)
+    table = Path("data/prepared/items.csv")
+    items = [row | {"condition": "texture"} if row["class"] == "3" else row for row in store.read_table(table)]
+    store.write_csv(table, list(items[0]), [list(row.values()) for row in items])
+    model, out = done.generator("release"), Path("out")
+    assert "none of 3: no images under another" in export(model, out, None, 2, "equal", 0, "npz", False, "texture")
+    assert {row["class"] for row in store.read_table(out / "manifest.csv")} == {"0", "1", "2"}
+    with refused("--class: must have images under another condition than"):
+        export(model, out, ["3"], 2, "equal", 0, "npz", False, "texture")
+
+
 def test_what_cannot_be_moved_is_one_line_and_leaves_nothing(
     done: Project, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +241,16 @@ def test_what_cannot_be_moved_is_one_line_and_leaves_nothing(
         export(done.generator("release"), out, ["3"], 2, "equal", 0, "png", False, "texture")
     assert not out.exists()
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("name", ["cut", "cyclegan", "srgan", "stargan"])
+def test_every_preset_of_a_translator_goes_through_the_pipeline(name: str, done: Project, tmp_path: Path) -> None:
+    gan = {**SMALL["gan"], "preset": name, "steps": 1}
+    made = Project(tmp_path, project(done.root, gan=gan, classify={"arms": ["classical"], "curve": []}).settings)
+    shutil.copytree(done.prepared, made.prepared)
+    for stage in ("train", "synth"):
+        run(made, stage, split="0")
+    assert [len(images) for images in read_synthetic(SplitOf(made, "0"))] == [5] * CLASSES
 
 
 def test_pairs_need_no_conditions(done: Project, tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def _steps_of_cells(summary: Mapping[str, Any], gain: str, choice: filling.Choic
     targets = cells["targets"]
     if choice.word == "use":
         for name in targets:
-            per_class = summary["settings"]["synth"].get("per_class", 500)
+            per_class = -(-summary["settings"]["synth"].get("per_class", 500) // len(targets))  # as measured
             yield Step(
                 f"Take translations of every class to {name}, and train as the arm {choice.arm} does.",
                 f"ganaug synth --condition {shlex.quote(name)} -n {per_class}",
@@ -220,7 +220,7 @@ def _steps_of_cells(summary: Mapping[str, Any], gain: str, choice: filling.Choic
 def _more_evidence(summary: Mapping[str, Any], figure: Mapping[str, Any]) -> Iterator[Step]:
     """What would settle a gain that cannot be told yet, as far as it can be done."""
     dataset, protocol, needed = summary["dataset"], summary["settings"]["protocol"], figure["needed"]
-    folds, most = protocol.get("folds") if protocol["kind"] == "cv" else None, dataset.get("most_trials")
+    folds, most = protocol.get("folds"), dataset.get("most_trials")  # no folds where trials are draws
     size = f"a gain of {summary['settings']['report']['smallest_gain']:g} points"
     limit = stats.most_trials(figure["trials"])
     if figure["ci_low"] is None:

@@ -30,11 +30,9 @@ if TYPE_CHECKING:
 
 _KEY, _MANIFEST = "key.json", "manifest.csv"
 _Row = TypedDict("_Row", {"file": str, "class": str, "seed": int, "index": Count, "accepted": Share})  # of the manifest
-# Of a translator's manifest: the condition that an image was moved to, the row of data/prepared that it was made of,
-# and which translation of that it is.
-_Moved = TypedDict(
-    "_Moved", {"file": str, "class": str, "condition": str, "source": Count, "number": Count, "seed": int}
-)
+# Of a translator's manifest: the condition that an image was moved to, the SHA-256 of what it was made of (rows of
+# data/prepared change as other images come and go), and which translation of that it is.
+_Moved = TypedDict("_Moved", {"file": str, "class": str, "condition": str, "source": str, "number": Count, "seed": int})
 _HINT = 'run "ganaug synth --all" (or "dvc repro")'
 
 
@@ -106,9 +104,9 @@ def _translated(split: SplitOf, path: Path, where: torch.device) -> _Made:
             each = len(split.sources(label)[target])
             for start in range(0, len(sources), each):
                 rows, number = sources[start : start + each], start // each
-                pictures = source_images(split, rows, number)
-                made.append(translator.translate(pictures, hashes(rows), target, number, seed, where))
-                cells += [[split.conditions[target], row, number, seed] for row in rows]
+                pictures, sha256 = source_images(split, rows, number), hashes(rows)
+                made.append(translator.translate(pictures, sha256, target, number, seed, where))
+                cells += [[split.conditions[target], sha, number, seed] for sha in sha256]
         yield np.concatenate(made), cells
 
 

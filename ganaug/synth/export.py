@@ -70,6 +70,10 @@ def export(
 
     sampler = _opened(model, condition)
     asked, notes = _asked(classes, sampler.classes)
+    if not classes:
+        asked = {label: count for label, count in asked.items() if sampler.makes(label)} or asked
+        if without := [name for label, name in enumerate(sampler.classes) if label not in asked]:
+            notes.append(f"none of {one_line(', '.join(without), 1000)}: no images under another condition to move")
     spread = _spread(sampler, model, n, balance)
     counts = {label: spread[label] if count is None else count for label, count in asked.items()}
     if not any(counts.values()):

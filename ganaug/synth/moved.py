@@ -58,19 +58,27 @@ class Moved:
         """Nothing is filtered."""
         return [1.0] * len(self.classes)
 
+    def makes(self, label: int) -> bool:
+        """Whether the class ``label`` has images under another condition, to be moved."""
+        return bool(self._rows(label))
+
     def sources(self, label: int) -> list[int]:
         """The rows of ``prepared`` that the images of the class ``label`` are made of. Raises UserError if it has none
         under another condition."""
-        rows = np.array(self.prepared.split(RELEASE).train)
-        kept = self.prepared.labels[rows] == label
-        if self.prepared.conditions is not None:
-            kept &= self.prepared.conditions[rows] != self.target
-        if not kept.any():
+        rows = self._rows(label)
+        if not rows:
             name, condition = quoted(self.classes[label]), quoted(self.translator.conditions[self.target])
             raise UserError(
                 f"--class: must have images under another condition than {condition}, which are moved there, but "
                 f"{name} has none; name other classes"
             )
+        return rows
+
+    def _rows(self, label: int) -> list[int]:
+        rows = np.array(self.prepared.split(RELEASE).train)
+        kept = self.prepared.labels[rows] == label
+        if self.prepared.conditions is not None:
+            kept &= self.prepared.conditions[rows] != self.target
         return [int(row) for row in rows[kept]]
 
     def images(

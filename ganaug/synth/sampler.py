@@ -71,6 +71,10 @@ class Sampler:
                     f"{self.classes[label]} none of {_PATIENCE:,} passed; loosen them, or train the GAN longer"
                 )
 
+    def makes(self, label: int) -> bool:
+        """Whether it can make images of the class ``label``: of any."""
+        return True
+
     def about(self, label: int, number: int) -> tuple[str, ...]:
         """A value for each of ``told``."""
         return ()
