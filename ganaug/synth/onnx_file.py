@@ -25,7 +25,7 @@ def export_onnx(model: Path, out: Path) -> str:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise UserError(
-            f"ganaug export: needs {' and '.join(_NEEDED)}, but {' and '.join(missing)} cannot be found; "
+            f"{' and '.join(_NEEDED)} must be installed for an ONNX file, but {' and '.join(missing)} cannot be found; "
             'run pip install "ganaug[onnx]"'
         )
     if out.exists() or out.is_symlink():
