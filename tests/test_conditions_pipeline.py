@@ -253,19 +253,27 @@ def test_every_preset_of_a_translator_goes_through_the_pipeline(name: str, done:
     assert [len(images) for images in read_synthetic(SplitOf(made, "0"))] == [5] * CLASSES
 
 
-def test_pairs_need_no_conditions(done: Project, tmp_path: Path) -> None:
-    """Super-resolution on plain digits: its sources are what the pairs are made of."""
-    gan = {**SMALL["gan"], "preset": "srgan", "steps": 1, "translate": {"pairs": {"downscale": 2}}}
+def test_pairs_need_no_conditions(done: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Denoising of plain digits: sources are what the pairs are made of, in the arms, on the page and for the user."""
+    gan = {**SMALL["gan"], "preset": "srgan", "steps": 1, "translate": {"pairs": {"noise": 0.3}}}
     none_left = {"tuning_per_class": 0, "tuning_test_per_class": 0}
     protocol = {"kind": "subsets", "trials": 1, "train_per_class": 2, "test_per_class": 3, **none_left}
     source = {"kind": "npz", "path": str(done.root / "digits.npz")}
     changes = {**PAIRS, "data": {"source": source}, "protocol": protocol, "gan": gan}
     made = Project(tmp_path, config.check({**SMALL, **changes}))
     for stage in ("prepare", "train", "synth"):
-        run(made, stage, split="0")
-    split = SplitOf(made, "0")
+        run(made, stage, split="release")
+    split = SplitOf(made, "release")
     assert (split.targets, split.conditions) == ([], ["all"])
-    assert [len(images) for images in read_synthetic(split)] == [5] * CLASSES
+    images = read_synthetic(split)
+    assert [len(one) for one in images] == [5] * CLASSES
+    monkeypatch.chdir(tmp_path)
+    export(made.generator("release").relative_to(tmp_path), Path("out"), ["3"], 5, "equal", 0, "npz", False)
+    assert (np.load("out/images.npz")["images"] == images[3]).all()
+    shown, (_, rows) = examples(split)[3], split.moves(3)[0]
+    noise = shown.real.astype(int) - split.prepared.images_of(rows)
+    assert (noise.std(axis=(1, 2, 3)) > 10).all()  # as the translator saw them
+    assert len(np.unique(noise[[0, 2, 4]], axis=0)) == 3  # one source, drawn again for each translation
 
 
 @pytest.mark.parametrize(
