@@ -15,7 +15,7 @@ from ganaug.synth.formats import FORMATS
 GROUPS = {  # as the help lists them
     "Start": ("init", "doctor", "sync"),
     "Run": ("run", "status"),
-    "Results": ("verdict", "open", "synth", "translate", "gate"),
+    "Results": ("verdict", "open", "synth", "translate", "export", "gate"),
     "Stages, as dvc.yaml calls them": ("prepare", "train", "classify", "report"),
     "Help": ("explain", "presets", "schema"),
 }
@@ -82,7 +82,9 @@ def init(
         Path | None,
         typer.Option("--images", help="A folder (one folder per class), a CSV or Parquet table, or an NPZ."),
     ] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="A worked example: digits or fashion-mnist.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="A worked example: digits, conditions or fashion-mnist.")
+    ] = None,
     minutes: Annotated[float, typer.Option("--minutes", help="How long a run may take on this machine.")] = 20,
     nested: Annotated[
         bool, typer.Option("--nested", help="The first level of folders is the class, though images lie deeper.")
@@ -315,6 +317,24 @@ def translate(
     from ganaug.synth import translate as command
 
     print(command.translate(model, images, to, n, out, seed))
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option("--out", help="The file to write: a new one.")] = Path("generator.onnx"),
+    model: Annotated[Path, typer.Option("--model", help="The file of a generator or a translator.")] = Path(
+        "models/release/generator.safetensors"
+    ),
+) -> None:
+    """Write the released generator as an ONNX file.
+
+    For programs without torch. The file says what its inputs and outputs are. Needs pip install "ganaug[onnx]".
+
+    Example: ganaug export --out generator.onnx
+    """
+    from ganaug.synth.onnx_file import export_onnx
+
+    print(export_onnx(model, out))
 
 
 @app.command()

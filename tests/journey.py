@@ -31,6 +31,7 @@ import numpy as np
 from documented import blocks
 from PIL import Image
 from ruamel.yaml import YAML
+from two_conditions import two_conditions
 
 from ganaug.data.sources import Digits, Idx
 
@@ -49,7 +50,7 @@ def main() -> None:
         began = time.perf_counter()
         programs = install(root, empty=options.all)
         print(f"environment: {time.perf_counter() - began:.0f} s\n", flush=True)
-        failed = first_run(programs, root)
+        failed = [*first_run(programs, root), *conditions_run(programs, root)]
         for name, images in SETS.items() if options.all else ():
             failed += [
                 f"{name}: {problem}" for problem in journey(programs, root, name, images(root / f"{name}-photos"))
@@ -129,12 +130,32 @@ def first_run(programs: Path, root: Path) -> list[str]:
     return [*made(project), *action(environment, root, project)]
 
 
-def made(project: Path) -> list[str]:
-    """What a run must leave there. Returns what is missing."""
+def conditions_run(programs: Path, root: Path) -> list[str]:
+    """Colour photographs by day, some classes of them in the evening too: from images to page, translations and gate.
+    Returns what is wrong."""
+    began, environment, folder = time.perf_counter(), environment_of(programs, root), root / "conditions"
+    photos = two_conditions(folder)
+    init = ["ganaug", "init", "parts", "--images", photos.relative_to(folder), "--conditions", "above"]
+    print(run([*init, "--minutes", "1"], folder, environment))
+    print(run(["ganaug", "run"], folder / "parts", environment))
+    pictures = sorted((photos / "day" / "rocket").iterdir())[:3]
+    print(run(["ganaug", "translate", *pictures, "--to", "evening", "-n", "2"], folder / "parts", environment))
+    run(["ganaug", "synth", "--class", "rocket=5", "--condition", "evening"], folder / "parts", environment)
+    print(f"conditions: {time.perf_counter() - began:.0f} s\n", flush=True)
+    gain = "translate+classical+masked_vs_classical"
+    problems = made(folder / "parts", gain)
+    if not json.loads((folder / "parts/reports/summary.json").read_text(encoding="utf-8"))["cells"]["missing"]:
+        problems.append("conditions: the summary names no missing cell")
+    counts = [len(list((folder / "parts" / out).rglob("*.png"))) for out in ("translated", "synthetic")]
+    return problems + ([] if counts == [6, 5] else [f"conditions: translate and synth made {counts} images"])
+
+
+def made(project: Path, gain: str = "gan+classical_vs_classical") -> list[str]:
+    """What a run must leave there, with this ``gain``. Returns what is missing."""
     expected = ["reports/report.html", "reports/summary.json", "models/release/generator.safetensors"]
     problems = [f"{path} is missing" for path in expected if not (project / path).is_file()]
     summary = json.loads((project / "reports/summary.json").read_text(encoding="utf-8"))
-    if "gan+classical_vs_classical" not in summary["gains"]:
+    if gain not in summary["gains"]:
         problems.append("the summary lacks the gains of the GAN images")
     return problems
 

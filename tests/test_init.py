@@ -507,6 +507,7 @@ def test_the_readme_names_the_images_and_the_commands() -> None:
     ("dataset", "folder", "files"),
     [
         ("digits", REPOSITORY, ["params.yaml", "params.schema.json", "dvc.yaml"]),
+        ("conditions", REPOSITORY / "examples" / "conditions", sorted(FILES)),
         ("fashion-mnist", REPOSITORY / "examples" / "fashion-mnist", sorted(FILES)),
     ],
 )
@@ -718,7 +719,7 @@ def unlike(kind: str) -> dict[str, Any]:
     [
         ("neither", ["--images or --dataset", "one of them"]),
         ("both", ["--images or --dataset", "one of them"]),
-        ("no such data set", ["--dataset", "digits, fashion-mnist", '"mnist"']),
+        ("no such data set", ["--dataset", "digits, conditions, fashion-mnist", '"mnist"']),
         ("no such path", ["--images", "photo is not there"]),
         ("no such path of fashion", ["--images", "IDX", "photo"]),
         ("a text", ["--images", ".csv", "labels.txt"]),

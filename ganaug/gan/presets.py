@@ -177,10 +177,10 @@ PRESETS |= {
         {
             "objective": {"kind": "hinge"},
             "regularisers": [{"kind": "spectral-norm"}],
-            "steps": 2000,
+            "steps": 1500,
             "batch_size": 16,
             "generator_width": 24,
-            "discriminator_width": 48,
+            "discriminator_width": 24,
             "generator_lr": 1e-3,
             "discriminator_lr": 1.5e-3,
             "beta1": 0.5,

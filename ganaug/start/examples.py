@@ -18,6 +18,11 @@ _ABOUT = {  # title, text
         "Digits, 5 images per class",
         "scikit-learn's handwritten digits, 8x8 pixels, part of the installed package.",
     ),
+    "conditions": (
+        "Digits under two conditions, five of them missing under one",
+        "scikit-learn's handwritten digits, enlarged to 28x28 pixels; half of them are drawings of hatched lines, of "
+        "which there\nare five of the ten: what fills the cells of the other five?",
+    ),
     "fashion-mnist": (
         "Fashion-MNIST, 20 images per class",
         "Real photographs of 28x28 pixels, from the IDX files of Debian's package `dataset-fashion-mnist` (`apt-get "

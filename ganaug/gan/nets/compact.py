@@ -41,7 +41,7 @@ class CompactGenerator(Generator):
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         seed = self.seed_map(self.latent(latents, labels))
-        maps = seed.view(len(latents), self.side, self.side, -1).permute(0, 3, 1, 2)  # channels last
+        maps = seed.view(latents.shape[0], self.side, self.side, -1).permute(0, 3, 1, 2)  # channels last
         maps = F.relu(self.norms[0](maps, labels))
         for upsample, norm in zip(self.upsample, self.norms[1:], strict=True):
             maps = F.relu(norm(upsample(maps), labels))

@@ -53,7 +53,7 @@ class ResnetGenerator(Generator):
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         seed = self.seed_map(self.latent(latents, labels))
-        maps = seed.view(len(latents), self.side, self.side, -1).permute(0, 3, 1, 2)  # channels last
+        maps = seed.view(latents.shape[0], self.side, self.side, -1).permute(0, 3, 1, 2)  # channels last
         for block in self.blocks:
             maps = block(maps, labels)
         return torch.tanh(self.to_image(F.relu(self.norm(maps))))

@@ -1,0 +1,110 @@
+"""A generator as an ONNX file, for programs without torch: ``ganaug export``."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ganaug import store
+from ganaug.errors import UserError, one_line, quoted
+from ganaug.synth.moved import is_translator
+
+_NEEDED = ("onnx", "onnxscript")
+_EXAMPLES = 2  # a batch of 1 would be exported as one that is always 1
+
+
+def export_onnx(model: Path, out: Path) -> str:
+    """Write the generator or translator in the file ``model`` to the new ONNX file ``out``; returns a line on it.
+
+    A generator takes ``latents`` (N, z_dim) and ``classes`` (N,), and gives ``images`` (N, C, H, W) in [-1, 1]; a
+    translator takes ``images``, ``noise`` (N, noise_size) and ``targets`` (N,), and gives ``translations``. N is free.
+    Raises UserError if packages are missing, or a file cannot be used.
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"ganaug export: needs {' and '.join(_NEEDED)}, but {' and '.join(missing)} cannot be found; "
+            'run pip install "ganaug[onnx]"'
+        )
+    if out.exists() or out.is_symlink():
+        raise UserError(f"--out: must be a new file, but {quoted(str(out), 200)} is there; name another, or remove it")
+    find = _of_translator if is_translator(model) else _of_classes
+    network, examples, inputs, outputs, description = find(model)
+    has_filters = description.pop("screening", None) is not None
+    told = {**description, "inputs": inputs, "outputs": outputs, "model": store.file_digest(model)}
+    data = _onnx(network, examples, list(inputs), list(outputs), store.canonical(told))
+    with store.replacing(out) as part:
+        part.write_bytes(data)
+    left_out = "; the filters are not in it: it gives every candidate" if has_filters else ""
+    return f"{one_line(str(out))}: {', '.join(inputs)} -> {', '.join(outputs)}{left_out}"
+
+
+_Found = tuple[nn.Module, tuple[Tensor, ...], dict[str, Any], dict[str, Any], dict[str, Any]]
+
+
+def _of_classes(model: Path) -> _Found:
+    """The network, a batch of inputs, what inputs and outputs are, and the description."""
+    from ganaug.synth.sampler import load_sampler
+
+    sampler = load_sampler(model)
+    z_dim, classes = sampler.generator.z_dim, len(sampler.classes)
+    inputs = {
+        "latents": {"type": "float32", "shape": ["N", z_dim], "distribution": "standard normal"},
+        "classes": {"type": "int64", "shape": ["N"], "range": [0, classes - 1], "names": "classes"},
+    }
+    examples = (torch.zeros(_EXAMPLES, z_dim), torch.zeros(_EXAMPLES, dtype=torch.int64))
+    return sampler.generator, examples, inputs, {"images": _images(sampler.image_shape)}, sampler.description
+
+
+def _of_translator(model: Path) -> _Found:
+    """As ``_of_classes``."""
+    from ganaug.synth.translator import load_translator
+
+    translator = load_translator(model)
+    size, targets = translator.net.noise_size, translator.targets
+    inputs = {
+        "images": _images(translator.image_shape),
+        "noise": {"type": "float32", "shape": ["N", size], "distribution": "standard normal"},
+        "targets": {"type": "int64", "shape": ["N"], "values": targets, "names": "conditions"},
+    }
+    examples = (
+        torch.zeros(_EXAMPLES, *translator.image_shape),
+        torch.zeros(_EXAMPLES, size),
+        torch.full((_EXAMPLES,), targets[0]),
+    )
+    return translator.net, examples, inputs, {"translations": _images(translator.image_shape)}, translator.description
+
+
+def _images(shape: tuple[int, int, int]) -> dict[str, Any]:
+    return {"type": "float32", "shape": ["N", *shape], "range": [-1, 1], "pixel": "round((x + 1) * 127.5)"}
+
+
+class _Clipped(nn.Module):
+    """A network whose images end at -1 and 1, as their pixels do; all of its call is exported, codes too."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return cast(Tensor, self.network(*inputs)).clamp(-1, 1)
+
+
+def _onnx(network: nn.Module, examples: tuple[Tensor, ...], inputs: list[str], outputs: list[str], told: str) -> bytes:
+    """The file's bytes; the same network gives the same."""
+    # Exported in two steps: given the network itself, torch.onnx.export falls back to a batch of fixed size in silence.
+    free = (tuple({0: torch.export.Dim("N")} for _ in examples),)
+    program = torch.export.export(_Clipped(network).eval(), examples, dynamic_shapes=free)
+    made = torch.onnx.export(program, dynamo=True, input_names=inputs, output_names=outputs, verbose=False)
+    assert made is not None
+    proto = made.model_proto
+    for node in proto.graph.node:  # the exporter notes its source lines there, with the paths of this machine
+        del node.metadata_props[:]
+    del proto.graph.value_info[:]  # shapes in between, in names of the exporter's: they follow from the inputs'
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
+    proto.metadata_props.add(key="ganaug", value=told)
+    data: bytes = proto.SerializeToString(deterministic=True)
+    return data
