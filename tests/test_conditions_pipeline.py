@@ -19,6 +19,7 @@ from ganaug.data.digits import Digits
 from ganaug.data.prepared import Prepared, read_prepared
 from ganaug.stages import classify, status
 from ganaug.stages.project import Project
+from ganaug.stages.runs import runs_of
 from ganaug.stages.sheets import examples
 from ganaug.stages.split import SplitOf
 from ganaug.stages.synth import read_synthetic, synthetic_pool, unadversarial_pool
@@ -301,10 +302,27 @@ def test_dvc_watches_what_the_stages_read() -> None:
     assert {"classifier", "classify.classical"} <= set(reads["train"].keys)
     assert any(re.match(r"gan\b", key) for key in reads["classify"].keys)  # it trains the control
     assert "The released translator" in dvc_yaml(settings)
-    silent = {**SMALL, "gan": {**SMALL["gan"], "translate": {"recognition": 0.0}}, "classify": {"arms": ["classical"]}}
-    reads = read_by(config.check(silent), silent)
-    assert "classifier" not in reads["train"].keys
-    assert not any(key.startswith("gan") for key in reads["classify"].keys)
+    for terms in ({"recognition": 0.0}, {"pairs": {"blur": 1.0}}, {"back": "none", "contrast": 1.0}):  # no way back
+        silent = {**SMALL, "gan": {**SMALL["gan"], "translate": terms}, "classify": {"arms": ["classical"]}}
+        reads = read_by(config.check(silent), silent)
+        assert "classifier" not in reads["train"].keys
+        assert not any(key.startswith("gan") for key in reads["classify"].keys)
+
+
+def test_a_changed_setting_runs_no_more_than_it_must(done: Project, trial: SplitOf) -> None:
+    def other(**changes: Any) -> SplitOf:
+        return SplitOf(Project(done.root, project(done.root, **changes).settings), "0", trial.prepared)
+
+    def gan(**terms: Any) -> dict[str, Any]:
+        return {**SMALL["gan"], "translate": terms}
+
+    before, after = ({run.name: run.key for run in runs_of(one)} for one in (trial, other(gan=gan(cycle=1.0))))
+    moved = [name for name in ARMS if name.startswith(("translate", "unadversarial"))]
+    assert [name for name in ARMS if before[name] != after[name]] == moved
+    wider = {**SMALL["classifier"], "width": 8}
+    assert other(classifier=wider).train_key != trial.train_key
+    alone = gan(recognition=0.0)
+    assert other(classifier=wider, gan=alone).train_key == other(gan=alone).train_key
 
 
 def test_settings_without_a_translator_say_nothing_of_one() -> None:

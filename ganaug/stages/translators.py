@@ -64,7 +64,7 @@ def train_and_write(
 def _classifier(split: SplitOf, where: torch.device) -> nn.Module | None:
     """The classifier that must recognise what comes back: that of the arm ``classical``, weight for weight."""
     spec = split.settings.gan.translate
-    if spec is None or not spec.recognition:
+    if spec is None or not spec.recognises:
         return None
     part = split.prepared.part(split.rows.train)
     classical = arm("classical", split.settings.classify)
