@@ -272,6 +272,8 @@ def test_pairs_need_no_conditions(done: Project, tmp_path: Path, monkeypatch: py
     export(made.generator("release").relative_to(tmp_path), Path("out"), ["3"], 5, "equal", 0, "npz", False)
     assert (np.load("out/images.npz")["images"] == images[3]).all()
     shown, (_, rows) = examples(split)[3], split.moves(3)[0]
+    assert shown.title == "3"
+    assert (shown.there == split.prepared.images_of(rows)).all()
     noise = shown.real.astype(int) - split.prepared.images_of(rows)
     assert (noise.std(axis=(1, 2, 3)) > 10).all()  # as the translator saw them
     assert len(np.unique(noise[[0, 2, 4]], axis=0)) == 3  # one source, drawn again for each translation
