@@ -19,6 +19,7 @@ from ganaug.data.digits import Digits
 from ganaug.data.prepared import Prepared, read_prepared
 from ganaug.stages import classify, status
 from ganaug.stages.project import Project
+from ganaug.stages.runs import runs_of
 from ganaug.stages.sheets import examples
 from ganaug.stages.split import SplitOf
 from ganaug.stages.synth import read_synthetic, synthetic_pool, unadversarial_pool
@@ -253,19 +254,29 @@ def test_every_preset_of_a_translator_goes_through_the_pipeline(name: str, done:
     assert [len(images) for images in read_synthetic(SplitOf(made, "0"))] == [5] * CLASSES
 
 
-def test_pairs_need_no_conditions(done: Project, tmp_path: Path) -> None:
-    """Super-resolution on plain digits: its sources are what the pairs are made of."""
-    gan = {**SMALL["gan"], "preset": "srgan", "steps": 1, "translate": {"pairs": {"downscale": 2}}}
+def test_pairs_need_no_conditions(done: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Denoising of plain digits: sources are what the pairs are made of, in the arms, on the page and for the user."""
+    gan = {**SMALL["gan"], "preset": "srgan", "steps": 1, "translate": {"pairs": {"noise": 0.3}}}
     none_left = {"tuning_per_class": 0, "tuning_test_per_class": 0}
     protocol = {"kind": "subsets", "trials": 1, "train_per_class": 2, "test_per_class": 3, **none_left}
     source = {"kind": "npz", "path": str(done.root / "digits.npz")}
     changes = {**PAIRS, "data": {"source": source}, "protocol": protocol, "gan": gan}
     made = Project(tmp_path, config.check({**SMALL, **changes}))
     for stage in ("prepare", "train", "synth"):
-        run(made, stage, split="0")
-    split = SplitOf(made, "0")
+        run(made, stage, split="release")
+    split = SplitOf(made, "release")
     assert (split.targets, split.conditions) == ([], ["all"])
-    assert [len(images) for images in read_synthetic(split)] == [5] * CLASSES
+    images = read_synthetic(split)
+    assert [len(one) for one in images] == [5] * CLASSES
+    monkeypatch.chdir(tmp_path)
+    export(made.generator("release").relative_to(tmp_path), Path("out"), ["3"], 5, "equal", 0, "npz", False)
+    assert (np.load("out/images.npz")["images"] == images[3]).all()
+    shown, (_, rows) = examples(split)[3], split.moves(3)[0]
+    assert shown.title == "3"
+    assert (shown.there == split.prepared.images_of(rows)).all()
+    noise = shown.real.astype(int) - split.prepared.images_of(rows)
+    assert (noise.std(axis=(1, 2, 3)) > 10).all()  # as the translator saw them
+    assert len(np.unique(noise[[0, 2, 4]], axis=0)) == 3  # one source, drawn again for each translation
 
 
 @pytest.mark.parametrize(
@@ -293,10 +304,27 @@ def test_dvc_watches_what_the_stages_read() -> None:
     assert {"classifier", "classify.classical"} <= set(reads["train"].keys)
     assert any(re.match(r"gan\b", key) for key in reads["classify"].keys)  # it trains the control
     assert "The released translator" in dvc_yaml(settings)
-    silent = {**SMALL, "gan": {**SMALL["gan"], "translate": {"recognition": 0.0}}, "classify": {"arms": ["classical"]}}
-    reads = read_by(config.check(silent), silent)
-    assert "classifier" not in reads["train"].keys
-    assert not any(key.startswith("gan") for key in reads["classify"].keys)
+    for terms in ({"recognition": 0.0}, {"pairs": {"blur": 1.0}}, {"back": "none", "contrast": 1.0}):  # no way back
+        silent = {**SMALL, "gan": {**SMALL["gan"], "translate": terms}, "classify": {"arms": ["classical"]}}
+        reads = read_by(config.check(silent), silent)
+        assert "classifier" not in reads["train"].keys
+        assert not any(key.startswith("gan") for key in reads["classify"].keys)
+
+
+def test_a_changed_setting_runs_no_more_than_it_must(done: Project, trial: SplitOf) -> None:
+    def other(**changes: Any) -> SplitOf:
+        return SplitOf(Project(done.root, project(done.root, **changes).settings), "0", trial.prepared)
+
+    def gan(**terms: Any) -> dict[str, Any]:
+        return {**SMALL["gan"], "translate": terms}
+
+    before, after = ({run.name: run.key for run in runs_of(one)} for one in (trial, other(gan=gan(cycle=1.0))))
+    moved = [name for name in ARMS if name.startswith(("translate", "unadversarial"))]
+    assert [name for name in ARMS if before[name] != after[name]] == moved
+    wider = {**SMALL["classifier"], "width": 8}
+    assert other(classifier=wider).train_key != trial.train_key
+    alone = gan(recognition=0.0)
+    assert other(classifier=wider, gan=alone).train_key == other(gan=alone).train_key
 
 
 def test_settings_without_a_translator_say_nothing_of_one() -> None:

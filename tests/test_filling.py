@@ -105,6 +105,17 @@ def test_translation_is_used_where_it_is_better_than_every_way_without_a_gan() -
     assert made.cautions == ()
 
 
+def test_translations_are_judged_where_no_trial_hides_cells() -> None:
+    made = told(swap=(GAIN, LOSS))
+    del made["cells"]
+    made["dataset"]["primary_metric"] = "other_recall"
+    made["gains"] = {name: {"other_recall": one["condition_accuracy"]} for name, one in made["gains"].items()}
+    said = answer(made | {"recall_gains": {}, "worth": {}})
+    assert said
+    assert (said.word, said.gain, said.arm) == ("do not use", f"{GAN}_vs_classical", SWAP)
+    assert "translated images add 9.3 points" in said.reason
+
+
 def test_a_rival_that_helps_is_preferred_unless_translation_is_shown_to_beat_it() -> None:
     made = found(swap=(GAIN, OPEN))
     assert (made.word, made.tone, made.arm) == ("do not use", "use", SWAP)

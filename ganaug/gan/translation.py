@@ -64,3 +64,8 @@ class TranslateSpec(Spec):
     a bright one may become ground; of whole images it would turn the classes that a target lacks into others."""
     pairs: Pairs | None = None
     """Pairs that are made of the target's own images, to learn the way back from what made them."""
+
+    @property
+    def recognises(self) -> bool:
+        """Whether a classifier has a say: it judges what comes back, so it takes a way back."""
+        return self.recognition > 0 and self.back != "none" and self.pairs is None

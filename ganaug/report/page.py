@@ -119,6 +119,7 @@ def render(
         most_classes=confusions.MOST_CLASSES,
         confusion=confusions.tables(summary),
         examples=[_shown(one) for one in examples],
+        translated=any(one.there is not None for one in examples),
         cells=_cells(summary) if "cells" in summary else None,
         acceptance=_acceptance(summary),
         fidelity=_fidelity(summary["fidelity"], faithful, neighbours) if neighbours else None,

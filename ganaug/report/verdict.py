@@ -38,7 +38,7 @@ def _sentence(summary: Mapping[str, Any], gain: str, where: str, metric: str, wh
     unit = f"points of {metric_words(summary, metric)}"
     size, found = f"{abs(figure['mean']):.1f} {unit} ({evidence})", f"{figure['mean']:+.1f} {unit}; {evidence}"
     smallest = f"{summary['settings']['report']['smallest_gain']:g}"
-    images = "translated images" if "cells" in summary else "GAN images"
+    images = "translated images" if gain.startswith("translate") else "GAN images"
     if figure["ci_low"] is None:
         says, then = f"one trial gives {figure['mean']:+.1f} {unit}: too few to tell", _needed_words(figure, smallest)
     else:
@@ -72,7 +72,7 @@ def spoken(summary: Mapping[str, Any]) -> dict[str, str]:
     """The gains that the verdict reports, the one that decides first, and what it calls them: on top of the classical
     policies, in their place, without any, and beyond pseudo-labels where there are images without labels."""
     gains, filled = summary["gains"], summary["settings"]["synth"]["balance"] == "fill"
-    if "cells" in summary:
+    if "cells" in summary or any(gain.startswith("translate") for gain in gains):
         return _spoken_of_cells(gains)
     policies = dict.fromkeys(
         gain.removeprefix("gan+").partition("_vs_")[0] for gain in gains if gain.startswith("gan+")

@@ -13,6 +13,7 @@ from ganaug.report.grids import grid
 from ganaug.stages.fidelity import Neighbour, read_nearest
 from ganaug.stages.split import SplitOf
 from ganaug.stages.synth import read_synthetic
+from ganaug.stages.translators import source_images
 
 if TYPE_CHECKING:
     from ganaug.report.page import Example, Neighbours
@@ -86,8 +87,14 @@ def _moved(release: SplitOf, count: int) -> Iterator[Example]:
     for label, (name, made) in enumerate(zip(release.classes, read_synthetic(release), strict=True)):
         start = 0
         for target, sources in release.moves(label):
-            there = [] if conditions is None else rows[(labels == label) & (conditions == target)][:count].tolist()
-            first = made[start : start + len(sources)][:count]
-            real = prepared.images_of(sources[: len(first)])
-            yield Example(name, real, first, release.conditions[target], prepared.images_of(there))
+            first, each = made[start : start + len(sources)][:count], len(release.sources(label)[target])
+            turns = [sources[:count][turn : turn + each] for turn in range(0, len(first), each)]
+            given = (source_images(release, some, number) for number, some in enumerate(turns))
+            real = np.concatenate([prepared.images_of([]), *given])
+            if conditions is None:  # pairs: the sources are degraded, and the targets are the images as they are
+                condition, there = "", sources[: len(first)]
+            else:
+                condition = release.conditions[target]
+                there = rows[(labels == label) & (conditions == target)][:count].tolist()
+            yield Example(name, real, first, condition, prepared.images_of(there))
             start += len(sources)

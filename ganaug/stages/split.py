@@ -229,7 +229,7 @@ class SplitOf:
         return {
             "conditions": [self.conditions, self.targets, conditions is not None and store.digest(conditions)],
             "images": self.prepared.digest(self.rows.train),
-            "classifier": classical if spec.recognition else None,
+            "classifier": classical if spec.recognises else None,
         }
 
     @cached_property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug import device, seeds, store
+from ganaug import device, store
 from ganaug.classify.arms import arm
 from ganaug.stages.classifiers import fit
 from ganaug.stages.split import SplitOf
@@ -64,7 +64,7 @@ def train_and_write(
 def _classifier(split: SplitOf, where: torch.device) -> nn.Module | None:
     """The classifier that must recognise what comes back: that of the arm ``classical``, weight for weight."""
     spec = split.settings.gan.translate
-    if spec is None or not spec.recognition:
+    if spec is None or not spec.recognises:
         return None
     part = split.prepared.part(split.rows.train)
     classical = arm("classical", split.settings.classify)
@@ -109,10 +109,6 @@ def source_images(split: SplitOf, rows: Sequence[int], number: int = 0) -> NDArr
     images, spec = split.prepared.images_of(rows), split.settings.gan.translate
     if split.prepared.conditions is not None or spec is None or spec.pairs is None:
         return images
-    import torch
+    from ganaug.translate.pairs import degraded
 
-    from ganaug.pixels import to_float, to_pixels
-    from ganaug.translate.pairs import degrade
-
-    sharp = to_float(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))
-    return to_pixels(degrade(sharp, spec.pairs, seeds.torch_rng(split.settings.synth.seed, "pairs", number)))
+    return degraded(images, split.prepared.hashes(rows), spec.pairs, number, split.settings.synth.seed)

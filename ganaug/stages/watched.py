@@ -37,7 +37,7 @@ def read_by(settings: Settings, raw: Mapping[str, Any]) -> dict[str, Reads]:
     """{stage: what it reads under ``settings``}. Of ``raw``, params.yaml as plain values, the keys that are there: DVC
     fails at one that is not. Places of images are left to ``check_places``."""
     filters, gan, classifier = settings.synth.screening(), settings.gan, settings.classifier
-    recognised = gan.translate is not None and gan.translate.recognition > 0
+    recognised = gan.translate is not None and gan.translate.recognises
     # Does a classifier say what it learns?
     learned_by_gan = gan.select == "gan-train" or settings.gan_has_teachers or recognised
     control = any(ARMS[name].filler == "unadversarial" for name in settings.classify.arms)  # which classify trains

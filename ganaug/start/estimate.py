@@ -101,7 +101,7 @@ class Pace:
                 max(self.classifier_steps.values()) * settings.classifier.steps * settings.classify.pseudo.teachers
             )
             seconds += self._rounds(len(names)) * teachers
-        if settings.gan.translate and settings.gan.translate.recognition:
+        if settings.gan.translate and settings.gan.translate.recognises:
             seconds += rounds * max(self.classifier_steps.values()) * settings.classifier.steps
         if settings.fidelity.enabled:  # one more classifier, which learns from generated images alone
             pupil = min(self.classifier_steps.values()) * settings.classifier.steps

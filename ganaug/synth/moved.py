@@ -86,13 +86,17 @@ class Moved:
     ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
         """``count`` images of the class ``label`` in chunks (N, H, W, C), and their numbers (N,), made on ``device``;
         ``seed`` is that of the noise."""
+        from ganaug.translate.pairs import degraded
+
         rows = self.sources(label)
         for first in range(0, count, len(rows)):
             turn = rows[: count - first]
             for start in range(0, len(turn), _AT_ONCE):
                 some = turn[start : start + _AT_ONCE]
-                pictures, hashes = self.prepared.images_of(some), self.prepared.hashes(some)
-                made = self.translator.translate(pictures, hashes, self.target, first // len(rows), seed, device)
+                pictures, hashes, number = self.prepared.images_of(some), self.prepared.hashes(some), first // len(rows)
+                if self.translator.pairs:
+                    pictures = degraded(pictures, hashes, self.translator.pairs, number, seed)
+                made = self.translator.translate(pictures, hashes, self.target, number, seed, device)
                 yield made, np.arange(first + start, first + start + len(some))
 
     def about(self, label: int, number: int) -> tuple[str, str]:

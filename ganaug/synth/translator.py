@@ -17,6 +17,7 @@ from ganaug import device as devices
 from ganaug import seeds, store
 from ganaug.gan.described import DescribedTranslator, check_tensors, outline, typed
 from ganaug.gan.spec import GanSpec
+from ganaug.gan.translation import Pairs
 from ganaug.pixels import to_float, to_pixels
 from ganaug.translate import networks
 from ganaug.translate.steps import build_translator
@@ -34,6 +35,7 @@ class Translator:
     targets: list[int]
     image_shape: tuple[int, int, int]  # (channels, height, width)
     description: dict[str, Any]
+    pairs: Pairs | None = None  # that it learned from in a project without conditions, whose images are the targets
 
     def translate(
         self, images: NDArray[np.uint8], sha256: Sequence[str], to: int, number: int, seed: int, device: torch.device
@@ -86,4 +88,5 @@ def _restore(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> T
     check_tensors(tensors, outline(build, len(tensors)))
     net = build()
     net.load_state_dict(tensors)
-    return Translator(net.eval(), about.classes, about.conditions, about.targets, about.shape, description)
+    pairs = spec.translate.pairs if len(about.conditions) == 1 else None
+    return Translator(net.eval(), about.classes, about.conditions, about.targets, about.shape, description, pairs)

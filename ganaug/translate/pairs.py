@@ -1,10 +1,24 @@
 """Pairs that are made: what a camera, a lens or a sensor would have lost of a sharp image."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from ganaug import seeds
 from ganaug.gan.translation import Pairs
+from ganaug.pixels import to_float, to_pixels
+
+
+def degraded(images: NDArray[np.uint8], sha256: Sequence[str], how: Pairs, number: int, seed: int) -> NDArray[np.uint8]:
+    """The ``images`` (N, H, W, C), degraded for translation ``number`` of each. The noise, if that is ``how``, is drawn
+    from ``seed``, the image's own ``sha256`` and ``number`` alone."""
+    sharp = to_float(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))
+    rngs = (seeds.torch_rng(seed, "pairs", sha, number) for sha in sha256)
+    return to_pixels(torch.cat([degrade(one[None], how, rng) for one, rng in zip(sharp, rngs, strict=True)]))
 
 
 def degrade(images: Tensor, how: Pairs, rng: torch.Generator) -> Tensor:
