@@ -39,7 +39,7 @@ FASHION = Path("/usr/share/datasets/fashion-mnist")
 _USED = 50_000  # of the 60,000 training images; tuning has the others
 FACTORS = (2, 4)
 LEARNED, HELD_OUT, DRAWS = 200, 500, 3
-# The preset at a size for few images and a CPU: its rates are of a million steps. Chosen on tuning draws.
+# The preset at a size for few images and a CPU: its rates are of a million steps.
 SMALLER: dict[str, Any] = {
     "preset": "srgan",
     "steps": 700,
@@ -50,7 +50,7 @@ SMALLER: dict[str, Any] = {
     "discriminator_lr": 1e-3,
     "rate": "late-linear",
 }
-ADVERSARIAL = 0.03  # the weight of the adversarial loss; chosen on tuning draws
+ADVERSARIAL = 0.03  # the weight of the adversarial loss; not tuned yet
 CPU = torch.device("cpu")
 
 Images = NDArray[np.uint8]  # (N, H, W, C)
@@ -139,13 +139,13 @@ def of_images(draws: Sequence[int], tuning: bool, factors: Sequence[int], weight
             unseen = seeds.numpy_rng(draw, "held out").permutation(np.setdiff1d(test, learned))[:HELD_OUT]
             true, sources = images[unseen], small(images[unseen], factor)
             made = {"bicubic": sources}
-            for weight in (0.0, *weights):
-                made[name(weight)] = enlarge(images[learned], sources, factor, weight, draw)
-            for way, of_way in made.items():
-                for measure, value in measured(of_way, true).items():
-                    of_factor = measures.setdefault(str(factor), {}).setdefault(way, {})
-                    of_factor.setdefault(measure, []).append(round(value, 4))
-                print(factor, draw, way, {key: of[-1] for key, of in measures[str(factor)][way].items()}, flush=True)
+            for way, weight in {"bicubic": None, **{name(one): one for one in (0.0, *weights)}}.items():
+                if weight is not None:
+                    made[way] = enlarge(images[learned], sources, factor, weight, draw)
+                of_way = measures.setdefault(str(factor), {}).setdefault(way, {})
+                for measure, value in measured(made[way], true).items():
+                    of_way.setdefault(measure, []).append(round(value, 4))
+                print(factor, draw, way, {key: of[-1] for key, of in of_way.items()}, flush=True)
             if draw == draws[0]:
                 sheet(f"{'tuning-' * tuning}{factor}", {**made, "true": true}, found.labels[unseen])
     return measures
