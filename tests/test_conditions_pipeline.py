@@ -256,7 +256,7 @@ def test_every_preset_of_a_translator_goes_through_the_pipeline(name: str, done:
 
 def test_pairs_need_no_conditions(done: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Denoising of plain digits: sources are what the pairs are made of, in the arms, on the page and for the user."""
-    gan = {**SMALL["gan"], "preset": "srgan", "steps": 1, "translate": {"pairs": {"noise": 0.3}}}
+    gan = {**SMALL["gan"], "steps": 1, "translate": {"pairs": {"noise": 0.3}}}
     none_left = {"tuning_per_class": 0, "tuning_test_per_class": 0}
     protocol = {"kind": "subsets", "trials": 1, "train_per_class": 2, "test_per_class": 3, **none_left}
     source = {"kind": "npz", "path": str(done.root / "digits.npz")}
