@@ -20,6 +20,7 @@ from ganaug.gan.spec import GanSpec
 from ganaug.gan.translation import TranslateSpec
 from ganaug.pixels import to_pixels
 from ganaug.synth import onnx_file
+from ganaug.synth.fitted_filters import FittedFilters
 from ganaug.synth.onnx_file import export_onnx
 from ganaug.synth.sampler import load_sampler, save_generator
 from ganaug.synth.translator import load_translator, save_translator
@@ -132,8 +133,8 @@ def test_filters_stay_behind_and_that_is_said(tmp_path: Path, tiny_model: Path, 
     sampler = load_sampler(tiny_model)
     assert "filters are not" not in export_onnx(tiny_model, tmp_path / "plain.onnx")
     filtered = tmp_path / "filtered.safetensors"
-    screening = {"judges": [], "accepted": [0.5] * 5}
-    save_generator(filtered, sampler.generator, sampler.description | {"screening": screening})
+    description = sampler.description | {"screening": {"judges": [], "accepted": [0.5] * 5}}
+    save_generator(filtered, sampler.generator, description, FittedFilters([], [], np.zeros((0, 5), np.float32)))
     assert "the filters are not in it" in export_onnx(filtered, tmp_path / "filtered.onnx")
     assert "screening" not in json.loads(written[1][-1])
     assert (tmp_path / "filtered.onnx").read_bytes() == b"onnx"
