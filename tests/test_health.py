@@ -189,7 +189,8 @@ def test_each_alarm_is_given_alone(case: str) -> None:
 
 
 def test_every_kind_of_alarm_has_a_case() -> None:
-    assert {kind for kind, *_ in CASES.values()} == set(health.WHAT_HELPS)
+    of_translators = {"classes lost", "no diversity"}  # whose cases test_translator.py has
+    assert {kind for kind, *_ in CASES.values()} | of_translators == set(health.WHAT_HELPS)
 
 
 NEARLY: dict[str, tuple[list[Row], Measured | None]] = {
