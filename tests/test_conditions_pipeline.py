@@ -117,6 +117,21 @@ def test_a_class_is_dealt_evenly_to_several_targets_and_left_out_where_it_has_no
     assert split.moves(1) == []
 
 
+def test_a_condition_whose_only_image_of_a_class_is_tested_lacks_nothing(trial: SplitOf) -> None:
+    """a has all classes; b lacks class 1."""
+    cells = np.array([[0, 0], [1, 0], [2, 0], [0, 1], [2, 1]])
+    prepared = Prepared(
+        Path(), np.zeros((5, 8, 8, 1), np.uint8), cells[:, 0], list("abcde"), ["0", "1", "2"], {}, None, None,
+        cells[:, 1], ["a", "b"],
+    )  # fmt: skip
+    split = SplitOf(trial.project, "0", prepared)
+    split.__dict__["rows"] = type(trial.rows)([0, 2, 3, 4], [1])
+    assert split.targets == [1]
+    split.__dict__["rows"] = type(trial.rows)([0, 2, 3], [1, 4], hidden=[(2, 1)])
+    del split.__dict__["targets"]
+    assert split.targets == [1]
+
+
 def scrambled(done: Project, root: Path) -> Project:
     """The trial's train part; all other images, labels and conditions are others."""
     made, prepared = Project(root, done.settings), read_prepared(done.prepared)

@@ -125,9 +125,13 @@ class SplitOf:
 
     @cached_property
     def targets(self) -> list[int]:
-        """The conditions that images are moved to: those that lack some class of the train part, but have images."""
-        counts = self.prepared.cells(self.rows.train)
-        return [target for target in targets(counts) if counts[:, target].any()]
+        """The conditions that images are moved to: those that lack some class, and have images in the train part.
+
+        A class is lacking where no image is, or the split hides all: where a fold tests the only image, it is not.
+        """
+        shown = np.flatnonzero(~self.prepared.in_cells(self.rows.hidden))
+        learned = self.prepared.cells(self.rows.train)
+        return [target for target in targets(self.prepared.cells(shown.tolist())) if learned[:, target].any()]
 
     @property
     def goals(self) -> list[int]:
