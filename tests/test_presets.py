@@ -264,6 +264,13 @@ def test_a_group_of_another_kind_replaces_the_presets() -> None:
         settled("r3gan", objective={"kind": "hinge", "gamma": 1.0})
 
 
+def test_pairs_of_another_making_replace_the_presets() -> None:
+    settings = config.check({"gan": {"preset": "srgan", "translate": {"pairs": {"noise": 0.5}, "blocks": 4}}})
+    assert settings.gan.translate is not None
+    assert settings.gan.translate.pairs == Pairs(noise=0.5)
+    assert (settings.gan.translate.blocks, settings.gan.translate.reconstruction) == (4, 1.0)
+
+
 def test_lists_are_replaced_whole() -> None:
     assert settled("sngan-projection", regularisers=[]).regularisers == ()
     assert settled("dcgan", regularisers=[{"kind": "spectral-norm"}]).regularisers == (SpectralNorm(),)

@@ -261,6 +261,8 @@ PRESETS |= {
     ),
 }
 
+_ONE_OF = {"pairs"}  # groups of which a single setting is set
+
 OF_CLASSES = [name for name, preset in PRESETS.items() if "translate" not in preset.values]  # the others move images
 
 
@@ -275,11 +277,11 @@ def expand(gan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """``above`` wins. Two groups are merged, unless they are of different kinds."""
+    """``above`` wins. Two groups are merged, unless they are of different kinds, or say which of several it is."""
     joined = dict(below)
     for key, value in above.items():
         old = below.get(key)
-        groups = isinstance(old, Mapping) and isinstance(value, Mapping)
+        groups = isinstance(old, Mapping) and isinstance(value, Mapping) and key not in _ONE_OF
         if groups and value.get("kind", old.get("kind")) == old.get("kind"):  # type: ignore[union-attr]
             joined[key] = _over(old, value)  # type: ignore[arg-type]
         else:
