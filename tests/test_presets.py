@@ -265,7 +265,12 @@ def test_a_group_of_another_kind_replaces_the_presets() -> None:
 
 
 def test_pairs_of_another_making_replace_the_presets() -> None:
-    settings = config.check({"gan": {"preset": "srgan", "translate": {"pairs": {"noise": 0.5}, "blocks": 4}}})
+    settings = config.check(
+        {
+            "gan": {"preset": "srgan", "translate": {"pairs": {"noise": 0.5}, "blocks": 4}},
+            "classify": {"arms": ["none"]},
+        }
+    )
     assert settings.gan.translate is not None
     assert settings.gan.translate.pairs == Pairs(noise=0.5)
     assert (settings.gan.translate.blocks, settings.gan.translate.reconstruction) == (4, 1.0)
