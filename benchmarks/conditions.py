@@ -146,8 +146,8 @@ _PREFACE = """# Filling missing cells, by kind of condition
 Written by `python benchmarks/conditions.py`. Fashion-MNIST, 20 images of each class as they are and 20 under a rendered
 condition, of which each trial hides five classes drawn at random; 100 test images per cell. Every arm trains the same
 classifier for as many steps. The rivals were run on tuning draws, which share no image with what is reported, and the
-best of each kind is reported beside translation. First the tool's own answer. Every trial is shown; gains are in points with
-95 % intervals."""
+best of each kind is reported beside translation. First comes the tool's own answer. Every trial is shown; gains are in
+points with 95 % intervals."""
 
 
 def document() -> str:
