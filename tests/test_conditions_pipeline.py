@@ -240,6 +240,12 @@ def test_what_cannot_be_moved_is_one_line_and_leaves_nothing(
         translate(model, [good], "dusk", 1, out, 0)
     with refused(f'"{bad}": must be a readable picture, but it is not an image', "leave it out"):
         translate(model, [good, bad], None, 1, out, 0)
+    with refused(f'"{tmp_path}": must be a readable picture, but it is a folder'):
+        translate(model, [tmp_path], None, 1, out, 0)
+    deep = tmp_path / "deep.png"  # by the brightest of the pictures it would depend on the others what becomes of it
+    Image.fromarray(np.arange(100, dtype=np.uint16).reshape(10, 10) * 16).save(deep)
+    with refused("12 of its 16 bits are in use, and the training images had 8 in all"):
+        translate(model, [good, deep], None, 1, out, 0)
     with refused("must be a translator, but makes images of a class"):
         translate(tiny_model, [good], None, 1, out, 0)
     with refused("--n: must be 1 to"):

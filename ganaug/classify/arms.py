@@ -54,8 +54,8 @@ ARMS: dict[str, Parts] = {
 
 
 _NAMES = (
-    f"none, a filler ({', '.join(FILLERS)}), a policy (classical, {', '.join(POLICIES)}) or filler+policy; or {MASKED}, "
-    "alone or behind any of them whose policy mixes no images"
+    f"none, a filler ({', '.join(FILLERS)}), a policy (classical, {', '.join(POLICIES)}) or filler+policy; or "
+    f"{MASKED}, alone or behind any of them whose policy mixes no images"
 )
 
 
