@@ -77,8 +77,8 @@ def translate(model: Path, pictures: Sequence[Path], to: str | None, n: int, out
         store.remove(part / ".sources.npy")
         store.write_csv(part / MANIFEST, _COLUMNS, [rows[place] for place in sorted(rows)])
     count = len(chosen)
-    made, shown = f"{count * n:,} image{'s' * (count * n > 1)}", f"{count:,} picture{'s' * (count > 1)}"
-    return f"{made} of {shown}, moved to {one_line(condition)}, in {one_line(f'{out}/')}"
+    said, shown = f"{count * n:,} image{'s' * (count * n > 1)}", f"{count:,} picture{'s' * (count > 1)}"
+    return f"{said} of {shown}, moved to {one_line(condition)}, in {one_line(f'{out}/')}"
 
 
 def _read(
