@@ -159,6 +159,19 @@ def test_nothing_of_test_or_truth_reaches_the_translator(done: Project, tmp_path
         assert (made.models / "0" / file).read_bytes() == (done.models / "0" / file).read_bytes(), file
 
 
+@pytest.mark.parametrize("stage", ["train", "classify"])
+def test_an_arm_that_the_images_do_not_allow_is_refused_before_anything_is_trained(
+    stage: str, done: Project, tmp_path: Path
+) -> None:
+    pasted = {"arms": ["classical", "paste+classical"], "curve": []}
+    made = Project(tmp_path, project(done.root, classify=pasted).settings)
+    shutil.copytree(done.prepared, made.prepared)
+    store.write_array(made.prepared / "images.npy", np.full_like(read_prepared(done.prepared).images, 9))
+    with refused("classify.arms: paste must cut the object", 'class "0"; leave the arm out'):
+        run(made, stage)
+    assert not made.work.root.exists()
+
+
 def test_the_truth_is_in_the_oracle_alone(trial: SplitOf) -> None:
     hidden, prepared = set(trial.rows.hidden), trial.prepared
     assert prepared.conditions is not None
