@@ -17,6 +17,7 @@ from stages import run
 from ganaug import config, store
 from ganaug.data.digits import Digits
 from ganaug.data.prepared import Prepared, read_prepared
+from ganaug.report import confusions
 from ganaug.stages import classify, status
 from ganaug.stages.project import Project
 from ganaug.stages.runs import runs_of
@@ -65,7 +66,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
     rows = np.concatenate([np.flatnonzero(found.labels == label)[:30] for label in range(CLASSES)])
     assert isinstance(found.images, np.ndarray)
     np.savez(made.root / "digits.npz", images=found.images[rows], labels=found.labels[rows])
-    run(made)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(confusions, "MOST_CLASSES", CLASSES - 1)  # the page folds away what is more
+        run(made)
     return made
 
 
@@ -392,5 +395,11 @@ def test_the_page_and_the_card_show_cells_and_images_above_their_translations(do
     ):
         assert said in page
     assert page.count('<span class="note">missing cell</span>') == sum(not len(one.there) for one in examples(release))
+    shown, folded = page.split("<summary>cells: 1 more</summary>")
+    title = 'alt="real images, above their translations: '
+    assert shown.count(title) == CLASSES - 1
+    assert f'{title}3 to texture"' in folded.partition("</details>")[0]
+    for image in re.findall(r'alt="real images of ([^"]*)"><img src="[^"]*" alt="their translations"', page):
+        assert image.endswith(" to texture")
     assert "a translator from condition to condition" in card
     assert "What fills the missing cells" in card

@@ -179,6 +179,11 @@ def test_what_would_settle_it() -> None:
     assert [one.text for one in found(over=OPEN, swap=(NONE, NONE)).steps] == [
         "Photograph more classes under new: gains differ from class to class."
     ]
+    several = told(over=OPEN, swap=(NONE, NONE))
+    several["cells"]["targets"] = ["dim", "new", "wet"]
+    made = answer(several)
+    assert made is not None
+    assert made.steps[0].text.startswith("Photograph more classes under dim, new and wet: ")
     few = {**figure(3, -2, 8, trials=5)}
     first, second = found(over=few, swap=(NONE, NONE)).steps
     assert (first.text, first.command) == ("Run 10 trials (protocol.repeats: 2 in params.yaml).", "dvc repro")
