@@ -123,7 +123,13 @@ def test_a_column_is_the_condition_where_it_is_named(tmp_path: Path, ending: str
     path = table(tmp_path, ["old", "new"] * 4, ending=ending)
     assert Table(path, condition="camera").load().conditions == ["old", "new"] * 4
     assert Table(path).load().conditions is None
-    assert Table(table(tmp_path, ["x"] * 4, "condition", ending)).load().conditions is None
+    assert Table(path).load().notes == []
+    named = table(tmp_path, ["x", "y"] * 2, "condition", ending)
+    assert Table(named).load().conditions is None
+    assert Table(named).load().notes == [
+        "Column condition is not read; name it in data.source.condition (ganaug init: --condition)"
+    ]
+    assert not Table(named, condition="condition").load().notes
 
 
 def test_an_image_without_a_condition_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from test_verdict import figure
 
-from ganaug.report import card, filling, groups, missing, terminal, verdict
+from ganaug.report import card, filling, groups, markdown, missing, terminal, verdict
 from ganaug.report.answer import Answer, answer
 from ganaug.report.interval import in_words
 
@@ -173,6 +173,12 @@ def test_without_anything_that_helps(over: dict[str, Any], word: str, title: str
     made = found(over=over, swap=(NONE, NONE))
     assert (made.word, made.tone, made.title) == (word, word, title)
     assert made.arm == (None if word == "cannot tell" else "classical")
+
+
+def test_names_of_conditions_are_only_text_in_the_tables_of_the_model_card() -> None:
+    rows = [("bolt", "2", "3")]
+    top = markdown.table(("class", "<b>dim", "new|[x](http://x)"), rows).split("\n")[0]
+    assert top == "| class | &lt;b>dim | new\\|\\[x\\](http://x) |"
 
 
 def test_what_would_settle_it() -> None:
