@@ -119,7 +119,7 @@ def _chunks(images: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]
 def _files(pictures: Sequence[Path], n: int) -> list[list[str]]:
     """Where each translation of each picture goes, relative to the output folder. Raises UserError if two pictures
     would go to one place."""
-    whole = [path.absolute() for path in pictures]
+    whole = [Path(os.path.normpath(path.absolute())) for path in pictures]  # no folder called ".."
     top = os.path.commonpath([path.parent for path in whole])
     found, seen = [], dict[str, Path]()
     for path in whole:
