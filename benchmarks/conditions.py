@@ -19,6 +19,7 @@ from ganaug import config, store
 from ganaug.data.idx import Idx
 from ganaug.errors import UserError
 from ganaug.evaluate.contributions import METRICS
+from ganaug.report.answer import answer
 from ganaug.report.verdict import interval, markdown_table
 from ganaug.stages import pipeline
 from ganaug.stages.project import Project
@@ -98,7 +99,9 @@ def project(kind: str, draws: str, trials: int, arms: list[str]) -> Project:
 def kept(made: Project) -> dict[str, Any]:
     """What the document shows of a run."""
     summary: dict[str, Any] = store.read_json(made.reports / "summary.json", "")
+    said = answer(summary)
     return {
+        "answer": f"**{said.title}.** {said.reason}" if said else "",
         "trials": summary["dataset"]["trials"],
         "ganaug": summary["ganaug"],
         "arms": {arm: {metric: of_arm[metric] for metric in SHOWN} for arm, of_arm in summary["arms"].items()},
@@ -113,7 +116,7 @@ def kept(made: Project) -> dict[str, Any]:
 
 
 def tables(found: dict[str, Any]) -> str:
-    """Arms and gains."""
+    """The tool's answer, arms and gains."""
     words = [METRICS[metric].words for metric in SHOWN]
     best_first = sorted(found["arms"].items(), key=lambda one: -one[1][SHOWN[0]]["mean"])
     arms = [(f"`{arm}`", *(spread(of_arm[metric]) for metric in SHOWN)) for arm, of_arm in best_first]
@@ -126,9 +129,8 @@ def tables(found: dict[str, Any]) -> str:
         for gain, of_gain in found["gains"].items()
         if not gain.endswith("_vs_none")
     ]
-    return "\n\n".join(
-        [markdown_table(("arm (%)", *words), arms), markdown_table(("gain (points)", *words, "trials"), gains)]
-    )
+    shown = [markdown_table(("arm (%)", *words), arms), markdown_table(("gain (points)", *words, "trials"), gains)]
+    return "\n\n".join([found["answer"]] * bool(found["answer"]) + shown)
 
 
 def spread(one: dict[str, Any]) -> str:
@@ -144,7 +146,8 @@ _PREFACE = """# Filling missing cells, by kind of condition
 Written by `python benchmarks/conditions.py`. Fashion-MNIST, 20 images of each class as they are and 20 under a rendered
 condition, of which each trial hides five classes drawn at random; 100 test images per cell. Every arm trains the same
 classifier for as many steps. The rivals were run on tuning draws, which share no image with what is reported, and the
-best of each kind is reported beside translation. Every trial is shown; gains are in points with 95 % intervals."""
+best of each kind is reported beside translation. First comes the tool's own answer. Every trial is shown; gains are in
+points with 95 % intervals."""
 
 
 def document() -> str:

@@ -254,8 +254,8 @@ def test_gains_of_every_arm() -> None:
 def test_translations_are_compared_with_what_one_would_use_instead() -> None:
     arms = (
         "none", "classical", "strong", "mixstyle+masked", "cutmix", "classical+masked", "histogram+classical",
-        "paste+classical+masked", "unadversarial+classical+masked", "oracle+classical", "translate+classical",
-        "translate+classical+masked",
+        "paste+classical+masked", "unadversarial+classical+masked", "oracle+classical", "histogram+strong+masked",
+        "translate+classical", "translate+classical+masked",
     )  # fmt: skip
     gains = gain_pairs(arms)
     instead = {"none", *arms} - {"cutmix", "translate+classical+masked"}
@@ -266,7 +266,10 @@ def test_translations_are_compared_with_what_one_would_use_instead() -> None:
         for name in arms[1:-2]
         for against in ("none", "classical")
         if name != against and (against == "none" or ARMS[name].policy in ("classical", *ON_TOP))
-    }
+    } | {("histogram+strong+masked", "strong")}
+    assert "translate+classical_vs_histogram+strong" not in named(
+        ("translate+classical", "translate+strong", "histogram+strong")  # it joins that policy itself
+    )
     assert named(("translate+masked", "masked", "classical+masked")) == {
         "translate+masked_vs_masked", "translate+masked_vs_classical+masked",
     }  # fmt: skip

@@ -129,11 +129,11 @@ def test_a_translators_weights_are_counted_with_those_of_its_way_back(preset: st
 
     shape = (3, 15, 15)
     translator = build_translator(spec(8), shape, [1], 2)
-    others = [build_judges(spec(8), shape, 2), build_helpers(spec(8), shape, [0, 1])]
+    others = [build_judges(spec(8), shape, 2, 3), build_helpers(spec(8), shape, [0, 1])]
     one, rest = (sum(part.numel() for net in nets for part in net.parameters()) for nets in ([translator], others))
-    fixed, small = cost._of_translator(spec(8), shape, (1,), 2)
+    fixed, small = cost._of_translator(spec(8), shape, (1,), 2, 3)
     assert fixed == 4 * (5 * one + 4 * rest)
-    large = cost._of_translator(spec(16), shape, (1,), 2)[1]
+    large = cost._of_translator(spec(16), shape, (1,), 2, 3)[1]
     assert 8 * 3 * 15 * 15 * 4 < small < large <= 2 * small
 
 

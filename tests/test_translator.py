@@ -25,6 +25,7 @@ from ganaug.gan.translation import Pairs, TranslateSpec
 from ganaug.pixels import to_float
 from ganaug.synth.translator import load_translator, save_translator
 from ganaug.translate import steps
+from ganaug.translate.draws import kinds
 from ganaug.translate.loop import TrainedTranslator, train_translator
 from ganaug.translate.networks import PatchDiscriminator, Translator
 from ganaug.translate.steps import Training
@@ -95,19 +96,27 @@ def test_the_measured_recipe_has_as_many_weights_as_it_was_measured_with() -> No
     def count(net: nn.Module) -> int:
         return sum(one.numel() for one in net.parameters())
 
-    assert count(Translator((1, 28, 28), 24, 2, 3, [1])) == 32_761
-    assert count(Translator((1, 28, 28), 12, 2, 0, [0])) == 7_885
+    assert count(Translator((1, 28, 28), 24, 2, 3, [1])) == 31_753
+    assert count(Translator((1, 28, 28), 12, 1, 0, [0])) == 5_293
     assert count(PatchDiscriminator(1, 1, 24, 1, 1)) == 11_257
 
 
 def test_noise_enters_as_maps_of_halved_sides() -> None:
     net = Translator((1, 28, 28), 6, 1, 3, [1])
     assert net.noise_size == 28**2 + 14**2 + 7**2
-    fine, middle, coarse = net._noise_maps(torch.randn(1, net.noise_size))
-    assert fine.shape == middle.shape == coarse.shape
-    assert torch.equal(middle, middle[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3))
-    assert torch.equal(coarse, coarse[:, :, ::4, ::4].repeat_interleave(4, 2).repeat_interleave(4, 3))
+    image, noise = torch.rand(1, 1, 28, 28), torch.randn(1, net.noise_size)
+    fine, *coarse = net._maps(image, noise)
+    assert torch.equal(fine[:, :1], image)
+    assert torch.equal(torch.cat([fine[:, 1:].flatten(), *(one.flatten() for one in coarse)]), noise[0])
+    assert [one.shape[2] for one in (fine, *coarse)] == [28, 14, 7]
     assert Translator((1, 15, 15), 6, 1, 2, [1]).noise_size == 15**2 + 8**2
+
+
+def test_a_ground_has_no_edge_where_the_image_ends() -> None:
+    """An image of one tone has nothing that shows where it ends; pixels of one block of four may differ."""
+    net = Translator((1, 8, 8), 6, 2, 0, [1])
+    moved = net(torch.full((1, 1, 8, 8), 0.6), torch.zeros(1, 0), torch.tensor([1]))
+    assert torch.allclose(moved, moved[:, :, 2:4, 2:4].repeat(1, 1, 4, 4), atol=1e-6)
 
 
 def test_a_translator_of_several_conditions_goes_where_it_is_asked_to() -> None:
@@ -199,6 +208,7 @@ def test_every_setting_of_a_translator_reaches_a_step(recognise: nn.Module) -> N
         {"translate": terms(diversity=50.0).translate},
         {"translate": terms(pairs=Pairs(noise=0.2), reconstruction=1.0).translate},
         {"translate": terms(noise=1).translate},
+        {"translate": terms(by_class=False).translate},
         {"translate": terms(blocks=2).translate},
         {"translate": terms(scales=2).translate},
         {"translate": terms(strides=1).translate},
@@ -235,10 +245,38 @@ def test_sources_are_under_any_condition_but_the_target_and_real_images_under_it
     assert (under[rows(batch.sources)] != targets).all()
     assert (batch.homes.numpy() == under[rows(batch.sources)]).all()
     assert (batch.classes.numpy() == labels[rows(batch.sources)]).all()
+    assert (labels[rows(batch.reals)] == labels[rows(batch.sources)]).all()
     for target in (0, 2):  # all of them, sooner or later
-        assert set(rows(batch.sources)[targets == target]) == set(np.flatnonzero(under != target))
+        assert set(rows(batch.sources)[targets == target]) == set(
+            np.flatnonzero((under != target) & np.isin(labels, labels[under == target]))
+        )
     assert torch.equal(batch.sources[:400], batch.sources[400:])  # each twice, with other noise
     assert not torch.equal(batch.latents[:400], batch.latents[400:])
+
+
+@pytest.mark.parametrize("mode", ["light", "two-way"])
+def test_by_class_d_is_shown_no_class_that_a_target_lacks(mode: str) -> None:
+    """Class 2 is under old alone, 3 under new alone; each image says its row."""
+    labels, under = np.array([0, 0, 1, 1, 2, 2, 3, 3]), np.array([0, 1, 0, 1, 0, 0, 1, 1])
+    images = np.broadcast_to((20 * np.arange(8, dtype=np.uint8))[:, None, None, None], (8, 8, 8, 1))
+    one = Training(images, labels, under, 2, [1], replace(MODES[mode], batch_size=200), 0, CPU)
+    batch = one.draw()
+    rows = ((batch.real[:, 0, 0, 0] + 1) * 127.5 / 20).round().int().numpy()
+    assert set(rows[:200]) == {1, 3}
+    assert set(batch.classes.tolist()) == {0, 1}
+    there, back = batch.labels[:200], batch.labels[200:]
+    assert (there.numpy() == 4 + labels[rows[:200]]).all()  # one of 4 classes under the target
+    assert torch.equal(there, 4 + batch.classes)  # so is the translation that it is compared with
+    if mode == "two-way":
+        assert torch.equal(back, batch.classes)
+        assert (labels[rows[200:]] == batch.classes.numpy()).all()
+
+
+def test_without_a_class_that_is_under_both_d_is_shown_all() -> None:
+    found = kinds(np.array([0, 1, 2]), np.array([0, 1, 1]), [1], by_class=True)
+    assert [(kind.target, kind.label, kind.reals.tolist(), kind.sources.tolist()) for kind in found] == [
+        (1, None, [1, 2], [0])
+    ]
 
 
 def test_pairs_are_made_of_the_targets_own_images() -> None:
@@ -289,7 +327,7 @@ def test_what_there_is_nothing_to_learn_from_is_refused() -> None:
 def test_a_discriminator_that_halves_images_to_nothing_is_refused(strides: int, scales: int) -> None:
     with refused("gan.translate.strides: must leave a pixel of images of 8", f"got {strides}", "lower one"):
         trained(terms(strides=strides, scales=scales))
-    steps.build_judges(terms(strides=strides, scales=scales), (1, 16, 16), 2)(
+    steps.build_judges(terms(strides=strides, scales=scales), (1, 16, 16), 2, 3)(
         torch.zeros(2, 1, 16, 16), torch.ones(2).long()
     )
 
@@ -378,14 +416,15 @@ class PlaneJudge(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.bodies = nn.Sequential(nn.Linear(2, 32), nn.LeakyReLU(0.2), nn.Linear(32, 32), nn.LeakyReLU(0.2))
-        self.head = nn.Linear(32, 1)
+        self.head = nn.Linear(32, 6)  # of two conditions, or of three classes under each
 
-    def forward(self, images: Tensor, conditions: Tensor) -> tuple[Tensor, None]:
-        return self.head(self.bodies(images.flatten(1))), None
+    def forward(self, images: Tensor, which: Tensor) -> tuple[Tensor, None]:
+        return self.head(self.bodies(images.flatten(1))).gather(1, which[:, None]), None
 
 
-def test_a_rotation_between_two_mixtures_is_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three clusters, turned by 30 degrees: found up to their symmetry, a turn by 120 degrees."""
+@pytest.mark.parametrize("by_class", [False, True])
+def test_a_rotation_between_two_mixtures_is_recovered(by_class: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three clusters, turned by 30 degrees: found up to their symmetry, a turn by 120 degrees; by class exactly."""
     rng = np.random.default_rng(0)
     cluster, under = np.arange(600) % 3, np.arange(600) // 3 % 2
     points = CLUSTERS[cluster] + 0.05 * rng.normal(size=(600, 2))
@@ -404,7 +443,7 @@ def test_a_rotation_between_two_mixtures_is_recovered(monkeypatch: pytest.Monkey
         ema_half_life_images=1000.0,
         regularisers=(R1(gamma=0.1),),
         augment=DiffAugment(shift=0.0),
-        translate=TranslateSpec(noise=0),
+        translate=TranslateSpec(noise=0, by_class=by_class),
     )
     training = Training(images, cluster, under, 2, [1], spec, 0, CPU)
     for number in range(1, spec.steps + 1):
@@ -412,7 +451,8 @@ def test_a_rotation_between_two_mixtures_is_recovered(monkeypatch: pytest.Monkey
     start = torch.from_numpy(CLUSTERS).float()[:, :, None, None]
     with torch.no_grad():
         moved = training.average(start, torch.zeros(3, 0), torch.ones(3)).flatten(1).numpy()
-    assert min(np.abs(moved - turned(CLUSTERS, 30 + symmetric)).max() for symmetric in (0, 120, 240)) < 0.15
+    turns = (0,) if by_class else (0, 120, 240)
+    assert min(np.abs(moved - turned(CLUSTERS, 30 + turn)).max() for turn in turns) < 0.15
 
 
 # ------------------------------------------------------------------------------------------------------------ files
@@ -465,7 +505,7 @@ def test_a_translator_is_what_was_trained(saved: Path) -> None:
         ({"conditions": ["old", "OLD"]}, "condition names must differ"),
         ({"conditions": ["old", "n\x1bw"]}, "condition names must be printable"),
         ({"targets": [0, 1]}, "stem.weight"),
-        ({"image_shape": [3, 8, 8]}, "out.bias"),
+        ({"image_shape": [3, 8, 8]}, "full.weight"),
         ({"gan": {}}, "a generator, not a translator"),
     ],
 )

@@ -74,6 +74,11 @@ def filler_of(name: str) -> Filler | None:
     return FILLERS[filler] if filler else None
 
 
+def _fills_cells(name: str) -> bool:
+    filler = filler_of(name)
+    return filler is not None and filler.cells
+
+
 def _is_gan(name: str) -> bool:
     filler = filler_of(name)
     return filler is not None and filler.is_gan
@@ -201,7 +206,7 @@ def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
     Each arm with its base, with the classical policy that its own is on top of, and with ``none``. Each arm of GAN
     images also with what one would use instead: the other fillers and the mask on the same policy, and policies that no
     arm of these images joins: any, where it has no policy itself; those on top of classical augmentation, where it has
-    that.
+    that. Where cells are filled, other fillers on such a policy are compared with it, too.
     """
     pairs: list[tuple[str, str]] = []
     for name in arms:
@@ -221,7 +226,7 @@ def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
             instead = [
                 other
                 for other in arms
-                if not ARMS[other].filler
+                if (not ARMS[other].filler or (_fills_cells(name) and _fills_cells(other)))
                 and ARMS[other].policy not in joined
                 and _may_replace(ARMS[other].policy, policy)
             ]

@@ -50,10 +50,13 @@ class DiffAugment(Spec):
         """Whether every distortion is 0."""
         return self == DiffAugment(shift=0.0)
 
-    def __call__(self, images: Tensor, rng: torch.Generator, probability: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, images: Tensor, rng: torch.Generator, probability: Tensor | None = None, mirrored: bool = False
+    ) -> Tensor:
         """Float images in [-1, 1], (N, C, H, W) -> the same shape. ``rng`` lives on the images' device.
 
-        ``probability``, a scalar in 0..1: how often each kind distorts an image (ADA).
+        ``probability``, a scalar in 0..1: how often each kind distorts an image (ADA). ``mirrored``: what comes in from
+        outside is the image's mirror image instead of black.
         """
         import torch
 
@@ -77,13 +80,13 @@ class DiffAugment(Spec):
             mean = images.mean(dim=1, keepdim=True)
             images = (images - mean) * (1 + uniform(self.saturation)).view(-1, 1, 1, 1) + mean
         if self.shift or self.rotate_degrees or self.scale or self.shear or self.flip:
-            images = self._warp(images, uniform, anywhere, happens())
+            images = self._warp(images, uniform, anywhere, happens(), mirrored)
         if self.cutout > 0:
             images = self._cut(images, anywhere, happens())
         return images
 
-    def _warp(self, images: Tensor, uniform: Uniform, anywhere: Uniform, shifted: Tensor) -> Tensor:
-        """One affine resampling for all the geometric kinds. What comes in from outside is black (-1)."""
+    def _warp(self, images: Tensor, uniform: Uniform, anywhere: Uniform, shifted: Tensor, mirrored: bool) -> Tensor:
+        """One affine resampling for all the geometric kinds. What comes in from outside is mirrored or black (-1)."""
         import torch
         from torch.nn import functional as F
 
@@ -98,6 +101,8 @@ class DiffAugment(Spec):
         cos, sin = torch.cos(angle) * size, torch.sin(angle) * size
         rows = [mirror * cos, mirror * (shear * cos - sin), shift_x, sin, shear * sin + cos, shift_y]
         grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(images.shape), align_corners=False)
+        if mirrored:
+            return F.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False)
         return F.grid_sample(images.float() + 1, grid, align_corners=False) - 1
 
     def _cut(self, images: Tensor, anywhere: Uniform, cut: Tensor) -> Tensor:

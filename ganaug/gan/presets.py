@@ -167,8 +167,8 @@ _CYCLEGAN = {
     "beta2": 0.999,
     "rate": "late-linear",
 }
-# Those have one translation per image, one discriminator per way, and no classifier.
-_ONE_TO_ONE = {"noise": 0, "diversity": 0.0, "recognition": 0.0}
+# Those have one translation per image, one discriminator per way that sees no class, and no classifier.
+_ONE_TO_ONE = {"noise": 0, "diversity": 0.0, "recognition": 0.0, "by_class": False}
 
 PRESETS |= {
     "translate": Preset(

@@ -40,6 +40,10 @@ class TranslateSpec(Spec):
     (CUT, Park 2020, with contrast in its place)."""
     adversarial: Annotated[float, Ge(0), Le(1000)] = 1.0
     """Weight of the adversarial loss. 0: no discriminator: the control that shows what the GAN adds."""
+    by_class: bool = True
+    """Whether a translation is judged as one of its class: the discriminator is shown the classes that are under the
+    target and elsewhere, too, and says for each apart what is real. So nothing turns a class that the target lacks into
+    another. Without: it is shown all classes, and told none."""
     cycle: Annotated[float, Ge(0), Le(1000)] = 0.5
     """Weight of the L1 distance of a source from itself, there and back."""
     identity: Annotated[float, Ge(0), Le(1000)] = 0.2
@@ -64,6 +68,11 @@ class TranslateSpec(Spec):
     a bright one may become ground; of whole images it would turn the classes that a target lacks into others."""
     pairs: Pairs | None = None
     """Pairs that are made of the target's own images, to learn the way back from what made them."""
+
+    @property
+    def judges_classes(self) -> bool:
+        """Whether a translation is judged as one of its class: a pair is of one class anyway."""
+        return self.by_class and self.pairs is None
 
     @property
     def recognises(self) -> bool:

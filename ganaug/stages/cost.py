@@ -36,7 +36,7 @@ def check_gan(split: SplitOf, where: torch.device, tasks: int) -> None:
     images = len(split.learned)
     shape = split.prepared.image_shape
     if split.translates:
-        fixed, batch = _of_translator(spec, shape, tuple(split.goals), len(split.conditions))
+        fixed, batch = _of_translator(spec, shape, tuple(split.goals), len(split.conditions), len(split.classes))
     else:
         fixed, batch = _of_gan(spec, len(split.classes), shape, images)
     with device.autocast(where, spec.precision == "auto"):
@@ -127,16 +127,17 @@ def _of_gan(spec: GanSpec, classes: int, shape: tuple[int, int, int], images: in
 
 @cache
 def _of_translator(
-    spec: GanSpec, shape: tuple[int, int, int], targets: tuple[int, ...], conditions: int
+    spec: GanSpec, shape: tuple[int, int, int], targets: tuple[int, ...], conditions: int, classes: int
 ) -> tuple[int, int]:
-    """The same of a translator to the ``targets``, of so many ``conditions``; of its way back the weights alone."""
+    """The same of a translator to the ``targets``, of so many ``conditions`` and ``classes``; of its way back the
+    weights alone."""
     import torch
 
     from ganaug.translate.steps import build_helpers, build_judges, build_translator
 
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         translator = build_translator(spec, shape, targets, conditions).train()
-        judges = build_judges(spec, shape, conditions).train()
+        judges = build_judges(spec, shape, conditions, classes).train()
         helpers = build_helpers(spec, shape, range(conditions))
         size = spec.batch_size // 2 * 2  # two of each source, where they are to differ
         real, goals = torch.zeros(size, *shape), torch.full((size,), targets[0])

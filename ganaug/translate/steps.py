@@ -20,7 +20,7 @@ from ganaug.gan.adversarial import Adversarial, Batch, gradient_norm
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.translation import TranslateSpec
 from ganaug.pixels import to_float
-from ganaug.translate import losses
+from ganaug.translate import draws, losses
 from ganaug.translate.networks import BothWays, Helpers, PatchDiscriminator, Projections, Shape, Translator
 from ganaug.translate.pairs import degrade
 
@@ -48,7 +48,7 @@ _COMPARED = 64  # images under a condition, at most, whose differences are taken
 
 @dataclass
 class Moved(Batch):
-    """``real`` and ``labels`` are what D is shown: images under the targets, and these; ``latents``: noise."""
+    """``real`` and ``labels`` are what D is shown: images under the targets, and as what; ``latents``: noise."""
 
     sources: Tensor  # (N, C, H, W) in [-1, 1]
     classes: Tensor  # (N,), of the sources
@@ -89,11 +89,12 @@ class Training(Adversarial):
         self.images = pixels.to(device, memory_format=torch.channels_last)
         self.labels = torch.from_numpy(labels.astype(np.int64)).to(device)
         self.conditions = torch.from_numpy(conditions.astype(np.int64)).to(device)
+        self.classes = int(labels.max()) + 1
         shape = (images.shape[3], images.shape[1], images.shape[2])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.derive(seed, "weights"))
             generator = build_translator(spec, shape, targets, count)
-            discriminator = build_judges(spec, shape, count)
+            discriminator = build_judges(spec, shape, count, self.classes)
             helpers = build_helpers(spec, shape, np.unique(conditions).tolist())
         for net in (generator, discriminator, helpers):
             devices.place(net, device).train()
@@ -105,11 +106,14 @@ class Training(Adversarial):
             self.recognise.requires_grad_(False)
         self.active = _active(self.terms, self.recognise is not None)  # the weights of the terms that play a part
         goals = [goal for goal in generator.goals if (conditions == goal).any()]
-        reals = [np.flatnonzero(conditions == goal) for goal in goals]
-        sources = reals if self.terms.pairs else [np.flatnonzero(conditions != goal) for goal in goals]
         self.goals = torch.tensor(goals, device=device)
-        self.real_rows, self.real_counts = _table(reals, device)
-        self.source_rows, self.source_counts = _table(sources, device)
+        reals = [np.flatnonzero(conditions == goal) for goal in goals]
+        self.movable = reals if self.terms.pairs else [np.flatnonzero(conditions != goal) for goal in goals]  # per goal
+        kinds = draws.kinds(labels, conditions, goals, self.terms.judges_classes)
+        self.kind_targets = torch.tensor([kind.target for kind in kinds], device=device)
+        self.kind_labels = torch.tensor([kind.label or 0 for kind in kinds], device=device)
+        self.reals = draws.Rows([kind.reals for kind in kinds], device)
+        self.sources = draws.Rows([kind.sources for kind in kinds], device) if not self.terms.pairs else self.reals
         self.usual = torch.zeros(count, device=device)  # the difference of two images under each condition
         for goal, rows in zip(goals, reals, strict=True):
             self.usual[goal] = _usual_difference(to_float(self.images[rows]))
@@ -141,31 +145,32 @@ class Training(Adversarial):
         """Targets, an image under each, a source that is under another condition, and noise."""
         times = 2 if self.in_twos else 1
         size = max(1, self.spec.batch_size // times)
-        goal = torch.randint(len(self.goals), (size,), generator=self.rng, device=self.device)
-        rows = self._draw_rows(goal, self.source_rows, self.source_counts)
-        goal = goal.repeat(times)
-        real = self.images[self._draw_rows(goal, self.real_rows, self.real_counts)]
-        real = self.spec.vary(to_float(real), self.rng)
+        kind = torch.randint(len(self.kind_targets), (size,), generator=self.rng, device=self.device)
+        rows = self.sources.draw(kind, self.rng)
+        kind = kind.repeat(times)
+        real = self.vary(self.reals.draw(kind, self.rng))
         if self.terms.pairs:
             sources = degrade(real, self.terms.pairs, self.rng)
         else:
-            sources = self.spec.vary(to_float(self.images[rows]), self.rng).repeat(times, 1, 1, 1)
-        rows, targets = rows.repeat(times), self.goals[goal]
-        noise = self.noise(len(targets))
-        moved = Moved(real, targets, noise, sources, self.labels[rows], self.conditions[rows], real, targets)
+            sources = self.vary(rows).repeat(times, 1, 1, 1)
+        rows, targets, shared = rows.repeat(times), self.kind_targets[kind], self.kind_labels[kind]
+        noise, judged = self.noise(len(targets)), self.judged(targets, shared)
+        moved = Moved(real, judged, noise, sources, self.labels[rows], self.conditions[rows], real, targets)
         if self.both_ways:
-            moved.real, moved.labels = torch.cat([real, sources]), torch.cat([targets, moved.homes])
+            moved.real, moved.labels = torch.cat([real, sources]), torch.cat([judged, self.judged(moved.homes, shared)])
         return moved
+
+    def vary(self, rows: Tensor) -> Tensor:
+        """The images of ``rows`` (N,), each varied anew as the settings say; (N, C, H, W) in [-1, 1]."""
+        return self.spec.vary(to_float(self.images[rows]), self.rng, mirrored=True)
+
+    def judged(self, conditions: Tensor, labels: Tensor) -> Tensor:
+        """The outputs of D, (N,), that judge images of ``labels`` under ``conditions``, (N,) each."""
+        return conditions * self.classes + labels if self.terms.judges_classes else conditions
 
     def noise(self, size: int) -> Tensor:
         """(size, numbers per image), standard normal."""
         return torch.randn((size, self.generator.noise_size), generator=self.rng, device=self.device)
-
-    def _draw_rows(self, goal: Tensor, rows: Tensor, counts: Tensor) -> Tensor:
-        """One of its ``rows`` (goals, most) for each of ``goal`` (N,), each of the first ``counts`` as likely."""
-        share = torch.rand(len(goal), generator=self.rng, device=self.device)
-        place = torch.minimum((share * counts[goal]).long(), counts[goal] - 1)  # a share may round up to 1
-        return rows[goal, place]
 
     def generate(self, batch: Batch) -> Tensor:
         """The translations of the sources; both ways: and those of the targets' images."""
@@ -179,6 +184,10 @@ class Training(Adversarial):
         with self.autocast():
             sent: Tensor = net(images, images.new_zeros((len(images), net.noise_size)), homes)
             return sent.float()
+
+    def distort(self, images: Tensor) -> Tensor:
+        """Images as D sees them; a border of black would be an object under a condition whose ground is light."""
+        return self.spec.augment(images, self.rng, self.probability if self.spec.ada else None, mirrored=True)
 
     def step_discriminator(self, number: int, batch: Batch, fake: Tensor) -> None:
         """D learns from real images and translations, if it plays a part."""
@@ -263,9 +272,10 @@ def build_translator(spec: GanSpec, shape: Shape, targets: Sequence[int], count:
     return Translator(shape, spec.generator_width, terms.blocks, terms.noise, goals)
 
 
-def build_judges(spec: GanSpec, shape: Shape, count: int) -> nn.Module:
-    """An untrained discriminator of patches of images of ``shape``, or one for each way. Regularisers change all of its
-    layers but the last, whose scale is that of the logits. Raises UserError if it halves images too often."""
+def build_judges(spec: GanSpec, shape: Shape, count: int, classes: int) -> nn.Module:
+    """An untrained discriminator, by ``spec``, of patches of images of ``shape``, or one for each way, with an output
+    for each of ``count`` conditions, or of ``classes`` under each. Regularisers change all of its layers but the last,
+    whose scale is that of the logits. Raises UserError if it halves images too often."""
     assert spec.translate is not None
     terms = spec.translate
     if not shape[1] >> (terms.strides + terms.scales - 1):  # what is left of a side that is halved so often
@@ -273,9 +283,11 @@ def build_judges(spec: GanSpec, shape: Shape, count: int) -> nn.Module:
             f"gan.translate.strides: must leave a pixel of images of {shape[1]}, got {terms.strides}, and "
             f"{terms.scales} scales; lower one of them"
         )
+    outputs = count * classes if terms.judges_classes else count
     ways = 2 if terms.back == "two-way" and terms.pairs is None else 1
     judges = [
-        PatchDiscriminator(shape[0], count, spec.discriminator_width, terms.scales, terms.strides) for _ in range(ways)
+        PatchDiscriminator(shape[0], outputs, spec.discriminator_width, terms.scales, terms.strides)
+        for _ in range(ways)
     ]
     for judge in judges:
         for one in spec.regularisers:
@@ -284,14 +296,14 @@ def build_judges(spec: GanSpec, shape: Shape, count: int) -> nn.Module:
 
 
 def build_helpers(spec: GanSpec, shape: Shape, homes: Sequence[int]) -> Helpers:
-    """What a translator of images of ``shape`` trains with, besides D: its way back to the conditions ``homes``, of
-    half its width or of all of it, and the projections of patches."""
+    """What a translator of images of ``shape`` trains with, besides D: its way back to the conditions ``homes``, half
+    as wide and deep where it is light, and the projections of patches."""
     assert spec.translate is not None
     terms, width = spec.translate, spec.generator_width
     back = projections = None
     if terms.pairs is None and terms.back in ("light", "two-way"):
-        width_back = width if terms.back == "two-way" else max(1, width // 2)
-        back = Translator(shape, width_back, terms.blocks, 0, homes)
+        light = 2 if terms.back == "light" else 1
+        back = Translator(shape, max(1, width // light), -(-terms.blocks // light), 0, homes)
     if terms.pairs is None and terms.contrast:
         projections = Projections(1 + terms.blocks, width)
     return Helpers(back, projections)
@@ -305,15 +317,6 @@ def _active(terms: TranslateSpec, recognises: bool) -> dict[str, float]:
     if terms.pairs:
         weights = {"reconstruction": terms.reconstruction}
     return {name: weight for name, weight in weights.items() if weight}
-
-
-def _table(rows: Sequence[NDArray[np.int64]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """The rows of each goal, filled up with zeros, (goals, most), and how many they are, (goals,)."""
-    counts = [len(one) for one in rows]
-    filled = np.zeros((len(rows), max(counts)), np.int64)
-    for place, one in enumerate(rows):
-        filled[place, : len(one)] = one
-    return torch.from_numpy(filled).to(device), torch.tensor(counts, device=device)
 
 
 def _usual_difference(images: Tensor) -> Tensor:

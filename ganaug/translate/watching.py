@@ -29,20 +29,18 @@ _LOST = 0.5  # of the classes that are still recognised after the way back
 
 def some_sources(training: Training) -> tuple[Tensor, Tensor]:
     """Rows of sources, evenly from all of every target, and their targets, (N,)."""
-    found = []
-    for goal, rows, count in zip(training.goals, training.source_rows, training.source_counts.tolist(), strict=True):
-        share = max(1, _LOOKED_AT // len(training.goals))
-        of_goal = rows[:count][:: max(1, -(-count // share))]
-        found.append((of_goal, goal.expand(len(of_goal))))
-    rows, targets = zip(*found, strict=True)
-    return torch.cat(rows), torch.cat(targets)
+    share = max(1, _LOOKED_AT // len(training.goals))
+    some = [rows[:: max(1, -(-len(rows) // share))] for rows in training.movable]
+    targets = training.goals.repeat_interleave(torch.tensor([len(rows) for rows in some], device=training.device))
+    return torch.from_numpy(np.concatenate(some)).to(training.device), targets
 
 
 def one_of_each_class(training: Training, classes: int) -> tuple[Tensor, Tensor]:
     """The row of the first source of each of ``classes``, -1 where there is none, and its target; (classes,)."""
     found: dict[int, tuple[int, int]] = {}
-    for goal, rows, count in zip(training.goals.tolist(), training.source_rows, training.source_counts, strict=True):
-        for row, label in zip(rows[:count].tolist(), training.labels[rows[:count]].tolist(), strict=True):
+    labels = training.labels.cpu()
+    for goal, movable in zip(training.goals.tolist(), training.movable, strict=True):
+        for row, label in zip(movable.tolist(), labels[movable].tolist(), strict=True):
             found.setdefault(label, (row, goal))
     chosen = [found.get(label, (-1, int(training.goals[0]))) for label in range(classes)]
     rows, targets = zip(*chosen, strict=True)
