@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -135,6 +135,12 @@ def check(raw: dict[str, Any], name: str = "params.yaml") -> Settings:
             f"{name}: values must be numbers, text, lists and keys, but {reason}; correct the file"
         ) from None
     return settings
+
+
+def of_preset(name: str) -> Settings:
+    """All defaults, with the GAN of the preset ``name``: what other groups would have to be for it is not asked."""
+    gan: GanSpec = _adapter(GanSpec).validate_json(json.dumps(presets.expand({"preset": name})), strict=True)
+    return replace(check({}), gan=gan)
 
 
 def _check_together(settings: Settings) -> None:

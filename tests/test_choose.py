@@ -26,9 +26,9 @@ from ganaug.data.survey import Survey
 from ganaug.errors import UserError
 from ganaug.evaluate import stats
 from ganaug.start import cells, estimate, fit
-from ganaug.start.choose import GAN, TRANSLATOR, Chosen, Scope, chance, choose
+from ganaug.start.choose import GAN, TRANSLATOR, Chosen, Limits, Scope, chance, choose, full_size
 from ganaug.start.estimate import Pace, Sizes
-from ganaug.start.findings import findings, given_up
+from ganaug.start.findings import choices, findings, given_up
 from ganaug.start.fit import fitted
 from ganaug.start.params import params_yaml
 from ganaug.start.power import DIFFER, TRIAL_SD
@@ -181,6 +181,20 @@ def test_as_many_folds_as_let_the_most_cells_be_hidden_and_ten_trials(
     assert made.settings.protocol.splits(survey.data.items())
 
 
+@pytest.mark.usefixtures("plain_ground")
+@pytest.mark.parametrize(("size", "full", "least"), [(8, 28, 28), (16, 28, 28), (20, 20, 20), (64, 64, 32)])
+def test_images_too_small_to_be_translated_are_enlarged_and_none_is_made_so_small(
+    size: int, full: int, least: int
+) -> None:
+    survey = two_cameras([9, 9, 9], [0, 9, 9], size=size)
+    made = choose(survey, TWO_LEVELS, "cpu", 2)
+    assert full_size(survey) == made.settings.data.image_size == full
+    assert ("enlarged, since translation needs 20" in made.why["data.image_size"]) == (size < 20)
+    assert (f"(enlarged from {size}, to be translated)" in choices(made.settings, None, size)) == (size < 20)
+    assert fitted_to(0.01, size=full, limits=TRANSLATOR).size == least
+    assert full_size(two_cameras([9, 9], [9, 9], size=size)) == size  # nothing to translate
+
+
 @pytest.mark.parametrize(
     ("survey", "why"),
     [
@@ -283,7 +297,7 @@ def test_it_is_said_that_a_cpu_makes_images_smaller() -> None:
 
 def _scopes(size: int) -> Iterator[Scope]:
     """Whatever is given up."""
-    cuts = fit._cuts(size, GAN.fewest)
+    cuts = fit._cuts(size, GAN)
     for number in range(2 ** len(cuts)):
         yield fit._without([cut for place, cut in enumerate(cuts) if number >> place & 1], Scope(size))
 
@@ -408,8 +422,10 @@ def seconds_of(survey: Survey, pace: Pace) -> Callable[[Scope], float]:
     return seconds
 
 
-def fitted_to(minutes: float, *counts: int, size: int = 32, test: Sequence[int] = (), pace: Pace = PACE) -> Scope:
-    return fitted(seconds_of(seen(counts or [40, 40], test, size=size), pace), size, minutes)
+def fitted_to(
+    minutes: float, *counts: int, size: int = 32, test: Sequence[int] = (), pace: Pace = PACE, limits: Limits = GAN
+) -> Scope:
+    return fitted(seconds_of(seen(counts or [40, 40], test, size=size), pace), size, minutes, limits)
 
 
 def test_with_time_enough_nothing_is_given_up() -> None:

@@ -13,14 +13,11 @@ from photos import noise, prepare, project, save
 from two_conditions import AT_NIGHT, CLASSES, evening, two_conditions
 
 from ganaug import config, store
-from ganaug.data.cell_draws import CellDraws
 from ganaug.data.folder import Folder
 from ganaug.data.labelled import Labelled
 from ganaug.data.npz import Npz
-from ganaug.data.prepared import Prepared, read_prepared
-from ganaug.data.splits import Items, Split
+from ganaug.data.prepared import read_prepared
 from ganaug.data.table import Table
-from ganaug.data.train_sizes import nested_parts
 from ganaug.stages.project import Project, prepared_with
 
 HOLE = ("dog", "night")  # the cell without images
@@ -126,7 +123,13 @@ def test_a_column_is_the_condition_where_it_is_named(tmp_path: Path, ending: str
     path = table(tmp_path, ["old", "new"] * 4, ending=ending)
     assert Table(path, condition="camera").load().conditions == ["old", "new"] * 4
     assert Table(path).load().conditions is None
-    assert Table(table(tmp_path, ["x"] * 4, "condition", ending)).load().conditions is None
+    assert Table(path).load().notes == []
+    named = table(tmp_path, ["x", "y"] * 2, "condition", ending)
+    assert Table(named).load().conditions is None
+    assert Table(named).load().notes == [
+        "Column condition is not read; name it in data.source.condition (ganaug init: --condition)"
+    ]
+    assert not Table(named, condition="condition").load().notes
 
 
 def test_an_image_without_a_condition_is_refused(tmp_path: Path) -> None:
@@ -283,25 +286,6 @@ def test_cells_with_too_few_images_to_be_hidden_are_told(tmp_path: Path) -> None
     raw = {"source": {"kind": "folder", "path": str(folder), "conditions": "above"}}
     made = Project(tmp_path, config.check({"data": raw, "protocol": {"kind": "cells", "folds": 3, "repeats": 1}}))
     assert "Too few images to be hidden and measured: dog under night" in stages.prepared(made)
-
-
-def test_a_larger_train_part_borrows_nothing_of_a_hidden_cell() -> None:
-    labels = np.repeat(np.arange(3), 120)
-    conditions = np.tile(np.arange(2), 180)
-    items = Items(labels, [str(row) for row in range(360)], np.zeros(360, bool), [*"abc"], None, conditions, [*"xy"])
-    protocol = CellDraws(trials=4, train_per_cell=4, test_per_cell=3, tuning_test_per_cell=0, tuning_per_cell=0)
-    splits = protocol.splits(items)
-
-    class Dealt(Prepared):
-        def split(self, name: str) -> Split:
-            return splits[name]
-
-    images = np.zeros((360, 8, 8, 1), np.uint8)
-    made = Dealt(Path(), images, labels, list(items.pixels), [*"abc"], {}, None, None, conditions, [*"xy"])
-    for trial in protocol.trial_names():
-        larger = nested_parts(made, trial, protocol.trial_names(), [1.5], 0)[1.5]
-        assert set(splits[trial].train) < set(larger)
-        assert not made.in_cells(splits[trial].hidden)[larger].any()
 
 
 # --------------------------------------------------------------------------------------------- the set for other tests

@@ -17,6 +17,7 @@ from stages import run
 from ganaug import config, store
 from ganaug.data.digits import Digits
 from ganaug.data.prepared import Prepared, read_prepared
+from ganaug.report import confusions
 from ganaug.stages import classify, status
 from ganaug.stages.project import Project
 from ganaug.stages.runs import runs_of
@@ -65,7 +66,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
     rows = np.concatenate([np.flatnonzero(found.labels == label)[:30] for label in range(CLASSES)])
     assert isinstance(found.images, np.ndarray)
     np.savez(made.root / "digits.npz", images=found.images[rows], labels=found.labels[rows])
-    run(made)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(confusions, "MOST_CLASSES", CLASSES - 1)  # the page folds away what is more
+        run(made)
     return made
 
 
@@ -159,6 +162,19 @@ def test_nothing_of_test_or_truth_reaches_the_translator(done: Project, tmp_path
         assert (made.models / "0" / file).read_bytes() == (done.models / "0" / file).read_bytes(), file
 
 
+@pytest.mark.parametrize("stage", ["train", "classify"])
+def test_an_arm_that_the_images_do_not_allow_is_refused_before_anything_is_trained(
+    stage: str, done: Project, tmp_path: Path
+) -> None:
+    pasted = {"arms": ["classical", "paste+classical"], "curve": []}
+    made = Project(tmp_path, project(done.root, classify=pasted).settings)
+    shutil.copytree(done.prepared, made.prepared)
+    store.write_array(made.prepared / "images.npy", np.full_like(read_prepared(done.prepared).images, 9))
+    with refused("classify.arms: paste must cut the object", 'class "0"; leave the arm out'):
+        run(made, stage)
+    assert not made.work.root.exists()
+
+
 def test_the_truth_is_in_the_oracle_alone(trial: SplitOf) -> None:
     hidden, prepared = set(trial.rows.hidden), trial.prepared
     assert prepared.conditions is not None
@@ -192,6 +208,9 @@ def test_the_user_gets_what_was_measured(done: Project, tmp_path: Path, monkeypa
     for path, pixels in zip(paths, release.prepared.images_of(first), strict=True):
         path.parent.mkdir(parents=True)
         Image.fromarray(pixels[:, :, 0]).save(path)
+    roundabout = [paths[1].parent / ".." / "b" / "1.png", paths[1]]
+    translate(model, roundabout, None, 1, tmp_path / "same", 0)
+    assert [row["file"] for row in store.read_table(tmp_path / "same" / "manifest.csv")] == ["b/1.png", "a/1.png"]
     said = translate(model, paths, release.conditions[target], 3, tmp_path / "out", 0)
     assert "6 images of 2 pictures, moved to texture" in said
     with (tmp_path / "out" / "manifest.csv").open(encoding="utf-8") as file:
@@ -240,6 +259,12 @@ def test_what_cannot_be_moved_is_one_line_and_leaves_nothing(
         translate(model, [good], "dusk", 1, out, 0)
     with refused(f'"{bad}": must be a readable picture, but it is not an image', "leave it out"):
         translate(model, [good, bad], None, 1, out, 0)
+    with refused(f'"{tmp_path}": must be a readable picture, but it is a folder'):
+        translate(model, [tmp_path], None, 1, out, 0)
+    deep = tmp_path / "deep.png"  # by the brightest of the pictures it would depend on the others what becomes of it
+    Image.fromarray(np.arange(100, dtype=np.uint16).reshape(10, 10) * 16).save(deep)
+    with refused("12 of its 16 bits are in use, and the training images had 8 in all"):
+        translate(model, [good, deep], None, 1, out, 0)
     with refused("must be a translator, but makes images of a class"):
         translate(tiny_model, [good], None, 1, out, 0)
     with refused("--n: must be 1 to"):
@@ -373,5 +398,11 @@ def test_the_page_and_the_card_show_cells_and_images_above_their_translations(do
     ):
         assert said in page
     assert page.count('<span class="note">missing cell</span>') == sum(not len(one.there) for one in examples(release))
+    shown, folded = page.split("<summary>cells: 1 more</summary>")
+    title = 'alt="real images, above their translations: '
+    assert shown.count(title) == CLASSES - 1
+    assert f'{title}3 to texture"' in folded.partition("</details>")[0]
+    for image in re.findall(r'alt="real images of ([^"]*)"><img src="[^"]*" alt="their translations"', page):
+        assert image.endswith(" to texture")
     assert "a translator from condition to condition" in card
     assert "What fills the missing cells" in card

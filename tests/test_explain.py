@@ -6,6 +6,7 @@ import pytest
 from expect import refused
 from test_schema import properties
 
+from ganaug.gan.presets import PRESETS
 from ganaug.start.explain import _all_keys, explain
 from ganaug.start.schema import schema
 
@@ -51,6 +52,20 @@ def test_the_value_here(tmp_path: Path) -> None:
     assert "here     unknown: " in said("gan.steps", params)
     params.write_text("gan: 7\n")
     assert "here     unknown: " in said("gan.steps", params)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_has_defaults(preset: str, tmp_path: Path) -> None:
+    params = tmp_path / "params.yaml"
+    params.write_text(f"gan: {{preset: {preset}}}\n")
+    assert "default  " in said("gan.steps", params)
+    assert 'default  ["none", "classical"' in said("classify.arms", params)
+
+
+def test_names_that_are_built_are_not_listed() -> None:
+    text = said("classify.arms")
+    assert "a list of: none, a filler (gan, " in text
+    assert " more\n" not in text
 
 
 def test_a_key_that_several_kinds_have() -> None:

@@ -443,8 +443,9 @@ def test_objects_without_a_plain_ground_are_not_pasted() -> None:
     asked = replace(stock((some, labels), [6, 6]), conditions=conditions, targets=[1])
     pool = FILLERS["paste"].pool(asked, PLAIN)
     assert set((pool[0][pool[1] == 1][:, 4, 4, 0] - 100).tolist()) == set(odd[2:].tolist())
-    with refused("classify.arms: paste must cut the object of some image of each class", "in any of 4 of class 1; "):
-        FILLERS["paste"].pool(replace(asked, real=(none, labels)), PLAIN)
+    FILLERS["paste"].check((some, labels), ["cat", "dog"], conditions, [1])
+    with refused("classify.arms: paste must cut the object of some image of each class", 'any of 4 of class "dog"; '):
+        FILLERS["paste"].check((none, labels), ["cat", "dog"], conditions, [1])
 
 
 # ----------------------------------------------------------------------------------------------------------- imports

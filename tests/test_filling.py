@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from test_verdict import figure
 
-from ganaug.report import card, filling, groups, missing, terminal, verdict
+from ganaug.report import card, filling, groups, markdown, missing, terminal, verdict
 from ganaug.report.answer import Answer, answer
 from ganaug.report.interval import in_words
 
@@ -175,10 +175,21 @@ def test_without_anything_that_helps(over: dict[str, Any], word: str, title: str
     assert made.arm == (None if word == "cannot tell" else "classical")
 
 
+def test_names_of_conditions_are_only_text_in_the_tables_of_the_model_card() -> None:
+    rows = [("bolt", "2", "3")]
+    top = markdown.table(("class", "<b>dim", "new|[x](http://x)"), rows).split("\n")[0]
+    assert top == "| class | &lt;b>dim | new\\|\\[x\\](http://x) |"
+
+
 def test_what_would_settle_it() -> None:
     assert [one.text for one in found(over=OPEN, swap=(NONE, NONE)).steps] == [
         "Photograph more classes under new: gains differ from class to class."
     ]
+    several = told(over=OPEN, swap=(NONE, NONE))
+    several["cells"]["targets"] = ["dim", "new", "wet"]
+    made = answer(several)
+    assert made is not None
+    assert made.steps[0].text.startswith("Photograph more classes under dim, new and wet: ")
     few = {**figure(3, -2, 8, trials=5)}
     first, second = found(over=few, swap=(NONE, NONE)).steps
     assert (first.text, first.command) == ("Run 10 trials (protocol.repeats: 2 in params.yaml).", "dvc repro")

@@ -209,6 +209,7 @@ def test_folders_of_conditions(level: str, where: str, capsys: pytest.CaptureFix
     made = params()
     assert config.plain(made.data.source) == config.plain(Folder(Path("../photos"), conditions=level))  # type: ignore[arg-type]
     assert (made.protocol.kind, made.protocol.trials, made.gan.translate is not None) == ("cells", 10, True)
+    assert made.data.image_size == 28  # they have 12 pixels
     prepared = prepare()
     assert prepared.condition_names == ["new", "old"]
     assert all(prepared.split(str(trial)).hidden for trial in range(10))

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -16,9 +17,11 @@ from ganaug.data.cells import targets
 from ganaug.data.cross_validation import CrossValidation
 from ganaug.data.hidden_cells import HiddenCells
 from ganaug.data.holdout import Holdout
+from ganaug.data.prepared import Prepared
 from ganaug.data.protocols import ProtocolSpec
 from ganaug.data.splits import RELEASE, Items, Protocol, Split
 from ganaug.data.subsets import Subsets
+from ganaug.data.train_sizes import nested_parts
 from ganaug.errors import UserError
 
 KINDS = get_args(get_args(ProtocolSpec)[0])
@@ -694,6 +697,38 @@ def test_nothing_of_a_hidden_cell_is_trained_on_and_its_class_and_condition_stay
         assert not train[is_hidden].any()
         assert (truth[is_hidden] > 0).all()
         assert not truth[~is_hidden].any()
+
+
+@hiding
+@given(st.data())
+@settings(max_examples=10)
+def test_a_learning_curve_holds_nothing_of_a_hidden_cell_nor_of_the_test_part(
+    kind: type[Protocol], data: st.DataObject
+) -> None:
+    protocol, items = data.draw(cases(kind))
+    if isinstance(protocol, CellDraws):
+        protocol = replace(protocol, draws="report", trials=2)
+    splits = protocol.splits(items)
+
+    class Dealt(Prepared):
+        def split(self, name: str) -> Split:
+            return splits[name]
+
+    count = len(items.labels)
+    prepared = Dealt(
+        Path(), np.zeros((count, 1, 1, 1), np.uint8), items.labels, list(items.pixels), list(items.classes), {},
+        list(items.groups) if items.groups else None, None, items.conditions, list(items.condition_names),
+    )  # fmt: skip
+    for name in protocol.trial_names():
+        trial = splits[name]
+        parts = nested_parts(prepared, name, protocol.trial_names(), data.draw(MULTIPLES), protocol.seed)
+        for multiple, rows in parts.items():
+            assert (set(trial.train) < set(rows)) if multiple > 1 else (set(rows) < set(trial.train))
+            assert not items.in_cells(trial.hidden)[rows].any()
+            assert not {items.pixels[row] for row in rows} & {items.pixels[row] for row in trial.test}
+
+
+MULTIPLES = st.sampled_from([(1.2,), (1.5, 2.0)])  # larger parts of draws, smaller ones of folds
 
 
 @given(conditioned() | conditioned(grouped=True), st.integers(2, 4), st.integers(1, 2), st.integers(0, 3))

@@ -53,16 +53,19 @@ ARMS: dict[str, Parts] = {
 }
 
 
+_NAMES = (
+    f"none, a filler ({', '.join(FILLERS)}), a policy (classical, {', '.join(POLICIES)}) or filler+policy; or "
+    f"{MASKED}, alone or behind any of them whose policy mixes no images"
+)
+
+
 def _known(name: str) -> str:
     if name not in ARMS:
-        raise ValueError(
-            f"none, a filler ({', '.join(FILLERS)}), a policy (classical, {', '.join(POLICIES)}) or filler+policy; or "
-            f"{MASKED}, alone or behind any of them whose policy mixes no images"
-        )
+        raise ValueError(_NAMES)
     return name
 
 
-_Name = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": [*ARMS]})]
+_Name = Annotated[str, AfterValidator(_known), Field(description=_NAMES, json_schema_extra={"enum": [*ARMS]})]
 
 
 def filler_of(name: str) -> Filler | None:

@@ -19,7 +19,7 @@ from ganaug import seeds
 from ganaug.classify import moves
 from ganaug.classify.filler import Filler, FillerSettings, Keys, Stock
 from ganaug.classify.pools import Images, Pool, equally_often
-from ganaug.errors import UserError
+from ganaug.errors import UserError, quoted
 
 _FIX = "give each image its condition, or leave the arm out"
 
@@ -108,7 +108,6 @@ class Swap(_OfCells):
         if stock.conditions is None:
             raise UserError(f"classify.arms: {self.name} needs conditions, but the images have none; {_FIX}")
         usable = self.movable(images)
-        self._check(labels, ~np.all([stock.conditions == target for target in stock.targets], axis=0), usable)
         made, whose = [images[:0]], [labels[:0]]
         for label, target, rows in dealt(labels, stock.conditions, stock.targets, stock.counts, stock.seed, usable):
             under = np.flatnonzero(stock.conditions == target)
@@ -119,15 +118,6 @@ class Swap(_OfCells):
 
     def depends_on(self, keys: Keys, settings: FillerSettings) -> Any:
         return {"counts": dict(keys.synthetic_counts), "targets": list(keys.targets)}
-
-    def _check(self, labels: NDArray[np.int64], sources: NDArray[np.bool_], usable: NDArray[np.bool_]) -> None:
-        for label in np.unique(labels[sources]):
-            own = sources & (labels == label)
-            if not usable[own].any():
-                raise UserError(
-                    f"classify.arms: {self.name} must cut the object of some image of each class from a plain ground, "
-                    f"but cannot in any of {own.sum()} of class {label}; leave the arm out"
-                )
 
 
 class Histogram(Swap):
@@ -170,6 +160,20 @@ class Paste(Swap):
 
     def movable(self, images: Images) -> NDArray[np.bool_]:
         return moves.parted(images[:])
+
+    def check(
+        self, real: Pool, names: Sequence[str], conditions: NDArray[np.int64] | None, targets: Sequence[int]
+    ) -> None:
+        images, labels = real
+        sources = ~np.all([conditions == target for target in targets], axis=0)
+        usable = self.movable(images)
+        for label in np.unique(labels[sources]):
+            own = sources & (labels == label)
+            if not usable[own].any():
+                raise UserError(
+                    f"classify.arms: {self.name} must cut the object of some image of each class from a plain ground, "
+                    f"but cannot in any of {own.sum()} of class {quoted(names[label])}; leave the arm out"
+                )
 
 
 CELL_FILLERS: tuple[Filler, ...] = (Translate(), Unadversarial(), Histogram(), Amplitude(), Paste(), Oracle())

@@ -104,6 +104,12 @@ class Filler(ABC):
     def pool(self, stock: Stock, settings: FillerSettings) -> Pool:
         """Its images, of what is in ``stock``. Raises UserError if there is too little to make them of."""
 
+    def check(  # noqa: B027, most can always
+        self, real: Pool, names: Sequence[str], conditions: NDArray[np.int64] | None, targets: Sequence[int]
+    ) -> None:
+        """Raises UserError if it cannot make images of some class of a trial's ``real`` ones: asked before anything is
+        trained. ``names`` of the classes; ``conditions`` (N,) and ``targets`` as in a stock."""
+
     @abstractmethod
     def depends_on(self, keys: Keys, settings: FillerSettings) -> Any:
         """What its images depend on besides the train part and its conditions, as plain JSON values."""

@@ -388,6 +388,8 @@ def _reason(error: Exception, path: Path | None) -> str:
         return f"it is too large: a decompression bomb, or over {most}, a limit that {LIMIT} raises"
     if isinstance(error, FileNotFoundError):
         return "it is not there"
+    if isinstance(error, IsADirectoryError):
+        return "it is a folder"
     if isinstance(error, MemoryError):
         return "it is too large for the memory that there is"
     text = " ".join(str(error).replace(str(path), "it").split())

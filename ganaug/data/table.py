@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ENDINGS = (".csv", ".tsv", ".parquet", ".pq")
+_CONDITION = "condition"  # a column of this name is read only where it is named: that it is there is said
 _CELL = 16  # bytes of memory, at most, for a byte of CSV; an eighth of those for a cell of Parquet
 _TRAIN, _TEST = ("train", "val", "valid", "validation"), ("test",)
 
@@ -65,6 +66,7 @@ class Table(PathSource):
         classes, labels = label_rows(self._column(table, self.label, "label"), where=str(self.path))
         splits = self._optional(table, self.split, default="split")
         tests = [self._is_test(row, word) for row, word in enumerate(splits)] if splits else [False] * len(names)
+        unread = self.condition is None and _CONDITION in table.columns
         return Labelled(
             classes=classes,
             images=self._paths(names),
@@ -73,6 +75,8 @@ class Table(PathSource):
             official_test=np.array(tests, bool),
             groups=self._optional(table, self.group, default="group"),
             conditions=self._optional(table, self.condition, default="condition"),
+            notes=[f"Column {_CONDITION} is not read; name it in data.source.condition (ganaug init: --condition)"]
+            * unread,
         )
 
     def _read(self) -> pd.DataFrame:
@@ -116,7 +120,7 @@ class Table(PathSource):
         asked = {self.file, self.label, self.split, self.group, self.condition}
         with pq.ParquetFile(self.path) as file:
             known, about = file.schema_arrow.names, file.metadata
-            used = [name for name in known if name in asked]
+            used = [name for name in known if name in {*asked, _CONDITION}]
             # Of whole groups of rows: asked for a damaged column's size, pyarrow ends the process.
             held = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
             self._check_fits(self.path, 4 * held + 8 * _CELL * about.num_rows * len(used))
@@ -152,7 +156,7 @@ class Table(PathSource):
         return values
 
     def _optional(self, table: pd.DataFrame, name: str | None, default: str) -> list[str] | None:
-        if name is None or (name == default != "condition" and name not in table.columns):
+        if name is None or (name == default != _CONDITION and name not in table.columns):
             return None
         hint = f', or leave the column out (data.source.{default}: null; ganaug init: --{default} "")'
         return [one_line(value) for value in self._column(table, name, default, hint)]

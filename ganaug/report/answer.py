@@ -208,7 +208,9 @@ def _steps_of_cells(summary: Mapping[str, Any], gain: str, choice: filling.Choic
                 setting = f"protocol.repeats: {-(-_FEW // folds)}" if folds else f"protocol.trials: {_FEW}"
                 yield Step(f"Run {_FEW} trials ({setting} in params.yaml).", "dvc repro")
             if not real:
-                yield Step(f"Photograph more classes under {' and '.join(targets)}: gains differ from class to class.")
+                yield Step(
+                    f"Photograph more classes under {missing.listed(targets)}: gains differ from class to class."
+                )
     if real:
         them = missing.missing_words(cells["missing"])
         cell = f"missing cell ({them})" if them else "missing cell"

@@ -23,5 +23,6 @@ def inert(value: object) -> object:
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Markup:
-    """A table whose cells are inert."""
-    return Markup(verdict.markdown_table(header, [tuple(str(inert(cell)) for cell in row) for row in rows]))
+    """A table whose cells are inert, those of its header too: conditions have names from outside."""
+    top, *others = [tuple(str(inert(cell)) for cell in row) for row in (header, *rows)]
+    return Markup(verdict.markdown_table(top, others))

@@ -11,17 +11,17 @@ def which(summary: Mapping[str, Any]) -> str:
     cells, classes = summary["cells"], len(summary["dataset"]["classes"])
     by_condition = _by_condition(cells["missing"])
     if not by_condition:
-        return f"No cell is missing: trials hide cells under {_listed(cells['targets'])}."
+        return f"No cell is missing: trials hide cells under {listed(cells['targets'])}."
     first, *others = [(len(names), condition) for condition, names in by_condition.items()]
     verb = "have" if first[0] > 1 else "has"
     parts = [f"{first[0]} of {classes} classes {verb} no images under {first[1]}"]
-    return f"{_listed([*parts, *(f'{count} under {condition}' for count, condition in others)])}."
+    return f"{listed([*parts, *(f'{count} under {condition}' for count, condition in others)])}."
 
 
 def missing_words(missing: Sequence[Sequence[str]]) -> str:
     """``cat, dog and 3 more under new; cat under dim``: (class, condition) pairs."""
     return "; ".join(
-        f"{_listed(names if len(names) <= _SHOWN else [*names[:_SHOWN], f'{len(names) - _SHOWN} more'])} under {one}"
+        f"{listed(names if len(names) <= _SHOWN else [*names[:_SHOWN], f'{len(names) - _SHOWN} more'])} under {one}"
         for one, names in _by_condition(missing).items()
     )
 
@@ -33,7 +33,8 @@ def _by_condition(missing: Sequence[Sequence[str]]) -> dict[str, list[str]]:
     return found
 
 
-def _listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str]) -> str:
+    """``cat, dog and pin``"""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 

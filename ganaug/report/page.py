@@ -170,7 +170,7 @@ def _card(summary: Mapping[str, Any], examples: Sequence[Example]) -> dict[str, 
         "name": name,
         "picture": interval.svg(found.figure, axis, interval.title(name, found.figure, axis, words)),
         "strip": [
-            (one.name, *(_data_uri(grid([images[:_SHOWN]])) for images in (one.real, one.made))) for one in chosen
+            (one.title, *(_data_uri(grid([images[:_SHOWN]])) for images in (one.real, one.made))) for one in chosen
         ],
     }
 

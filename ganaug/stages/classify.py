@@ -23,7 +23,7 @@ from ganaug.stages.classifiers import fit, teachers
 from ganaug.stages.fidelity import JUDGE, keep_judge, measure_fidelity
 from ganaug.stages.project import Project
 from ganaug.stages.results import tested_cells
-from ganaug.stages.runs import Run, runs_of
+from ganaug.stages.runs import Run, check_runs, runs_of
 from ganaug.stages.split import SplitOf, open_splits
 from ganaug.stages.synth import synthetic_pool, unadversarial_pool, unadversarial_task
 from ganaug.stages.tasks import Task, Worker, finish, keep_only
@@ -38,6 +38,8 @@ def classify(project: Project, only: str | None) -> None:
     trials = [split for split in open_splits(project, only) if split.name != RELEASE]
     if not trials:
         raise UserError(f'split "{RELEASE}": classify needs a trial, which has a test part; name a trial, such as 0')
+    for trial in trials:
+        check_runs(trial)  # of other arms than there were when the GAN was trained
     runs = {trial.name: runs_of(trial) for trial in trials}
     for control in control_tasks(trials):
         finish(project, "unadversarial", control)

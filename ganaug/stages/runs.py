@@ -74,6 +74,16 @@ def runs_of(trial: SplitOf) -> list[Run]:
     return [replace(run, repeat=repeat) for repeat in range(spec.repeats) for run in runs]
 
 
+def check_runs(trial: SplitOf) -> None:
+    """Raises UserError if a trial's images do not allow an arm or a point of a learning curve: asked before anything is
+    trained."""
+    runs_of(trial)
+    for filler in dict.fromkeys(one.filler for one in arms_of(trial.settings)):
+        if filler and filler.cells:
+            part = trial.prepared.part(trial.rows.train)
+            filler.check((part.images, part.labels), trial.classes, part.conditions, trial.targets)
+
+
 def arms_of(settings: Settings) -> list[Arm]:
     """The arms that ``classify.arms`` lists, taken apart."""
     return [arm(name, settings.classify, settings.synth.balance == "fill") for name in settings.classify.arms]

@@ -22,7 +22,7 @@ from ganaug.stages.fit_filters import filter_tasks
 from ganaug.stages.labels import labelled_by_teachers
 from ganaug.stages.machine import machine
 from ganaug.stages.project import Project
-from ganaug.stages.runs import runs_of
+from ganaug.stages.runs import check_runs
 from ganaug.stages.split import UNLABELLED, SplitOf, open_splits
 from ganaug.stages.synth import synth_task
 from ganaug.stages.tasks import Task, Worker, finish, publish
@@ -60,8 +60,8 @@ def train(project: Project, only: str | None) -> None:
     tasks = [train_task(split, len(splits)) for split in splits]
     cost.check_images(splits, [synth_task(split) for split in splits])
     for split in splits:
-        if split.name != RELEASE and project.settings.classify.curve_arms:
-            runs_of(split)  # a learning curve that its images do not allow is refused now, not after the training
+        if split.name != RELEASE:
+            check_runs(split)
     finish(project, "train", tasks)
     folders = {split.name: [task.folder(project.work)] for split, task in zip(splits, tasks, strict=True)}
     filters = filter_tasks(splits)

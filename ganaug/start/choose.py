@@ -19,16 +19,19 @@ _LARGE = 2000  # from so many images on, one repeat of cross-validation is enoug
 
 
 @dataclass(frozen=True)
-class Steps:
-    """Of a network: the fewest and the most that init sets, and how many are enough."""
+class Limits:
+    """What init sets for a network: the fewest and the most steps, how many are enough; ``smallest``: pixels per side
+    that images are made smaller to, at least."""
 
     fewest: int
     enough: int
     most: int
+    smallest: int
 
 
-GAN = Steps(1000, 2000, 10_000)  # more brought nothing on 200 images
-TRANSLATOR = Steps(700, PRESETS["translate"].values["steps"], 3000)
+GAN = Limits(1000, 2000, 10_000, 16)  # more brought nothing on 200 images
+TRANSLATOR = Limits(700, PRESETS["translate"].values["steps"], 3000, 20)
+_ENLARGED = 28  # pixels per side of images too small to be translated: a patch that D judges would be the whole image
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,24 @@ class Chosen:
         return config.check(self.raw)
 
 
+def limits_of(survey: Survey) -> Limits:
+    """Those of the network that suits the ``survey``."""
+    return TRANSLATOR if cells.are_filled(survey.data.items()) else GAN
+
+
+def full_size(survey: Survey) -> int:
+    """Pixels per side of the images where time does not matter: their own, unless they are too small to be
+    translated."""
+    own = survey.data.shape.size
+    return _ENLARGED if limits_of(survey) is TRANSLATOR and own < TRANSLATOR.smallest else own
+
+
 def choose(survey: Survey, source: dict[str, Any], device: str, cores: int, scope: Scope | None = None) -> Chosen:
     """All settings, for a run that takes on what ``scope`` says (left out: everything).
 
     ``survey`` of the images; ``source`` as params.yaml names it; ``device`` is cpu, mps or cuda; ``cores`` of the CPU.
     """
-    found, largest = survey.data.found, survey.data.shape.size
+    found, largest = survey.data.found, full_size(survey)
     scope = scope or Scope(largest)
     # Images per class outside the official test part, whose proportions say nothing about what is learned.
     counts = np.bincount(found.labels[~found.official_test], minlength=len(found.classes))
@@ -109,6 +124,7 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int, scop
     raw["gate"], gate_why = cells.gate() if filled else _gate(survey, raw)
     why = {
         "data.image_size": f"the images' sides are {spread} pixels"
+        + (f"; enlarged, since translation needs {TRANSLATOR.smallest}" if largest > survey.data.shape.size else "")
         + ("; on a CPU no more than 64" if not large and largest == 64 < sides[-1] else "")
         + (f"; made smaller than {largest} to save time" if size < largest else ""),
         "data.channels": "every image is gray" if survey.spec.channels == "gray" else "some images have colours",

@@ -17,7 +17,7 @@ from ganaug.start.schema import schema
 
 _PAPER = re.compile(r"(?<![\w-])[A-Z][\w-]+(?: and [A-Z][\w-]+)? (?:19|20)\d\d\b")
 _TYPES = {"integer": "a whole number", "number": "a number", "string": "text", "boolean": "true or false", "null": ""}
-_WORDS_AT_MOST = 30  # of a choice such as the names of all arms
+_WORDS_AT_MOST = 30  # of a choice; of more, such as the names of all arms, it is said how they are built
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _preset(params: Path) -> str:
 def _default(words: Sequence[str], params: Path) -> str | None:
     """What a key is where params.yaml leaves it out, with the preset that says so; None: the schema knows."""
     preset = _preset(params)
-    values = _values(config.plain(config.check({"gan": {"preset": preset}})), words)
+    values = _values(config.plain(config.of_preset(preset)), words)
     chosen = PRESETS.values() if preset == "default" else [PRESETS[preset]]  # it lists no keys: those of the others
     is_its = words[0] == "gan" and any(_values(one.values, words[1:]) for one in chosen)
     by = f" (preset {preset}: {PRESETS[preset].source})" if is_its else ""
@@ -190,8 +190,7 @@ def _range(node: dict[str, Any]) -> str:
         )
     if "enum" in node or "const" in node:
         choices = [str(one) for one in node.get("enum", [node.get("const")])]
-        more = f" and {len(choices) - _WORDS_AT_MOST} more" if len(choices) > _WORDS_AT_MOST else ""
-        return ", ".join(choices[:_WORDS_AT_MOST]) + more
+        return ", ".join(choices) if len(choices) <= _WORDS_AT_MOST else str(node["description"])
     if node.get("type") == "array":
         return f"a list of: {_range(node['items'])}"
     bounds = [

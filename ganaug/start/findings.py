@@ -10,7 +10,7 @@ from ganaug.data.survey import Survey
 from ganaug.report.missing import missing_words
 from ganaug.report.verdict import text_table
 from ganaug.start import cells
-from ganaug.start.choose import GAN, TRANSLATOR, Steps
+from ganaug.start.choose import GAN, TRANSLATOR, Limits
 from ganaug.start.estimate import Pace
 from ganaug.start.power import ASSUMED
 
@@ -63,18 +63,20 @@ def _conditions(items: Items) -> list[str]:
     return [*lines, said]
 
 
-def choices(settings: Settings, likely: float | None) -> str:
-    """The most important settings; ``likely``: the probability that the run shows the smallest gain worth having."""
+def choices(settings: Settings, likely: float | None, own_size: int) -> str:
+    """The most important settings; ``likely``: the probability that the run shows the smallest gain worth having;
+    ``own_size``: pixels per side of the images as they are."""
     data, protocol, gan = settings.data, settings.protocol, settings.gan
     kind = "translator" if gan.translate else "GAN"
     flips = getattr(settings.classify.classical if gan.translate else gan.augment, "flip", False)
+    enlarged = f" (enlarged from {own_size}, to be translated)" * bool(data.image_size and data.image_size > own_size)
     points = f"{settings.report.smallest_gain:g} points"
     shown = (
         "" if likely is None else f"a gain of {points} is shown with a probability of about {likely:.0%}, {ASSUMED}; "
     )
     asks = "a gain must be shown" if any(rule.above is not None for rule in settings.gate) else "no harm may be shown"
     return (
-        f"chosen: {data.image_size}x{data.image_size} pixels, {data.channels}; {protocol.kind}, "
+        f"chosen: {data.image_size}x{data.image_size} pixels{enlarged}, {data.channels}; {protocol.kind}, "
         f"{protocol.trials} trials\n"
         f"  {kind} of {gan.steps:,} steps; flips {'' if flips else 'not '}allowed; "
         f"synth.balance {settings.synth.balance}; arms {', '.join(settings.classify.arms)}\n"
@@ -135,7 +137,7 @@ def run_time(pace: Pace, seconds: float) -> str:
     return f"a run takes about {time} here ({pace.jobs} at a time, {pace.device})"
 
 
-def steps_reason(steps: int, pace: Pace, minutes: float, limits: Steps) -> str:
+def steps_reason(steps: int, pace: Pace, minutes: float, limits: Limits) -> str:
     """Why the GAN has so many ``steps``, of those that its ``limits`` allow; ``minutes``: what the run may take, at
     this ``pace``."""
     limit = {limits.fewest: "the fewest that init sets", limits.most: "more bring little on a small set"}

@@ -5,21 +5,20 @@ from dataclasses import replace
 from typing import Any
 
 from ganaug.data.pictures import SIZES
-from ganaug.start.choose import GAN, Scope, Steps
+from ganaug.start.choose import GAN, Limits, Scope
 
-_LEAST_SIZE = 16  # pixels per side that images are made smaller to, at least
 _FEWEST_TRIALS = 3  # the interval of two says nothing
 _Cut = dict[str, Any]  # changes of a scope
 
 
-def fitted(seconds: Callable[[Scope], float], size: int, minutes: float, limits: Steps = GAN) -> Scope:
+def fitted(seconds: Callable[[Scope], float], size: int, minutes: float, limits: Limits = GAN) -> Scope:
     """What a run on images of ``size`` can take on in ``minutes``; ``seconds``: how long one takes that takes on that.
-    ``limits``: of the steps of its GAN.
+    ``limits``: of its GAN.
 
     What does not fit is cut, the cheapest first; then what a later cut has made needless is taken back, the dearest
     first. The GAN gets the steps that are left.
     """
-    full, cuts, time = Scope(size, limits.enough), _cuts(size, limits.fewest), 60 * minutes
+    full, cuts, time = Scope(size, limits.enough), _cuts(size, limits), 60 * minutes
     taken = next((cuts[:count] for count in range(len(cuts)) if seconds(_without(cuts[:count], full)) <= time), cuts)
     for cut in taken[::-1]:
         others = [one for one in taken if one is not cut]
@@ -38,14 +37,14 @@ def _without(cuts: Sequence[_Cut], scope: Scope) -> Scope:
     return scope
 
 
-def _cuts(size: int, fewest_steps: int) -> list[_Cut]:
+def _cuts(size: int, limits: Limits) -> list[_Cut]:
     """In the order of what they cost the answer, the cheapest first."""
-    smaller = [{"size": side} for side in (size // 2, size // 4) if side in SIZES and side >= _LEAST_SIZE]
+    smaller = [{"size": side} for side in (size // 2, size // 4) if side in SIZES and side >= limits.smallest]
     return [
         {"curve": False},
         {"repeats": 1},
         {"controls": False},
-        {"steps": fewest_steps},
+        {"steps": limits.fewest},
         {"trials": _FEWEST_TRIALS},
         {"alone": False},
         *smaller,  # last: the images that are made are smaller then too

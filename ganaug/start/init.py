@@ -22,8 +22,8 @@ from ganaug.data.table import ENDINGS, Table
 from ganaug.errors import UserError, one_line, quoted
 from ganaug.stages.progress import counting
 from ganaug.stages.workspaces import git_top
-from ganaug.start import cells, estimate
-from ganaug.start.choose import GAN, TRANSLATOR, Chosen, Scope, chance, choose
+from ganaug.start import estimate
+from ganaug.start.choose import Chosen, Scope, chance, choose, full_size, limits_of
 from ganaug.start.estimate import Pace
 from ganaug.start.examples import example
 from ganaug.start.files import FILES, MADE, Plan, check_free, init_dvc, undone_on_error, write
@@ -84,7 +84,7 @@ def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> P
         with counting(f"reading the images in {one_line(str(source.path))}") as on_done:
             seen = survey(source, Path(temporary), cores, LARGEST[kind], on_done)
         print(findings(seen, source.path))
-        named, found, largest = _source_settings(source, folder), seen.data.found, seen.data.shape.size
+        named, found, largest = _source_settings(source, folder), seen.data.found, full_size(seen)
 
         @cache
         def chosen(scope: Scope) -> Chosen:
@@ -99,13 +99,13 @@ def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> P
             settings = chosen(scope).settings
             return pace(scope.size).run_seconds(settings, estimate.Sizes.of(settings, found))
 
-        limits = TRANSLATOR if cells.are_filled(seen.data.items()) else GAN
+        limits = limits_of(seen)
         full = chosen(Scope(largest, limits.enough)).settings
         full.protocol.splits(seen.data.items())  # a class that is too small is refused now
         scope = fitted(seconds, largest, minutes, limits)
         plan, takes = chosen(scope), seconds(scope)
         likely = [chance(seen, settings) for settings in (full, plan.settings)]
-    print(choices(plan.settings, likely[1]))
+    print(choices(plan.settings, likely[1], seen.data.shape.size))
     print(given_up(full, plan.settings, minutes, *likely), end="")
     time = run_time(pace(scope.size), takes)
     if takes > 1.05 * 60 * minutes:

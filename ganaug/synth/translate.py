@@ -34,7 +34,7 @@ class HowRead:
 
     aspect: Aspect = "pad"
     background: str = "black"
-    depth: Annotated[int, Ge(8), Le(16)] | None = None  # of the bits of 16-bit pixels; None: as these pictures say
+    depth: Annotated[int, Ge(8), Le(16)] | None = None  # of the bits of 16-bit pixels; None: there were none
 
 
 def translate(model: Path, pictures: Sequence[Path], to: str | None, n: int, out: Path, seed: int) -> str:
@@ -77,7 +77,8 @@ def translate(model: Path, pictures: Sequence[Path], to: str | None, n: int, out
         store.remove(part / ".sources.npy")
         store.write_csv(part / MANIFEST, _COLUMNS, [rows[place] for place in sorted(rows)])
     count = len(chosen)
-    return f"{count * n:,} images of {count:,} pictures, moved to {one_line(condition)}, in {one_line(f'{out}/')}"
+    said, shown = f"{count * n:,} image{'s' * (count * n > 1)}", f"{count:,} picture{'s' * (count > 1)}"
+    return f"{said} of {shown}, moved to {one_line(condition)}, in {one_line(f'{out}/')}"
 
 
 def _read(
@@ -85,23 +86,27 @@ def _read(
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """The pictures as the training images were read, (N, H, W, C), in the file ``array``, and the SHA-256 of the pixels
     of each."""
-    looks = look_at(pictures, 1)
-    broken = {row: look.broken for row, look in enumerate(looks) if look.broken}
-    shape = _shape(translator, model, depth_of(looks))
+    looks, shape = look_at(pictures, 1), _shape(translator, model)
+    broken: dict[int, str] = {row: look.broken for row, look in enumerate(looks) if look.broken}
+    if shape.depth is None:  # all 16 bits then: to go by the brightest pixel would make pictures depend on each other
+        broken |= {
+            row: f"{depth} of its 16 bits are in use, and the training images had 8 in all, so its white is unknown"
+            for row, depth in enumerate(depth_of([look]) for look in looks)
+            if depth and depth < 16
+        }
     done = None if broken else render(pictures, shape, array, 1)
     for row, reason in (done.broken if done else broken).items():
-        raise UserError(f"{quoted(str(pictures[row]), 200)}: must be a readable picture, but {reason}; leave it out")
+        name = quoted(str(pictures[row]), 200)
+        raise UserError(f"{name}: must be a readable picture, but {reason}; correct it, or leave it out")
     assert done is not None
     return store.read_array(array, ""), done.hashes
 
 
-def _shape(translator: Translator, model: Path, depth: int | None) -> Shape:
+def _shape(translator: Translator, model: Path) -> Shape:
     channels, size, _ = translator.image_shape
     try:
         said: HowRead = typed(HowRead, translator.description.get("pictures") or {})
-        return Shape(
-            size, 1 if channels == 1 else 3, said.aspect, parse_background(said.background), said.depth or depth
-        )
+        return Shape(size, 1 if channels == 1 else 3, said.aspect, parse_background(said.background), said.depth)
     except (ValueError, AttributeError):
         raise UserError(f"{model}: must say how pictures are read, but does not; train it again") from None
 
@@ -114,7 +119,7 @@ def _chunks(images: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]
 def _files(pictures: Sequence[Path], n: int) -> list[list[str]]:
     """Where each translation of each picture goes, relative to the output folder. Raises UserError if two pictures
     would go to one place."""
-    whole = [path.absolute() for path in pictures]
+    whole = [Path(os.path.normpath(path.absolute())) for path in pictures]  # no folder called ".."
     top = os.path.commonpath([path.parent for path in whole])
     found, seen = [], dict[str, Path]()
     for path in whole:
