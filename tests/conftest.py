@@ -10,7 +10,7 @@ from hypothesis import settings
 os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy and torch are imported, here and in what tests start
 for name in ("GANAUG_STORE", "GANAUG_LIVE"):  # of whoever runs the tests
     os.environ.pop(name, None)
-settings.register_profile("ganaug", deadline=None, derandomize=True, database=None, max_examples=60)
+settings.register_profile("ganaug", deadline=None, derandomize=True, database=None, max_examples=40)
 settings.load_profile("ganaug")
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # scripts, and no package
 
