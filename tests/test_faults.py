@@ -8,7 +8,7 @@ from faults.project import finished
 from faults.readers import READERS
 from faults.toys import TOYS, Hangs
 
-EACH = 5  # inputs of each reader
+EACH = 3  # inputs of each reader
 
 
 def test_each_kind_of_fault_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
