@@ -13,9 +13,9 @@ repro: .venv/installed
 	@echo
 	@ganaug verdict
 
-# Three workers, since tests of kills and locks wait; tests of one file stay together, since they share finished pipelines.
+# One worker per core of a small machine; tests of one file stay together, since they share finished pipelines.
 test: .venv/installed-dev
-	pytest -n 3 --dist loadfile --no-loadscope-reorder
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # What ganaug must survive, in numbers (docs/architecture.md): damaged inputs, kills, two at once, full disks.
 faults: .venv/installed-dev
