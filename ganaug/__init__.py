@@ -1,3 +1,33 @@
-"""ganaug: should you train on GAN images, how many, and are they safe? An answer with an interval behind it."""
+"""ganaug: should you train on GAN images, how many, and are they safe? An answer with an interval behind it.
+
+What is listed in ``__all__`` is the public API; it is imported when it is first used, so ``import ganaug`` is fast.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ganaug import errors
+    from ganaug.synth.generator import Generator
+
+_WHERE = {"Generator": "ganaug.synth.generator"}
+_MODULES = ("errors",)
+
+__all__ = ["Generator", "errors"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        found = getattr(import_module(_WHERE[name]), name)
+    elif name in _MODULES:
+        found = import_module(f"ganaug.{name}")
+    else:
+        raise AttributeError(f"module 'ganaug' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

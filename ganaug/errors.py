@@ -28,7 +28,7 @@ def is_printable(text: str) -> bool:
     return not _UNPRINTABLE.search(text)
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """Bad input or usage, in one line: the rule, the value received and the fix. Exit code 2, no traceback.
 
     Whatever of the user's a message repeats, it stays one printable line of at most LONGEST_MESSAGE characters; a

@@ -42,7 +42,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from ganaug import config
     from ganaug.gan.build import build_generator
     from ganaug.gan.spec import GanSpec
-    from ganaug.synth.sampler import save_generator
+    from ganaug.synth.generator import save_generator
 
     spec = GanSpec(z_dim=4, generator_width=4)
     torch.manual_seed(11)

@@ -20,7 +20,7 @@ from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
 from ganaug.gan.transfer import read_start
 from ganaug.gan.watching import settled_average
-from ganaug.synth.sampler import load_sampler, save_generator
+from ganaug.synth.generator import load_generator, save_generator
 
 CPU = torch.device("cpu")
 LABELS = np.array([2, 0, 2, 0, 0, 2, 2], np.int64)  # three of class 0, none of 1, four of 2
@@ -171,11 +171,11 @@ def test_the_file_alone_is_enough_to_sample_from(tmp_path: Path) -> None:
     path, made = write(tmp_path, SPEC)
     tensors, _ = store.read_tensors(path, "")
     assert tensors["codes.rows"].shape == (7, 8)
-    sampler = load_sampler(path)
+    generator = load_generator(path)
     for name, value in made.generator.state_dict().items():
-        assert torch.equal(value, sampler.generator.state_dict()[name])
-    found = sampler.candidates(2, 5, 0, CPU)
-    assert (found[:3] == sampler.candidates(2, 3, 0, CPU)).all()
+        assert torch.equal(value, generator.network.state_dict()[name])
+    found = generator.candidates(2, 5, 0, CPU)
+    assert (found[:3] == generator.candidates(2, 3, 0, CPU)).all()
 
 
 @pytest.mark.parametrize("of", ["codes", "normal"])

@@ -20,7 +20,7 @@ from ganaug.errors import UserError
 from ganaug.synth import formats
 from ganaug.synth.export import export
 from ganaug.synth.formats import FORMATS, folder_name
-from ganaug.synth.sampler import load_sampler, save_generator
+from ganaug.synth.generator import load_generator, save_generator
 
 FOLDERS = {"3": "3", "1": "1", "../x": "..%2Fx", "a/b": "a%2Fb", ".": "%2E"}
 
@@ -49,8 +49,8 @@ def make(tiny_model: Path, out: Path) -> Any:
 
 def described(tiny_model: Path, path: Path, **changes: Any) -> Path:
     """The tiny generator with another description."""
-    sampler = load_sampler(tiny_model)
-    save_generator(path, sampler.generator, {**sampler.description, **changes})
+    generator = load_generator(tiny_model)
+    save_generator(path, generator.network, {**generator.description, **changes})
     return path
 
 

@@ -16,7 +16,7 @@ from ganaug.stages.fidelity import NEAREST
 from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf
 from ganaug.stages.synth import read_synthetic, synthetic_pool
-from ganaug.synth.sampler import load_sampler
+from ganaug.synth.generator import load_generator
 
 SMALL: dict[str, Any] = {
     "protocol": {"kind": "subsets", "trials": 2, "test_per_class": 12},
@@ -184,7 +184,7 @@ def test_a_generator_without_labels_is_measured_as_one_class(tmp_path: Path) -> 
     run(made)
     (images,) = read_synthetic(SplitOf(made, "0"))
     assert images.shape == (30, 8, 8, 1)
-    description = load_sampler(made.generator("release")).description
+    description = load_generator(made.generator("release")).description
     assert (description["classes"], description["train_images"]) == (["unlabelled"], {"unlabelled": 50})
     found = read(made)
     assert found["overall"]["gan_train"] is None

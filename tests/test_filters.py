@@ -29,7 +29,7 @@ from ganaug.synth.export import export
 from ganaug.synth.filter import Known
 from ganaug.synth.filters import FILTERS, Filter
 from ganaug.synth.fitted_filters import CANDIDATES, FittedFilters
-from ganaug.synth.sampler import CHUNK, Sampler, load_sampler, save_generator
+from ganaug.synth.generator import CHUNK, Generator, load_generator, save_generator
 from ganaug.synth.spec import SynthSpec
 
 CPU = torch.device("cpu")
@@ -59,29 +59,31 @@ def floats(images: np.ndarray) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def sampler() -> Sampler:
+def generator() -> Generator:
     torch.manual_seed(1)
-    generator = build_generator(GAN, 2, (1, 8, 8)).eval()
+    network = build_generator(GAN, 2, (1, 8, 8)).eval()
     description = {"gan": config.plain(GAN), "classes": ["left", "right"], "image_shape": [1, 8, 8]}
-    return Sampler(generator, ["left", "right"], (1, 8, 8), description)
+    return Generator(network, ["left", "right"], (1, 8, 8), description)
 
 
-def fitted_on(sampler: Sampler, filters: list[Filter]) -> tuple[FittedFilters, list[float]]:
-    return FittedFilters.fit(filters, known(), lambda label, count: sampler.candidates(label, count, 9, CPU))
+def fitted_on(generator: Generator, filters: list[Filter]) -> tuple[FittedFilters, list[float]]:
+    return FittedFilters.fit(filters, known(), lambda label, count: generator.candidates(label, count, 9, CPU))
 
 
-def screened(sampler: Sampler, filters: list[Filter], folder: Path) -> Sampler:
-    """The sampler with filters, by way of a file."""
+def screened(generator: Generator, filters: list[Filter], folder: Path) -> Generator:
+    """The generator with filters, by way of a file."""
     fitted, accepted = FittedFilters.fit(
-        filters, known(), lambda label, count: sampler.candidates(label, count, 9, CPU)
+        filters, known(), lambda label, count: generator.candidates(label, count, 9, CPU)
     )
     screening = {"judges": fitted.about, "accepted": accepted}
-    save_generator(folder / "g.safetensors", sampler.generator, {**sampler.description, "screening": screening}, fitted)
-    return load_sampler(folder / "g.safetensors")
+    save_generator(
+        folder / "g.safetensors", generator.network, {**generator.description, "screening": screening}, fitted
+    )
+    return load_generator(folder / "g.safetensors")
 
 
-def drawn(sampler: Sampler, label: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    chunks = list(sampler.images(label, count, 0, CPU))
+def drawn(generator: Generator, label: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    chunks = list(generator.images(label, count, 0, CPU))
     return np.concatenate([images for images, _ in chunks]), np.concatenate([numbers for _, numbers in chunks])
 
 
@@ -183,30 +185,30 @@ def test_a_rank_keeps_its_share(keep: float, scores: list[float]) -> None:
 
 
 @every
-def test_what_passes_is_the_same_for_any_number(sampler: Sampler, one: Any, tmp_path: Path) -> None:
-    with_filter = screened(sampler, [one], tmp_path)
+def test_what_passes_is_the_same_for_any_number(generator: Generator, one: Any, tmp_path: Path) -> None:
+    with_filter = screened(generator, [one], tmp_path)
     many, numbers = drawn(with_filter, 1, 120)
     few, first = drawn(with_filter, 1, 7)
     assert (few == many[:7]).all()
     assert (first == numbers[:7]).all()
     assert (np.diff(numbers) > 0).all()
-    raw = sampler.candidates(1, int(numbers[-1]) + 1, 0, CPU)
+    raw = generator.candidates(1, int(numbers[-1]) + 1, 0, CPU)
     assert (raw[numbers] == many).all()
 
 
-def test_the_share_that_passes_is_about_what_was_asked(sampler: Sampler, tmp_path: Path) -> None:
-    with_filter = screened(sampler, [replace(QUICK, keep=0.25)], tmp_path)
+def test_the_share_that_passes_is_about_what_was_asked(generator: Generator, tmp_path: Path) -> None:
+    with_filter = screened(generator, [replace(QUICK, keep=0.25)], tmp_path)
     assert with_filter.accepted == pytest.approx([0.25, 0.25], abs=0.01)
     _, numbers = drawn(with_filter, 0, 300)  # of other seeds than the candidates of the fit
     assert 300 / (numbers[-1] + 1) == pytest.approx(0.25, abs=0.06)
 
 
-def test_filters_one_after_the_other(sampler: Sampler) -> None:
+def test_filters_one_after_the_other(generator: Generator) -> None:
     """A filter ranks what the ones before it let through, and an image must pass them all."""
     both = [QUICK, replace(QUICK, folds=3, keep=0.4)]
-    fitted, accepted = fitted_on(sampler, both)
+    fitted, accepted = fitted_on(generator, both)
     assert accepted == pytest.approx([0.2, 0.2], abs=0.01)
-    raw = sampler.candidates(0, CANDIDATES, 9, CPU)
+    raw = generator.candidates(0, CANDIDATES, 9, CPU)
     first, second = (
         judge.scores(raw, 0) >= least for judge, least in zip(fitted.judges, fitted.least[:, 0], strict=True)
     )
@@ -214,8 +216,8 @@ def test_filters_one_after_the_other(sampler: Sampler) -> None:
     assert (fitted.passes(raw, 0) == first & second).mean() > 0.99  # another batch size rounds otherwise
 
 
-def test_a_copy_does_not_pass(sampler: Sampler, tmp_path: Path) -> None:
-    with_filter = screened(sampler, [Copies()], tmp_path)
+def test_a_copy_does_not_pass(generator: Generator, tmp_path: Path) -> None:
+    with_filter = screened(generator, [Copies()], tmp_path)
     assert with_filter.filters is not None
     about = known()
     assert not with_filter.filters.passes(about.images, 0).any()
@@ -223,8 +225,8 @@ def test_a_copy_does_not_pass(sampler: Sampler, tmp_path: Path) -> None:
     assert with_filter.filters.passes(noise, 0).all()
 
 
-def test_nothing_passes(sampler: Sampler, tmp_path: Path) -> None:
-    with_filter = screened(sampler, [QUICK], tmp_path)
+def test_nothing_passes(generator: Generator, tmp_path: Path) -> None:
+    with_filter = screened(generator, [QUICK], tmp_path)
     assert with_filter.filters is not None
     with_filter.filters.least[0, 1] = float("inf")
     assert len(drawn(with_filter, 0, 5)[0]) == 5
@@ -234,8 +236,8 @@ def test_nothing_passes(sampler: Sampler, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["judges", "tensors"])
-def test_a_file_whose_filters_are_damaged(sampler: Sampler, tmp_path: Path, missing: str) -> None:
-    screened(sampler, [QUICK], tmp_path)
+def test_a_file_whose_filters_are_damaged(generator: Generator, tmp_path: Path, missing: str) -> None:
+    screened(generator, [QUICK], tmp_path)
     tensors, description = store.read_tensors(tmp_path / "g.safetensors", "")
     if missing == "judges":
         del description["screening"]["judges"]
@@ -243,14 +245,14 @@ def test_a_file_whose_filters_are_damaged(sampler: Sampler, tmp_path: Path, miss
         tensors = {name: tensor for name, tensor in tensors.items() if name != "filter.least"}
     store.write_tensors(tmp_path / "g.safetensors", tensors, description)
     with refused("must be a generator of this version of ganaug"):
-        load_sampler(tmp_path / "g.safetensors")
+        load_generator(tmp_path / "g.safetensors")
 
 
 @pytest.fixture(scope="module")
-def both(sampler: Sampler, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def both(generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generator's file with both filters."""
     folder = tmp_path_factory.mktemp("both")
-    screened(sampler, [Copies(), QUICK], folder)
+    screened(generator, [Copies(), QUICK], folder)
     return folder / "g.safetensors"
 
 
@@ -299,11 +301,11 @@ HOSTILE: dict[str, Any] = {
 @pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
 def test_judges_are_held_against_their_tensors(both: Path, tmp_path: Path, change: Any) -> None:
     with refused("g.safetensors: must be a generator of this version of ganaug", "train it again"):
-        load_sampler(changed(both, tmp_path, change))
+        load_generator(changed(both, tmp_path, change))
 
 
 def test_both_filters_are_restored(both: Path) -> None:
-    found = load_sampler(both).filters
+    found = load_generator(both).filters
     assert found is not None
     assert found.kinds == ["copies", "agreement"]
 
@@ -350,22 +352,22 @@ def test_the_whole_pipeline_with_filters(tmp_path: Path, monkeypatch: pytest.Mon
     filters = [{"kind": "agreement", "keep": 0.5, "repeats": 1}]
     made = project(tmp_path / "p", filters=filters, drop_copies=True)
     pipeline.run(made)
-    sampler = load_sampler(made.generator("0"))
-    assert sampler.filters is not None
+    generator = load_generator(made.generator("0"))
+    assert generator.filters is not None
     with (made.synth / "0" / "manifest.csv").open(encoding="utf-8") as file:
         manifest = list(csv.DictReader(file))
-    for label, name in enumerate(sampler.classes):
+    for label, name in enumerate(generator.classes):
         measured = np.load(made.synth / "0" / f"{label}.npy")
         rows = [row for row in manifest if row["class"] == name]
-        assert {float(row["accepted"]) for row in rows} == {sampler.accepted[label]}
-        images, numbers = drawn(sampler, label, 30)
+        assert {float(row["accepted"]) for row in rows} == {generator.accepted[label]}
+        images, numbers = drawn(generator, label, 30)
         assert (images == measured).all()
         assert [int(row["index"]) for row in rows] == numbers.tolist()
 
     # The report says what share passed.
     summary = json.loads((made.reports / "summary.json").read_text(encoding="utf-8"))
-    assert summary["acceptance"]["3"]["trials"][0] == sampler.accepted[3]
-    assert summary["acceptance"]["3"]["release"] == load_sampler(made.generator("release")).accepted[3]
+    assert summary["acceptance"]["3"]["trials"][0] == generator.accepted[3]
+    assert summary["acceptance"]["3"]["release"] == load_generator(made.generator("release")).accepted[3]
     page = (made.reports / "report.html").read_text(encoding="utf-8")
     assert "What the filters accepted" in page
 
@@ -384,15 +386,15 @@ def test_the_whole_pipeline_with_filters(tmp_path: Path, monkeypatch: pytest.Mon
             synth.synth_all(changed, None)
         train.train(changed, None)
         synth.synth_all(changed, None)
-    assert load_sampler(made.generator("0")).filters is None
-    assert (np.load(made.synth / "0" / "0.npy") == load_sampler(made.generator("0")).candidates(0, 30, 0, CPU)).all()
+    assert load_generator(made.generator("0")).filters is None
+    assert (np.load(made.synth / "0" / "0.npy") == load_generator(made.generator("0")).candidates(0, 30, 0, CPU)).all()
 
 
-def test_a_filtered_generator_can_be_started_from(sampler: Sampler, tmp_path: Path) -> None:
+def test_a_filtered_generator_can_be_started_from(generator: Generator, tmp_path: Path) -> None:
     from ganaug.gan.transfer import read_start
 
-    described = {**sampler.description, "train_images_sha256": []}
-    with_filter = screened(replace(sampler, description=described), [QUICK], tmp_path)
+    described = {**generator.description, "train_images_sha256": []}
+    with_filter = screened(replace(generator, description=described), [QUICK], tmp_path)
     assert with_filter.filters is not None
     start = read_start(tmp_path / "g.safetensors", ["left", "right"])
-    assert set(start.tensors) == set(sampler.generator.state_dict())
+    assert set(start.tensors) == set(generator.network.state_dict())

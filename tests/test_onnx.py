@@ -21,8 +21,8 @@ from ganaug.gan.translation import TranslateSpec
 from ganaug.pixels import to_pixels
 from ganaug.synth import onnx_file
 from ganaug.synth.fitted_filters import FittedFilters
+from ganaug.synth.generator import load_generator, save_generator
 from ganaug.synth.onnx_file import export_onnx
-from ganaug.synth.sampler import load_sampler, save_generator
 from ganaug.synth.translator import load_translator, save_translator
 from ganaug.translate.steps import build_translator
 
@@ -83,7 +83,7 @@ def test_the_file_gives_the_generators_images(tmp_path: Path, spec: GanSpec) -> 
     model, out = save(tmp_path, spec, shape), tmp_path / "made" / "generator.onnx"
     export_onnx(model, out)
     examples = {"latents": torch.randn(5, 4), "classes": torch.tensor([0, 1, 2, 0, 1])}
-    told = same(out, load_sampler(model).generator, examples)
+    told = same(out, load_generator(model).network, examples)
     assert (told["classes"], told["inputs"]["classes"]["range"]) == (["a", "é", "c"], [0, 2])
     assert told["gan"] == json.loads(json.dumps(config.plain(spec)))
     assert str(Path.cwd()).encode() not in out.read_bytes()
@@ -130,11 +130,11 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 def test_filters_stay_behind_and_that_is_said(tmp_path: Path, tiny_model: Path, written: list[tuple[Any, ...]]) -> None:
-    sampler = load_sampler(tiny_model)
+    generator = load_generator(tiny_model)
     assert "filters are not" not in export_onnx(tiny_model, tmp_path / "plain.onnx")
     filtered = tmp_path / "filtered.safetensors"
-    description = sampler.description | {"screening": {"judges": [], "accepted": [0.5] * 5}}
-    save_generator(filtered, sampler.generator, description, FittedFilters([], [], np.zeros((0, 5), np.float32)))
+    description = generator.description | {"screening": {"judges": [], "accepted": [0.5] * 5}}
+    save_generator(filtered, generator.network, description, FittedFilters([], [], np.zeros((0, 5), np.float32)))
     assert "the filters are not in it" in export_onnx(filtered, tmp_path / "filtered.onnx")
     assert "screening" not in json.loads(written[1][-1])
     assert (tmp_path / "filtered.onnx").read_bytes() == b"onnx"

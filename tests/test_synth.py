@@ -15,72 +15,72 @@ from ganaug import config, store
 from ganaug.gan.build import build_generator
 from ganaug.gan.latents import Codes
 from ganaug.gan.spec import GanSpec
-from ganaug.synth.sampler import CHUNK, Sampler, load_sampler, save_generator
+from ganaug.synth.generator import CHUNK, Generator, load_generator, save_generator
 from ganaug.synth.spec import SynthSpec
 
 CPU = torch.device("cpu")
 
 
-def images(sampler: Sampler, label: int, count: int, seed: int = 0) -> np.ndarray:
-    return np.concatenate([chunk for chunk, _ in sampler.images(label, count, seed, CPU)])
+def images(generator: Generator, label: int, count: int, seed: int = 0) -> np.ndarray:
+    return np.concatenate([chunk for chunk, _ in generator.images(label, count, seed, CPU)])
 
 
 @pytest.fixture(scope="module")
-def sampler(tiny_model: Path) -> Sampler:
-    return load_sampler(tiny_model)
+def generator(tiny_model: Path) -> Generator:
+    return load_generator(tiny_model)
 
 
 @pytest.mark.parametrize("count", [1, 7, CHUNK - 1, CHUNK, CHUNK + 1, 250])
-def test_image_i_is_the_same_for_any_number(sampler: Sampler, count: int) -> None:
-    many = images(sampler, 1, 250)
-    few = images(sampler, 1, count)
+def test_image_i_is_the_same_for_any_number(generator: Generator, count: int) -> None:
+    many = images(generator, 1, 250)
+    few = images(generator, 1, count)
     assert few.shape == (count, 8, 8, 1)
     assert few.dtype == np.uint8
     assert (few == many[:count]).all()
 
 
-def test_chunks_are_of_one_size_but_for_the_last(sampler: Sampler) -> None:
-    assert [len(chunk) for chunk, _ in sampler.images(0, 2 * CHUNK + 3, 0, CPU)] == [CHUNK, CHUNK, 3]
+def test_chunks_are_of_one_size_but_for_the_last(generator: Generator) -> None:
+    assert [len(chunk) for chunk, _ in generator.images(0, 2 * CHUNK + 3, 0, CPU)] == [CHUNK, CHUNK, 3]
 
 
-def test_images_differ_by_index_class_and_seed(sampler: Sampler) -> None:
-    some = images(sampler, 0, 40)
+def test_images_differ_by_index_class_and_seed(generator: Generator) -> None:
+    some = images(generator, 0, 40)
     assert len({image.tobytes() for image in some}) == 40
-    assert (images(sampler, 1, 40) != some).any(axis=(1, 2, 3)).all()
-    assert (images(sampler, 0, 40, seed=1) != some).any(axis=(1, 2, 3)).all()
+    assert (images(generator, 1, 40) != some).any(axis=(1, 2, 3)).all()
+    assert (images(generator, 0, 40, seed=1) != some).any(axis=(1, 2, 3)).all()
 
 
 def test_latents_of_two_classes_differ(tiny_model: Path) -> None:
     """Also where the classes themselves look alike: images of two classes are not twins."""
-    sampler = load_sampler(tiny_model)
-    state = sampler.generator.state_dict()
+    generator = load_generator(tiny_model)
+    state = generator.network.state_dict()
     for name in state:
         if "class_latent" in name or ".scale." in name or ".shift." in name:
             state[name] = state[name][:1].repeat(len(state[name]), 1)
-    sampler.generator.load_state_dict(state)
-    assert (images(sampler, 0, 40) != images(sampler, 1, 40)).any(axis=(1, 2, 3)).all()
+    generator.network.load_state_dict(state)
+    assert (images(generator, 0, 40) != images(generator, 1, 40)).any(axis=(1, 2, 3)).all()
 
 
-def test_sampling_leaves_the_global_random_state_alone(sampler: Sampler) -> None:
+def test_sampling_leaves_the_global_random_state_alone(generator: Generator) -> None:
     before = torch.get_rng_state()
-    images(sampler, 0, 3)
+    images(generator, 0, 3)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 28)])
 def test_a_saved_generator_makes_the_same_images(tmp_path: Path, shape: tuple[int, int, int]) -> None:
     spec = GanSpec(z_dim=3, generator_width=4)
-    generator = build_generator(spec, 2, shape)
-    generator.train()(torch.randn(8, 3), torch.zeros(8, dtype=torch.long))  # its statistics are not the initial ones
+    network = build_generator(spec, 2, shape)
+    network.train()(torch.randn(8, 3), torch.zeros(8, dtype=torch.long))  # its statistics are not the initial ones
     description = {"gan": config.plain(spec), "classes": ["cat", "dög"], "image_shape": list(shape), "more": [1, None]}
-    before = images(Sampler(generator.eval(), ["cat", "dög"], shape, description), 1, 5)
-    save_generator(tmp_path / "g.safetensors", generator, description)
-    loaded = load_sampler(tmp_path / "g.safetensors")
+    before = images(Generator(network.eval(), ["cat", "dög"], shape, description), 1, 5)
+    save_generator(tmp_path / "g.safetensors", network, description)
+    loaded = load_generator(tmp_path / "g.safetensors")
     assert (images(loaded, 1, 5) == before).all()
     assert loaded.classes == ["cat", "dög"]
     assert loaded.image_shape == shape
     assert loaded.description == description
-    assert not loaded.generator.training
+    assert not loaded.network.training
 
 
 def damaged(tiny_model: Path, folder: Path, kind: str) -> Path:
@@ -140,19 +140,19 @@ def damaged(tiny_model: Path, folder: Path, kind: str) -> Path:
 )  # fmt: skip
 def test_a_file_that_is_no_generator_is_refused(tiny_model: Path, tmp_path: Path, kind: str) -> None:
     with refused("generator.safetensors", "dvc repro", "--model"):
-        load_sampler(damaged(tiny_model, tmp_path, kind))
+        load_generator(damaged(tiny_model, tmp_path, kind))
 
 
-def test_a_copy_elsewhere_is_enough(tiny_model: Path, tmp_path: Path, sampler: Sampler) -> None:
+def test_a_copy_elsewhere_is_enough(tiny_model: Path, tmp_path: Path, generator: Generator) -> None:
     shutil.copy(tiny_model, tmp_path / "alone")
-    assert (images(load_sampler(tmp_path / "alone"), 2, 3) == images(sampler, 2, 3)).all()
+    assert (images(load_generator(tmp_path / "alone"), 2, 3) == images(generator, 2, 3)).all()
 
 
 def test_the_description_may_not_be_a_list(tiny_model: Path, tmp_path: Path) -> None:
     tensors, _ = store.read_tensors(tiny_model, "")
     store.write_tensors(tmp_path / "a", tensors, ["gan"])  # type: ignore[arg-type]
     with refused("must be a generator"):
-        load_sampler(tmp_path / "a")
+        load_generator(tmp_path / "a")
 
 
 def rewritten(tiny_model: Path, path: Path, gan: Any = None, tensors: Any = None, **changes: Any) -> Path:
@@ -189,7 +189,7 @@ def test_settings_that_the_tensors_do_not_bear_out_cost_nothing(
     real = torch.nn.Parameter
     monkeypatch.setattr("torch.nn.modules.linear.Parameter", parameter)
     with refused("must be a generator of this version", "train it again", "--model"):
-        load_sampler(path)
+        load_generator(path)
     assert set(made) <= {"meta"}
     assert len(made) < 100
 
@@ -215,7 +215,7 @@ def test_a_description_is_typed(tiny_model: Path, tmp_path: Path, changes: dict[
     else:
         rewritten(tiny_model, tmp_path / "g", **changes)
     with refused(str(tmp_path / "g"), "must be a generator of this version", "train it again"):
-        load_sampler(tmp_path / "g")
+        load_generator(tmp_path / "g")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_description_of_any_text_is_one_short_line(tiny_model: Path, tmp_path:
     tensors, _ = store.read_tensors(tiny_model, "")
     save_file(tensors, tmp_path / "g", {"ganaug": text})
     with refused("must be a generator", "--model") as caught:
-        load_sampler(tmp_path / "g")
+        load_generator(tmp_path / "g")
     assert len(str(caught.value)) < 1500
 
 
@@ -241,11 +241,11 @@ def test_tensors_must_be_those_of_the_network(tiny_model: Path, tmp_path: Path) 
     }
     for reason, tensors in cases.items():
         with refused("must be a generator", reason):
-            load_sampler(rewritten(tiny_model, tmp_path / "g", tensors=tensors))
+            load_generator(rewritten(tiny_model, tmp_path / "g", tensors=tensors))
     del held[bias]
     store.write_tensors(tmp_path / "g", held, store.read_tensors(tiny_model, "")[1])
     with refused(bias, "must be float32[1], but is absent"):
-        load_sampler(tmp_path / "g")
+        load_generator(tmp_path / "g")
 
 
 @pytest.mark.parametrize("rows", [{"codes.first": 99}, {"codes.first": -1}, {"codes.count": -3}, {"codes.count": 99}])
@@ -257,7 +257,7 @@ def test_codes_of_a_class_are_among_the_codes(tmp_path: Path, rows: dict[str, in
     description = {"gan": config.plain(spec), "classes": ["a", "b"], "image_shape": [1, 8, 8]}
     store.write_tensors(tmp_path / "g", tensors, description)
     with refused("codes must be", "each class's among them"):
-        load_sampler(tmp_path / "g")
+        load_generator(tmp_path / "g")
 
 
 # ---------------------------------------------------------------------------------------------- how many of which class

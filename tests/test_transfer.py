@@ -31,7 +31,7 @@ from ganaug.gan.steps import Training
 from ganaug.gan.transfer import read_start
 from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf
-from ganaug.synth.sampler import save_generator
+from ganaug.synth.generator import save_generator
 
 CPU = torch.device("cpu")
 ARCHITECTURES: list[Architecture] = [

@@ -24,15 +24,15 @@ def filter_tasks(splits: Sequence[SplitOf]) -> dict[str, Task]:
 def _fit(split: SplitOf, folder: Path, worker: Worker) -> None:
     from ganaug.synth.filter import Known
     from ganaug.synth.fitted_filters import FittedFilters
-    from ganaug.synth.sampler import load_sampler, save_generator
+    from ganaug.synth.generator import load_generator, save_generator
 
-    sampler = load_sampler(split.project.work.place("train", split.train_key) / "generator.safetensors")
+    generator = load_generator(split.project.work.place("train", split.train_key) / "generator.safetensors")
     part, seed = split.prepared.part(split.learned), split.seed("screen", split.name)
     known = Known(
         part.images,
         part.labels if split.is_conditional else part.labels * 0,
         split.prepared.images_of(split.gan_unlabelled),
-        len(sampler.classes),
+        len(generator.classes),
         filters_classifier(split.settings),
         seed,
         worker.device,
@@ -41,7 +41,7 @@ def _fit(split: SplitOf, folder: Path, worker: Worker) -> None:
     fitted, accepted = FittedFilters.fit(
         filters,
         known,
-        lambda label, count: sampler.candidates(label, count, seeds.derive(seed, "candidates"), worker.device),
+        lambda label, count: generator.candidates(label, count, seeds.derive(seed, "candidates"), worker.device),
     )
     screening = {
         "key": split.filters_key,
@@ -49,12 +49,12 @@ def _fit(split: SplitOf, folder: Path, worker: Worker) -> None:
         "judges": fitted.about,
         "accepted": [round(share, 4) for share in accepted],
     }
-    description = {**sampler.description, "screening": screening}
-    save_generator(folder / "generator.safetensors", sampler.generator, description, fitted)
+    description = {**generator.description, "screening": screening}
+    save_generator(folder / "generator.safetensors", generator.network, description, fitted)
 
 
 def _line(folder: Path) -> str:
-    from ganaug.synth.sampler import load_sampler
+    from ganaug.synth.generator import load_generator
 
-    accepted = load_sampler(folder / "generator.safetensors").accepted
+    accepted = load_generator(folder / "generator.safetensors").accepted
     return f"{min(accepted):.0%} to {max(accepted):.0%} of the images per class pass the filters"

@@ -25,7 +25,7 @@ from ganaug.values import Count, Share, with_keys
 if TYPE_CHECKING:
     import torch
 
-    from ganaug.synth.sampler import Sampler
+    from ganaug.synth.generator import Generator
     from ganaug.synth.translator import Translator
 
 _KEY, _MANIFEST = "key.json", "manifest.csv"
@@ -78,18 +78,18 @@ _Made = Iterator[tuple[NDArray[np.uint8], list[list[Any]]]]  # of each class: im
 
 
 def _sampled(split: SplitOf, path: Path, where: torch.device) -> _Made:
-    from ganaug.synth.sampler import load_sampler
+    from ganaug.synth.generator import load_generator
 
-    sampler = load_sampler(path)
-    _check_current(split, path, sampler)
+    generator = load_generator(path)
+    _check_current(split, path, generator)
     seed = split.settings.synth.seed
     for label, count in enumerate(split.synthetic_counts.values()):
         images, numbers = _empty(split, count), np.empty(count, np.int64)
         start = 0
-        for chunk, of_chunk in sampler.images(label, count, seed, where):
+        for chunk, of_chunk in generator.images(label, count, seed, where):
             end = start + len(chunk)
             images[start:end], numbers[start:end], start = chunk, of_chunk, end
-        yield images, [[seed, number, sampler.accepted[label]] for number in numbers.tolist()]
+        yield images, [[seed, number, generator.accepted[label]] for number in numbers.tolist()]
 
 
 def _translated(split: SplitOf, path: Path, where: torch.device) -> _Made:
@@ -115,7 +115,7 @@ def _empty(split: SplitOf, count: int) -> NDArray[np.uint8]:
     return np.empty((count, height, width, channels), np.uint8)
 
 
-def _check_current(split: SplitOf, path: Path, found: Sampler | Translator) -> None:
+def _check_current(split: SplitOf, path: Path, found: Generator | Translator) -> None:
     screening = found.description.get("screening") or {}
     is_current = (found.description.get("key"), screening.get("key")) == (split.train_key, split.filters_key)
     if not is_current or (found.classes, found.image_shape) != (split.classes, split.prepared.image_shape):

@@ -191,7 +191,7 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     from ganaug.gan.loop import pictures
     from ganaug.gan.watching import HISTORY
     from ganaug.report.grids import labelled
-    from ganaug.synth.sampler import Sampler, save_generator
+    from ganaug.synth.generator import Generator, save_generator
 
     classes = description["classes"]
     save_generator(folder / "generator.safetensors", trained.generator, description)
@@ -199,8 +199,8 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     rows = [[row[column] for column in HISTORY] for row in trained.history]
     rounded = [["" if value is None else round(value, 5) for value in row] for row in rows]
     store.write_csv(folder / "history.csv", HISTORY, rounded)
-    sampler = Sampler(trained.generator, classes, tuple(description["image_shape"]), description)
-    samples = [sampler.candidates(label, 12, 0, device.resolve("cpu")) for label in range(len(classes))]
+    generator = Generator(trained.generator, classes, tuple(description["image_shape"]), description)
+    samples = [generator.candidates(label, 12, 0, device.resolve("cpu")) for label in range(len(classes))]
     store.write_png(folder / "samples.png", labelled(samples, classes))
     steps, progress = zip(*trained.progress or [(trained.step, np.stack([row[0] for row in samples]))], strict=True)
     store.write_png(folder / "progress.png", labelled(progress, [f"step {step:,}" for step in steps], classes))

@@ -20,13 +20,14 @@ from typing_extensions import TypedDict
 
 from ganaug import device, store
 from ganaug.errors import UserError, one_line, quoted
+from ganaug.synth.class_names import find_class, number_in
 from ganaug.synth.formats import FORMATS, MANIFEST, READERS, WRITTEN
 from ganaug.synth.spec import Balance, SynthSpec
 
 if TYPE_CHECKING:
     from ganaug.synth.formats import Chunks
+    from ganaug.synth.generator import Generator
     from ganaug.synth.moved import Moved
-    from ganaug.synth.sampler import Sampler
 
 _MOST = 10**9  # images of a class
 _LEAST_BYTES = 20  # of the disk for an image, whatever its format: a line of the manifest
@@ -68,26 +69,27 @@ def export(
     listed = _rows(out)
     there = _there(out, listed)
 
-    sampler = _opened(model, condition)
-    asked, notes = _asked(classes, sampler.classes)
+    generator = _opened(model, condition)
+    asked, notes = _asked(classes, generator.classes)
     if not classes:
-        asked = {label: count for label, count in asked.items() if sampler.makes(label)} or asked
-        if without := [name for label, name in enumerate(sampler.classes) if label not in asked]:
+        asked = {label: count for label, count in asked.items() if generator.makes(label)} or asked
+        if without := [name for label, name in enumerate(generator.classes) if label not in asked]:
             notes.append(f"none of {one_line(', '.join(without), 1000)}: no images under another condition to move")
-    spread = _spread(sampler, model, n, balance)
+    spread = _spread(generator, model, n, balance)
     counts = {label: spread[label] if count is None else count for label, count in asked.items()}
     if not any(counts.values()):
         raise UserError(
             "--balance fill: tops classes up to the largest, and no class asked for lacks images; use equal"
         )
-    named = {sampler.classes[label] for label, count in counts.items() if count or overwrite}
+    named = {generator.classes[label] for label, count in counts.items() if count or overwrite}
     kept = _kept(out, there, named, output_format, overwrite)
     counts = {label: count for label, count in counts.items() if count}
     _check_room(out, sum(counts.values()))
     where, by = device.resolve("auto"), store.file_digest(model)[:_DIGITS]
     device.prepare(where)
-    chunks = ((label, *chunk) for label, count in counts.items() for chunk in sampler.images(label, count, seed, where))
-    copied = _copied(out, there, kept, sampler) if kept and output_format in READERS else _Copied(sampler.classes)
+    runs = ((label, generator.images(label, count, seed, where)) for label, count in counts.items())
+    chunks = ((label, *chunk) for label, images in runs for chunk in images)
+    copied = _copied(out, there, kept, generator) if kept and output_format in READERS else _Copied(generator.classes)
 
     def join(part: Path) -> None:
         """Complete what takes its place in ``out``, given what is there by now: making the images took a while."""
@@ -106,23 +108,23 @@ def export(
         made = FORMATS[output_format](part, copied.classes, chain(copied.chunks, chunks), {**copied.counts, **counts})
         old = [row for row, _ in zip(copied.rows, made, strict=False)]  # theirs come first
         rows = (
-            [file, sampler.classes[one], seed, number, sampler.accepted[one], by, *sampler.about(one, number)]
+            [file, generator.classes[one], seed, number, generator.accepted[one], by, *generator.about(one, number)]
             for file, one, number in made
         )
-        columns = _columns(old, sampler.told)
+        columns = _columns(old, generator.told)
         padded = (row + [""] * (len(columns) - len(row)) for row in rows)
         store.write_csv(part / MANIFEST, columns, chain(_cells(old, columns), padded))
     if gone := sum(row["class"] not in named for row in listed) - len(kept):
         notes.append(f"{_images(gone)} of other classes that {out / MANIFEST} listed: gone, so no longer listed")
     more = f", next to {len(kept):,} of other classes" if kept else ""
-    said = f"{_of_classes(counts, sampler.classes)} in {one_line(f'{out}/')}{more}"
+    said = f"{_of_classes(counts, generator.classes)} in {one_line(f'{out}/')}{more}"
     return "\n".join([*notes, said])
 
 
-def _opened(model: Path, condition: str | None) -> Sampler | Moved:
+def _opened(model: Path, condition: str | None) -> Generator | Moved:
     """What makes the images. Raises UserError if a ``condition`` is asked of a generator that knows none."""
+    from ganaug.synth.generator import load_generator
     from ganaug.synth.moved import is_translator, moved
-    from ganaug.synth.sampler import load_sampler
 
     if is_translator(model):
         return moved(model, condition)
@@ -131,13 +133,13 @@ def _opened(model: Path, condition: str | None) -> Sampler | Moved:
             f"--condition: needs a translator, but {model} makes images of a class alone; leave it out, or set "
             "gan.translate and train it again"
         )
-    return load_sampler(model)
+    return load_generator(model)
 
 
-def _spread(sampler: Sampler | Moved, model: Path, n: int, balance: str) -> list[int]:
+def _spread(generator: Generator | Moved, model: Path, n: int, balance: str) -> list[int]:
     """The images of each class, as ``synth.balance`` has them."""
-    said = sampler.description.get("train_images") or {}
-    learned = {name: said.get(name, 0) for name in sampler.classes}  # the file has them in another order
+    said = generator.description.get("train_images") or {}
+    learned = {name: said.get(name, 0) for name in generator.classes}  # the file has them in another order
     if balance != "equal" and not any(learned.values()):
         raise UserError(f"{model}: must say what it learned from for --balance {balance}, but is older; train it again")
     return list(SynthSpec(n, cast(Balance, balance)).counts(learned).values())
@@ -146,8 +148,7 @@ def _spread(sampler: Sampler | Moved, model: Path, n: int, balance: str) -> list
 def _asked(asked: Sequence[str] | None, classes: Sequence[str]) -> tuple[dict[int, int | None], list[str]]:
     """{class row: number, if one was given} of words such as ``3``, ``cat`` or ``cat=50``.
 
-    A class name wins, then the one name that is the same number, then an index. Notes say which was taken where these
-    disagree, or where it was an index.
+    Notes say which class was taken where name and index disagree, or where it was an index.
     """
     if not asked:
         return dict.fromkeys(range(len(classes))), []
@@ -158,37 +159,16 @@ def _asked(asked: Sequence[str] | None, classes: Sequence[str]) -> tuple[dict[in
         word, count = whole, None
         if whole not in names and "=" in whole:
             word, _, written = whole.rpartition("=")
-            count = _number(written)
+            count = number_in(written)
             if not count or count > _MOST:
                 raise UserError(
                     f'--class {one_line(whole, 80)}: a number of images must follow the last "=", at most {_MOST:,}, '
                     f"got {quoted(written)}; correct it"
                 )
-        index = _number(word)
-        alike = [label for label, name in enumerate(names) if index is not None and _number(name) == index]
-        by_index = index is not None and index < len(names)
-        if word in names or len(alike) == 1:
-            label = names.index(word) if word in names else alike[0]
-            if index is not None and by_index and index != label:
-                other = quoted(classes[index])
-                notes.append(
-                    f"--class {one_line(word, 80)}: took the class named {quoted(classes[label])} (index {label}), "
-                    f"not {other}"
-                )
-        elif index is not None and by_index:
-            label = index
-            notes.append(f"--class {word}: no class has this name; took index {index}, {quoted(classes[index])}")
-        else:
-            raise UserError(
-                f"--class: must be a class name or an index of 0..{len(classes) - 1}, got {quoted(word)}; "
-                f"the classes are {one_line(', '.join(classes), 1000)}"
-            )
+        label, note = find_class(word, classes)
+        notes += [f"--class {one_line(word, 80)}: {note}"] if note else []
         labels[label] = count
     return labels, notes
-
-
-def _number(word: str) -> int | None:
-    return int(word) if word.isdecimal() and len(word) <= 100 else None
 
 
 def _of_classes(counts: Mapping[int, int], classes: Sequence[str]) -> str:
@@ -347,15 +327,15 @@ class _Copied:
     chunks: Chunks = field(default_factory=lambda: iter(()))
 
 
-def _copied(out: Path, rows: Sequence[_Listed], kept: Sequence[_Listed], sampler: Sampler | Moved) -> _Copied:
-    """The images of the rows ``kept`` among all ``rows`` of ``out``, for a new file with those of ``sampler``.
+def _copied(out: Path, rows: Sequence[_Listed], kept: Sequence[_Listed], generator: Generator | Moved) -> _Copied:
+    """The images of the rows ``kept`` among all ``rows`` of ``out``, for a new file with those of ``generator``.
 
     Raises UserError if they are not what the manifest lists, or of another shape than the new ones.
     """
     runs = [(name, list(run)) for name, run in groupby(rows, lambda row: row["class"])]
-    classes = [*sampler.classes, *dict.fromkeys(row["class"] for row in kept if row["class"] not in sampler.classes)]
-    stays = {row["class"] for row in kept}
-    path, (channels, *size) = out / kept[0]["file"], sampler.image_shape
+    stays = dict.fromkeys(row["class"] for row in kept)
+    classes = [*generator.classes, *(name for name in stays if name not in generator.classes)]
+    path, (channels, *size) = out / kept[0]["file"], generator.image_shape
     counts = {classes.index(name): len(run) for name, run in runs if name in stays}
     if len(counts) < len([name for name, _ in runs if name in stays]):
         raise UserError(f"--out: {out / MANIFEST} must list the images class by class; name another folder")

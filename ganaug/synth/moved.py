@@ -29,7 +29,7 @@ _AT_ONCE = 500  # images that are read at a time
 class Moved:
     """What a ``translator`` makes of the release's train part in ``prepared``: images under the condition ``target``.
 
-    It gives images of a class as a sampler does: image i is translation i div n of source i mod n, of the class's n
+    It gives images of a class as a generator does: image i is translation i div n of source i mod n, of the class's n
     images under other conditions in their order.
     """
 

@@ -46,16 +46,16 @@ _Found = tuple[nn.Module, tuple[Tensor, ...], dict[str, Any], dict[str, Any], di
 
 def _of_classes(model: Path) -> _Found:
     """The network, a batch of inputs, what inputs and outputs are, and the description."""
-    from ganaug.synth.sampler import load_sampler
+    from ganaug.synth.generator import load_generator
 
-    sampler = load_sampler(model)
-    z_dim, classes = sampler.generator.z_dim, len(sampler.classes)
+    generator = load_generator(model)
+    z_dim, classes = generator.network.z_dim, len(generator.classes)
     inputs = {
         "latents": {"type": "float32", "shape": ["N", z_dim], "distribution": "standard normal"},
         "classes": {"type": "int64", "shape": ["N"], "range": [0, classes - 1], "names": "classes"},
     }
     examples = (torch.zeros(_EXAMPLES, z_dim), torch.zeros(_EXAMPLES, dtype=torch.int64))
-    return sampler.generator, examples, inputs, {"images": _images(sampler.image_shape)}, sampler.description
+    return generator.network, examples, inputs, {"images": _images(generator.image_shape)}, generator.description
 
 
 def _of_translator(model: Path) -> _Found:

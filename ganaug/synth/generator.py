@@ -5,7 +5,7 @@ size, the last one padded, since convolutions round differently at another batch
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,10 +19,11 @@ from ganaug import seeds, store
 from ganaug.errors import UserError
 from ganaug.gan.build import restore_generator
 from ganaug.gan.described import describe, typed
-from ganaug.gan.nets.generator import Generator
+from ganaug.gan.nets.generator import Generator as Network
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.transfer import SCREEN
 from ganaug.pixels import to_pixels
+from ganaug.synth.class_names import find_class
 from ganaug.synth.fitted_filters import FittedFilters
 
 CHUNK = 100
@@ -30,10 +31,10 @@ _PATIENCE = 10_000  # candidates in a row that no filter lets through: then ther
 
 
 @dataclass(frozen=True)
-class Sampler:
-    """A generator that knows what it makes."""
+class Generator:
+    """A trained class-conditional generator that knows its classes: ``ganaug.load``, ``ganaug.fit``."""
 
-    generator: Generator
+    network: Network
     classes: list[str]
     image_shape: tuple[int, int, int]  # (channels, height, width)
     description: dict[str, Any]
@@ -71,6 +72,26 @@ class Sampler:
                     f"{self.classes[label]} none of {_PATIENCE:,} passed; loosen them, or train the GAN longer"
                 )
 
+    def sample(
+        self, counts: Mapping[str | int, int], seed: int = 0, device: devices.DeviceName = "auto"
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Images (N, H, W, C), uint8, of the classes in ``counts``, by name or index, in its order, and labels (N,).
+
+        They are those that ``ganaug synth`` writes with the same ``seed``. ``device``: as in params.yaml. Raises
+        UserError if there is no such class, or the filters let nothing through for long.
+        """
+        where = devices.resolve(device)
+        devices.prepare(where)
+        wanted = [(find_class(name, self.classes)[0], count) for name, count in counts.items()]
+        empty = np.zeros((0, *self.image_shape[1:], self.image_shape[0]), np.uint8)
+        made = [chunk for label, count in wanted for chunk, _ in self.images(label, count, seed, where)]
+        labels = np.repeat(np.array([label for label, _ in wanted], np.int64), [count for _, count in wanted])
+        return np.concatenate([empty, *made]), labels
+
+    def save(self, path: str | Path) -> None:
+        """Write the generator with all that it needs to the file ``path``, which ``ganaug.load`` reads."""
+        save_generator(Path(path), self.network, self.description, self.filters)
+
     def makes(self, label: int) -> bool:
         """Whether it can make images of the class ``label``: of any."""
         return True
@@ -89,37 +110,37 @@ class Sampler:
 
     def _candidates(self, label: int, seed: int, device: torch.device) -> Iterator[NDArray[np.uint8]]:
         """Without end, in chunks (CHUNK, H, W, C)."""
-        devices.place(self.generator, device).eval()
+        devices.place(self.network, device).eval()
         labels = torch.full((CHUNK,), label, device=device)
         for start in itertools.count(step=CHUNK):
             rngs = (seeds.torch_rng(seed, "image", label, index) for index in range(start, start + CHUNK))
-            latents = torch.stack([torch.randn(self.generator.z_dim, generator=rng) for rng in rngs])
+            latents = torch.stack([torch.randn(self.network.z_dim, generator=rng) for rng in rngs])
             with torch.no_grad():
-                images = to_pixels(self.generator(latents.to(device), labels))
+                images = to_pixels(self.network(latents.to(device), labels))
             yield images
 
 
 def save_generator(
-    path: Path, generator: Generator, description: dict[str, Any], filters: FittedFilters | None = None
+    path: Path, network: Network, description: dict[str, Any], filters: FittedFilters | None = None
 ) -> None:
-    """Write the weights of ``generator``, its fitted ``filters`` and their ``description`` in one file at ``path``."""
-    tensors = dict(generator.state_dict())
+    """Write the weights of ``network``, its fitted ``filters`` and their ``description`` in one file at ``path``."""
+    tensors = dict(network.state_dict())
     if filters is not None:
         tensors |= {f"{SCREEN}{name}": tensor for name, tensor in filters.tensors.items()}
     store.write_tensors(path, tensors, description)
 
 
-def load_sampler(path: Path) -> Sampler:
+def load_generator(path: Path) -> Generator:
     """Read a file that ``save_generator`` wrote. No code of the file is run. Raises UserError if it does not fit."""
     hint = 'train it again ("dvc repro"), or name another file with --model'
     return store.read_from_tensors(path, "a generator of this version of ganaug", hint, _restore)
 
 
-def _restore(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> Sampler:
+def _restore(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> Generator:
     about = describe(description)
     of_filters = {name.removeprefix(SCREEN): tensors.pop(name) for name in list(tensors) if name.startswith(SCREEN)}
-    generator = restore_generator(typed(GanSpec, about.gan), len(about.classes), about.shape, tensors)
+    network = restore_generator(typed(GanSpec, about.gan), len(about.classes), about.shape, tensors)
     filters = None
     if about.screening:
         filters = FittedFilters.restore(about.screening.judges, of_filters, len(about.classes), about.shape)
-    return Sampler(generator, about.classes, about.shape, description, filters)
+    return Generator(network, about.classes, about.shape, description, filters)
