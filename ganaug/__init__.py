@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ganaug import errors
+    from ganaug.api.fit import fit
     from ganaug.synth.generator import Generator
     from ganaug.synth.load import load
     from ganaug.synth.translator import Translator
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 _WHERE = {
     "Generator": "ganaug.synth.generator",
     "Translator": "ganaug.synth.translator",
+    "fit": "ganaug.api.fit",
     "load": "ganaug.synth.load",
 }
 _MODULES = ("errors",)
 
-__all__ = ["Generator", "Translator", "errors", "load"]
+__all__ = ["Generator", "Translator", "errors", "fit", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -64,6 +64,26 @@ def prepare(device: torch.device) -> None:
 
 
 @contextmanager
+def visiting() -> Iterator[None]:
+    """Around work in somebody else's program: its torch and its environment are afterwards as they were before, though
+    ``prepare`` and the start of workers change them."""
+    import torch
+
+    environment, threads = dict(os.environ), torch.get_num_threads()
+    places = (torch.backends.cuda.matmul, "allow_tf32"), (torch.backends.cudnn, "allow_tf32")
+    switches = [(*place, getattr(*place)) for place in (*places, (torch.backends.cudnn, "benchmark"))]
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        for place, name, value in switches:
+            setattr(place, name, value)
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)
+
+
+@contextmanager
 def enough_memory(device: torch.device, setting: str) -> Iterator[None]:
     """Around work on ``device``. Raises UserError, which names the ``setting`` to lower, if its memory is too small."""
     try:
