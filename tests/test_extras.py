@@ -40,6 +40,7 @@ def test_without_pyarrow_a_parquet_table_says_what_to_install(tmp_path: Path, mo
 
 _WITHOUT = """
 import sys
+from pathlib import Path
 
 class Nowhere:
     def find_spec(self, name, *_):
@@ -49,7 +50,7 @@ class Nowhere:
 sys.meta_path.insert(0, Nowhere())
 import ganaug.start.init
 from ganaug.data.table import Table
-print(Table("labels.csv").load().classes)
+print(Table(Path("labels.csv")).load().classes)
 """
 
 
