@@ -11,11 +11,17 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ganaug import errors
     from ganaug.synth.generator import Generator
+    from ganaug.synth.load import load
+    from ganaug.synth.translator import Translator
 
-_WHERE = {"Generator": "ganaug.synth.generator"}
+_WHERE = {
+    "Generator": "ganaug.synth.generator",
+    "Translator": "ganaug.synth.translator",
+    "load": "ganaug.synth.load",
+}
 _MODULES = ("errors",)
 
-__all__ = ["Generator", "errors"]
+__all__ = ["Generator", "Translator", "errors", "load"]
 
 
 def __getattr__(name: str) -> Any:
