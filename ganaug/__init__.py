@@ -10,7 +10,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ganaug import errors
+    from ganaug.api.evaluate import evaluate
     from ganaug.api.fit import fit
+    from ganaug.api.verdict import Verdict
     from ganaug.synth.generator import Generator
     from ganaug.synth.load import load
     from ganaug.synth.translator import Translator
@@ -18,12 +20,14 @@ if TYPE_CHECKING:
 _WHERE = {
     "Generator": "ganaug.synth.generator",
     "Translator": "ganaug.synth.translator",
+    "Verdict": "ganaug.api.verdict",
+    "evaluate": "ganaug.api.evaluate",
     "fit": "ganaug.api.fit",
     "load": "ganaug.synth.load",
 }
 _MODULES = ("errors",)
 
-__all__ = ["Generator", "Translator", "errors", "fit", "load"]
+__all__ = ["Generator", "Translator", "Verdict", "errors", "evaluate", "fit", "load"]
 
 
 def __getattr__(name: str) -> Any:
