@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ganaug import errors
+    from ganaug import errors, transforms
+    from ganaug.api.datasets import SyntheticDataset, SyntheticStream
+    from ganaug.api.mixed import mix
     from ganaug.synth.generator import Generator
 
-_WHERE = {"Generator": "ganaug.synth.generator"}
-_MODULES = ("errors",)
+_WHERE = {
+    "Generator": "ganaug.synth.generator",
+    "SyntheticDataset": "ganaug.api.datasets",
+    "SyntheticStream": "ganaug.api.datasets",
+    "mix": "ganaug.api.mixed",
+}
+_MODULES = ("errors", "transforms")
 
-__all__ = ["Generator", "errors"]
+__all__ = ["Generator", "SyntheticDataset", "SyntheticStream", "errors", "mix", "transforms"]
 
 
 def __getattr__(name: str) -> Any:
