@@ -36,7 +36,8 @@ def _section(words: list[str], key: Key, level: int) -> Iterator[str]:
         kind = group.get("properties", {}).get("kind")
         here = [*words, kind["const"]] if kind else words
         if kind:
-            yield f"\n{'#' * min(level + 1, 6)} kind: {kind['const']} {{ #{'.'.join(here)} }}\n\n{_text(kind['description'])}\n"
+            yield f"\n{'#' * min(level + 1, 6)} kind: {kind['const']} {{ #{'.'.join(here)} }}\n"
+            yield f"{_text(kind['description'])}\n"
         yield from _group(here, group, level + bool(kind))
 
 
@@ -62,8 +63,9 @@ def _keys(words: list[str], keys: dict[str, Key]) -> Iterator[str]:
     """Plain values as a list: name, range, default, and what each does."""
     for name, key in keys.items():
         default = default_of([*words, name], _NOWHERE) or ("default" in key.node and shown(key.node["default"]))
-        first = f"default {default}" if default else "must be given"
-        yield f"`{name}`{{ #{'.'.join([*words, name])} }} <span class=range>{_text(value_range(key.node))}; {_text(first)}</span>"
+        first = f"default ``{default}``" if default else "must be given"
+        about = f"{value_range(key.node)}; {first}"
+        yield f"`{name}`{{ #{'.'.join([*words, name])} }} <span class=range>{_text(about)}</span>"
         yield f":   {_text(key.about)}\n"
 
 
