@@ -35,7 +35,9 @@ def _command(command: Any, above: Any) -> Iterator[str]:
     for paragraph in command.help.split("\n\n"):
         text = " ".join(paragraph.split())
         example = _EXAMPLE.match(text)
-        yield f"Example: {', or: '.join(f'`{one}`' for one in example[1].split(', or: '))}\n" if example else f"{text}\n"
+        yield (
+            f"Example: {', or: '.join(f'`{one}`' for one in example[1].split(', or: '))}\n" if example else f"{text}\n"
+        )
     yield from _options([one for one in command.params if one.name not in ("quiet", "verbose")], context)
 
 
