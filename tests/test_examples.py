@@ -1,9 +1,10 @@
 """Every example of the documentation runs: each page from top to bottom, its commands and its Python.
 
 A page starts in the folder of a finished project that has ``photos/`` (classes 3, 7 and nevus, imbalanced) and
-``generator.safetensors``. Its commands run in this process, and all its Python shares one namespace. What takes minutes is
-cut short here and nowhere else: the projects that ``ganaug init`` makes, ``ganaug.fit`` and ``ganaug.evaluate`` get the
-settings ``SHORT``. The commands of README.md, and of a page that needs other programs, such as DVC, run in tests/journey.py.
+``generator.safetensors``. Its commands run in this process, and all its Python shares one namespace. What takes
+minutes is cut short here and nowhere else: the projects that ``ganaug init`` makes, ``ganaug.fit`` and
+``ganaug.evaluate`` get the settings ``SHORT``. The commands of README.md, and of a page that needs other programs,
+such as DVC, run in tests/journey.py.
 """
 
 import contextlib
