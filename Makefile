@@ -29,8 +29,7 @@ lint: .venv/installed-dev
 
 # The site, into site/: a link that leads nowhere, or anything loaded from the web, is an error (docs/site/).
 docs: .venv/installed-dev
-	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
-	@echo "docs: site/index.html"
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 notebook: .venv/installed-dev
 	pytest --nbmake docs/notebook.ipynb
