@@ -7,7 +7,7 @@ from typing import Any
 from latex2mathml.converter import convert
 
 _EQUATION = re.compile(r'<(?P<tag>span|div) class="arithmatex">\\[(\[](?P<latex>.*?)\\[)\]]</(?P=tag)>', re.S)
-# What the converter leaves to do: limits below min and max in an equation of its own, a space behind names of functions.
+# What the converter leaves to do: limits below min and max in an equation of its own, a space behind a function's name.
 _LIMIT = re.compile(r"<msub><mo>(min|max)</mo>(<mi>[^<]*</mi>|<mrow>(?:(?!</?mrow>).)*</mrow>)</msub>")
 _FUNCTION = re.compile(r"(<m[io]>(?:log|exp|min|max)</m[io]>)(?=<m(?:i|sub)>)")
 

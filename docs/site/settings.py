@@ -1,4 +1,4 @@
-"""The page of settings, from the settings themselves: their types, bounds, defaults and the text below each in the code.
+"""The page of settings, from the settings themselves: types, bounds, defaults, and the text below each in the code.
 
 The same sources as ``ganaug explain`` and params.schema.json, so no page can say something else.
 """
