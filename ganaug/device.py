@@ -64,23 +64,20 @@ def prepare(device: torch.device) -> None:
 
 
 @contextmanager
-def visiting() -> Iterator[None]:
-    """Around work in somebody else's program: its torch and its environment are afterwards as they were before, though
-    ``prepare`` and the start of workers change them."""
+def lent(device: torch.device) -> Iterator[None]:
+    """As ``prepare``, for as long as the block lasts: in a process of the user's, who has settings of their own."""
     import torch
 
-    environment, threads = dict(os.environ), torch.get_num_threads()
-    places = (torch.backends.cuda.matmul, "allow_tf32"), (torch.backends.cudnn, "allow_tf32")
-    switches = [(*place, getattr(*place)) for place in (*places, (torch.backends.cudnn, "benchmark"))]
+    threads, matmul, cudnn = torch.get_num_threads(), torch.backends.cuda.matmul, torch.backends.cudnn
+    were = [(matmul, "allow_tf32"), (cudnn, "allow_tf32"), (cudnn, "benchmark")] if device.type == "cuda" else []
+    settings = [(place, name, getattr(place, name)) for place, name in were]
     try:
+        prepare(device)
         yield
     finally:
         torch.set_num_threads(threads)
-        for place, name, value in switches:
+        for place, name, value in settings:
             setattr(place, name, value)
-        for name in os.environ.keys() - environment.keys():
-            del os.environ[name]
-        os.environ.update(environment)
 
 
 @contextmanager

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ganaug import config, store, yaml_text
-from ganaug import device as devices
 from ganaug.api.arrays import checked
 from ganaug.api.verdict import Verdict
+from ganaug.api.visit import visiting
 from ganaug.data.arrays import values_of
 from ganaug.data.labelled import Labelled, check_conditions, check_counts
 from ganaug.data.npz import Npz
@@ -70,7 +70,7 @@ def evaluate(
         changes["classifier.model"] = classifier if isinstance(classifier, str) else _name_of(classifier)
     root = Path(folder or tempfile.mkdtemp(prefix="ganaug-")).resolve()
     try:
-        with _importing_from_here(), devices.visiting():
+        with visiting(), _as_the_files_are(changes.get("classifier.model")):
             if (root / "params.yaml").exists():
                 _check_same(root, arrays)
                 _change(root, changes)
@@ -113,18 +113,20 @@ def _name_of(factory: Any) -> str:
 
 
 @contextmanager
-def _importing_from_here() -> Iterator[None]:
-    """A notebook and a prompt find modules in the current directory, and so do the workers then, wherever they run.
-    None of them is left over: they would be used for other folders later."""
+def _as_the_files_are(model: Any) -> Iterator[None]:
+    """Have the module of an own classifier, ``model``, run as its file is now, which keys are of: neither this process
+    nor a worker knows it from before, and none is left that would know it later."""
     from joblib.externals.loky import get_reusable_executor
 
-    before = list(sys.path)
-    sys.path[:] = [str(Path.cwd()) if place == "" else place for place in before]
+    name = str(model).partition(":")[0]
+    known = sys.modules.pop(name) if ":" in str(model) and name in sys.modules else None
+    get_reusable_executor().shutdown()
     try:
         yield
     finally:
-        sys.path[:] = before
         get_reusable_executor().shutdown()
+        if known is not None:
+            sys.modules[name] = known
 
 
 def _check_same(root: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -15,6 +15,7 @@ from ganaug import config
 from ganaug import device as devices
 from ganaug import store as files
 from ganaug.api.arrays import checked
+from ganaug.api.visit import visiting
 from ganaug.config import Settings
 from ganaug.data.gather import Looked, gather
 from ganaug.data.labelled import Labelled, check_counts
@@ -108,7 +109,7 @@ def _trained(project: Project, found: Labelled) -> Generator:
     from ganaug.synth.load import load
 
     waits = f"fit: another call is at work in {project.root}; waiting for it"
-    with devices.visiting(), project.alone("fit", waits):
+    with visiting(), project.alone("fit", waits):
         with files.replacing(project.prepared, folder=True) as folder:
             looked = Looked(found, look_at(found.images, 1))
             data = gather(project.settings.data, folder / "images.npy", 1, looked=looked)

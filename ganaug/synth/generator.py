@@ -81,10 +81,10 @@ class Generator:
         UserError if there is no such class, or the filters let nothing through for long.
         """
         where = devices.resolve(device)
-        devices.prepare(where)
         wanted = [(find_class(name, self.classes)[0], count) for name, count in counts.items()]
         empty = np.zeros((0, *self.image_shape[1:], self.image_shape[0]), np.uint8)
-        made = [chunk for label, count in wanted for chunk, _ in self.images(label, count, seed, where)]
+        with devices.lent(where):
+            made = [chunk for label, count in wanted for chunk, _ in self.images(label, count, seed, where)]
         labels = np.repeat(np.array([label for label, _ in wanted], np.int64), [count for _, count in wanted])
         return np.concatenate([empty, *made]), labels
 
