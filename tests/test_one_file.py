@@ -33,7 +33,7 @@ PLACES = {
     "filler": ("classify/fillers.py", "FILLERS:", "Smote())", "Smote(), Toy())", "test_fillers.py"),
     "filter": ("synth/filters.py", "Filter =", "| Copies,", "| Copies | Toy,", "test_filters.py"),
     "metric": (
-        "evaluate/contributions.py", "METRICS =", 'Metric("macro-F1", macro_f1, is_mean_of_classes=True),',
+        "measure/contributions.py", "METRICS =", 'Metric("macro-F1", macro_f1, is_mean_of_classes=True),',
         'Metric("macro-F1", macro_f1, is_mean_of_classes=True),\n    "toy": Metric("toy", toy, False),',
         "test_contributions.py",
     ),

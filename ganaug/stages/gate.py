@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from ganaug import config, store
 from ganaug.errors import UserError, one_line
-from ganaug.evaluate.rules import Status, judge, of_all
-from ganaug.evaluate.summary import Summary, check
+from ganaug.measure.rules import Status, judge, of_all
+from ganaug.measure.summary import Summary, check
 from ganaug.stages.project import Project
 from ganaug.stages.split import gan_settings
 from ganaug.stages.work import RECIPES
 
 if TYPE_CHECKING:
-    from ganaug.evaluate.baseline import Fall
+    from ganaug.measure.baseline import Fall
 
 _RUN = 'run "dvc repro"'
 
@@ -158,7 +158,7 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None, as_json
 
 def _against(project: Project, path: Path) -> tuple[list[Fall], list[str]]:
     """The falls, and what the reader should know of, against an earlier run."""
-    from ganaug.evaluate import baseline
+    from ganaug.measure import baseline
 
     name, own = str(path), project.reports / "summary.json"
     now = baseline.read(store.read_json(own, _RUN), str(own))
