@@ -90,8 +90,8 @@ class ReplaceWithSynthetic(v2.Transform):
             got = tuple(image.shape[1:] if image.ndim == 4 else image.shape)
         else:
             raise UserError(
-                "image: must be a PIL image, or a tensor of uint8 or floats, got "
-                f"{quoted(getattr(image, 'dtype', type(image).__name__))}; put v2.ToImage() before"
+                "image: must be a PIL image, or a tensor of uint8 or floats, got one of type "
+                f"{getattr(image, 'dtype', type(image).__name__)}; put v2.ToImage() before"
             )
         if got != shape:
             raise UserError(
