@@ -13,16 +13,29 @@ if TYPE_CHECKING:
     from ganaug.api.datasets import SyntheticDataset, SyntheticStream
     from ganaug.api.mixed import mix
     from ganaug.synth.generator import Generator
+    from ganaug.synth.load import load
+    from ganaug.synth.translator import Translator
 
 _WHERE = {
     "Generator": "ganaug.synth.generator",
     "SyntheticDataset": "ganaug.api.datasets",
     "SyntheticStream": "ganaug.api.datasets",
+    "Translator": "ganaug.synth.translator",
+    "load": "ganaug.synth.load",
     "mix": "ganaug.api.mixed",
 }
 _MODULES = ("errors", "transforms")
 
-__all__ = ["Generator", "SyntheticDataset", "SyntheticStream", "errors", "mix", "transforms"]
+__all__ = [
+    "Generator",
+    "SyntheticDataset",
+    "SyntheticStream",
+    "Translator",
+    "errors",
+    "load",
+    "mix",
+    "transforms",
+]
 
 
 def __getattr__(name: str) -> Any:
