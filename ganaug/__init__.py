@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from ganaug import errors, transforms
     from ganaug.api.datasets import SyntheticDataset, SyntheticStream
     from ganaug.api.mixed import mix
+    from ganaug.api.over_sampler import GanOverSampler
     from ganaug.synth.generator import Generator
     from ganaug.synth.load import load
     from ganaug.synth.translator import Translator
 
 _WHERE = {
+    "GanOverSampler": "ganaug.api.over_sampler",
     "Generator": "ganaug.synth.generator",
     "SyntheticDataset": "ganaug.api.datasets",
     "SyntheticStream": "ganaug.api.datasets",
@@ -27,6 +29,7 @@ _WHERE = {
 _MODULES = ("errors", "transforms")
 
 __all__ = [
+    "GanOverSampler",
     "Generator",
     "SyntheticDataset",
     "SyntheticStream",

@@ -96,7 +96,9 @@ class GanOverSampler(BaseOverSampler):
         else:
             self.generator_ = _fitting(opened_generator(given), classes, pixels.shape[1:])
         names = [classes[rows[np.argmax(y == value)]] for value in counts]
-        wanted = {self.generator_.classes.index(name): n for name, n in zip(names, counts.values(), strict=True)}
+        wanted: dict[str | int, int] = dict(
+            zip(map(self.generator_.classes.index, names), counts.values(), strict=True)
+        )
         new, _ = self.generator_.sample(wanted, seed, self.device)
         scaled = new if X.dtype == np.uint8 else (new / 255).astype(X.dtype)
         more = np.repeat(np.array(list(counts), y.dtype), list(counts.values()))
