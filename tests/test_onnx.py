@@ -151,10 +151,10 @@ def test_what_is_there_is_not_replaced(tmp_path: Path, tiny_model: Path, written
 
 def test_a_file_that_is_no_generator_is_refused(tmp_path: Path, written: list[tuple[Any, ...]]) -> None:
     model = tmp_path / "generator.safetensors"
-    with refused("generator.safetensors: the file must exist", "--model"):
+    with refused("generator.safetensors: the file must exist", "name another file"):
         export_onnx(model, tmp_path / "out" / "generator.onnx")
     model.write_bytes(b"nothing")
-    with refused("generator.safetensors: must be a generator", "--model"):
+    with refused("generator.safetensors: must be a generator", "name another file"):
         export_onnx(model, tmp_path / "out" / "generator.onnx")
     assert not (tmp_path / "out").exists()
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from ganaug import store
 from ganaug.errors import UserError, one_line, quoted
 from ganaug.extras import need
-from ganaug.synth.moved import is_translator
+from ganaug.synth.load import load
+from ganaug.synth.translator import Translator
 
 _EXAMPLES = 2  # a batch of 1 would be exported as one that is always 1
 
@@ -24,7 +25,7 @@ def export_onnx(model: Path, out: Path) -> str:
     need("onnx", "onnxscript", extra="onnx", what="an ONNX file")
     if out.exists() or out.is_symlink():
         raise UserError(f"--out: must be a new file, but {quoted(str(out), 200)} is there; name another, or remove it")
-    find = _of_translator if is_translator(model) else _of_classes
+    find = _of_translator if isinstance(load(model), Translator) else _of_classes
     network, examples, inputs, outputs, description = find(model)
     has_filters = description.pop("screening", None) is not None
     told = {**description, "inputs": inputs, "outputs": outputs, "model": store.file_digest(model)}
