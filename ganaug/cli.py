@@ -259,8 +259,12 @@ def synth(
     ] = "equal",
     out: Annotated[Path, typer.Option("--out", help="The folder to write to.")] = Path("synthetic"),
     output_format: Annotated[
-        str, typer.Option("--format", help=f"{' or '.join(FORMATS)}.", autocompletion=_one_of(*FORMATS))
+        str, typer.Option("--format", help=f"{', '.join(FORMATS)}.", autocompletion=_one_of(*FORMATS))
     ] = "png",
+    shard_size: Annotated[
+        int | None,
+        typer.Option("--shard-size", help="Images per file of parquet and webdataset.", show_default="10,000"),
+    ] = None,
     model: Annotated[Path, typer.Option("--model", help="The generator file.")] = Path(
         "models/release/generator.safetensors"
     ),
@@ -275,7 +279,7 @@ def synth(
     Example: ganaug synth --class 3 -n 5000, or: ganaug synth --class melanoma=300 --class nevus=50
     """
     if all_splits or split is not None:
-        others = balance != "equal" or output_format != "png" or out != Path("synthetic")
+        others = balance != "equal" or output_format != "png" or out != Path("synthetic") or shard_size is not None
         if classes or condition or overwrite or others:
             raise typer.BadParameter("--all and --split write data/synth/ for the arms; leave the other options out")
         from ganaug.stages import synth as stage
@@ -285,7 +289,7 @@ def synth(
     else:
         from ganaug.synth import export
 
-        print(export.export(model, out, classes, n, balance, seed, output_format, overwrite, condition))
+        print(export.export(model, out, classes, n, balance, seed, output_format, overwrite, condition, shard_size))
 
 
 @app.command()

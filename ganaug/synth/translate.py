@@ -16,7 +16,8 @@ from ganaug import device, store
 from ganaug.data.pictures import Aspect, Shape, depth_of, look_at, parse_background, render
 from ganaug.errors import UserError, one_line, quoted
 from ganaug.gan.described import typed
-from ganaug.synth.formats import MANIFEST, folder_name
+from ganaug.synth.folder_names import folder_name
+from ganaug.synth.format import MANIFEST
 from ganaug.synth.moved import is_translator, target_of
 
 if TYPE_CHECKING:
