@@ -9,13 +9,33 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ganaug import errors
+    from ganaug import errors, transforms
+    from ganaug.api.datasets import SyntheticDataset, SyntheticStream
+    from ganaug.api.mixed import mix
     from ganaug.synth.generator import Generator
+    from ganaug.synth.load import load
+    from ganaug.synth.translator import Translator
 
-_WHERE = {"Generator": "ganaug.synth.generator"}
-_MODULES = ("errors",)
+_WHERE = {
+    "Generator": "ganaug.synth.generator",
+    "SyntheticDataset": "ganaug.api.datasets",
+    "SyntheticStream": "ganaug.api.datasets",
+    "Translator": "ganaug.synth.translator",
+    "load": "ganaug.synth.load",
+    "mix": "ganaug.api.mixed",
+}
+_MODULES = ("errors", "transforms")
 
-__all__ = ["Generator", "errors"]
+__all__ = [
+    "Generator",
+    "SyntheticDataset",
+    "SyntheticStream",
+    "Translator",
+    "errors",
+    "load",
+    "mix",
+    "transforms",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -373,7 +373,7 @@ def test_an_unknown_format_is_refused(make: Any, out: Path) -> None:
 
 
 def test_a_missing_generator_is_refused(make: Any, out: Path, tmp_path: Path) -> None:
-    with refused("nowhere", "--model"):
+    with refused("nowhere", "name another file"):
         make(model=tmp_path / "nowhere")
     assert not out.parent.exists()
 

@@ -1,6 +1,7 @@
 """A generator as an ONNX file gives what it gives in torch. Skipped without ``ganaug[onnx]`` and onnxruntime."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -124,7 +125,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         calls.append(arguments)
         return b"onnx"
 
-    monkeypatch.setattr(onnx_file, "find_spec", lambda name: name)
+    monkeypatch.setattr(onnx_file, "need", lambda *packages, **about: None)
     monkeypatch.setattr(onnx_file, "_onnx", write)
     return calls
 
@@ -150,16 +151,16 @@ def test_what_is_there_is_not_replaced(tmp_path: Path, tiny_model: Path, written
 
 def test_a_file_that_is_no_generator_is_refused(tmp_path: Path, written: list[tuple[Any, ...]]) -> None:
     model = tmp_path / "generator.safetensors"
-    with refused("generator.safetensors: the file must exist", "--model"):
+    with refused("generator.safetensors: the file must exist", "name another file"):
         export_onnx(model, tmp_path / "out" / "generator.onnx")
     model.write_bytes(b"nothing")
-    with refused("generator.safetensors: must be a generator", "--model"):
+    with refused("generator.safetensors: must be a generator", "name another file"):
         export_onnx(model, tmp_path / "out" / "generator.onnx")
     assert not (tmp_path / "out").exists()
 
 
 def test_without_the_packages_it_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == "onnxscript" else name)
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
     with refused(
         "onnx and onnxscript must be installed", "but onnxscript cannot be found", 'pip install "ganaug[onnx]"'
     ):

@@ -200,17 +200,19 @@ def _told_of(rows: Iterable[Mapping[str, str]]) -> list[tuple[Mapping[str, str],
 
 def _opened(model: Path, condition: str | None) -> Generator | Moved:
     """What makes the images. Raises UserError if a ``condition`` is asked of a generator that knows none."""
-    from ganaug.synth.generator import load_generator
-    from ganaug.synth.moved import is_translator, moved
+    from ganaug.synth.load import load
+    from ganaug.synth.moved import moved
+    from ganaug.synth.translator import Translator
 
-    if is_translator(model):
-        return moved(model, condition)
+    found = load(model)
+    if isinstance(found, Translator):
+        return moved(found, model, condition)
     if condition is not None:
         raise UserError(
             f"--condition: needs a translator, but {model} makes images of a class alone; leave it out, or set "
             "gan.translate and train it again"
         )
-    return load_generator(model)
+    return found
 
 
 def _spread(generator: Generator | Moved, model: Path, n: int, balance: str) -> list[int]:

@@ -18,7 +18,7 @@ from ganaug import device as devices
 from ganaug import seeds, store
 from ganaug.errors import UserError
 from ganaug.gan.build import restore_generator
-from ganaug.gan.described import describe, typed
+from ganaug.gan.described import AGAIN, describe, typed
 from ganaug.gan.nets.generator import Generator as Network
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.transfer import SCREEN
@@ -83,10 +83,10 @@ class Generator:
         UserError if there is no such class, or the filters let nothing through for long.
         """
         where = devices.resolve(device)
-        devices.prepare(where)
         wanted = [(find_class(name, self.classes)[0], count) for name, count in counts.items()]
         empty = np.zeros((0, *self.image_shape[1:], self.image_shape[0]), np.uint8)
-        made = [chunk for label, count in wanted for chunk, _ in self.images(label, count, seed, where)]
+        with devices.lent(where):
+            made = [chunk for label, count in wanted for chunk, _ in self.images(label, count, seed, where)]
         labels = np.repeat(np.array([label for label, _ in wanted], np.int64), [count for _, count in wanted])
         return np.concatenate([empty, *made]), labels
 
@@ -140,11 +140,11 @@ def save_generator(
 
 def load_generator(path: Path) -> Generator:
     """Read a file that ``save_generator`` wrote. No code of the file is run. Raises UserError if it does not fit."""
-    hint = 'train it again ("dvc repro"), or name another file with --model'
-    return store.read_from_tensors(path, "a generator of this version of ganaug", hint, _restore)
+    return store.read_from_tensors(path, "a generator of this version of ganaug", AGAIN, restore)
 
 
-def _restore(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> Generator:
+def restore(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> Generator:
+    """The generator of a file's ``tensors`` and their ``description``."""
     about = describe(description)
     of_filters = {name.removeprefix(SCREEN): tensors.pop(name) for name in list(tensors) if name.startswith(SCREEN)}
     network = restore_generator(typed(GanSpec, about.gan), len(about.classes), about.shape, tensors)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ganaug import store
 from ganaug.data.prepared import Item, Prepared, read_prepared
 from ganaug.data.splits import RELEASE
-from ganaug.errors import UserError, one_line, quoted
+from ganaug.errors import UserError, quoted
 
 if TYPE_CHECKING:
     import torch
@@ -95,7 +95,7 @@ class Moved:
             pictures, hashes = self.prepared.images_of(some), self.prepared.hashes(some)
             if self.translator.pairs:
                 pictures = degraded(pictures, hashes, self.translator.pairs, number, seed)
-            made = self.translator.translate(pictures, hashes, self.target, number, seed, device)
+            made = self.translator.translation(pictures, hashes, self.target, number, seed, device)
             yield made, np.arange(first, first + len(some))
             first += len(some)
 
@@ -114,15 +114,12 @@ class Moved:
         return [item["file"] for item in items]
 
 
-def moved(model: Path, condition: str | None) -> Moved:
-    """The images of the project here, which the translator in the file ``model`` moves to ``condition``.
+def moved(translator: Translator, model: Path, condition: str | None) -> Moved:
+    """The images of the project here, which the ``translator`` of the file ``model`` moves to ``condition``.
 
     Raises UserError if that is unknown, or the images are of other classes, conditions or shape.
     """
-    from ganaug.synth.translator import load_translator
-
-    translator = load_translator(model)
-    target = target_of(translator, condition, "--condition")
+    target = translator.target(condition, "--condition")
     prepared = read_prepared(PREPARED)
     names = prepared.condition_names or translator.conditions
     if (prepared.classes, names, prepared.image_shape) != (
@@ -135,24 +132,3 @@ def moved(model: Path, condition: str | None) -> Moved:
             "run it in the translator's project"
         )
     return Moved(translator, prepared, target)
-
-
-def target_of(translator: Translator, asked: str | None, option: str) -> int:
-    """The number of the condition that was ``asked`` for by an ``option``; left out: the only one that there is.
-
-    Raises UserError if the translator does not move images there.
-    """
-    known = {translator.conditions[target]: target for target in translator.targets}
-    listed = one_line(", ".join(known), 1000)
-    if asked is None and len(known) > 1:
-        raise UserError(f"{option}: must be named, since the translator knows several: {listed}; name one of them")
-    if asked is not None and asked not in known:
-        raise UserError(f"{option}: must be one of {listed}, got {quoted(asked)}; name one of them")
-    return known[asked] if asked is not None else next(iter(known.values()))
-
-
-def is_translator(model: Path) -> bool:
-    """Whether the file ``model`` holds a translator. Raises UserError if it is no generator at all."""
-    _, description = store.read_tensors(model, 'train it again ("dvc repro"), or name another file with --model')
-    gan = description.get("gan")
-    return isinstance(gan, dict) and gan.get("translate") is not None

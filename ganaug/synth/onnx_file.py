@@ -1,6 +1,5 @@
 """A generator as an ONNX file, for programs without torch: ``ganaug export``."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,9 +8,10 @@ from torch import Tensor, nn
 
 from ganaug import store
 from ganaug.errors import UserError, one_line, quoted
-from ganaug.synth.moved import is_translator
+from ganaug.extras import need
+from ganaug.synth.load import load
+from ganaug.synth.translator import Translator
 
-_NEEDED = ("onnx", "onnxscript")
 _EXAMPLES = 2  # a batch of 1 would be exported as one that is always 1
 
 
@@ -22,15 +22,10 @@ def export_onnx(model: Path, out: Path) -> str:
     translator takes ``images``, ``noise`` (N, noise_size) and ``targets`` (N,), and gives ``translations``. N is free.
     Raises UserError if packages are missing, or a file cannot be used.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise UserError(
-            f"{' and '.join(_NEEDED)} must be installed for an ONNX file, but {' and '.join(missing)} cannot be found; "
-            'run pip install "ganaug[onnx]"'
-        )
+    need("onnx", "onnxscript", extra="onnx", what="an ONNX file")
     if out.exists() or out.is_symlink():
         raise UserError(f"--out: must be a new file, but {quoted(str(out), 200)} is there; name another, or remove it")
-    find = _of_translator if is_translator(model) else _of_classes
+    find = _of_translator if isinstance(load(model), Translator) else _of_classes
     network, examples, inputs, outputs, description = find(model)
     has_filters = description.pop("screening", None) is not None
     told = {**description, "inputs": inputs, "outputs": outputs, "model": store.file_digest(model)}
