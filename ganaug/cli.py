@@ -287,9 +287,15 @@ def synth(
 
         stage.synth_all(Project.here(), split)
     else:
-        from ganaug.synth import export
+        from ganaug.stages.cards import card_of
+        from ganaug.synth.export import export
 
-        print(export.export(model, out, classes, n, balance, seed, output_format, overwrite, condition, shard_size))
+        print(
+            export(
+                *(model, out, classes, n, balance, seed, output_format, overwrite, condition, shard_size),
+                card_of(model),
+            )
+        )
 
 
 @app.command()
@@ -325,20 +331,23 @@ def translate(
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option("--out", help="The file to write: a new one.")] = Path("generator.onnx"),
+    out: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to write: a new one.")] = Path(
+        "generator.onnx"
+    ),
     model: Annotated[Path, typer.Option("--model", help="The file of a generator or a translator.")] = Path(
         "models/release/generator.safetensors"
     ),
 ) -> None:
-    """Write the released generator as an ONNX file.
+    """Write the released generator as an ONNX file, with a card beside it.
 
     For programs without torch. The file says what its inputs and outputs are. Needs pip install "ganaug[onnx]".
 
-    Example: ganaug export --out generator.onnx
+    Example: ganaug export generator.onnx
     """
+    from ganaug.stages.cards import card_of
     from ganaug.synth.onnx_file import export_onnx
 
-    print(export_onnx(model, out))
+    print(export_onnx(model, out, card_of(model)))
 
 
 @app.command()

@@ -199,11 +199,10 @@ def toy(predicted: Classes, labels: Classes, classes: int) -> Values:
     "export format": '''
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from ganaug.synth.format import Chunks, Made
 
-
-def write_toy(folder: Path, classes: Sequence[str], chunks: Chunks, counts: Mapping[int, int]) -> Made:
+def write_toy(folder: Path, classes: Sequence[str], chunks: Any, counts: Mapping[int, int]) -> Any:
     """Raw bytes, a file per chunk."""
     for label, chunk, numbers in chunks:
         file = f"{label}-{numbers[0]}.bin"

@@ -15,7 +15,8 @@ _OF_THE_FILE = ("file", "class", "accepted", "model")  # what the manifest says,
 
 
 def write_png(folder: Path, classes: Sequence[str], chunks: Chunks, counts: Mapping[int, int]) -> Made:
-    """``3/000000.png`` and so on."""
+    """``3/000000.png`` and so on in ``folder``, of the ``chunks`` of images, as many as ``counts`` says of each of the
+    ``classes``."""
     from ganaug import store  # not above: the command line lists the formats in its help
 
     digits = max(6, len(str(max(counts.values()) - 1)))

@@ -7,7 +7,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby, islice
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 from ganaug import device, store
 from ganaug.errors import UserError, one_line, quoted
 from ganaug.synth.class_names import find_class, number_in
+from ganaug.synth.exported import Card, Exported
 from ganaug.synth.format import MANIFEST, METADATA, Format, Shards
 from ganaug.synth.formats import FORMATS
 from ganaug.synth.out_folder import (
@@ -47,19 +48,6 @@ _LEAST_BYTES = 20  # of the disk for an image, whatever its format: a line of th
 # accepted: of the class's candidates, by the filters; model: the first digits of the SHA-256 of the generator's file
 _COLUMNS = ["file", "class", "seed", "index", "accepted", "model"]
 _DIGITS = 16
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What was exported, for its card."""
-
-    description: Mapping[str, Any]  # what the generator's file says of itself
-    sha256: str  # of that file
-    output_format: str
-    images: Sequence[tuple[Mapping[str, str], int]]  # what the manifest says of so many images, class by class
-
-
-Card = Callable[[Exported], str]
 
 
 def export(
@@ -129,7 +117,9 @@ def export(
         if isinstance(form, Format) and form.metadata is not None:
             _write_lines(part / METADATA, form.metadata(cells_of(part)))
         if card is not None:
-            exported = Exported(generator.description, digest, output_format, _told_of(cells_of(part)))
+            order = [generator.classes[label] for label in counts]
+            told = sorted(_told_of(cells_of(part)), key=lambda one: [*order, one[0]["class"]].index(one[0]["class"]))
+            exported = Exported(generator.description, digest, output_format, images=told, shard_size=shard_size)
             store.write_text(part / CARD, sealed(card(exported)))
 
     if isinstance(form, Shards):
