@@ -5,6 +5,7 @@ import gc
 import io
 import itertools
 import json
+import shlex
 import tarfile
 import warnings
 from collections.abc import Iterator
@@ -17,11 +18,16 @@ from expect import refused
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
 from ganaug import store
+from ganaug.cli import app
+from ganaug.data.folder import Folder
+from ganaug.report.exported import render
 from ganaug.synth import shards
 from ganaug.synth.export import export
-from ganaug.synth.generator import Generator, load_generator
+from ganaug.synth.generator import Generator, load_generator, save_generator
 from ganaug.synth.png import png_of
 from ganaug.synth.shards import dealt
 
@@ -54,7 +60,8 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 def exported(model: Path, out: Path, output_format: str, size: int | None = None, **more: Any) -> Path:
-    export(model, out, ASKED, 1, "equal", 0, output_format, shard_size=size, **{"overwrite": False, **more})
+    words = {"classes": ASKED, "overwrite": False, **more}
+    export(model, out, n=1, balance="equal", seed=0, output_format=output_format, shard_size=size, **words)
     return out
 
 
@@ -301,3 +308,81 @@ def test_images_may_begin_anywhere(tiny_model: Path, first: int) -> None:
     images, numbers = (np.concatenate(parts) for parts in zip(*found, strict=True))
     assert numbers.tolist() == list(range(first, first + 30))
     assert (images == generator.candidates(1, first + 30, 0, device)[first:]).all()
+
+
+# -------------------------------------------------------------------------------------------------- the card beside it
+
+
+def carded(model: Path, out: Path, output_format: str, **more: Any) -> str:
+    exported(model, out, output_format, card=lambda about: render(about, None), **more)
+    return (out / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("output_format", ["parquet", "webdataset", "imagefolder-metadata"])
+def test_the_card_says_how_the_folder_is_read(
+    tiny_model: Path, tmp_path: Path, datasets: Any, output_format: str
+) -> None:
+    carded(tiny_model, tmp_path / "out", output_format)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "unclosed file", ResourceWarning)
+        read = datasets.load_dataset(str(tmp_path / "out"), split="train")
+        gc.collect()
+    assert len(read) == 132
+    images = "png" if output_format == "webdataset" else "image"
+    assert isinstance(read.features[images], datasets.Image)
+    assert read[0][images].size == (8, 8)
+
+
+@pytest.mark.parametrize(("output_format", "size"), [("png", None), ("webdataset", 50)])
+def test_the_cards_command_makes_the_same_again(
+    tiny_model: Path, tmp_path: Path, output_format: str, size: int | None
+) -> None:
+    said = carded(tiny_model, tmp_path / "out", output_format, size=size)
+    (command,) = (line for line in said.splitlines() if line.startswith("ganaug synth"))
+    words = [*shlex.split(command)[1:], "--model", str(tiny_model), "--out", str(tmp_path / "again")]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert files(tmp_path / "again") == files(tmp_path / "out")
+
+
+def test_a_card_tells_of_all_images_of_the_folder(tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    carded(tiny_model, out, "png")
+    export(tiny_model, out, ["1"], 2, "equal", 4, "png", False, card=lambda about: render(about, None))
+    said = (out / "README.md").read_text(encoding="utf-8")
+    digest = store.file_digest(tiny_model)
+    assert f"| 3 | 7 | 0 | 1.0 | {digest[:16]} |" in said
+    assert f"| 1 | 2 | 4 | 1.0 | {digest[:16]} |" in said
+    assert f"SHA-256 of its file: `{digest}`" in said
+    assert "ganaug synth --format png --seed 0 --class 3=7 --class a/b=120 --class .=5\n" in said
+    assert "ganaug synth --format png --seed 4 --class 1=2\n" in said
+
+
+def test_a_card_that_someone_changed_is_theirs(tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    carded(tiny_model, out, "png")
+    carded(tiny_model, out, "png", overwrite=True)
+    (out / "README.md").write_text((out / "README.md").read_text().replace("None\nof them", "All\nof them"))
+    before = files(out)
+    with refused("--out", '"README.md"', "did not write"):
+        carded(tiny_model, out, "png", overwrite=True)
+    assert files(out) == before
+
+
+def test_what_a_strangers_generator_says_is_only_text(tiny_model: Path, tmp_path: Path) -> None:
+    generator, evil = load_generator(tiny_model), "\n---\n# x <script>alert(1)</script> [x](http://x) `|"
+    path = tmp_path / "g.safetensors"
+    for number, more in enumerate(
+        ({"dataset": evil}, {"dataset": ["x"]}, {"dataset": "", "ganaug": {}}, {"ganaug": evil})
+    ):
+        save_generator(path, generator.network, {**generator.description, **more, "classes": [evil[5:], *NAMES[1:]]})
+        said = carded(path, tmp_path / str(number), "png", classes=["1"])
+        front, body = said.removeprefix("---\n").split("\n---\n", 1)
+        assert YAML(typ="safe").load(front)["license"] == "unknown"
+        assert "<script" not in body
+        assert "# x" not in body.splitlines()
+
+
+def test_a_folder_with_a_card_is_a_source_of_images(tiny_model: Path, tmp_path: Path) -> None:
+    for output_format in ("png", "imagefolder-metadata"):
+        carded(tiny_model, tmp_path / output_format, output_format)
+        assert len(Folder(path=tmp_path / output_format).load().labels) == 132

@@ -21,8 +21,8 @@ _AT_ONCE = 1024  # images that are read at a time
 def write_npz(folder: Path, classes: Sequence[str], chunks: Chunks, counts: Mapping[int, int]) -> Made:
     """One file in ``folder`` with ``images`` (N, H, W, C), ``labels`` (N,) and the names of the ``classes``.
 
-    As numpy.savez_compressed writes it, but in the ``chunks`` that come, as many images as ``counts`` says of each label:
-    they are never in memory together.
+    As numpy.savez_compressed writes it, but in the ``chunks`` that come, ``counts`` of each label: they are
+    never in memory together.
     """
     import numpy as np
 
