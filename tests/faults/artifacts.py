@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 from xml.etree import ElementTree
 
+from stages import undrawn
+
 from ganaug import config
 from ganaug.data.labelled import check_names
 from ganaug.errors import UserError
@@ -20,7 +22,6 @@ from ganaug.synth.export import export
 from ganaug.synth.folder_names import folder_name
 
 from .mutations import changed_file, damaged
-from .project import undrawn
 from .reader import Reader, Wrong
 
 
