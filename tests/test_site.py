@@ -16,6 +16,7 @@ from ganaug.cli import GROUPS, app
 from ganaug.start.explain import _all_keys
 from ganaug.start.schema import schema
 
+pytest.importorskip("mkdocs", reason="of the extra docs")
 sys.path.append(str(REPOSITORY / "docs/site"))
 import changelog
 import command_line
