@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from ganaug.api.evaluate import evaluate
     from ganaug.api.fit import fit
     from ganaug.api.mixed import mix
+    from ganaug.api.over_sampler import GanOverSampler
     from ganaug.api.verdict import Verdict
     from ganaug.synth.generator import Generator
     from ganaug.synth.load import load
     from ganaug.synth.translator import Translator
 
 _WHERE = {
+    "GanOverSampler": "ganaug.api.over_sampler",
     "Generator": "ganaug.synth.generator",
     "SyntheticDataset": "ganaug.api.datasets",
     "SyntheticStream": "ganaug.api.datasets",
@@ -33,6 +35,7 @@ _WHERE = {
 _MODULES = ("errors", "transforms")
 
 __all__ = [
+    "GanOverSampler",
     "Generator",
     "SyntheticDataset",
     "SyntheticStream",

@@ -102,8 +102,7 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None, as_json
     from ganaug.report import answer, card, verdict
     from ganaug.report import markdown as in_markdown
 
-    summary = read_summary(project)
-    _check_current(project, summary)
+    summary = current_summary(project)
     if summary["dataset"]["draws"] == "tuning":
         raise UserError('protocol.draws: must be report for the gate, got tuning; set it and run "dvc repro"')
     if not project.settings.gate:
@@ -192,6 +191,13 @@ def read_summary(project: Project) -> dict[str, Any]:
     if isinstance(recipes, dict) and recipes.get("report") != RECIPES["report"]:
         raise UserError(f'{path}: was made by another ganaug, which reported otherwise; run "ganaug report"')
     summary: dict[str, Any] = check(found, str(path), _RUN, Summary)
+    return summary
+
+
+def current_summary(project: Project) -> dict[str, Any]:
+    """The summary of the last report. Raises UserError if it is missing, damaged, or of other settings or recipes."""
+    summary = read_summary(project)
+    _check_current(project, summary)
     return summary
 
 
