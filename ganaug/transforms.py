@@ -57,6 +57,7 @@ class ReplaceWithSynthetic(v2.Transform):
         self._images: Tensor = torch.stack(pools).permute(0, 1, 4, 2, 3)  # (class, image, C, H, W), uint8
 
     def forward(self, *inputs: Any) -> tuple[Any, Any]:
+        """(image, label), the image replaced or not. Raises UserError if either does not fit the generator."""
         given = inputs[0] if len(inputs) == 1 else inputs
         if not isinstance(given, tuple | list) or len(given) != 2:
             raise UserError(
@@ -90,8 +91,8 @@ class ReplaceWithSynthetic(v2.Transform):
             got = tuple(image.shape[1:] if image.ndim == 4 else image.shape)
         else:
             raise UserError(
-                "image: must be a PIL image, or a tensor of uint8 or floats, got "
-                f"{quoted(getattr(image, 'dtype', type(image).__name__))}; put v2.ToImage() before"
+                "image: must be a PIL image, or a tensor of uint8 or floats, got one of type "
+                f"{getattr(image, 'dtype', type(image).__name__)}; put v2.ToImage() before"
             )
         if got != shape:
             raise UserError(

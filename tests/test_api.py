@@ -1,5 +1,6 @@
 """``import ganaug``: what is public, what arrays it takes, and what it reads from a file."""
 
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,12 @@ def test_the_public_names_are_these() -> None:
     assert all(getattr(ganaug, name).__doc__ for name in ganaug.__all__)
     with pytest.raises(AttributeError, match="no attribute 'store_'"):
         ganaug.store_  # noqa: B018
+
+
+def test_no_room_of_the_package_hides_a_public_name() -> None:
+    """Python sets a module as an attribute of its package when it is imported, in the place of what had its name."""
+    rooms = {module.name for module in pkgutil.iter_modules(ganaug.__path__)}
+    assert rooms & set(ganaug.__all__) == {"errors", "transforms"}
 
 
 def test_the_import_is_light() -> None:

@@ -60,13 +60,6 @@ def done(finished: Project) -> Iterator[Project]:
             path.write_bytes(content)
 
 
-@pytest.fixture
-def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes most of a report's time."""
-    for name in ("all_gains", "arms", "curve", "history", "recall"):
-        monkeypatch.setattr(plots, name, lambda *_: '<svg viewBox="0 0 9 9"></svg>')
-
-
 def edit(path: Path, change: Callable[[Any], Any]) -> None:
     """JSON, or the rows of a table or array: ``change`` returns other ones, or alters them."""
     if path.suffix == ".json":
@@ -196,7 +189,6 @@ CLASSIFY = 'run "ganaug classify"'
         ("fidelity/0.nearest.csv", put(1, 3, value="0"), "0.nearest.csv: must be as ganaug wrote it"),
     ],
 )
-@pytest.mark.usefixtures("no_plots")
 def test_what_classify_wrote_is_read_by_its_rules(done: Project, name: str, change: Any, told: str) -> None:
     edit(done.reports / name, change)
     with refused(told, CLASSIFY):
@@ -215,7 +207,6 @@ def test_what_classify_wrote_is_read_by_its_rules(done: Project, name: str, chan
         ("fidelity/0.nearest.csv", put(1, 2, value="99999"), "each with a row of the train part"),
     ],
 )
-@pytest.mark.usefixtures("no_plots")
 def test_tables_sealed_again_are_still_held_against_the_split(done: Project, name: str, change: Any, told: str) -> None:
     path = done.reports / name
     edit(path, change)
@@ -256,7 +247,6 @@ def test_synthetic_images_are_those_that_were_made(done: Project, name: str, cha
         ("data/synth/1/manifest.csv", lambda rows: rows[:-1], "must list the images of every class"),
     ],
 )
-@pytest.mark.usefixtures("no_plots")
 def test_what_the_generators_left_is_read_by_its_rules(done: Project, name: str, change: Any, told: str) -> None:
     edit(done.root / name, change)
     with refused(name, told, "dvc repro"):
@@ -367,7 +357,6 @@ def altered(rng: random.Random, content: bytes) -> bytes:
     return content[:at] + rng.choice([b"-", b"9", b'"', b",", b"\n", b"null", b"1e400"]) + content[at + 1 :]
 
 
-@pytest.mark.usefixtures("no_plots")
 def test_any_change_of_any_artifact_gives_the_same_report_or_one_line(
     done: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -400,7 +389,6 @@ def test_any_change_of_a_summary_is_judged_or_one_line(done: Project) -> None:
 # ------------------------------------------------------------------------------------------------------ what is written
 
 
-@pytest.mark.usefixtures("no_plots")
 def test_a_report_that_cannot_be_written_leaves_the_old_one(done: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -417,7 +405,6 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(done: Project, monke
     assert reports() == before
 
 
-@pytest.mark.usefixtures("no_plots")
 def test_the_summary_is_in_place_last(done: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     replace = Path.replace
@@ -432,7 +419,6 @@ def test_the_summary_is_in_place_last(done: Project, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(("stage", "locks"), [("classify", {"trials", "fidelity"}), ("report", {"reports"})])
-@pytest.mark.usefixtures("no_plots")
 def test_results_are_written_under_a_lock(
     done: Project, monkeypatch: pytest.MonkeyPatch, stage: str, locks: set[str]
 ) -> None:
@@ -479,7 +465,7 @@ def test_names_and_licence_are_only_text(done: Project, monkeypatch: pytest.Monk
     for module in (page, card):
         render = module.render
         monkeypatch.setattr(module, "render", lambda *given, render=render: render(*(renamed(one) for one in given)))
-    run(done, "report")
+    run(done, "report", drawn=True)
     html, markdown = ((done.reports / name).read_text() for name in ("report.html", "MODEL_CARD.md"))
     assert "<script>alert" not in html
     assert "&lt;script&gt;alert" in html

@@ -68,7 +68,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
     np.savez(made.root / "digits.npz", images=found.images[rows], labels=found.labels[rows])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(confusions, "MOST_CLASSES", CLASSES - 1)  # the page folds away what is more
-        run(made)
+        run(made, drawn=True)
     return made
 
 

@@ -80,18 +80,24 @@ def test_it_looks_like_an_image_folder(tiny_model: Path, tmp_path: Path) -> None
 
 
 @few_cores
-@pytest.mark.parametrize(("workers", "start"), [(0, None), (1, "spawn"), (3, "fork")])
+@pytest.mark.parametrize(
+    ("workers", "start"), [(0, None), (3, "fork"), pytest.param(1, "spawn", marks=pytest.mark.slow)]
+)
 def test_workers_give_every_image_once(tiny_model: Path, workers: int, start: str | None) -> None:
-    dataset = ganaug.SyntheticDataset(tiny_model, per_class=30, transform=with_worker)
-    loader = DataLoader(dataset, 7, num_workers=workers, multiprocessing_context=start, collate_fn=list)
-    found = [(image, label) for batch in loader for (_, image), label in batch]
-    assert found == [(image, label) for (_, image), label in dataset]
+    dataset = ganaug.SyntheticDataset(tiny_model, per_class=30, transform=np.array)
+    loader = DataLoader(dataset, 7, num_workers=workers, multiprocessing_context=start)
+    images, labels = zip(*loader, strict=True)
+    expected, of_class = load_generator(tiny_model).sample(dict.fromkeys(range(5), 30))
+    assert np.array_equal(torch.cat(images), expected[..., 0])
+    assert np.array_equal(torch.cat(labels), of_class)
 
 
-def test_workers_that_are_started_anew_share_its_images(tiny_model: Path) -> None:
-    small, large = (ganaug.SyntheticDataset(tiny_model, {0: count}) for count in (1, 2000))
-    assert len(pickle.dumps(large)) > 2000 * 64  # for those who send it elsewhere: whole
-    assert len(ForkingPickler.dumps(large)) < len(ForkingPickler.dumps(small)) + 2000 * 4  # a byte or two per target
+def test_workers_that_are_spawned_share_its_images(tiny_model: Path) -> None:
+    dataset = ganaug.SyntheticDataset(tiny_model, {0: 1000})
+    sent = ForkingPickler.dumps(dataset)  # what spawning sends
+    assert len(sent) < 10 * 1000 < 64 * 1000 < len(pickle.dumps(dataset))
+    received = ForkingPickler.loads(sent)
+    assert [image.tobytes() for image, _ in received] == [image.tobytes() for image, _ in dataset]
 
 
 def test_a_users_threads_stay(tiny_model: Path) -> None:
@@ -178,15 +184,15 @@ def test_wrong_proportions_are_refused(tiny_model: Path, proportions: Any) -> No
 # ---------------------------------------------------------------------------------------------------------- the mix
 
 
-@given(st.integers(1, 5000), st.floats(0, 0.9), st.integers(0, 3))
+@given(st.integers(1, 999), st.floats(0, 0.9), st.integers(0, 3))
 def test_the_share_is_exact(real: int, share: float, epoch: int) -> None:
-    synthetic = Items(50_000, lambda index: (Image.new("L", (8, 8)), -1 - index))
+    synthetic = Items(10_000, lambda index: (Image.new("L", (8, 8)), -1 - index))
     mixed = ganaug.mix(Items(real, gray), synthetic, share)
     count = len(mixed) - real
     assert abs(count - share * len(mixed)) <= 0.5 + 1e-6  # no whole number is nearer
     mixed.set_epoch(epoch)
     assert [mixed[index][1] for index in range(real)] == [index % 5 for index in range(real)]
-    shown = [mixed[index][1] for index in range(real, len(mixed), 97)]
+    shown = [mixed[index][1] for index in range(real, len(mixed), 37)]
     assert all(label < 0 for label in shown)
     assert len(set(shown)) == len(shown)
 

@@ -66,7 +66,7 @@ def test_every_command_in_the_text_is_one(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_block_of_commands_says_so(page: Path) -> None:
     """Or nothing would check it."""
-    programs = ("ganaug ", "dvc ", "make ", "pip ", "python ", "python3 ", "git ")
+    programs = ("ganaug ", "cd ", "dvc ", "make ", "pip ", "python ", "python3 ", "git ")
     for block in blocks(page):
         looks_so = block.text.startswith(programs)
         is_shell = block.language == "sh"
@@ -79,6 +79,12 @@ def test_a_block_of_commands_says_so(page: Path) -> None:
 def test_the_first_run_path_is_documented() -> None:
     """What the journey starts from."""
     assert any("ganaug init" in block.text for block in blocks(REPOSITORY / "README.md") if block.info == "sh")
+
+
+def test_the_landing_page_shows_the_commands_of_the_readme() -> None:
+    """Which the journey runs."""
+    (shown,) = blocks(REPOSITORY / "docs/index.md")
+    assert shown.text in [block.text for block in blocks(REPOSITORY / "README.md") if block.info == "sh"]
 
 
 def test_a_shell_line_as_words() -> None:

@@ -12,7 +12,7 @@ EACH = 3  # inputs of each reader
 
 
 def test_each_kind_of_fault_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fuzz, "MOST_RESIDENT", 500 << 20)
+    monkeypatch.setattr(fuzz, "MOST_RESIDENT", 900 << 20)
     found = fuzz.watched([(toy, 0) for toy in TOYS], 0, tmp_path, tmp_path / "work")
     monkeypatch.setattr(fuzz, "HANG_SECONDS", 0.1)
     found += fuzz.watched([(Hangs, 0)], 0, tmp_path, tmp_path / "work")

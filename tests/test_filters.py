@@ -12,6 +12,7 @@ import torch
 from expect import refused
 from hypothesis import given
 from hypothesis import strategies as st
+from stages import run
 
 from ganaug import config, store
 from ganaug.classify.policies import Nothing
@@ -21,7 +22,7 @@ from ganaug.gan.build import build_generator
 from ganaug.gan.spec import GanSpec
 from ganaug.near_copies import Yardstick, nearest
 from ganaug.pixels import to_float
-from ganaug.stages import pipeline, synth, train
+from ganaug.stages import synth, train
 from ganaug.stages.project import Project
 from ganaug.synth.agreement import Agreement
 from ganaug.synth.copies import Copies
@@ -351,7 +352,7 @@ def project(folder: Path, **changed: Any) -> Project:
 def test_the_whole_pipeline_with_filters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filters = [{"kind": "agreement", "keep": 0.5, "repeats": 1}]
     made = project(tmp_path / "p", filters=filters, drop_copies=True)
-    pipeline.run(made)
+    run(made)
     generator = load_generator(made.generator("0"))
     assert generator.filters is not None
     with (made.synth / "0" / "manifest.csv").open(encoding="utf-8") as file:

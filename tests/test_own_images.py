@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from expect import refused
 from PIL import Image
+from stages import run
 
 from ganaug import config, store
 from ganaug.data.prepared import read_prepared
 from ganaug.report import verdict
 from ganaug.stages import classify, prepare, synth, train
-from ganaug.stages.pipeline import run
 from ganaug.stages.project import Project
 from ganaug.stages.runs import runs_of
 from ganaug.stages.split import SplitOf
@@ -62,7 +62,7 @@ def run_and_read(made: Project) -> dict[str, Any]:
 def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
     root = tmp_path_factory.mktemp("own")
     made = project(root, {"kind": "folder", "path": str(photos(root / "photos"))})
-    run(made)
+    run(made, drawn=True)
     return made
 
 

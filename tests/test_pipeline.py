@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from expect import refused
 from ruamel.yaml import YAML
-from stages import run
+from stages import TINY_GAN, run
 
 from ganaug import config, store
 from ganaug.classify.arms import gain_pairs
 from ganaug.data.prepared import read_prepared
 from ganaug.errors import UserError
-from ganaug.evaluate.contributions import metrics
 from ganaug.gan.presets import PRESETS
+from ganaug.measure.contributions import metrics
 from ganaug.stages import gate, synth, train
 from ganaug.stages.project import Project
 from ganaug.stages.runs import runs_of
@@ -62,7 +62,7 @@ def finished(made: Project, stage: str) -> set[str]:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = project(tmp_path_factory.mktemp("done"))
-    run(made)
+    run(made, drawn=True)
     return made
 
 
@@ -271,7 +271,7 @@ def test_gains_are_differences_of_the_arms_as_scikit_learn_scores_them(done: Pro
 
 def test_a_second_project_and_more_processes_give_the_same_bytes(done: Project, tmp_path: Path) -> None:
     again = project(tmp_path, jobs=2)
-    run(again)
+    run(again, drawn=True)
     first, second = artifacts(done), artifacts(again)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
@@ -394,6 +394,7 @@ def test_the_placebo_does_not_pass_the_gate(tmp_path: Path) -> None:
     made = project(
         tmp_path,
         **{**BARE, "classify": {"arms": ["none", "placebo"], "curve": []}},
+        gan=TINY_GAN,
         classifier={"steps": 60, "width": 8, "batch_size": 64},
         protocol={"trials": 3},
         gate=[{"gain": "placebo_vs_none"}],
@@ -477,7 +478,7 @@ def test_images_of_a_generator_of_other_settings_are_refused(done: Project, tmp_
 
 
 def test_the_gate_does_not_judge_tuning_draws(tmp_path: Path) -> None:
-    made = project(tmp_path, **BARE, protocol={"draws": "tuning", "trials": 1})
+    made = project(tmp_path, **BARE, gan=TINY_GAN, protocol={"draws": "tuning", "trials": 1})
     run(made)
     with pytest.raises(UserError, match=r"protocol\.draws"):
         gate.gate(made, markdown=False)

@@ -7,16 +7,16 @@ import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import processes
 import pytest
 import stages
 import torch
@@ -96,27 +96,29 @@ def until(reached: Callable[[], object], what: str, seconds: float = 90.0) -> No
         time.sleep(0.005)
 
 
-def ganaug_train(output: Path, *arguments: str) -> list[str]:
-    return ["sh", "-c", f'exec "{sys.executable}" -m ganaug train {" ".join(arguments)} >{output} 2>&1']
+def ended(process: ForkServerProcess, seconds: float = 60.0) -> int | None:
+    """The exit code of a ``process``, which ends within so many ``seconds``."""
+    process.join(seconds)
+    return process.exitcode
 
 
-Begin = Callable[..., "subprocess.Popen[bytes]"]
+Begin = Callable[..., ForkServerProcess]
 
 
 @pytest.fixture
 def start() -> Iterator[Begin]:
-    """Processes with a process group of their own, of which none outlives the test."""
-    started: list[subprocess.Popen[bytes]] = []
+    """``ganaug train`` in processes with a process group of their own, of which none outlives the test."""
+    started: list[ForkServerProcess] = []
 
-    def begin(line: list[str], root: Path) -> subprocess.Popen[bytes]:
-        started.append(subprocess.Popen(line, cwd=root, start_new_session=True))
+    def begin(said: Path, *words: str, how: Callable[..., None] = processes.ganaug, **more: Path) -> ForkServerProcess:
+        started.append(processes.start(how, said.parent, said, ["train", *words], *more.values()))
         return started[-1]
 
     yield begin
     for process in started:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(60)
+        process.join(60)
 
 
 def living(group: int) -> list[int]:
@@ -147,11 +149,11 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     start: Begin, whole: Project, fresh: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = project(fresh, save_seconds=0.02)
-    first = start(ganaug_train(fresh / "first", "--split", "0"), fresh)
+    first = start(fresh / "first", "--split", "0")
     until(lambda: states(fresh), "a state was saved")
     time.sleep(random.uniform(0, 0.1))
     first.kill()
-    assert first.wait(60) == -signal.SIGKILL
+    assert ended(first) == -signal.SIGKILL
     assert not (made.models / "0").exists()
     run(made)
     assert 0 < resumed_at(capsys.readouterr().out) <= STEPS
@@ -165,11 +167,11 @@ def test_a_run_that_is_asked_to_stop_saves_first(
     start: Begin, whole: Project, fresh: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = project(fresh, save_seconds=10_000)
-    process = start(ganaug_train(fresh / "said", "--split", "0"), fresh)
+    process = start(fresh / "said", "--split", "0")
     until(lambda: list((fresh / ".ganaug" / "progress").glob("*")), "the first row of the history")
     assert states(fresh) == []
     process.terminate()
-    assert process.wait(60) == 143
+    assert ended(process) == 143
     *_, line = (fresh / "said").read_text().splitlines()
     stopped = re.fullmatch(r"train: stopped 0 at step (\d+); run it again to go on", line)
     assert stopped
@@ -181,21 +183,17 @@ def test_a_run_that_is_asked_to_stop_saves_first(
 
 @pytest.mark.slow
 @POSIX
-@pytest.mark.parametrize("how", ["parent", "group"])
 def test_workers_without_their_parent_save_and_end(
-    start: Begin, how: str, whole: Project, fresh: Path, capsys: pytest.CaptureFixture[str]
+    start: Begin, whole: Project, fresh: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """``parent``: it alone is killed. ``group``: all are asked to stop, as a batch system does."""
+    """(test_run.py has all of them asked to stop, as a batch system does.)"""
     made = project(fresh, jobs=2, save_seconds=0.02)
-    parent = start(ganaug_train(fresh / "said"), fresh)
+    parent = start(fresh / "said")
     until(lambda: states(fresh), "a split saved a state")
     end = time.monotonic() + 0.5  # mostly the other one has too, but it may be slow to begin
     until(lambda: len(states(fresh)) == 2 or time.monotonic() > end, "the other one did")
-    if how == "parent":
-        parent.kill()
-    else:
-        os.killpg(parent.pid, signal.SIGTERM)
-    parent.wait(60)
+    parent.kill()
+    assert ended(parent) == -signal.SIGKILL
     until(lambda: not living(parent.pid), "the workers ended", 60.0)
     assert "Traceback" not in (fresh / "said").read_text()
     unfinished = [path.name.split("-")[0] for path in states(fresh)]
@@ -212,20 +210,19 @@ def test_workers_without_their_parent_save_and_end(
 @POSIX
 def test_a_second_run_waits_for_one_whose_parent_was_killed(start: Begin, whole: Project, fresh: Path) -> None:
     made = project(fresh, save_seconds=0.02)
-    line = f'"{sys.executable}" -m ganaug train --split 0 >{fresh / "first"} 2>&1 & echo $! >{fresh / "pid"}; wait'
-    shell = start(["sh", "-c", line], fresh)
+    shell = start(fresh / "first", "--split", "0", how=processes.ganaug_of_another, pid=fresh / "pid")
     until(lambda: states(fresh), "a state was saved")
     child = int((fresh / "pid").read_text())
     os.kill(child, signal.SIGSTOP)  # so that it is still at it when the second run comes
     shell.kill()
-    shell.wait(60)
+    assert ended(shell) == -signal.SIGKILL
     assert living(shell.pid) == [child]
-    second = start(ganaug_train(fresh / "second", "--split", "0"), fresh)
+    second = start(fresh / "second", "--split", "0")
     waiting = "train: another run is at split 0; waiting for it"
     said = fresh / "second"
     until(lambda: said.exists() and waiting in said.read_text(), "the second run said that it waits")
     os.kill(child, signal.SIGCONT)
-    assert second.wait(120) == 0, (fresh / "second").read_text()
+    assert ended(second, 120) == 0, (fresh / "second").read_text()
     until(lambda: not living(shell.pid), "the first run ended")
     rest = (fresh / "second").read_text().splitlines()
     rest.remove(waiting)
@@ -495,35 +492,31 @@ def test_sigterm_is_handed_back_after_the_training(tmp_path: Path) -> None:
     assert found == {"step": 5}
 
 
-@POSIX
-def test_a_worker_and_a_late_signal_end_the_process(tmp_path: Path) -> None:
-    """A pool would catch a worker's SystemExit, hand it to a parent that may be gone, and wait for more work."""
-    cases = {  # the parent that a worker watches, what comes after the signal: how the process ends
-        ("None", "pass"): -signal.SIGTERM,  # after the last step the signal does what it does to any process
-        ("os.getppid()", "pass"): -signal.SIGTERM,
-        ("os.getppid()", "made.keep(5, lambda: {'step': 5})"): 143,
-    }
-    script = f"""
-import os, signal
-from pathlib import Path
-from ganaug.gan.resume import Keeper
-for number, (parent, last) in enumerate({list(cases)!r}):
-    if child := os.fork():  # a process for each case, which has its imports behind it
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-        continue
-    made = Keeper(Path({str(tmp_path)!r}, str(number)), "0", {{}}, 30.0, eval(parent))
+def asked_late(root: Path, is_worker: bool, at_a_step: bool) -> None:
+    """In a process of its own: a training that is asked to stop, and takes no further step unless ``at_a_step``."""
+    made = Keeper(root / f"{is_worker}-{at_a_step}", "0", {}, 30.0, os.getppid() if is_worker else None)
     try:
         with made.watching():
             os.kill(os.getpid(), signal.SIGTERM)
-            exec(last)
-    except BaseException:
-        pass
-    print("it lives", flush=True)
-    os._exit(0)
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
-    ends = [line for line in done.stdout.splitlines() if re.fullmatch(r"-?\d+", line)]
-    assert (ends, "it lives" in done.stdout) == ([str(int(code)) for code in cases.values()], False), done.stderr
+            if at_a_step:
+                made.keep(5, lambda: {"step": 5})
+    finally:  # as a pool, which would catch a worker's SystemExit, hand it to a parent that may be gone, and wait
+        os._exit(0)
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("is_worker", "at_a_step", "code"),
+    [
+        (False, False, -signal.SIGTERM),  # after the last step the signal does what it does to any process
+        (True, False, -signal.SIGTERM),
+        (True, True, 143),
+    ],
+)
+def test_a_worker_and_a_late_signal_end_the_process(
+    is_worker: bool, at_a_step: bool, code: int, tmp_path: Path
+) -> None:
+    assert ended(processes.start(asked_late, tmp_path, is_worker, at_a_step)) == code
 
 
 # ------------------------------------------------------------------------------------------ every single step

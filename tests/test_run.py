@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 import stages
 from test_cli import ganaug
-from test_resume import POSIX, until
+from test_resume import POSIX, Stop, resumed_at, until
 
 from ganaug import config
+from ganaug.gan.resume import Keeper
 from ganaug.stages import pipeline
 from ganaug.stages.project import Project
 from ganaug.stages.status import duration, status
@@ -47,7 +50,8 @@ def counts(made: Project) -> dict[str, tuple[int, int | None]]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("finished")
-    pipeline.run(project(root))
+    with stages.undrawn():
+        pipeline.run(project(root))
     return root
 
 
@@ -153,11 +157,10 @@ def states(root: Path) -> set[str]:
 
 
 @POSIX
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_minutes_that_are_over_save_the_trainings(
-    root: Path, jobs: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def test_minutes_that_are_over_save_the_training(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Called again, as one process is here, it goes on from there."""
+    """Called again, it goes on from there."""
     wait, waited, before = subprocess.Popen.wait, list[float | None](), signal.getsignal(signal.SIGTERM)
 
     def time_is_over(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
@@ -169,38 +172,45 @@ def test_minutes_that_are_over_save_the_trainings(
             signal.getsignal(signal.SIGTERM),
             signal.SIG_IGN,
         )  # a closed terminal
-        earlier = states(root)
-        until(lambda: len(states(root) - earlier) >= jobs, "all workers have saved a state")
+        until(lambda: states(root), "it has saved a state")
         raise subprocess.TimeoutExpired("ganaug", 300)
 
     monkeypatch.chdir(root)
     monkeypatch.setattr(subprocess.Popen, "wait", time_is_over)
-    (root / "params.yaml").write_text(json.dumps({**LONG, "jobs": jobs}))
-    for resumed in (0, 1)[: 3 - jobs]:
-        waited.clear()
-        assert pipeline.run_for(5) is None
-        assert waited[0] == 300
-        assert [process for process in at_work(root) if process != os.getpid()] == []
-        assert signal.getsignal(signal.SIGTERM) is before
-        said, error = capfd.readouterr()
-        assert (said.count("train: stopped "), said.count("resuming "), error) == (jobs, resumed, "")
+    (root / "params.yaml").write_text(json.dumps(LONG))
+    assert pipeline.run_for(5) is None
+    assert waited[0] == 300
+    assert [process for process in at_work(root) if process != os.getpid()] == []
+    assert signal.getsignal(signal.SIGTERM) is before
+    said, error = capfd.readouterr()
+    assert (said.count("train: stopped "), said.count("resuming "), error) == (1, 0, "")
     train = next(one for one in status(project(root, **LONG)).stages if one.stage == "train")
     assert (train.done, train.by) == (0, "the steps that are done of it")
-    assert sum("(at step " in one for one in train.missing) == jobs
+    assert sum("(at step " in one for one in train.missing) == 1
+
+    def keep(*_: object) -> None:
+        raise Stop
+
+    monkeypatch.setattr(Keeper, "keep", keep)
+    with pytest.raises(Stop):
+        pipeline.run(project(root, **LONG))
+    stopped = re.search(r"train: stopped (\w+) at step (\d+)", said)
+    assert stopped
+    assert resumed_at(capfd.readouterr().out, stopped[1]) == int(stopped[2])
 
 
 @POSIX
 @pytest.mark.parametrize(("words", "codes"), [(["--minutes", "5"], [143]), ([], [143, -signal.SIGTERM])])
 def test_sigterm_ends_the_workers_with_their_states_saved(root: Path, words: list[str], codes: list[int]) -> None:
     (root / "params.yaml").write_text(json.dumps({**LONG, "jobs": 2}))
-    line = [sys.executable, "-m", "ganaug", "run", *words]
-    process = subprocess.Popen(line, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = processes.start(processes.ganaug, root, root / "said", ["run", *words])
     until(lambda: len(states(root)) == 2, "both workers saved a state")
     process.terminate()
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode in codes
-    assert said.count(b"train: stopped ") == 2
-    assert b"Traceback" not in said
+    process.join(60)
+    assert process.exitcode in codes
+    said = (root / "said").read_text()
+    assert said.count("train: stopped ") == 2
+    assert "Traceback" not in said
     until(lambda: at_work(root) == [], "nothing of it runs any more", 10)
 
 
@@ -233,18 +243,28 @@ def test_exit_codes_of_a_run_with_minutes(
     assert done.stdout.endswith(over) if ends == 4 else done.stdout == ""
 
 
-def test_a_run_that_finishes_in_time(
-    finished: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("script", "code"), [("exit()", 0), ("exit(3)", 3), ("os.kill(os.getpid(), 15)", 143)])
+def test_a_run_that_ends_in_time_hands_on_its_code_and_what_it_says(
+    script: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (finished / "params.yaml").write_text(json.dumps(SETTINGS))
-    monkeypatch.chdir(finished)
-    assert pipeline.run_for(5) == 0
-    assert "train: nothing to do, all of it was done before\n" in capfd.readouterr().out
+    """Its end is that of ``python -m ganaug run``; another program is in its place here."""
+    asked, real = [], subprocess.Popen
+
+    def another(line: list[str], **how: Any) -> subprocess.Popen[bytes]:
+        asked.append(line)
+        return real([sys.executable, "-c", f"import os; print('said', flush=True); {script}"], **how)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(subprocess, "Popen", another)
+    assert pipeline.run_for(5) == code
+    assert asked == [[sys.executable, "-P", "-m", "ganaug", "run"]]
+    assert capfd.readouterr() == ("said\n", "")
 
 
 def test_no_time_is_enough_where_all_is_done(finished: Path) -> None:
     (finished / "params.yaml").write_text(json.dumps(SETTINGS))
-    done = ganaug(finished, "run", "--minutes", "1e-7")
+    with stages.undrawn():
+        done = ganaug(finished, "run", "--minutes", "1e-7")
     assert (done.returncode, done.stderr) == (0, "")
     assert "stopped" not in done.stdout
     assert "report: " in done.stdout
@@ -252,14 +272,14 @@ def test_no_time_is_enough_where_all_is_done(finished: Path) -> None:
 
 def test_a_finished_run_ends_with_the_verdict(finished: Path) -> None:
     (finished / "params.yaml").write_text(json.dumps(SETTINGS))
-    done = ganaug(finished, "run", "--quiet")
+    with stages.undrawn():
+        done, usual, much = (ganaug(finished, "run", *words) for words in (["--quiet"], [], ["--verbose"]))
     assert done.returncode == 0, done.stderr
     assert "stage 2 of 5" not in done.stdout
     assert "report: " in done.stdout
-    said = ganaug(finished, "run").stdout
-    assert "train: stage 2 of 5\ntrain: nothing to do, all of it was done before\n" in said
-    assert said.endswith(done.stdout)
-    assert "train: release is kept work " in ganaug(finished, "run", "--verbose").stdout
+    assert "train: stage 2 of 5\ntrain: nothing to do, all of it was done before\n" in usual.stdout
+    assert usual.stdout.endswith(done.stdout)
+    assert "train: release is kept work " in much.stdout
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf"])

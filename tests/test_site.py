@@ -20,6 +20,7 @@ sys.path.append(str(REPOSITORY / "docs/site"))
 import changelog
 import command_line
 import equations
+import fences
 import links
 import offline
 import settings
@@ -76,6 +77,25 @@ def test_limits_and_functions_of_an_equation() -> None:
     assert made.startswith('<div class="equation"><math')
     assert '<munder><mo movablelimits="true">min</mo><mrow><mi>G</mi></mrow></munder>' in made
     assert '<mi>log</mi><mspace width="0.17em"/><mi>D</mi>' in made
+
+
+# --------------------------------------------------------------------------------------------------------------- blocks
+
+
+def test_a_block_that_no_test_runs_looks_like_any_other() -> None:
+    text = "```sh not-run\nls\n```\n    ```python not-run\n"
+    assert fences.on_page_markdown(text) == "```sh\nls\n```\n    ```python\n"
+
+
+@pytest.mark.parametrize("html", ["<p>```sh run\nls</p>", "<li>```", "<p>Three <b>things</b>:\n- one</p>"])
+def test_markdown_that_shows_as_text_is_a_warning(
+    site: dict[str, Any], html: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        fences.on_page_content("<p>well</p>\n- no list", page=site["page"])
+        assert caplog.text == ""
+        fences.on_page_content(html, page=site["page"])
+    assert "deep/page.md: a fence or a list must stand behind an empty line" in caplog.text
 
 
 # ---------------------------------------------------------------------------------------------------------------- links

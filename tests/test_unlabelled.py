@@ -12,7 +12,7 @@ from stages import prepared, run
 
 from ganaug import config, device, store
 from ganaug.data.prepared import read_prepared
-from ganaug.stages import labels, pipeline
+from ganaug.stages import labels
 from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf
 from ganaug.start.dvc import dvc_yaml
@@ -150,7 +150,7 @@ def test_dvc_watches_the_folder(root: Path) -> None:
 
 def test_the_whole_pipeline_learns_from_them(root: Path) -> None:
     made = project(root, unlabelled=str(more(root / "more", 20)))
-    pipeline.run(made)
+    run(made)
     first = (made.models / "0" / "generator.safetensors").read_bytes()
     _, description = store.read_tensors(made.generator("0"), "")
     found = read_prepared(made.prepared)
@@ -256,7 +256,7 @@ def test_ignored_images_are_told_of_where_an_arm_learns_from_them(root: Path) ->
     for arms, count in ((["none", "gan"], 0), (["none", "pseudo"], 20)):
         raw["classify"]["arms"] = arms
         made = Project(root, config.check(raw))
-        pipeline.run(made)
+        run(made)
         assert store.read_json(made.reports / "summary.json", "")["dataset"]["unlabelled_images"] == count
 
 
@@ -325,7 +325,7 @@ def test_teachers_that_are_never_sure_are_an_error(root: Path) -> None:
     raw = config.plain(made.settings)
     raw["classify"]["pseudo"]["confidence"] = 0.999999
     with refused("classify.pseudo.confidence", "none of 9 reaches 0.999999; lower it"):
-        pipeline.run(Project(root, config.check(raw)))
+        run(Project(root, config.check(raw)))
 
 
 def test_near_copies_of_unlabelled_images_are_found(root: Path) -> None:
@@ -334,7 +334,7 @@ def test_near_copies_of_unlabelled_images_are_found(root: Path) -> None:
     raw = config.plain(made.settings)
     raw["fidelity"]["enabled"] = True
     made = Project(root, config.check(raw))
-    pipeline.run(made)
+    run(made)
     found, table = read_prepared(made.prepared), store.read_table(made.fidelity / "0.nearest.csv")
     train = [*found.split("0").train, *range(len(found.images), len(found.images) + 9)]
     folder = made.synth / "0"

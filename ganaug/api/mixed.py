@@ -27,8 +27,8 @@ class Mixed(Dataset[tuple[Any, Any]]):
         labels: Mapping[int, int],
         dtype: torch.dtype | None,
     ) -> None:
-        """``rows`` of ``synthetic`` in the order in which epochs show them, ``count`` in each; ``labels``: {synthetic:
-        real}, where they differ; ``dtype`` of labels, where these are tensors."""
+        """``rows`` of ``synthetic`` in the order in which epochs show them, ``count`` in each, after all of ``real``;
+        ``labels``: {synthetic: real}, where they differ; ``dtype`` of labels, where these are tensors."""
         self.real, self.synthetic = real, synthetic
         self._rows, self._count = rows, count
         self._labels, self._dtype = labels, dtype

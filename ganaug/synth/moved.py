@@ -82,27 +82,31 @@ class Moved:
         return [int(row) for row in rows[kept]]
 
     def images(
-        self, label: int, count: int, seed: int, device: torch.device
+        self, label: int, count: int, seed: int, device: torch.device, first: int = 0
     ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
         """``count`` images of the class ``label`` in chunks (N, H, W, C), and their numbers (N,), made on ``device``;
-        ``seed`` is that of the noise."""
+        ``seed`` is that of the noise, ``first`` the number to begin with."""
         from ganaug.translate.pairs import degraded
 
-        rows = self.sources(label)
-        for first in range(0, count, len(rows)):
-            turn = rows[: count - first]
-            for start in range(0, len(turn), _AT_ONCE):
-                some = turn[start : start + _AT_ONCE]
-                pictures, hashes, number = self.prepared.images_of(some), self.prepared.hashes(some), first // len(rows)
-                if self.translator.pairs:
-                    pictures = degraded(pictures, hashes, self.translator.pairs, number, seed)
-                made = self.translator.translation(pictures, hashes, self.target, number, seed, device)
-                yield made, np.arange(first + start, first + start + len(some))
+        rows, end = self.sources(label), first + count
+        while first < end:
+            number, place = divmod(first, len(rows))
+            some = rows[place : place + min(_AT_ONCE, end - first)]
+            pictures, hashes = self.prepared.images_of(some), self.prepared.hashes(some)
+            if self.translator.pairs:
+                pictures = degraded(pictures, hashes, self.translator.pairs, number, seed)
+            made = self.translator.translation(pictures, hashes, self.target, number, seed, device)
+            yield made, np.arange(first, first + len(some))
+            first += len(some)
 
     def about(self, label: int, number: int) -> tuple[str, str]:
         """(condition, the source's file) of image ``number`` of the class ``label``."""
         rows = self.sources(label)
         return self.translator.conditions[self.target], self._files[rows[number % len(rows)]]
+
+    def made_of(self, label: int) -> list[str]:
+        """The SHA-256 of each source of the class ``label``."""
+        return self.prepared.hashes(self.sources(label))
 
     @cached_property
     def _files(self) -> list[str]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ganaug import device, store
 from ganaug.data.pictures import depth_of, look_at, render
 from ganaug.errors import UserError, one_line, quoted
-from ganaug.synth.formats import MANIFEST, folder_name
+from ganaug.synth.folder_names import folder_name
+from ganaug.synth.format import MANIFEST
 from ganaug.synth.load import load
 
 if TYPE_CHECKING:

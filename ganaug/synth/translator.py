@@ -69,10 +69,10 @@ class Translator:
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise UserError(f"n: must be a whole number of at least 1, got {quoted(n)}; ask for that many")
         target, where, shape = self.target(to, "to"), devices.resolve(device), self.shape
-        devices.prepare(where)
         pixels = np.stack([fit_pixels(image, shape) for image in pixels_of(images)])
         sha256 = [store.digest(image) for image in pixels]
-        return np.stack([self.translation(pixels, sha256, target, k, seed, where) for k in range(n)], axis=1)
+        with devices.lent(where):
+            return np.stack([self.translation(pixels, sha256, target, k, seed, where) for k in range(n)], axis=1)
 
     def target(self, asked: str | None, option: str) -> int:
         """The number of the condition that was ``asked`` for by an ``option``; left out: the only one that there is.

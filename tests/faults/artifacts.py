@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 from xml.etree import ElementTree
 
+from stages import undrawn
+
 from ganaug import config
 from ganaug.data.labelled import check_names
 from ganaug.errors import UserError
@@ -17,10 +19,9 @@ from ganaug.stages.project import Project
 from ganaug.stages.runs import runs_of
 from ganaug.stages.split import open_splits
 from ganaug.synth.export import export
-from ganaug.synth.formats import folder_name
+from ganaug.synth.folder_names import folder_name
 
 from .mutations import changed_file, damaged
-from .project import undrawn
 from .reader import Reader, Wrong
 
 

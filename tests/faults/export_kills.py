@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import processes
+
 from .commands import Case, Ended, differences, hashes
 
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")  # Python's audit events; a replacement is a rename too
@@ -87,8 +89,7 @@ def _commands(model: Path, work: Path) -> Iterator[Connection]:
     """Send it (words, last change) and receive how the command ended, in a copy of a process that has made all imports,
     so that calls are fast."""
     ours, theirs = multiprocessing.Pipe()
-    server = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, model, work))
-    server.start()
+    server = processes.start(_serve, theirs, model, work)
     theirs.close()
     try:
         yield ours

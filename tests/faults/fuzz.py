@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import processes
+
 from ganaug import cli
 from ganaug.errors import UserError
 
@@ -116,10 +118,8 @@ def _follow(process: Any, results: Connection, found: list[Outcome]) -> str | No
 @contextlib.contextmanager
 def _process(todo: Sequence[Example], seed: int, base: Path, work: Path) -> Iterator[tuple[Any, Connection]]:
     """A process at work on what is ``todo``, and what it sends. Whatever is left of it is killed at the end."""
-    context = multiprocessing.get_context("spawn")
-    results, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(sender, todo, seed, base, work))
-    process.start()
+    results, sender = multiprocessing.Pipe(duplex=False)
+    process = processes.start(_work, sender, todo, seed, base, work)
     sender.close()
     try:
         yield process, results

@@ -3,12 +3,11 @@
 import contextlib
 import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from unittest.mock import patch
+
+from stages import undrawn
 
 from ganaug import config
-from ganaug.report import plots
 from ganaug.stages import pipeline
 from ganaug.stages.project import Project
 
@@ -39,12 +38,3 @@ def finished(folder: Path) -> Path:
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()), undrawn():
         pipeline.run(Project(Path(), config.load(Path("params.yaml"))))
     return folder
-
-
-@contextlib.contextmanager
-def undrawn() -> Iterator[None]:
-    """Within it the page has no plots: they are slow, and say nothing that its tables do not."""
-    with contextlib.ExitStack() as stack:
-        for name in ("all_gains", "arms", "curve", "history", "recall"):
-            stack.enter_context(patch.object(plots, name, lambda *_, **__: '<svg viewBox="0 0 9 9"></svg>'))
-        yield

@@ -106,7 +106,7 @@ class Swells(_Toy):
     name = "swells"
 
     def read(self, made: Any) -> None:
-        kept = b"x" * (600 << 20)
+        kept = b"x" * (900 << 20)
         time.sleep(60)
         del kept
 

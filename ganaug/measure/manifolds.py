@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.evaluate.distances import Features
+from ganaug.measure.distances import Features
 
 NEIGHBOURS = 5  # k, as in Naeem 2020
 _WORKING_MEMORY = 64  # MiB, of distances at a time

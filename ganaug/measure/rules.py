@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le
 
 from ganaug.errors import UserError
-from ganaug.evaluate.contributions import metric_or
-from ganaug.evaluate.stats import Estimate, holm
+from ganaug.measure.contributions import metric_or
+from ganaug.measure.stats import Estimate, holm
 from ganaug.settings import Spec
 
 LEVEL = 0.05

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.evaluate.contributions import METRICS
-from ganaug.evaluate.equivalent_labels import Curve
-from ganaug.evaluate.gains import POINT, Comparison, CurvePoint, mean_and_sd
-from ganaug.evaluate.stats import Estimate
+from ganaug.measure.contributions import METRICS
+from ganaug.measure.equivalent_labels import Curve
+from ganaug.measure.gains import POINT, Comparison, CurvePoint, mean_and_sd
+from ganaug.measure.stats import Estimate
 
 Scores = list[NDArray[np.float64]]  # of each trial, one number per test image
 

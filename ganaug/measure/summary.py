@@ -9,9 +9,9 @@ from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, w
 from typing_extensions import TypedDict
 
 from ganaug.errors import UserError, quoted
-from ganaug.evaluate.contributions import metric_or, metrics
-from ganaug.evaluate.gains import Answer, answer
-from ganaug.evaluate.stats import Estimate, interval_of_gain
+from ganaug.measure.contributions import metric_or, metrics
+from ganaug.measure.gains import Answer, answer
+from ganaug.measure.stats import Estimate, interval_of_gain
 from ganaug.values import Count, Names, Number, Positive, Share, with_keys
 
 _WITH_OTHERS = ConfigDict(extra="allow")  # the settings are compared with those of params.yaml as a whole

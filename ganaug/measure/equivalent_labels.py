@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.evaluate.stats import Estimate
+from ganaug.measure.stats import Estimate
 
 Values = NDArray[np.float64]
 

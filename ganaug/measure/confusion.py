@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.evaluate.gains import Tested
+from ganaug.measure.gains import Tested
 
 
 def confusion(trials: Sequence[Tested], arm: str, classes: int) -> NDArray[np.float64]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganaug import seeds
-from ganaug.evaluate.distances import Features, Labels, fid, inception_score, kid
-from ganaug.evaluate.manifolds import Manifold, manifold
+from ganaug.measure.distances import Features, Labels, fid, inception_score, kid
+from ganaug.measure.manifolds import Manifold, manifold
 
 MOST = 2000  # images of each kind that pairs are taken of
 _FEW = 20  # with fewer images of a class its figures are rough

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.evaluate import stats
-from ganaug.evaluate.contributions import METRICS, Cells, Metric, metrics, recall_by_cell
-from ganaug.evaluate.stats import Estimate
+from ganaug.measure import stats
+from ganaug.measure.contributions import METRICS, Cells, Metric, metrics, recall_by_cell
+from ganaug.measure.stats import Estimate
 
 Answer = Literal["gain", "loss", "no gain", "cannot tell"]
 POINT = 1.0  # percentage points: the true gain that a figure's power is the probability of detecting

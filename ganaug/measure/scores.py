@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.evaluate.contributions import Cells, metrics
+from ganaug.measure.contributions import Cells, metrics
 
 
 def scores(

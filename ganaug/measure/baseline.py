@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator
 
 from ganaug.errors import UserError, one_line, quoted
-from ganaug.evaluate.rules import LEVEL, GateRule, metric_of
-from ganaug.evaluate.stats import Estimate, change, holm
-from ganaug.evaluate.summary import check
+from ganaug.measure.rules import LEVEL, GateRule, metric_of
+from ganaug.measure.stats import Estimate, change, holm
+from ganaug.measure.summary import check
 from ganaug.values import Count, Positive
 
 _HINT = "name the reports/summary.json of an earlier run of this project, or leave --baseline out"
