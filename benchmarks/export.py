@@ -1,5 +1,5 @@
-"""Images per second and peak memory of ``ganaug synth --format webdataset``, of a number of images and a tenth of it, and
-the same generator's bare forward pass in the same minute.
+"""Images per second and peak memory of ``ganaug synth --format webdataset``, of a number of images and a tenth of it,
+and the same generator's bare forward pass in the same minute.
 
 python benchmarks/export.py                          # 20,000 images of the digits' generator, about ten seconds
 python benchmarks/export.py --images 200000 --model models/release/generator.safetensors --format parquet
