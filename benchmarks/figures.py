@@ -159,15 +159,15 @@ def translations(project: Path, each: int = 2) -> NDArray[np.uint8]:
         return next((int(row) for row in test if labels[row] == label and is_target[row] == under), None)
 
     sources = [row for label in order if (row := first(label, False)) is not None]
-    images, pixels = prepared.images_of(sources), [prepared.pixels[row] for row in sources]
-    made = [translator.translate(images, pixels, target, number, 0, torch.device("cpu")) for number in range(each)]
+    images = prepared.images_of(sources)
+    made = translator.translate(images, prepared.condition_names[target], each, device="cpu")  # (N, each, H, W, C)
     real = np.full_like(images, 255)
     for column, label in enumerate(order):
         if (row := first(label, True)) is not None:
             real[column] = prepared.images_of([row])[0]
     names = [prepared.condition_names[1 - target], *(f"translation {number + 1}" for number in range(each)), "real"]
     told = ["learned from" if x in seen - hidden else "hidden" if x in hidden else "no image" for x in order]
-    return labelled([images, *made, real], names, told, scale_to=56)
+    return labelled([images, *made.swapaxes(0, 1), real], names, told, scale_to=56)
 
 
 if __name__ == "__main__":
