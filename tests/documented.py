@@ -5,6 +5,7 @@ What a block needs and a reader does not is a command in a comment in front of i
 tests/test_examples.py says where the blocks run.
 """
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -74,6 +75,15 @@ def blocks(page: Path) -> list[Block]:
 def inline(page: Path) -> list[str]:
     """Commands in the text outside of blocks: often a part of one."""
     return _INLINE.findall(_FENCE.sub("", page.read_text(encoding="utf-8")))
+
+
+def links(page: Path) -> Iterator[Path]:
+    """What the page's relative links lead to; those to other pages of GitHub, above the repository, are left out."""
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    for found in re.finditer(r"\]\((?!\w+:|#)([^)#\s]+)", text):
+        target = Path(os.path.normpath(page.parent / found[1]))
+        if target.is_relative_to(REPOSITORY):
+            yield target
 
 
 def commands(line: str) -> Iterator[list[str]]:

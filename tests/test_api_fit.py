@@ -1,6 +1,7 @@
 """``ganaug.fit``: the training of the command line, on arrays; stopped and gone on with."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,14 @@ def test_the_callers_program_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) ->
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
-    before = dict(os.environ)
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    path = ["", *sys.path]
+    monkeypatch.setattr(sys, "path", path)
     fitted()
-    assert dict(os.environ) == before
+    assert "PYTHONSAFEPATH" not in os.environ  # or the user's own scripts would find no modules beside them
+    assert os.environ["PYTHONIOENCODING"] == "ascii"
+    assert sys.path is path
+    assert path[0] == ""
     assert asked[-1] == 3
 
 

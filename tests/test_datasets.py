@@ -48,8 +48,11 @@ class Items(Dataset[Any]):
         return self.item(index)
 
 
+BLANK = Image.new("L", (8, 8))
+
+
 def gray(index: int) -> tuple[Image.Image, int]:
-    return Image.new("L", (8, 8), index % 256), index % 5
+    return BLANK, index % 5
 
 
 # ------------------------------------------------------------------------------------------------------ the dataset
@@ -186,7 +189,7 @@ def test_wrong_proportions_are_refused(tiny_model: Path, proportions: Any) -> No
 
 @given(st.integers(1, 999), st.floats(0, 0.9), st.integers(0, 3))
 def test_the_share_is_exact(real: int, share: float, epoch: int) -> None:
-    synthetic = Items(10_000, lambda index: (Image.new("L", (8, 8)), -1 - index))
+    synthetic = Items(10_000, lambda index: (BLANK, -1 - index))
     mixed = ganaug.mix(Items(real, gray), synthetic, share)
     count = len(mixed) - real
     assert abs(count - share * len(mixed)) <= 0.5 + 1e-6  # no whole number is nearer
@@ -198,7 +201,7 @@ def test_the_share_is_exact(real: int, share: float, epoch: int) -> None:
 
 
 def test_epochs_show_all_synthetic_images_equally_often() -> None:
-    synthetic = Items(12, lambda index: (Image.new("L", (8, 8)), index))
+    synthetic = Items(12, lambda index: (BLANK, index))
     mixed = ganaug.mix(Items(12, gray), synthetic, share=0.25)
     epochs = []
     for epoch in range(6):
@@ -206,7 +209,7 @@ def test_epochs_show_all_synthetic_images_equally_often() -> None:
         epochs.append([mixed[index][1] for index in range(12, 16)])
     assert Counter(itertools.chain(*epochs)) == dict.fromkeys(range(12), 2)
     assert epochs[0] == epochs[3]
-    assert epochs[0] != [mixed[index][1] for index in range(16)][12:] or epochs[0] == epochs[5]
+    assert epochs[0] != epochs[1]
     other = ganaug.mix(Items(12, gray), synthetic, share=0.25, seed=1)
     assert epochs[0] != [other[index][1] for index in range(12, 16)]
     with pytest.raises(IndexError):

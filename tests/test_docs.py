@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import typer
-from documented import REPOSITORY, Block, blocks, commands, inline, pages
+from documented import REPOSITORY, Block, blocks, commands, inline, links, pages
 
 from ganaug.cli import app
 
@@ -64,6 +64,12 @@ def test_every_command_in_the_text_is_one(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """On GitHub; the site's own links and anchors are checked when it is built."""
+    assert [str(target) for target in links(page) if not target.exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_a_block_of_commands_says_so(page: Path) -> None:
     """Or nothing would check it."""
     programs = ("ganaug ", "cd ", "dvc ", "make ", "pip ", "python ", "python3 ", "git ")
@@ -85,6 +91,14 @@ def test_the_landing_page_shows_the_commands_of_the_readme() -> None:
     """Which the journey runs."""
     (shown,) = blocks(REPOSITORY / "docs/index.md")
     assert shown.text in [block.text for block in blocks(REPOSITORY / "README.md") if block.info == "sh"]
+
+
+def test_links_of_a_page() -> None:
+    page = REPOSITORY / "docs/made-up.md"
+    with pytest.MonkeyPatch.context() as patch:
+        text = "[a](gain.md#x) ![b](../c.png) [d](https://e.org) [f](#g) [h](../../../actions)\n```\n[i](j.md)\n```\n"
+        patch.setattr(Path, "read_text", lambda *_, **__: text)
+        assert list(links(page)) == [REPOSITORY / "docs/gain.md", REPOSITORY / "c.png"]
 
 
 def test_a_shell_line_as_words() -> None:

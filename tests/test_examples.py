@@ -19,8 +19,9 @@ from documented import REPOSITORY, blocks, commands, examples, in_journey
 from photos import photos
 from ruamel.yaml import YAML
 from stages import TINY_GAN
-from test_cli import ganaug
+from test_cli import ganaug as command
 
+import ganaug
 from ganaug.report import plots
 from ganaug.start import estimate, init
 from ganaug.start.estimate import Pace
@@ -58,7 +59,7 @@ def run_command(words: list[str]) -> None:
         return os.chdir(*rest)
     assert program == "ganaug"
     rest = [str(found) for word in rest for found in (sorted(Path().glob(word)) if "*" in word else [word])]
-    done = ganaug(Path(), *rest)
+    done = command(Path(), *rest)
     assert done.returncode in MAY_END.get(rest[0], (0,)), f"{' '.join(words)}: {done.stdout[-500:]}{done.stderr[-500:]}"
     if rest[0] == "init":
         shorten(Path(rest[1], "params.yaml"))
@@ -67,13 +68,19 @@ def run_command(words: list[str]) -> None:
 
 @contextlib.contextmanager
 def brief() -> Iterator[None]:
-    """No network is timed, no DVC started, no plot drawn, and trainings of the library are short."""
+    """No network is timed, no DVC started, no plot drawn, and what the library trains is short."""
+    fit, evaluate = ganaug.fit, ganaug.evaluate
+    settings = {f"{group}.{key}": value for group, values in SHORT.items() for key, value in values.items()}
+    settings |= {"device": "cpu", "jobs": 1}
+    del settings["protocol.trials"]  # of arrays, folds are made
 
     def measure(chosen: Any, *_: Any) -> Pace:
         return Pace("cpu", 2, 0.01, dict.fromkeys(chosen.classify.arms, 0.001))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(estimate, "measure", measure)
+        patch.setattr(ganaug, "fit", lambda *given, **named: fit(*given, **{**named, "steps": 2}))
+        patch.setattr(ganaug, "evaluate", lambda *given, **named: evaluate(*given, **named, settings=settings))
         patch.setattr(init, "init_dvc", lambda folder: "DVC: not now")
         for name in (name for name, one in vars(plots).items() if hasattr(one, "__wrapped__")):
             patch.setattr(plots, name, lambda *_, **__: '<svg viewBox="0 0 1 1"></svg>')

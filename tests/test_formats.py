@@ -27,9 +27,11 @@ from ganaug.data.folder import Folder
 from ganaug.report.exported import render
 from ganaug.synth import shards
 from ganaug.synth.export import export
+from ganaug.synth.format import Sample
 from ganaug.synth.generator import Generator, load_generator, save_generator
 from ganaug.synth.png import png_of
 from ganaug.synth.shards import dealt
+from ganaug.synth.tar_shards import write_tar
 
 ASKED = ["3=7", "a/b=120", ".=5"]
 NAMES = ["3", "1", "../x", "a/b", "."]
@@ -293,10 +295,17 @@ def test_png_is_what_pillow_reads(height: int, width: int, channels: int, seed: 
         assert (np.asarray(picture).reshape(pixels.shape) == pixels).all()
 
 
-def test_members_of_a_tar_are_nobodys_and_of_no_time(tiny_model: Path, tmp_path: Path) -> None:
-    with tarfile.open(exported(tiny_model, tmp_path / "out", "webdataset") / "images-000000.tar") as archive:
-        assert {(one.mtime, one.uid, one.gid, one.uname, one.mode) for one in archive} == {(0, 0, 0, "", 0o644)}
-        assert archive.getnames()[:3] == ["000000000.png", "000000000.cls", "000000000.json"]
+def test_a_tar_is_what_tarfile_writes(tmp_path: Path) -> None:
+    samples = [Sample(f"{one:09d}", bytes(one), one, 7) for one in (0, 1, 511, 512, 513, 9000)]
+    write_tar(tmp_path / "ours.tar", samples, [f"é{label}" for label in range(9001)])
+    with tarfile.open(tmp_path / "theirs.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
+        for one in samples:
+            told = json.dumps({"class": f"é{one.label}", "index": 7}, ensure_ascii=False).encode()
+            for name, data in (("png", one.png), ("cls", str(one.label).encode()), ("json", told)):
+                member = tarfile.TarInfo(f"{one.key}.{name}")
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+    assert (tmp_path / "ours.tar").read_bytes() == (tmp_path / "theirs.tar").read_bytes()
 
 
 @pytest.mark.parametrize("first", [0, 1, 99, 100, 150, 399])

@@ -3,8 +3,6 @@
 import contextlib
 import functools
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,7 @@ import pytest
 from dvc.utils.serialize import parse_yaml
 from expect import refused
 from ruamel.yaml import YAML
+from test_cli import ganaug
 
 from ganaug import config
 from ganaug.data.prepared import Prepared
@@ -119,7 +118,7 @@ def test_a_pipeline_written_again_asks_for_what_is_there_alone(tmp_path: Path, m
     monkeypatch.chdir(in_project(tmp_path, DIGITS, dvc_yaml(config.Settings())))
     with refused("dvc.yaml lists", "ganaug sync"):
         Project.here()
-    subprocess.run([sys.executable, "-m", "ganaug", "sync"], check=True)
+    assert ganaug(tmp_path, "sync").returncode == 0
     assert Project.here().settings == config.Settings()
     stages = parse_yaml(Path("dvc.yaml").read_text(), "dvc.yaml")["stages"]
     assert [stage.get("params") for stage in stages.values()] == [["data"], None, None, None, [{"params.yaml": None}]]
@@ -361,8 +360,7 @@ def test_a_classifier_of_ones_own_is_a_dependency_of_classify(tmp_path: Path, mo
 def test_a_project_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("gan: {steps: 0}")
     for folder, part in ((tmp_path, "gan.steps"), (tmp_path / "none", "must be a project's folder")):
-        command = [sys.executable, "-m", "ganaug", "sync", str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = ganaug(tmp_path, "sync", str(folder))
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
         assert part in done.stderr
 
@@ -371,6 +369,6 @@ def test_sync_writes_every_project_again(tmp_path: Path) -> None:
     for name in ("a", "b c"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "params.yaml").write_text("data: {source: {kind: idx, path: ../raw}}\n")
-    subprocess.run([sys.executable, "-m", "ganaug", "sync", "a", "b c"], cwd=tmp_path, check=True)
+    assert ganaug(tmp_path, "sync", "a", "b c").returncode == 0
     for name in ("a", "b c"):
         assert "- ../raw\n" in (tmp_path / name / "dvc.yaml").read_text()

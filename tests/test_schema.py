@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,15 @@ def properties() -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield group, key, value
 
 
-def mistakes(raw: Any) -> list[str]:
+@cache
+def validator() -> Any:
     jsonschema = pytest.importorskip("jsonschema")
     jsonschema.Draft202012Validator.check_schema(schema())
-    return [error.message for error in jsonschema.Draft202012Validator(schema()).iter_errors(raw)]
+    return jsonschema.Draft202012Validator(schema())
+
+
+def mistakes(raw: Any) -> list[str]:
+    return [error.message for error in validator().iter_errors(raw)]
 
 
 def test_every_key_says_what_it_does() -> None:

@@ -231,19 +231,29 @@ def test_another_discriminator_is_one_line_that_says_so(change: dict[str, Any], 
         begun(checkpoint, replace(spec, **change))
 
 
+@cache
+def training(spec: GanSpec) -> Training:
+    """Of the old classes, at step 0. Nothing may change it, since tests share it."""
+    return Training(*data(3), 3, spec, 0, CPU)
+
+
+def untrained(spec: GanSpec) -> dict[str, Tensor]:
+    """The tensors of its checkpoint."""
+    made = training(spec)
+    nets = {"generator": made.generator, "discriminator": made.discriminator, "average": made.average}
+    return {f"{net}.{name}": value for net, module in nets.items() for name, value in module.state_dict().items()}
+
+
 @pytest.mark.parametrize(("given", "wanted"), list(permutations([*LABELLED, "none"], 2)))
 @each_net
 def test_another_conditioning_is_one_line(
     architecture: Architecture, given: Conditioning, wanted: Conditioning, tmp_path: Path
 ) -> None:
-    z_dim = 2  # fewer than there are classes
-    made = Training(*data(3), 3, spec_of(architecture, given, z_dim=z_dim), 0, CPU)
-    description = {"gan": config.plain(made.spec), "classes": OLD, "image_shape": [1, 8, 8], "train_images_sha256": []}
-    nets = {"generator": made.generator, "discriminator": made.discriminator, "average": made.average}
-    named = {f"{net}.{name}": value for net, module in nets.items() for name, value in module.state_dict().items()}
-    store.write_tensors(tmp_path / "checkpoint.safetensors", named, description)
+    spec = spec_of(architecture, given, z_dim=2)  # fewer than there are classes
+    description = {"gan": config.plain(spec), "classes": OLD, "image_shape": [1, 8, 8], "train_images_sha256": []}
+    store.write_tensors(tmp_path / "checkpoint.safetensors", untrained(spec), description)
     with refused("gan.init_from", "does not fit", f"conditioning {given}"):
-        begun(tmp_path / "checkpoint.safetensors", spec_of(architecture, wanted, z_dim=z_dim))
+        read_start(tmp_path / "checkpoint.safetensors", OLD).give(training(replace(spec, conditioning=wanted)))
 
 
 def test_a_deeper_network_is_not_cut_to_fit(tmp_path: Path) -> None:

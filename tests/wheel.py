@@ -74,7 +74,10 @@ def run(*words: str | Path, folder: Path) -> None:
     done = subprocess.run(
         list(map(str, words)), cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    print(f"{time.perf_counter() - began:6.1f} s  {Path(words[0]).name} {' '.join(map(str, words[1:]))[:70]!r}", flush=True)
+    print(
+        f"{time.perf_counter() - began:6.1f} s  {Path(words[0]).name} {' '.join(map(str, words[1:]))[:70]!r}",
+        flush=True,
+    )
     if done.returncode != 0:
         sys.exit(f"exit code {done.returncode}\n{done.stdout[-4000:]}")
 

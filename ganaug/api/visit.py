@@ -7,21 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ganaug import device
+from ganaug.workers import GUARDS
 
 
 @contextmanager
 def visiting() -> Iterator[None]:
-    """Afterwards torch's settings, the environment and the path of imports are as they were before.
+    """Afterwards torch's settings, the path of imports and what workers are started with are as they were before.
 
     Meanwhile modules of the current directory, which a notebook and a prompt find, are found wherever work is done.
     """
-    environment, path = dict(os.environ), list(sys.path)
+    guards, path = {name: os.environ.get(name) for name in GUARDS}, list(sys.path)
     sys.path[:] = [str(Path.cwd()) if place == "" else place for place in path]
     try:
         with device.lent(device.resolve("auto")):
             yield
     finally:
         sys.path[:] = path
-        for name in os.environ.keys() - environment.keys():
-            del os.environ[name]
-        os.environ.update(environment)
+        for name, value in guards.items():
+            os.environ.pop(name, None)
+            os.environ.update({name: value} if value is not None else {})
