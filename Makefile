@@ -6,7 +6,7 @@ INPUTS ?= 1800
 KILLS ?= 10
 SEED ?= 0
 
-.PHONY: repro test faults lint browser journey journey-all benchmark benchmark-estimate benchmark-gain calibration modes zoo clean
+.PHONY: repro test faults lint docs notebook browser journey journey-all benchmark benchmark-estimate benchmark-gain calibration modes zoo clean
 
 repro: .venv/installed
 	dvc repro
@@ -26,6 +26,13 @@ lint: .venv/installed-dev
 	ruff format --check .
 	mypy
 	lint-imports
+
+# The site, into site/: a link that leads nowhere, or anything loaded from the web, is an error (docs/site/).
+docs: .venv/installed-dev
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
+notebook: .venv/installed-dev
+	pytest --nbmake docs/notebook.ipynb
 
 journey: .venv/installed-dev
 	python tests/journey.py

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-from ganaug.evaluate.gains import Comparison, CurvePoint, Tested
-from ganaug.evaluate.learning_curves import worth_figures
-from ganaug.evaluate.rules import GateRule, judge
-from ganaug.evaluate.stats import Estimate, corrected_resampled, needed, not_too_certain, two_way
+from ganaug.measure.gains import Comparison, CurvePoint, Tested
+from ganaug.measure.learning_curves import worth_figures
+from ganaug.measure.rules import GateRule, judge
+from ganaug.measure.stats import Estimate, corrected_resampled, needed, not_too_certain, two_way
 from ganaug.report.verdict import markdown_table
 
 POINT = 1.0  # the true gain, in percentage points, at which power is stated

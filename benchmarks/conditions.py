@@ -18,7 +18,7 @@ import numpy as np
 from ganaug import config, store
 from ganaug.data.idx import Idx
 from ganaug.errors import UserError
-from ganaug.evaluate.contributions import METRICS
+from ganaug.measure.contributions import METRICS
 from ganaug.report.answer import answer
 from ganaug.report.verdict import interval, markdown_table
 from ganaug.stages import pipeline

@@ -16,7 +16,7 @@ from typing import Any
 
 from ganaug import config, store
 from ganaug.errors import UserError
-from ganaug.evaluate.contributions import METRICS
+from ganaug.measure.contributions import METRICS
 from ganaug.report import verdict
 from ganaug.report.verdict import interval, markdown_table
 from ganaug.stages import pipeline

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganaug.data.cells import hidden_sets
-from ganaug.evaluate.contributions import Cells
-from ganaug.evaluate.gains import Comparison, Tested
+from ganaug.measure.contributions import Cells
+from ganaug.measure.gains import Comparison, Tested
 
 _CHUNK = 50  # runs drawn at a time
 

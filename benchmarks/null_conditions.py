@@ -25,7 +25,7 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 from ganaug import config
-from ganaug.evaluate.contributions import METRICS
+from ganaug.measure.contributions import METRICS
 from ganaug.report.answer import answer
 from ganaug.report.verdict import markdown_table
 from ganaug.stages import pipeline

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from ganaug import config, seeds, store
 from ganaug.data.idx import Idx
-from ganaug.evaluate.gains import Comparison, Tested
 from ganaug.gan.translation import Pairs
+from ganaug.measure.gains import Comparison, Tested
 from ganaug.pixels import to_float, to_pixels
 from ganaug.report.grids import labelled
 from ganaug.report.verdict import interval, markdown_table

@@ -34,9 +34,9 @@ from ganaug.classify.fitting import predict, train_classifier
 from ganaug.config import Settings
 from ganaug.data.prepared import Prepared
 from ganaug.data.subsets import Subsets
-from ganaug.evaluate.gains import Comparison, Tested
 from ganaug.gan import presets
 from ganaug.gan.steps import Training
+from ganaug.measure.gains import Comparison, Tested
 from ganaug.report.grids import grid
 from ganaug.report.verdict import interval, markdown_table
 from ganaug.stages import classify, prepare, synth, train

@@ -9,13 +9,45 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ganaug import errors
+    from ganaug import errors, transforms
+    from ganaug.api.datasets import SyntheticDataset, SyntheticStream
+    from ganaug.api.evaluate import evaluate
+    from ganaug.api.fit import fit
+    from ganaug.api.mixed import mix
+    from ganaug.api.over_sampler import GanOverSampler
+    from ganaug.api.verdict import Verdict
     from ganaug.synth.generator import Generator
+    from ganaug.synth.load import load
+    from ganaug.synth.translator import Translator
 
-_WHERE = {"Generator": "ganaug.synth.generator"}
-_MODULES = ("errors",)
+_WHERE = {
+    "GanOverSampler": "ganaug.api.over_sampler",
+    "Generator": "ganaug.synth.generator",
+    "SyntheticDataset": "ganaug.api.datasets",
+    "SyntheticStream": "ganaug.api.datasets",
+    "Translator": "ganaug.synth.translator",
+    "Verdict": "ganaug.api.verdict",
+    "evaluate": "ganaug.api.evaluate",
+    "fit": "ganaug.api.fit",
+    "load": "ganaug.synth.load",
+    "mix": "ganaug.api.mixed",
+}
+_MODULES = ("errors", "transforms")
 
-__all__ = ["Generator", "errors"]
+__all__ = [
+    "GanOverSampler",
+    "Generator",
+    "SyntheticDataset",
+    "SyntheticStream",
+    "Translator",
+    "Verdict",
+    "errors",
+    "evaluate",
+    "fit",
+    "load",
+    "mix",
+    "transforms",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -259,8 +259,12 @@ def synth(
     ] = "equal",
     out: Annotated[Path, typer.Option("--out", help="The folder to write to.")] = Path("synthetic"),
     output_format: Annotated[
-        str, typer.Option("--format", help=f"{' or '.join(FORMATS)}.", autocompletion=_one_of(*FORMATS))
+        str, typer.Option("--format", help=f"{', '.join(FORMATS)}.", autocompletion=_one_of(*FORMATS))
     ] = "png",
+    shard_size: Annotated[
+        int | None,
+        typer.Option("--shard-size", help="Images per file of parquet and webdataset.", show_default="10,000"),
+    ] = None,
     model: Annotated[Path, typer.Option("--model", help="The generator file.")] = Path(
         "models/release/generator.safetensors"
     ),
@@ -275,7 +279,7 @@ def synth(
     Example: ganaug synth --class 3 -n 5000, or: ganaug synth --class melanoma=300 --class nevus=50
     """
     if all_splits or split is not None:
-        others = balance != "equal" or output_format != "png" or out != Path("synthetic")
+        others = balance != "equal" or output_format != "png" or out != Path("synthetic") or shard_size is not None
         if classes or condition or overwrite or others:
             raise typer.BadParameter("--all and --split write data/synth/ for the arms; leave the other options out")
         from ganaug.stages import synth as stage
@@ -283,9 +287,15 @@ def synth(
 
         stage.synth_all(Project.here(), split)
     else:
-        from ganaug.synth import export
+        from ganaug.stages.cards import card_of
+        from ganaug.synth.export import export
 
-        print(export.export(model, out, classes, n, balance, seed, output_format, overwrite, condition))
+        print(
+            export(
+                *(model, out, classes, n, balance, seed, output_format, overwrite, condition, shard_size),
+                card_of(model),
+            )
+        )
 
 
 @app.command()
@@ -321,20 +331,23 @@ def translate(
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option("--out", help="The file to write: a new one.")] = Path("generator.onnx"),
+    out: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to write: a new one.")] = Path(
+        "generator.onnx"
+    ),
     model: Annotated[Path, typer.Option("--model", help="The file of a generator or a translator.")] = Path(
         "models/release/generator.safetensors"
     ),
 ) -> None:
-    """Write the released generator as an ONNX file.
+    """Write the released generator as an ONNX file, with a card beside it.
 
     For programs without torch. The file says what its inputs and outputs are. Needs pip install "ganaug[onnx]".
 
-    Example: ganaug export --out generator.onnx
+    Example: ganaug export generator.onnx
     """
+    from ganaug.stages.cards import card_of
     from ganaug.synth.onnx_file import export_onnx
 
-    print(export_onnx(model, out))
+    print(export_onnx(model, out, card_of(model)))
 
 
 @app.command()

@@ -20,10 +20,10 @@ from ganaug.data.spec import DataSpec
 from ganaug.data.subsets import Subsets
 from ganaug.device import DeviceName
 from ganaug.errors import UserError, one_line, quoted
-from ganaug.evaluate.contributions import METRICS, metric_or, metrics
-from ganaug.evaluate.rules import GateRule
 from ganaug.gan import combinations, presets
 from ganaug.gan.spec import GanSpec
+from ganaug.measure.contributions import METRICS, metric_or, metrics
+from ganaug.measure.rules import GateRule
 from ganaug.settings import Spec
 from ganaug.synth.spec import SynthSpec
 

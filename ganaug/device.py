@@ -64,6 +64,23 @@ def prepare(device: torch.device) -> None:
 
 
 @contextmanager
+def lent(device: torch.device) -> Iterator[None]:
+    """As ``prepare``, for as long as the block lasts: in a process of the user's, who has settings of their own."""
+    import torch
+
+    threads, matmul, cudnn = torch.get_num_threads(), torch.backends.cuda.matmul, torch.backends.cudnn
+    were = [(matmul, "allow_tf32"), (cudnn, "allow_tf32"), (cudnn, "benchmark")] if device.type == "cuda" else []
+    settings = [(place, name, getattr(place, name)) for place, name in were]
+    try:
+        prepare(device)
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        for place, name, value in settings:
+            setattr(place, name, value)
+
+
+@contextmanager
 def enough_memory(device: torch.device, setting: str) -> Iterator[None]:
     """Around work on ``device``. Raises UserError, which names the ``setting`` to lower, if its memory is too small."""
     try:

@@ -109,12 +109,12 @@ def _lock(path: Path, wait: bool = False) -> int | None:
     return held
 
 
-def sweep(folder: Path, name: str | None = None) -> None:
+def sweep(folder: Path, name: str | None = None, endings: Sequence[str] = (".part", ".old")) -> None:
     """Remove what killed processes left of their writing to ``folder``, or to its file ``name`` alone: temporary files
-    that nobody holds the lock of."""
+    with one of the ``endings`` that nobody holds the lock of."""
     of_what = "*" if name is None else glob.escape(name[:100])
     for left in folder.glob(f".{of_what}.????????.*"):
-        if left.suffix in (".part", ".old") and (lock := _lock(left)) is not None:
+        if left.suffix in endings and (lock := _lock(left)) is not None:
             remove(left)
             os.close(lock)
 
@@ -297,14 +297,18 @@ def read_table(path: Path, hint: str = 'run "dvc repro"', kind: Any = dict[str, 
 
     ``hint`` says what makes the file. Raises UserError if it is missing, damaged or of another type.
     """
+    return list(each_row(path, hint, kind))
+
+
+def each_row(path: Path, hint: str, kind: Any = dict[str, str]) -> Iterator[Any]:
+    """As ``read_table``, one after another: a table of any length in little memory."""
     with _reading(path, "a table as ganaug wrote it", hint), path.open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file, strict=True)
-        header, typed, found = next(rows, []), _adapter(kind), []
+        header, typed = next(rows, []), _adapter(kind)
         for row in rows:
             if len(row) != len(header):
                 raise ValueError(f"line {rows.line_num} has {len(row)} cells, the header {len(header)}")
-            found.append(typed.validate_strings(dict(zip(header, row, strict=True))))
-        return found
+            yield typed.validate_strings(dict(zip(header, row, strict=True)))
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:

@@ -12,13 +12,15 @@ from typing import Any
 
 from ganaug.errors import UserError
 
+GUARDS = ("PYTHONSAFEPATH", "PYTHONIOENCODING")  # of the environment: what ``guard_imports`` sets
+
 
 def guard_imports() -> None:
     """Have the processes that this one starts import from the installed packages alone, never from the directory they
     run in: a user's ``random.py`` there would be run in the place of Python's."""
-    os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ[GUARDS[0]] = "1"
     if encoding := getattr(sys.stdout, "encoding", None):  # they show another letter, too, where a terminal lacks one
-        os.environ["PYTHONIOENCODING"] = f"{encoding}:replace"
+        os.environ[GUARDS[1]] = f"{encoding}:replace"
 
 
 def run(

@@ -1,9 +1,11 @@
-"""The commands that the documentation shows: blocks fenced as ``sh``, and ``ganaug ...`` in the text.
+"""The examples that the documentation shows: blocks fenced as ``sh`` and ``python``, and ``ganaug ...`` in the text.
 
-A block that cannot run here (an installation from the index, a GPU) is fenced as ``sh not-run``. What a block needs and
-a reader does not is in a comment in front of its fence: ``<!-- first: git init -->``.
+A block that cannot run here (an installation from the index, a GPU) is fenced as ``sh not-run`` or ``python not-run``.
+What a block needs and a reader does not is a command in a comment in front of its fence: ``<!-- first: git init -->``.
+tests/test_examples.py says where the blocks run.
 """
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -26,14 +28,14 @@ class Block:
     first: str  # a command that comes before
 
     @property
-    def is_shell(self) -> bool:
-        """Whether it holds commands."""
-        return self.info.split()[:1] == ["sh"]
+    def language(self) -> str:
+        """``sh``, ``python``, ``yaml`` or none."""
+        return self.info.partition(" ")[0]
 
     @property
     def runs(self) -> bool:
-        """Whether these can run anywhere."""
-        return self.info == "sh"
+        """Whether it is an example that can run anywhere."""
+        return self.info in ("sh", "python")
 
     @property
     def lines(self) -> list[str]:
@@ -43,9 +45,22 @@ class Block:
 
 def pages() -> list[Path]:
     """Every page of the documentation, and what ``ganaug init`` writes into a project."""
-    names = ("README.md", "SECURITY.md", "docs/*.md", "data/README.md", "examples/*/README.md")
+    names = ("*.md", "docs/**/*.md", "data/README.md", "examples/*/README.md")
     found = [page for name in names for page in sorted(REPOSITORY.glob(name))]
     return [*found, REPOSITORY / "ganaug/templates/project-readme.md.j2"]
+
+
+def examples() -> list[Path]:
+    """README.md and the pages of the site that have examples that run."""
+    found = [REPOSITORY / "README.md", *sorted(REPOSITORY.glob("docs/**/*.md"))]
+    return [page for page in found if any(block.runs for block in blocks(page))]
+
+
+def in_journey(page: Path) -> bool:
+    """Whether tests/journey.py runs the page's commands: README.md's, and where some are of other programs."""
+    lines = [line for block in blocks(page) if block.info == "sh" for line in [block.first, *block.lines]]
+    programs = {words[0] for line in lines for words in commands(line)}
+    return page == REPOSITORY / "README.md" or not programs <= {"ganaug", "cd"}
 
 
 def blocks(page: Path) -> list[Block]:
@@ -60,6 +75,15 @@ def blocks(page: Path) -> list[Block]:
 def inline(page: Path) -> list[str]:
     """Commands in the text outside of blocks: often a part of one."""
     return _INLINE.findall(_FENCE.sub("", page.read_text(encoding="utf-8")))
+
+
+def links(page: Path) -> Iterator[Path]:
+    """What the page's relative links lead to; those to other pages of GitHub, above the repository, are left out."""
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    for found in re.finditer(r"\]\((?!\w+:|#)([^)#\s]+)", text):
+        target = Path(os.path.normpath(page.parent / found[1]))
+        if target.is_relative_to(REPOSITORY):
+            yield target
 
 
 def commands(line: str) -> Iterator[list[str]]:

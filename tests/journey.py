@@ -1,6 +1,7 @@
-"""The first-run path with your own images, from a built wheel: README.md's commands, word for word and in order.
+"""The first-run path with your own images, from a built wheel: README.md's commands and Python, word for word and in
+order, and the commands of the pages in docs/ that need more programs than ganaug, each in a copy of that project.
 
-python tests/journey.py [FOLDER]            # some three minutes on two cores; the last line says pass
+python tests/journey.py [FOLDER]            # some four minutes on two cores; the last line says pass
 python tests/journey.py --all [FOLDER]      # two more sets; pip fills an empty environment by the wheel's metadata
 
 Without --all the environment holds the wheel alone and looks up its dependencies in the environment that runs this
@@ -19,6 +20,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -28,7 +30,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from documented import blocks
+from documented import Block, blocks, examples, in_journey
 from PIL import Image
 from ruamel.yaml import YAML
 from two_conditions import two_conditions
@@ -112,22 +114,37 @@ step() {
 
 
 def first_run(programs: Path, root: Path) -> list[str]:
-    """README.md's commands from images to gate. Returns what is wrong."""
-    folder, photos = root / "first-run", imbalanced_folder(root / "first-run" / "photos")
-    found = [block for block in blocks(REPOSITORY / "README.md") if block.runs]
+    """README.md's commands from images to gate, its Python, and the pages that go on from there. Returns what is
+    wrong."""
+    folder = root / "first-run"
+    imbalanced_folder(folder / "photos")
+    found = [block for block in blocks(REPOSITORY / "README.md") if block.info == "sh"]
     found.sort(key=lambda block: "ganaug init" not in block.text)
+    environment = environment_of(programs, root)
+    if problems := commands_of(found, folder, environment):
+        return problems
+    (project,) = {path.parent for path in folder.glob("*/params.yaml")}
+    python = "\n".join(block.text for block in blocks(REPOSITORY / "README.md") if block.info == "python")
+    began = time.perf_counter()
+    print(run(["python", "-c", python], folder, environment))
+    print(f"README.md, its Python: {time.perf_counter() - began:.0f} s\n", flush=True)
+    problems = made(project)
+    for page in filter(in_journey, examples()[1:]):
+        copy = root / "pages" / page.stem
+        shutil.copytree(project, copy, symlinks=True)
+        problems += commands_of([block for block in blocks(page) if block.info == "sh"], copy, environment)
+    return [*problems, *action(environment, root, project)]
+
+
+def commands_of(found: list[Block], folder: Path, environment: dict[str, str]) -> list[str]:
+    """The commands of a page's blocks, in one shell that starts in ``folder``. Returns what is wrong."""
     lines = [line for block in found for line in ([block.first] if block.first else []) + block.lines]
     lines = [re.sub(r"^(ganaug init [^#&]*\w/?)", r"\1 --minutes 1", line) for line in lines]
     script = _STEP + "\n".join(f"step {shlex.quote(line)}" for line in lines)
-    began = time.perf_counter()
-    environment = environment_of(programs, root)
+    began, page = time.perf_counter(), found[0].page.relative_to(REPOSITORY) if found else None
     done = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, check=False)
-    print(f"\nREADME.md, {len(lines)} commands, {len(list(photos.rglob('*.*')))} images: ", end="")
-    print(f"{time.perf_counter() - began:.0f} s\n", flush=True)
-    if done.returncode != 0:
-        return [f"README.md: a command ended with exit code {done.returncode}"]
-    (project,) = {path.parent for path in folder.glob("*/params.yaml")}
-    return [*made(project), *action(environment, root, project)]
+    print(f"\n{page}, {len(lines)} commands: {time.perf_counter() - began:.0f} s\n", flush=True)
+    return [f"{page}: a command ended with exit code {done.returncode}"] if done.returncode else []
 
 
 def conditions_run(programs: Path, root: Path) -> list[str]:

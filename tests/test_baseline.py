@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from ganaug.errors import UserError
-from ganaug.evaluate.baseline import Cells, Fall, Run, compare, notes, read, refuse_unlike
-from ganaug.evaluate.rules import GateRule
-from ganaug.evaluate.stats import Estimate
+from ganaug.measure.baseline import Cells, Fall, Run, compare, notes, read, refuse_unlike
+from ganaug.measure.rules import GateRule
+from ganaug.measure.stats import Estimate
 
 A, B = GateRule("a"), GateRule("b", above=-1.0)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from ganaug.evaluate.stats import Estimate, two_way
+from ganaug.measure.stats import Estimate, two_way
 
 CROSSED = calibration.Crossed("", trials=4, images=80, base=1.5, arm_trial=0.15)
 FOLDS = calibration.Folds("", images=60, folds=3, repeats=1)

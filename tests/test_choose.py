@@ -24,7 +24,7 @@ from ganaug.data.pictures import SIZES, Shape
 from ganaug.data.spec import DataSpec
 from ganaug.data.survey import Survey
 from ganaug.errors import UserError
-from ganaug.evaluate import stats
+from ganaug.measure import stats
 from ganaug.start import cells, estimate, fit
 from ganaug.start.choose import GAN, TRANSLATOR, Chosen, Limits, Scope, chance, choose, full_size
 from ganaug.start.estimate import Pace, Sizes

@@ -13,7 +13,7 @@ from ganaug.classify.fitting import masked_cross_entropy, predict, train_classif
 from ganaug.classify.networks import SmallCNN
 from ganaug.classify.policies import MixStyle
 from ganaug.classify.spec import ClassifierSpec
-from ganaug.evaluate.scores import scores
+from ganaug.measure.scores import scores
 
 CPU = torch.device("cpu")
 SPEC = ClassifierSpec(width=4, steps=5, batch_size=8)

@@ -290,6 +290,7 @@ def test_synth_makes_images(tmp_path: Path, tiny_model: Path) -> None:
         "synthetic/1",
         "synthetic/1/000000.png",
         "synthetic/1/000001.png",
+        "synthetic/README.md",
         "synthetic/manifest.csv",
     ]
 

@@ -23,8 +23,8 @@ from ganaug.data.sources import Digits, Idx, Torchvision
 from ganaug.data.spec import DataSpec
 from ganaug.data.subsets import Subsets
 from ganaug.errors import UserError
-from ganaug.evaluate.rules import GateRule
 from ganaug.gan.objectives import Hinge, NonSaturating, Relativistic
+from ganaug.measure.rules import GateRule
 from ganaug.settings import Spec
 
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
-from ganaug.evaluate import gains
-from ganaug.evaluate.confusion import confusion
+from ganaug.measure import gains
+from ganaug.measure.confusion import confusion
 from ganaug.report.confusions import _cell, tables
 
 

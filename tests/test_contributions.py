@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from ganaug import config
-from ganaug.evaluate import gains
-from ganaug.evaluate.contributions import METRICS, Cells, Metric, accuracy, balanced_accuracy, macro_f1, recall_by_cell
-from ganaug.evaluate.scores import scores
+from ganaug.measure import gains
+from ganaug.measure.contributions import METRICS, Cells, Metric, accuracy, balanced_accuracy, macro_f1, recall_by_cell
+from ganaug.measure.scores import scores
 
 CLASSES = 5
 NO_CELLS = ("accuracy", "balanced_accuracy", "macro_f1")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
-from ganaug.evaluate.distances import fid, inception_score, kid
+from ganaug.measure.distances import fid, inception_score, kid
 
 
 def features(count: int, dims: int, seed: int, shift: float = 0.0) -> np.ndarray:

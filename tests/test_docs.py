@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import typer
-from documented import REPOSITORY, Block, blocks, commands, inline, pages
+from documented import REPOSITORY, Block, blocks, commands, inline, links, pages
 
 from ganaug.cli import app
 
@@ -51,7 +51,7 @@ def check(words: list[str], whole: bool) -> None:
 def test_every_command_of_a_block_is_one(page: Path) -> None:
     """Its options exist, its arguments are of their kind and none is missing."""
     for block in blocks(page):
-        for line in block.lines if block.is_shell else []:
+        for line in block.lines if block.language == "sh" else []:
             for words in commands(line):
                 check(words, whole=True)
 
@@ -64,18 +64,41 @@ def test_every_command_in_the_text_is_one(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """On GitHub; the site's own links and anchors are checked when it is built."""
+    assert [str(target) for target in links(page) if not target.exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_a_block_of_commands_says_so(page: Path) -> None:
     """Or nothing would check it."""
-    programs = ("ganaug ", "dvc ", "make ", "pip ", "python ", "python3 ", "git ")
+    programs = ("ganaug ", "cd ", "dvc ", "make ", "pip ", "python ", "python3 ", "git ")
     for block in blocks(page):
         looks_so = block.text.startswith(programs)
-        assert block.is_shell == looks_so, f"{page}:{block.line}: a block of commands is fenced as sh, and no other"
-        assert not block.is_shell or block.info in ("sh", "sh not-run"), f"{page}:{block.line}"
+        is_shell = block.language == "sh"
+        assert is_shell == looks_so, f"{page}:{block.line}: a block of commands is fenced as sh, and no other"
+        assert block.runs or block.info.endswith(" not-run") or block.language not in ("sh", "python"), (
+            f"{page}:{block.line}"
+        )
 
 
 def test_the_first_run_path_is_documented() -> None:
     """What the journey starts from."""
-    assert any("ganaug init" in block.text for block in blocks(REPOSITORY / "README.md") if block.runs)
+    assert any("ganaug init" in block.text for block in blocks(REPOSITORY / "README.md") if block.info == "sh")
+
+
+def test_the_landing_page_shows_the_commands_of_the_readme() -> None:
+    """Which the journey runs."""
+    (shown,) = blocks(REPOSITORY / "docs/index.md")
+    assert shown.text in [block.text for block in blocks(REPOSITORY / "README.md") if block.info == "sh"]
+
+
+def test_links_of_a_page() -> None:
+    page = REPOSITORY / "docs/made-up.md"
+    with pytest.MonkeyPatch.context() as patch:
+        text = "[a](gain.md#x) ![b](../c.png) [d](https://e.org) [f](#g) [h](../../../actions)\n```\n[i](j.md)\n```\n"
+        patch.setattr(Path, "read_text", lambda *_, **__: text)
+        assert list(links(page)) == [REPOSITORY / "docs/gain.md", REPOSITORY / "c.png"]
 
 
 def test_a_shell_line_as_words() -> None:
@@ -97,7 +120,7 @@ def test_blocks_of_a_page(tmp_path: Path) -> None:
     first, second = blocks(page)
     assert first == Block(page, 3, "sh", "make x \\\n  y\n\nls\n", "git init")
     assert first.lines == ["make x    y", "ls"]
-    assert (second.info, second.is_shell, second.runs) == ("", False, False)
+    assert (second.language, second.runs) == ("", False)
     assert inline(page) == ["ganaug gate --no"]
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganaug.evaluate import image_metrics as module
-from ganaug.evaluate.image_metrics import Sample, fidelity
+from ganaug.measure import image_metrics as module
+from ganaug.measure.image_metrics import Sample, fidelity
 from ganaug.report import fidelity_tables as words
 
 NAMES = ["cat", "dog", "yak"]

@@ -12,10 +12,14 @@ from stages import run
 
 from ganaug import config, store
 from ganaug.data.prepared import read_prepared
+from ganaug.report.card import answer_section
+from ganaug.report.fidelity_tables import memorisation_sentence
+from ganaug.stages.cards import card_of
 from ganaug.stages.fidelity import NEAREST
 from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf
 from ganaug.stages.synth import read_synthetic, synthetic_pool
+from ganaug.synth.export import export
 from ganaug.synth.generator import load_generator
 
 SMALL: dict[str, Any] = {
@@ -27,6 +31,7 @@ SMALL: dict[str, Any] = {
     "device": "cpu",
     "jobs": 1,
 }
+LICENCE = "CC BY 4.0 (its authors)"
 
 
 def project(root: Path, **changes: Any) -> Project:
@@ -131,6 +136,37 @@ def test_measuring_changes_nothing_else(done: Project, tmp_path: Path) -> None:
         assert summaries[0][key] == summaries[1][key]
     assert "Do they repeat training images?" not in (off.reports / "report.html").read_text()
     assert "Not measured" in (off.reports / "MODEL_CARD.md").read_text()
+
+
+def test_cards_beside_exports_say_what_the_report_does(done: Project, tmp_path: Path) -> None:
+    """Of the released generator of this project alone, and only while the report is of these settings."""
+
+    def card(model: Path, folder: str) -> str:
+        export(model, tmp_path / folder, None, 1, "equal", 0, "png", False, card=card_of(model))
+        return (tmp_path / folder / "README.md").read_text(encoding="utf-8")
+
+    params, release = done.root / "params.yaml", done.generator("release")
+    params.write_text(json.dumps({**SMALL, "data": {"source": {"kind": "digits"}, "licence": LICENCE}}))
+    try:
+        summary = json.loads((done.reports / "summary.json").read_text())
+        summary["settings"]["data"]["licence"] = LICENCE
+        kept = (done.reports / "summary.json").read_bytes()
+        store.write_json(done.reports / "summary.json", summary)
+        said = card(release, "release")
+        assert "license: cc-by-4.0\n" in said
+        assert answer_section(summary) in said
+        assert memorisation_sentence(summary["fidelity"]) in said
+        (done.reports / "summary.json").write_bytes(kept)  # of another licence: not of these settings
+        said = card(release, "no report")
+        assert "license: cc-by-4.0\n" in said
+        assert "Not known here." in said
+        shutil.copy(release, tmp_path / "g.safetensors")
+        for model in (done.generator("0"), tmp_path / "g.safetensors"):
+            said = card(model, f"of {model.parent.name}")
+            assert "license: unknown\n" in said
+            assert "Not known here." in said
+    finally:
+        params.unlink()
 
 
 def test_the_summary_page_and_card_say_the_same(done: Project) -> None:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from ganaug.evaluate import gains
-from ganaug.evaluate.contributions import Cells
-from ganaug.evaluate.gains import Comparison
-from ganaug.evaluate.stats import CELLS, interval_of_share, not_too_certain, two_way
+from ganaug.measure import gains
+from ganaug.measure.contributions import Cells
+from ganaug.measure.gains import Comparison
+from ganaug.measure.stats import CELLS, interval_of_share, not_too_certain, two_way
 
 LABELS = np.array([0, 0, 1, 1])
 RIGHT = np.array([0, 0, 1, 1])

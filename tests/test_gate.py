@@ -6,8 +6,8 @@ import pytest
 from expect import refused
 from scipy.stats import t
 
-from ganaug.evaluate.rules import GateRule, judge, of_all
-from ganaug.evaluate.stats import Estimate, interval_of_gain
+from ganaug.measure.rules import GateRule, judge, of_all
+from ganaug.measure.stats import Estimate, interval_of_gain
 
 
 def figure(mean: float, standard_error: float | None, freedom: float | None = 9.0) -> dict[str, Any]:

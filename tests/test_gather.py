@@ -20,7 +20,7 @@ from ganaug import cli, config, store
 from ganaug.data.labelled import check_counts, check_names, label_rows, one_line, sort_classes
 from ganaug.errors import UserError
 from ganaug.start.dvc import dvc_yaml
-from ganaug.synth.formats import folder_name
+from ganaug.synth.folder_names import folder_name
 
 
 def folder(path: Path) -> dict[str, Any]:

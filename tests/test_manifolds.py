@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from ganaug.evaluate import manifolds
-from ganaug.evaluate.manifolds import manifold
+from ganaug.measure import manifolds
+from ganaug.measure.manifolds import manifold
 
 
 def points(count: int, seed: int, shift: float = 0.0) -> np.ndarray:

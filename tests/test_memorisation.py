@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import mannwhitneyu
 
 from ganaug import near_copies as module
-from ganaug.evaluate.memorisation import Kind, Memorisation, memorisation
+from ganaug.measure.memorisation import Kind, Memorisation, memorisation
 from ganaug.near_copies import nearest
 
 PER_CLASS = {"train": 10, "held_out": 100, "made": 200}

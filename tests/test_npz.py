@@ -252,3 +252,22 @@ def test_names_of_labels_are_in_one_unicode_form(tmp_path: Path) -> None:
         archive(tmp_path, images=images(), labels=labels).load()
     numbers = archive(tmp_path, images=images(), labels=np.array([0, 1, 0, 1]))
     assert Npz(numbers.path, classes=("cafe\u0301", "b")).load().classes == ["caf\u00e9", "b"]
+
+
+@pytest.mark.parametrize(("groups", "as_text"), [(np.array([7, 7, 5, 5]), "7 7 5 5"), (np.array(["a"] * 4), "a a a a")])
+def test_groups_stand_beside_the_images(groups: np.ndarray, as_text: str, tmp_path: Path) -> None:
+    """Such as patients, in every part or in none."""
+    found = archive(tmp_path, images=images(), labels=np.arange(4) % 2, groups=groups).load()
+    assert found.groups == as_text.split()
+    both = {
+        "train_images": images(),
+        "train_labels": np.arange(4) % 2,
+        "test_images": images(3),
+        "test_labels": [0, 1, 0],
+    }
+    named = archive(tmp_path, **both, train_groups=groups, test_groups=groups[:3]).load()
+    assert named.groups == [*as_text.split(), *as_text.split()[:3]]
+    with refused("groups must be given for every part or for none, but test_groups is missing"):
+        archive(tmp_path, **both, train_groups=groups).load()
+    with refused("groups must hold one group for each of the 4 images", "got int64 (3,)"):
+        archive(tmp_path, images=images(), labels=np.arange(4) % 2, groups=np.arange(3)).load()

@@ -33,14 +33,20 @@ PLACES = {
     "filler": ("classify/fillers.py", "FILLERS:", "Smote())", "Smote(), Toy())", "test_fillers.py"),
     "filter": ("synth/filters.py", "Filter =", "| Copies,", "| Copies | Toy,", "test_filters.py"),
     "metric": (
-        "evaluate/contributions.py", "METRICS =", 'Metric("macro-F1", macro_f1, is_mean_of_classes=True),',
+        "measure/contributions.py", "METRICS =", 'Metric("macro-F1", macro_f1, is_mean_of_classes=True),',
         'Metric("macro-F1", macro_f1, is_mean_of_classes=True),\n    "toy": Metric("toy", toy, False),',
         "test_contributions.py",
     ),
-    "export format": ("synth/formats.py", "FORMATS:", '"npz": _npz}', '"npz": _npz, "toy": _toy}', "test_export.py"),
+    "export format": (
+        "synth/formats.py", "FORMATS:", "metadata=image_folder_lines),",
+        'metadata=image_folder_lines),\n    "toy": Format("bin", write_toy),', "test_export.py",
+    ),
 }  # fmt: skip
 TESTS = {family: file for family, (*_, file) in PLACES.items()} | {"combinations": "test_combinations.py"}
-OWN_FILES = {"source": "data/toy_source.py", "protocol": "data/toy_protocol.py", "filter": "synth/toy_filter.py"}
+OWN_FILES = {
+    "source": ("data/toy_source.py", "Toy"), "protocol": ("data/toy_protocol.py", "Toy"),
+    "filter": ("synth/toy_filter.py", "Toy"), "export format": ("synth/toy_format.py", "write_toy"),
+}  # fmt: skip
 HEAD = '''"""A toy."""
 
 from dataclasses import dataclass
@@ -191,7 +197,12 @@ def toy(predicted: Classes, labels: Classes, classes: int) -> Values:
     return np.asarray((predicted - labels) % classes <= 1, np.float64)
 ''',
     "export format": '''
-def _toy(folder: Path, classes: Sequence[str], chunks: Chunks, counts: Mapping[int, int]) -> Made:
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def write_toy(folder: Path, classes: Sequence[str], chunks: Any, counts: Mapping[int, int]) -> Any:
     """Raw bytes, a file per chunk."""
     for label, chunk, numbers in chunks:
         file = f"{label}-{numbers[0]}.bin"
@@ -255,8 +266,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for family, (file, union, entry, entry_with_toy, _) in PLACES.items():
         added, own = SOURCES[family].lstrip("\n"), OWN_FILES.get(family)
         if own:
-            (root / "ganaug" / own).write_text(f"{HEAD}\n{added}", encoding="utf-8")
-            added = f"from ganaug.{own.removesuffix('.py').replace('/', '.')} import Toy\n"
+            (root / "ganaug" / own[0]).write_text(f"{HEAD}\n{added}", encoding="utf-8")
+            added = f"from ganaug.{own[0].removesuffix('.py').replace('/', '.')} import {own[1]}\n"
         path = root / "ganaug" / file
         text = path.read_text(encoding="utf-8")
         for old, new in ((entry, entry_with_toy), (f"\n{union}", f"\n{added}\n\n{union}")):
@@ -286,7 +297,7 @@ def test_each_toy_is_an_edit_of_one_file(copy: Path) -> None:
 
     old, new = files(ROOT / "ganaug"), files(copy / "ganaug")
     assert sorted(file for file in old if new[file] != old[file]) == sorted(file for file, *_ in PLACES.values())
-    assert new.keys() - old.keys() == set(OWN_FILES.values())
+    assert new.keys() - old.keys() == {file for file, _ in OWN_FILES.values()}
     assert files(ROOT / "tests") == files(copy / "tests")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from ganaug.evaluate.stats import corrected_resampled, two_way
+from ganaug.measure.stats import corrected_resampled, two_way
 
 seeds = pytest.mark.parametrize("seed", range(5))
 

@@ -17,8 +17,8 @@ from ganaug import config, store
 from ganaug.classify.arms import gain_pairs
 from ganaug.data.prepared import read_prepared
 from ganaug.errors import UserError
-from ganaug.evaluate.contributions import metrics
 from ganaug.gan.presets import PRESETS
+from ganaug.measure.contributions import metrics
 from ganaug.stages import gate, synth, train
 from ganaug.stages.project import Project
 from ganaug.stages.runs import runs_of

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats as scipy_stats
 from scipy.stats import binomtest
 
-from ganaug.evaluate.stats import (
+from ganaug.measure.stats import (
     Estimate,
     by_group,
     change,

@@ -10,10 +10,10 @@ import pytest
 from ganaug import config
 from ganaug.data.splits import Split
 from ganaug.errors import UserError
-from ganaug.evaluate import gains
-from ganaug.evaluate.contributions import Cells
-from ganaug.evaluate.gains import Comparison
-from ganaug.evaluate.summary import Summary, check
+from ganaug.measure import gains
+from ganaug.measure.contributions import Cells
+from ganaug.measure.gains import Comparison
+from ganaug.measure.summary import Summary, check
 from ganaug.stages import report, results
 from ganaug.stages.split import SplitOf
 

@@ -480,16 +480,18 @@ def test_an_image_is_translated_alike_in_any_company(saved: Path) -> None:
     assert (found.classes, found.conditions, found.targets) == (["a", "b", "c"], ["old", "new"], [1])
     images = np.random.default_rng(1).integers(0, 256, (130, 8, 8, 1), np.uint8)
     names = [f"{row:064x}" for row in range(130)]
-    whole = found.translate(images, names, 1, 0, 7, CPU)
+    whole = found.translation(images, names, 1, 0, 7, CPU)
     assert whole.shape == images.shape
     assert whole.dtype == np.uint8
     some = [129, 3, 64]
-    assert (found.translate(images[some], [names[row] for row in some], 1, 0, 7, CPU) == whole[some]).all()
-    again = [found.translate(images[:5], names[:5], 1, number, seed, CPU) for number, seed in ((0, 7), (1, 7), (0, 8))]
+    assert (found.translation(images[some], [names[row] for row in some], 1, 0, 7, CPU) == whole[some]).all()
+    again = [
+        found.translation(images[:5], names[:5], 1, number, seed, CPU) for number, seed in ((0, 7), (1, 7), (0, 8))
+    ]
     assert (again[0] == whole[:5]).all()
     assert not (again[0] == again[1]).all()
     assert not (again[0] == again[2]).all()
-    assert found.translate(images[:0], [], 1, 0, 7, CPU).shape == (0, 8, 8, 1)
+    assert found.translation(images[:0], [], 1, 0, 7, CPU).shape == (0, 8, 8, 1)
 
 
 def test_a_translator_is_what_was_trained(saved: Path) -> None:

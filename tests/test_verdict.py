@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ganaug.evaluate.gains import answer
+from ganaug.measure.gains import answer
 from ganaug.report import equivalents, verdict
 from ganaug.report.answer import answer as answer_of
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.isotonic import isotonic_regression
 
-from ganaug.evaluate import gains
-from ganaug.evaluate.equivalent_labels import Curve, _pooled
-from ganaug.evaluate.gains import Comparison, CurvePoint
-from ganaug.evaluate.learning_curves import curve_figures, worth_figures
-from ganaug.evaluate.stats import Estimate, two_way
+from ganaug.measure import gains
+from ganaug.measure.equivalent_labels import Curve, _pooled
+from ganaug.measure.gains import Comparison, CurvePoint
+from ganaug.measure.learning_curves import curve_figures, worth_figures
+from ganaug.measure.stats import Estimate, two_way
 from ganaug.report import equivalents
 
 UP, MIDDLE, DOWN = (((5.0, 10.0, 20.0), own) for own in (0, 1, 2))

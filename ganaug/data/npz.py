@@ -11,13 +11,14 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ganaug.data.arrays import check_pixels, one_for_each, with_channels
 from ganaug.data.labelled import Labelled, rows_by_value
 from ganaug.data.source import PathSource
 from ganaug.errors import UserError, one_line, quoted
 
 _PARTS = ("train", "val", "test")
 _ARRAYS = tuple(
-    f"{part}{kind}" for part in ("train_", "val_", "test_", "") for kind in ("images", "labels", "conditions")
+    f"{part}{kind}" for part in ("train_", "val_", "test_", "") for kind in ("images", "labels", "conditions", "groups")
 )
 _CHUNK = 1 << 20  # bytes
 
@@ -29,7 +30,8 @@ class Npz(PathSource):
     Images are uint8 in 0..255. ``val`` joins the train part; ``test`` is the official test part. An archive with
     ``images`` and ``labels`` alone, such as ``ganaug synth --format npz`` writes, has no test part. Labels that are
     rows of an array ``classes`` have their names from there. ``train_conditions`` (``conditions`` next to ``images``)
-    names the condition that each image was taken under, in every part or in none.
+    names the condition that each image was taken under, ``train_groups`` (``groups``) its group, such as a patient,
+    whose images stay together; each in every part or in none.
     """
 
     kind: Literal["npz"] = "npz"
@@ -46,18 +48,18 @@ class Npz(PathSource):
             with zipfile.ZipFile(self.path) as archive:
                 members = _members(archive)
                 parts = self._parts(members)
-                shapes = {_shaped(members[images].shape)[1:] for images, _ in parts.values()}
+                shapes = {with_channels(members[images].shape)[1:] for images, _ in parts.values()}
                 if len(shapes) > 1:
                     raise UserError(
                         f"{self.path}: all images must have one shape, got {sorted(shapes)}; use one data set"
                     )
-                conditions = self._conditions(members, parts)
+                conditions, groups = (self._beside(kind, members, parts) for kind in ("conditions", "groups"))
                 needed = {*(name for both in parts.values() for name in both), *({"classes"} & members.keys())}
-                needed |= set(conditions)
+                needed |= {*conditions, *groups}
                 copies = {name: 1 if name.endswith("images") else 4 for name in needed}  # labels are sorted and named
                 self._check_fits(self.path, sum(copies[name] * members[name].size for name in needed))
                 labels = [_read(archive, members[name]) for _, name in parts.values()]
-                under = [_read(archive, members[name]) for name in conditions]
+                under, held = ([_read(archive, members[name]) for name in names] for names in (conditions, groups))
                 names = _read(archive, members["classes"]) if "classes" in members and not self.classes else None
                 counts = [members[images].shape[0] for images, _ in parts.values()]
                 images = np.empty((sum(counts), *shapes.pop()), np.uint8)
@@ -72,7 +74,7 @@ class Npz(PathSource):
             ) from None
         given = zip(labels, counts, (name for _, name in parts.values()), strict=True)
         values = np.concatenate([self._values(*one) for one in given])
-        seen = [self._values(*one) for one in zip(under, counts, conditions, strict=True)] if conditions else []
+        of_group = self._told(held, counts, groups)
         if names is not None:
             values = _named(values, names)
         classes, rows = rows_by_value(values, self.classes)
@@ -82,17 +84,28 @@ class Npz(PathSource):
             labels=rows,
             files=[f"{part or 'images'}[{row}]" for part, n in zip(parts, counts, strict=True) for row in range(n)],
             official_test=np.repeat([part == "test" for part in parts], counts),
-            conditions=[str(value) for part in seen for value in part.tolist()] if conditions else None,
+            groups=None if of_group is None else list(map(one_line, of_group)),
+            conditions=self._told(under, counts, conditions),
         )
 
-    def _conditions(self, members: Mapping[str, _Array], parts: Mapping[str, tuple[str, str]]) -> list[str]:
-        """The names of the parts' arrays of conditions; none where the archive has none."""
-        names = [labels.replace("labels", "conditions") for _, labels in parts.values()]
+    def _values(self, found: NDArray[Any], images: int, name: str) -> NDArray[Any]:
+        return one_for_each(found, images, f"{self.path}: {name}")
+
+    def _told(self, arrays: list[NDArray[Any]], counts: list[int], names: list[str]) -> list[str] | None:
+        """What the parts' arrays of these ``names`` say of each image, as text; None without such ``arrays``."""
+        if not names:
+            return None
+        each = zip(arrays, counts, names, strict=True)
+        return [str(value) for one in each for value in self._values(*one).tolist()]
+
+    def _beside(self, kind: str, members: Mapping[str, _Array], parts: Mapping[str, tuple[str, str]]) -> list[str]:
+        """The names of the parts' arrays of a ``kind``, conditions or groups; none where the archive has none."""
+        names = [labels.replace("labels", kind) for _, labels in parts.values()]
         missing = [name for name in names if name not in members]
         if missing and len(missing) < len(names):
             raise UserError(
-                f"{self.path}: conditions must be given for every part or for none, but {missing[0]} is missing; add "
-                "it, or remove the others"
+                f"{self.path}: {kind} must be given for every part or for none, but {missing[0]} is missing; add it, "
+                "or remove the others"
             )
         return [] if missing else self._plain(members, names)
 
@@ -117,35 +130,9 @@ class Npz(PathSource):
                 f"{one_line(', '.join(members), 200) or 'no array'}; rename the arrays"
             )
         for images, labels in found.values():
-            self._check_images(members[images], images)
+            check_pixels(members[images].dtype, members[images].shape, f"{self.path}: {images}")
             self._plain(members, [labels])
         return found
-
-    def _check_images(self, held: _Array, name: str) -> None:
-        if held.dtype != np.uint8:
-            raise UserError(f"{self.path}: {name} must be uint8 in 0..255, got {held.dtype}; convert the array")
-        shape = _shaped(held.shape)
-        if len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape[1:]:
-            raise UserError(
-                f"{self.path}: {name} must be (N, H, W) or (N, H, W, 1 or 3), got {held.shape}; reshape the array"
-            )
-
-    def _values(self, found: NDArray[Any], images: int, name: str) -> NDArray[Any]:
-        """The values of the array ``name``, of labels or conditions, for so many ``images``: (N,), checked."""
-        labels = found.reshape(-1) if found.ndim == 2 and found.shape[1] == 1 else found
-        if labels.ndim != 1 or len(labels) != images or labels.dtype.kind not in "iubUS":
-            one = name.rpartition("_")[2].removesuffix("s")
-            raise UserError(
-                f"{self.path}: {name} must hold one {one} for each of the {images} images, whole numbers or text, "
-                f"got {found.dtype} {found.shape}; correct the array"
-            )
-        if labels.dtype.kind == "S":
-            return np.char.decode(labels, "utf-8", errors="backslashreplace")
-        if labels.dtype.kind in "bU":
-            return labels
-        if labels.dtype == np.uint64 and labels.max(initial=0) >= 2**63:
-            raise UserError(f"{self.path}: {name} must be below 2**63, got {labels.max()}; count from 0")
-        return labels.astype(np.int64)  # one type for all parts' labels
 
 
 @dataclass(frozen=True)
@@ -203,10 +190,6 @@ def _read_into(archive: zipfile.ZipFile, member: _Array, out: NDArray[np.uint8])
             out.reshape(-1)[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
         if file.read(1):  # at the end the checksum is compared
             raise ValueError("it holds more than its header says")
-
-
-def _shaped(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (*shape, 1) if len(shape) == 3 else shape
 
 
 def _named(values: NDArray[Any], names: NDArray[Any]) -> NDArray[Any]:

@@ -14,6 +14,7 @@ import numpy as np
 from ganaug.data.labelled import Labelled, label_rows
 from ganaug.data.source import PathSource, with_targets
 from ganaug.errors import UserError, one_line
+from ganaug.extras import need
 from ganaug.settings import Later
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class Table(PathSource):
 
     def _read_parquet(self) -> pd.DataFrame:
         """The columns that are used; all are empty if one is missing. A few bytes may stand for any number of rows."""
+        need("pyarrow", extra="parquet", what=f"a Parquet table such as {self.path.name}")
         import pandas as pd
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
 

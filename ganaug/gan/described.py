@@ -18,6 +18,7 @@ from ganaug.errors import is_printable, quoted
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+AGAIN = 'train it again ("dvc repro"), or name another file (--model)'  # the fix, whatever is wrong with one
 _LONGEST_NAME = 100  # characters of a class name
 
 

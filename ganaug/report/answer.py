@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ganaug.data.splits import RELEASE
-from ganaug.evaluate import stats
+from ganaug.measure import stats
 from ganaug.report import equivalents, filling, interval, missing, verdict
 from ganaug.report.fidelity_tables import repeats_training_images
 

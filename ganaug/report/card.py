@@ -38,6 +38,12 @@ def _card(found: Answer, summary: Mapping[str, Any], day: str, level: str, plain
     )
 
 
+def answer_section(summary: Mapping[str, Any]) -> str:
+    """The answer of a ``summary`` as a section of a card in Markdown."""
+    found = answer.answer(summary)
+    return _card(found, summary, "", "##", plain=False).strip() if found else "No arm with GAN images was run."
+
+
 def render(summary: Mapping[str, Any]) -> str:
     """``summary`` as summary.json has it -> Markdown, in which no text of the user's is more than text. The headings
     follow Mitchell 2019."""
@@ -51,9 +57,7 @@ def render(summary: Mapping[str, Any]) -> str:
         licence=settings["data"]["licence"],
         images_per_class=verdict.images_per_class(dataset),
         shape="x".join(str(side) for side in (*dataset["image_shape"][1:], dataset["image_shape"][0])),
-        card=Markup(_card(found_answer, summary, "", "##", plain=False).strip())
-        if found_answer
-        else "No arm with GAN images was run.",
+        card=Markup(answer_section(summary)),
         sentences=verdict.sentences(summary)[1:],
         cells={
             "which": missing.which(summary),

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
-from ganaug.evaluate.stats import Estimate
+from ganaug.measure.stats import Estimate
 from ganaug.near_copies import SHARE
 from ganaug.values import Count, Number, Share, with_keys
 

@@ -1,12 +1,15 @@
 """The report as one HTML page, opened from disk without a network."""
 
+from __future__ import annotations
+
 import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from ganaug import store
@@ -24,6 +27,9 @@ from ganaug.report import (
 )
 from ganaug.report.grids import grid
 from ganaug.report.interval import Axis
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _SHOWN_CLASSES, _SHOWN = 4, 3  # in the card: classes, and images of each
 
@@ -86,46 +92,76 @@ def render(
     ``trials``, ``health`` and ``faithful`` (reports/fidelity) are the contents of their JSON files. ``examples``: a
     few images per class; ``neighbours``: None if fidelity was not measured; ``settings``: YAML.
     """
-    from jinja2 import Environment, PackageLoader, select_autoescape
-
-    escape = select_autoescape(["html", "j2"])
-    environment = Environment(loader=PackageLoader("ganaug"), autoescape=escape, trim_blocks=True, lstrip_blocks=True)
     metric = summary["dataset"]["primary_metric"]
     metric_name = verdict.metric_words(summary, metric)
     gains = {name: figures[metric] for name, figures in summary["gains"].items()}
-    return environment.get_template("report.html.j2").render(
-        summary=summary,
-        stamp=stamp(summary),
-        dataset=summary["dataset"],
-        metric_name=metric_name,
-        verdict=verdict,
-        confidence=f"{100 * summary['settings']['report']['confidence']:g}",
-        smallest=f"{summary['settings']['report']['smallest_gain']:g}",
-        card=_card(summary, examples),
-        sentences=verdict.sentences(summary),
-        metric_words=lambda key: verdict.metric_words(summary, key),
-        terms=groups.TERMS,
-        groups=_groups(summary, gains),
-        curve_plot=_curve_plot(summary, metric, metric_name),
-        worth=equivalents.rows(summary),
-        worth_methods=sorted({worth["method"] for worth in summary["worth"].values() if worth["more_images"]}),
-        arms_plot=plots.arms(
-            {arm: [trial["arms"][arm][metric] for trial in trials] for arm in summary["arms"]}, metric_name
-        ),
-        history_plot=plots.history(histories),
-        health=health,
-        alarms=_alarms(health),
-        recall_plot=_recall_plot(summary),
-        most_classes=confusions.MOST_CLASSES,
-        confusion=confusions.tables(summary),
-        examples=[_shown(one) for one in examples],
-        translated=any(one.there is not None for one in examples),
-        cells=_cells(summary) if "cells" in summary else None,
-        acceptance=_acceptance(summary),
-        fidelity=_fidelity(summary["fidelity"], faithful, neighbours) if neighbours else None,
-        method=next((figure["method"] for figure in gains.values()), "none"),
-        settings=settings,
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            card_id="card",
+            when=Markup('<span id="when"></span>'),  # timings.js knows it
+            summary=summary,
+            stamp=stamp(summary),
+            dataset=summary["dataset"],
+            metric_name=metric_name,
+            verdict=verdict,
+            confidence=f"{100 * summary['settings']['report']['confidence']:g}",
+            smallest=f"{summary['settings']['report']['smallest_gain']:g}",
+            card=_card(summary, examples),
+            sentences=verdict.sentences(summary),
+            metric_words=lambda key: verdict.metric_words(summary, key),
+            terms=groups.TERMS,
+            groups=_groups(summary, gains),
+            curve_plot=_curve_plot(summary, metric, metric_name),
+            worth=equivalents.rows(summary),
+            worth_methods=sorted({worth["method"] for worth in summary["worth"].values() if worth["more_images"]}),
+            arms_plot=plots.arms(
+                {arm: [trial["arms"][arm][metric] for trial in trials] for arm in summary["arms"]}, metric_name
+            ),
+            history_plot=plots.history(histories),
+            health=health,
+            alarms=_alarms(health),
+            recall_plot=_recall_plot(summary),
+            most_classes=confusions.MOST_CLASSES,
+            confusion=confusions.tables(summary),
+            examples=[_shown(one) for one in examples],
+            translated=any(one.there is not None for one in examples),
+            cells=_cells(summary) if "cells" in summary else None,
+            acceptance=_acceptance(summary),
+            fidelity=_fidelity(summary["fidelity"], faithful, neighbours) if neighbours else None,
+            method=next((figure["method"] for figure in gains.values()), "none"),
+            settings=settings,
+        )
     )
+
+
+def card(summary: Mapping[str, Any], examples: Sequence[Example], day: str) -> str:
+    """The page's first part alone, of a ``summary``, for a notebook: with its styles, which reach nothing else.
+
+    ``examples``: a few images per class; ``day`` of the run, where it is known.
+    """
+    return (
+        _environment()
+        .get_template("notebook.html.j2")
+        .render(
+            card_id=f"ganaug-{stamp(summary)}",
+            when=f" · {day}" if day else "",
+            dataset=summary["dataset"],
+            verdict=verdict,
+            card=_card(summary, examples),
+            cells="cells" in summary,
+            metric_name=verdict.metric_words(summary, summary["dataset"]["primary_metric"]),
+            translated=any(one.there is not None for one in examples),
+        )
+    )
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, select_autoescape
+
+    escape = select_autoescape(["html", "j2"])
+    return Environment(loader=PackageLoader("ganaug"), autoescape=escape, trim_blocks=True, lstrip_blocks=True)
 
 
 def stamp(summary: Mapping[str, Any]) -> str:

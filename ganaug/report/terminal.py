@@ -1,7 +1,7 @@
 """The answer on a terminal: one screen of 80 columns, in colour where there is one, in ASCII where that is all."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from rich.box import ROUNDED
 from rich.console import Console, Group
@@ -19,9 +19,10 @@ _LEAST_PICTURE = 20  # columns of the interval's picture, next to its figures
 _TONES = {"use": "green", "do not use": "red", "cannot tell": "yellow"}
 
 
-def card(found: Answer, summary: Mapping[str, Any], day: str) -> None:
-    """Print the answer ``found`` of a ``summary``, and the ``day`` of the run where it is known."""
-    console = Console(highlight=False)
+def card(found: Answer, summary: Mapping[str, Any], day: str, out: TextIO | None = None) -> None:
+    """Print the answer ``found`` of a ``summary``, and the ``day`` of the run where it is known, or write it to
+    ``out``."""
+    console = Console(highlight=False, file=out)
     console.width = max(_LEAST_COLUMNS, min(console.width, _COLUMNS))
     plain, dataset, count = console.options.ascii_only, summary["dataset"], found.figure["trials"]
     trials = f"{count} trial{'s' * (count != 1)}"

@@ -6,7 +6,7 @@ from typing import Any
 from ganaug.classify.arms import ARMS, MASKED
 from ganaug.classify.fillers import FILLERS
 from ganaug.errors import one_line
-from ganaug.evaluate.contributions import METRICS
+from ganaug.measure.contributions import METRICS
 from ganaug.report import equivalents, missing
 
 _BEYOND_PSEUDO = "beyond pseudo-labels on the same images without labels"

@@ -118,7 +118,7 @@ def _folder(run: Run) -> Path:
 
 
 def _write_trial(trial: SplitOf, runs: Sequence[Run]) -> None:
-    from ganaug.evaluate.scores import mean_scores, scores
+    from ganaug.measure.scores import mean_scores, scores
 
     rows, classes = trial.rows.test, trial.prepared.classes
     labels, cells = trial.prepared.labels[rows], tested_cells(trial)

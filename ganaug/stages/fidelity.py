@@ -31,7 +31,7 @@ from ganaug.values import Count, Positive, with_keys
 if TYPE_CHECKING:
     import torch
 
-    from ganaug.evaluate.memorisation import Memorisation
+    from ganaug.measure.memorisation import Memorisation
 
 # A row of <trial>.nearest.csv, and its columns.
 Neighbour = TypedDict(
@@ -183,8 +183,8 @@ def _measure(trial: SplitOf, judge: Path | None, folder: Path, worker: Worker) -
 def _compare(trial: SplitOf, kept: Path | None, where: torch.device) -> tuple[dict[str, Any], list[Sequence[Any]]]:
     """The figures of a trial, and the rows of nearest.csv."""
     from ganaug.classify.features import look
-    from ganaug.evaluate.image_metrics import Sample, fidelity
-    from ganaug.evaluate.memorisation import NOTE, Kind, memorisation
+    from ganaug.measure.image_metrics import Sample, fidelity
+    from ganaug.measure.memorisation import NOTE, Kind, memorisation
 
     prepared, classify = trial.prepared, trial.settings.classify
     seed = trial.classify_seed  # of its arms: the judge is then the classifier of ``classical``, weight for weight

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from ganaug import config, store
 from ganaug.errors import UserError, one_line
-from ganaug.evaluate.rules import Status, judge, of_all
-from ganaug.evaluate.summary import Summary, check
+from ganaug.measure.rules import Status, judge, of_all
+from ganaug.measure.summary import Summary, check
 from ganaug.stages.project import Project
 from ganaug.stages.split import gan_settings
 from ganaug.stages.work import RECIPES
 
 if TYPE_CHECKING:
-    from ganaug.evaluate.baseline import Fall
+    from ganaug.measure.baseline import Fall
 
 _RUN = 'run "dvc repro"'
 
@@ -26,15 +26,15 @@ def show_verdict(project: Project, full: bool = False, as_json: bool = False) ->
     """Print the answer of the last report as a card, if ``full`` its tables too; or the answer alone ``as_json``."""
     from ganaug.report import answer
 
-    summary = _read_summary(project)
+    summary = read_summary(project)
     found, page = answer.answer(summary), project.reports / "report.html"
     if as_json:
-        print(store.json_text(_told(project, summary)), end="")
+        print(store.json_text(told(project, summary)), end="")
         return
     from ganaug.report import terminal
 
     if found:
-        terminal.card(found, summary, _day(project, summary))
+        terminal.card(found, summary, day(project, summary))
     else:
         print("No arm with GAN images was run.")
     if full:
@@ -42,16 +42,20 @@ def show_verdict(project: Project, full: bool = False, as_json: bool = False) ->
     print(f"report: {one_line(str(page.resolve()))}")
 
 
-def _told(project: Project, summary: Mapping[str, Any]) -> dict[str, Any]:
+def told(project: Project, summary: Mapping[str, Any]) -> dict[str, Any]:
     """The answer as plain JSON; ``answer`` is None where no arm with GAN images was run."""
     from ganaug.report import answer
 
     found = answer.answer(summary)
-    told: dict[str, Any] = {"schema": 1, "dataset": summary["dataset"]["name"], "finished": _finished(project, summary)}
+    all_told: dict[str, Any] = {
+        "schema": 1,
+        "dataset": summary["dataset"]["name"],
+        "finished": _finished(project, summary),
+    }
     if found is None:
-        return {**told, "answer": None}
+        return {**all_told, "answer": None}
     return {
-        **told,
+        **all_told,
         "answer": found.word,
         "title": found.title,
         "arm": found.arm,
@@ -84,7 +88,8 @@ def _finished(project: Project, summary: Mapping[str, Any]) -> str | None:
         return None
 
 
-def _day(project: Project, summary: Mapping[str, Any]) -> str:
+def day(project: Project, summary: Mapping[str, Any]) -> str:
+    """The day on which the run of ``summary`` ended, ``2026-11-26``; empty where it is not known."""
     return (_finished(project, summary) or "").partition("T")[0]
 
 
@@ -97,8 +102,7 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None, as_json
     from ganaug.report import answer, card, verdict
     from ganaug.report import markdown as in_markdown
 
-    summary = _read_summary(project)
-    _check_current(project, summary)
+    summary = current_summary(project)
     if summary["dataset"]["draws"] == "tuning":
         raise UserError('protocol.draws: must be report for the gate, got tuning; set it and run "dvc repro"')
     if not project.settings.gate:
@@ -123,19 +127,19 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None, as_json
     said = {"pass": "pass", "fail": "fail", "cannot tell": "cannot tell yet"}[status]
     if as_json:
         of_rules = [{**asdict(one), **_figure(summary["gains"][one.gain][one.metric])} for one in judged]
-        told = {
+        whole = {
             "schema": 1,
             "status": status,
             "rules": of_rules,
             "falls": [asdict(fall) for fall in falls],
             "notes": notes,
         }
-        print(store.json_text({**told, "verdict": _told(project, summary)}), end="")
+        print(store.json_text({**whole, "verdict": told(project, summary)}), end="")
         return status
     table, inert = (in_markdown.table, in_markdown.inert) if markdown else (verdict.text_table, one_line)
     if markdown:
         if found := answer.answer(summary):
-            print(card.answer_card(found, summary, _day(project, summary)))
+            print(card.answer_card(found, summary, day(project, summary)))
         print(f"### ganaug gate: {said}\n")
     print(table(header, rows))
     lows = [summary["gains"][one.gain][one.metric]["ci_low"] for one in judged]
@@ -153,7 +157,7 @@ def gate(project: Project, markdown: bool, baseline: Path | None = None, as_json
 
 def _against(project: Project, path: Path) -> tuple[list[Fall], list[str]]:
     """The falls, and what the reader should know of, against an earlier run."""
-    from ganaug.evaluate import baseline
+    from ganaug.measure import baseline
 
     name, own = str(path), project.reports / "summary.json"
     now = baseline.read(store.read_json(own, _RUN), str(own))
@@ -179,13 +183,21 @@ def _fall_rows(falls: list[Fall]) -> tuple[tuple[str, ...], list[tuple[str, ...]
     ]
 
 
-def _read_summary(project: Project) -> dict[str, Any]:
+def read_summary(project: Project) -> dict[str, Any]:
+    """The summary of the last report. Raises UserError if there is none, or it is damaged or of another ganaug."""
     path = project.reports / "summary.json"
     found = store.read_json(path, _RUN)
     recipes = found.get("recipes") if isinstance(found, dict) and found.get("schema") == 1 else None
     if isinstance(recipes, dict) and recipes.get("report") != RECIPES["report"]:
         raise UserError(f'{path}: was made by another ganaug, which reported otherwise; run "ganaug report"')
     summary: dict[str, Any] = check(found, str(path), _RUN, Summary)
+    return summary
+
+
+def current_summary(project: Project) -> dict[str, Any]:
+    """The summary of the last report. Raises UserError if it is missing, damaged, or of other settings or recipes."""
+    summary = read_summary(project)
+    _check_current(project, summary)
     return summary
 
 

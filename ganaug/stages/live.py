@@ -6,11 +6,11 @@ own. Nothing there is an output of a stage, and no result depends on it.
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
 from ganaug import store
 from ganaug.errors import UserError, quoted
+from ganaug.extras import need
 
 _SETTING, _ALL = "GANAUG_LIVE", "all"
 _DVC_YAML = "metrics:\n  - metrics.json\nplots:\n  - plots/metrics:\n      x: step\n"
@@ -24,10 +24,8 @@ def check(splits: Collection[str]) -> None:
         raise UserError(
             f"{_SETTING}: must be splits ({names}) or {_ALL}, got {quoted(min(wrong))}; correct or unset it"
         )
-    if wanted and find_spec("dvclive") is None:
-        raise UserError(
-            f'{_SETTING}: needs DVCLive, which is not installed; run "pip install ganaug[live]", or unset it'
-        )
+    if wanted:
+        need("dvclive", extra="live", what=_SETTING)
 
 
 def shown(root: Path, split: str, goes_on: bool) -> Callable[[int, Mapping[str, float | None]], None]:

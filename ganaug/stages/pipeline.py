@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import chdir, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -21,7 +22,7 @@ _GRACE_SECONDS = 60.0  # in which trainings that are told to stop save their sta
 def run(project: Project) -> None:
     """Every stage, one after the other."""
     stages: dict[str, Callable[[], object]] = {
-        "prepare": lambda: log.info(prepare.prepare(project)),
+        "prepare": lambda: log.info(_prepare(project)),
         "train": lambda: train.train(project, None),
         "synth": lambda: synth.synth_all(project, None),
         "classify": lambda: classify.classify(project, None),
@@ -30,6 +31,11 @@ def run(project: Project) -> None:
     for number, (name, stage) in enumerate(stages.items(), 1):
         log.info(f"{name}: stage {number} of {len(stages)}")
         stage()
+
+
+def _prepare(project: Project) -> str:
+    with chdir(project.root):  # paths in the settings start there
+        return prepare.prepare(replace(project, root=Path()))
 
 
 def run_for(minutes: float) -> int | None:

@@ -18,8 +18,8 @@ from ganaug.data.cell_draws import CellDraws
 from ganaug.data.splits import RELEASE
 from ganaug.data.subsets import Subsets
 from ganaug.errors import UserError
-from ganaug.evaluate.rules import judge
 from ganaug.log import log
+from ganaug.measure.rules import judge
 from ganaug.stages import results, sheets
 from ganaug.stages.fidelity import fidelity_key, read_fidelity
 from ganaug.stages.gate import measured_settings
@@ -29,7 +29,7 @@ from ganaug.stages.split import SplitOf, open_splits
 from ganaug.stages.work import RECIPES
 
 if TYPE_CHECKING:
-    from ganaug.evaluate.gains import Comparison, Tested
+    from ganaug.measure.gains import Comparison, Tested
 
 _RECALL = (
     "mean",
@@ -43,8 +43,8 @@ _RECALL = (
 
 def report(project: Project) -> str:
     """Write summary, metrics, page, model card and plots. Returns the verdict and where the page is."""
-    from ganaug.evaluate.gains import Comparison
-    from ganaug.evaluate.learning_curves import curve_figures, worth_figures
+    from ganaug.measure.gains import Comparison
+    from ganaug.measure.learning_curves import curve_figures, worth_figures
     from ganaug.report import card, fidelity_tables, page, tables, verdict
 
     log.info("report: statistics, plots and the page ...")
@@ -172,7 +172,7 @@ def _check_shared_test(trials: Sequence[SplitOf]) -> None:
 
 def _confusion(tested: Sequence[Tested], gains: Iterable[str], classes: int) -> dict[str, Any]:
     """{arm: percentages, a row for each true class}, of the first gain that the verdict speaks of; None: not tested."""
-    from ganaug.evaluate.confusion import confusion
+    from ganaug.measure.confusion import confusion
 
     arms = next((gain.split("_vs_") for gain in gains), [])
     return {

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from ganaug import store
 from ganaug.errors import UserError
-from ganaug.evaluate.contributions import Cells, metrics
+from ganaug.measure.contributions import Cells, metrics
 from ganaug.stages.project import Project
 from ganaug.stages.runs import Run, repeat_name
 from ganaug.stages.split import SplitOf
@@ -19,7 +19,7 @@ from ganaug.stages.synth import read_acceptance
 from ganaug.values import Count, Number, Positive, Sha256, Share, with_keys
 
 if TYPE_CHECKING:
-    from ganaug.evaluate.gains import Tested
+    from ganaug.measure.gains import Tested
     from ganaug.report.tables import History
 
 _RUN = 'run "dvc repro"'
@@ -77,7 +77,7 @@ def read_predictions(split: SplitOf, trial: Mapping[str, Any]) -> Tested:
 
     Raises UserError if the table is not of its runs, test images and classes.
     """
-    from ganaug.evaluate.gains import CurvePoint, Tested
+    from ganaug.measure.gains import CurvePoint, Tested
 
     classify, prepared, rows = split.settings.classify, split.prepared, split.rows.test
     path = split.project.trials / f"{split.name}.predictions.csv"

@@ -105,7 +105,7 @@ def _translated(split: SplitOf, path: Path, where: torch.device) -> _Made:
             for start in range(0, len(sources), each):
                 rows, number = sources[start : start + each], start // each
                 pictures, sha256 = source_images(split, rows, number), hashes(rows)
-                made.append(translator.translate(pictures, sha256, target, number, seed, where))
+                made.append(translator.translation(pictures, sha256, target, number, seed, where))
                 cells += [[split.conditions[target], sha, number, seed] for sha in sha256]
         yield np.concatenate(made), cells
 

@@ -98,7 +98,7 @@ def _examples(split: SplitOf, translator: Translator) -> Iterator[tuple[str, NDA
     for label, name in enumerate(split.classes):
         for target, rows in split.sources(label).items():
             sources, hashes = source_images(split, rows[:_SHOWN]), split.prepared.hashes(rows[:_SHOWN])
-            made = [translator.translate(sources, hashes, target, number, 0, where) for number in range(_EACH)]
+            made = [translator.translation(sources, hashes, target, number, 0, where) for number in range(_EACH)]
             title = name if len(split.goals) < 2 else f"{name}, {split.conditions[target]}"
             yield title, np.stack([sources, *made], axis=1).reshape(-1, *sources.shape[1:])
 

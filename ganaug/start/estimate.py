@@ -216,7 +216,7 @@ def _pace_of_translator(
     row = _mean(lambda: watching.history_row(gan, 1, *sources), where, once=True)
     names = [str(label) for label in range(classes)]
     translator = Translator(copy.deepcopy(gan.average), names, ["from", "to"], [1], (channels, size, size), {})
-    make = _mean(lambda: translator.translate(images, ["one"] * len(images), 1, 0, 0, where), where, once=True)
+    make = _mean(lambda: translator.translation(images, ["one"] * len(images), 1, 0, 0, where), where, once=True)
     return step, _ROWS * row, make / len(images)
 
 

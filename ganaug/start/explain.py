@@ -21,7 +21,7 @@ _WORDS_AT_MOST = 30  # of a choice; of more, such as the names of all arms, it i
 
 
 @dataclass(frozen=True)
-class _Key:
+class Key:
     """A key in the schema, and the group that has it."""
 
     node: dict[str, Any]
@@ -51,7 +51,7 @@ def explain(key: str, params: Path) -> str:
     """
     words = [word for word in re.sub(r"\[\d*\]", "", key).split(".") if word]
     words = words[:-1] if words[-1:] == ["kind"] else words  # a union's kinds are explained with it
-    keys = [_Key(schema(), {})]
+    keys = [Key(schema(), {})]
     for word in words:
         keys = [found for above in keys for found in _below(above, word)]
     if not keys:
@@ -62,7 +62,8 @@ def explain(key: str, params: Path) -> str:
     lines = [".".join(words) or "params.yaml"]
     for one in one_of if words else ():
         lines += [f"  of kind {one.kind}:"] if len(one_of) > 1 else []
-        lines += _explained(one, _default(words, params) if len(one_of) == 1 else None)
+        default = default_of(words, params) if len(one_of) == 1 else None
+        lines += _explained(one, default and default + _source(words, params))
     lines += _here(words, params) if words else _listed(schema())
     return "\n".join(lines).replace("``", "")
 
@@ -79,11 +80,11 @@ def _groups(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield node
 
 
-def _below(key: _Key, word: str) -> Iterator[_Key]:
+def _below(key: Key, word: str) -> Iterator[Key]:
     for group in key.groups:
         node = group.get("properties", {}).get(word) or group.get("additionalProperties")  # of a table: any name
         if isinstance(node, dict):
-            yield _Key(node, group)
+            yield Key(node, group)
 
 
 def _all_keys(node: dict[str, Any], above: str = "") -> Iterator[str]:
@@ -121,14 +122,21 @@ def _preset(params: Path) -> str:
     return name if name in PRESETS else "default"
 
 
-def _default(words: Sequence[str], params: Path) -> str | None:
-    """What a key is where params.yaml leaves it out, with the preset that says so; None: the schema knows."""
+def default_of(words: Sequence[str], params: Path) -> str | None:
+    """What a key is where params.yaml leaves it out; None: the schema knows.
+
+    ``words``: the key's names, outermost first; ``params``: the project's params.yaml, whose preset counts.
+    """
+    values = _values(config.plain(config.of_preset(_preset(params))), words)
+    return ", ".join(map(shown, values)) if values else None
+
+
+def _source(words: Sequence[str], params: Path) -> str:
+    """The preset that a key's default comes from, in words; empty where it comes from none."""
     preset = _preset(params)
-    values = _values(config.plain(config.of_preset(preset)), words)
     chosen = PRESETS.values() if preset == "default" else [PRESETS[preset]]  # it lists no keys: those of the others
     is_its = words[0] == "gan" and any(_values(one.values, words[1:]) for one in chosen)
-    by = f" (preset {preset}: {PRESETS[preset].source})" if is_its else ""
-    return ", ".join(map(_shown, values)) + by if values else None
+    return f" (preset {preset}: {PRESETS[preset].source})" if is_its else ""
 
 
 def _here(words: Sequence[str], params: Path) -> Iterator[str]:
@@ -141,7 +149,7 @@ def _here(words: Sequence[str], params: Path) -> Iterator[str]:
         yield f"  here     unknown: {error}"
         return
     if values and not any(isinstance(value, dict) for value in values):
-        yield f"  here     {', '.join(map(_shown, values))}{' (set in params.yaml)' if is_set else ' (the default)'}"
+        yield f"  here     {', '.join(map(shown, values))}{' (set in params.yaml)' if is_set else ' (the default)'}"
     elif kinds := [value["kind"] for value in values if isinstance(value, dict) and "kind" in value]:
         yield f"  here     {', '.join(kinds)}"
 
@@ -149,14 +157,14 @@ def _here(words: Sequence[str], params: Path) -> Iterator[str]:
 # ----------------------------------------------------------------------------------------------------------- in words
 
 
-def _explained(key: _Key, default: str | None) -> Iterator[str]:
+def _explained(key: Key, default: str | None) -> Iterator[str]:
     one_group = key.groups[0] if len(key.groups) == 1 else {}
     about = " ".join(one_group.get("description", "").split())
     yield from dict.fromkeys(f"  {text}" for text in (key.about, about) if text)
     if not key.groups:
-        yield f"  range    {_range(key.node)}"
+        yield f"  range    {value_range(key.node)}"
         if default is None and "default" in key.node:
-            default = _shown(key.node["default"])
+            default = shown(key.node["default"])
         yield f"  default  {default or 'none: it must be given'}"
     if papers := _papers(key.about) or _papers((one_group or key.group).get("description", "").partition("\n\n")[0]):
         yield f"  source   {', '.join(papers)}"
@@ -182,17 +190,17 @@ def _listed(group: dict[str, Any]) -> Iterator[str]:
             yield from _listed(inner)
 
 
-def _range(node: dict[str, Any]) -> str:
-    """What a plain value may be."""
+def value_range(node: dict[str, Any]) -> str:
+    """What a plain value may be, by its ``node`` in the schema."""
     if "anyOf" in node:
-        return " or ".join(filter(None, map(_range, node["anyOf"]))) + (
+        return " or ".join(filter(None, map(value_range, node["anyOf"]))) + (
             ", or null" if {"type": "null"} in node["anyOf"] else ""
         )
     if "enum" in node or "const" in node:
         choices = [str(one) for one in node.get("enum", [node.get("const")])]
         return ", ".join(choices) if len(choices) <= _WORDS_AT_MOST else str(node["description"])
     if node.get("type") == "array":
-        return f"a list of: {_range(node['items'])}"
+        return f"a list of: {value_range(node['items'])}"
     bounds = [
         f"{word} {node[name]:,.10g}"
         for name, word in (
@@ -207,5 +215,6 @@ def _range(node: dict[str, Any]) -> str:
     return " ".join([kind, *bounds])
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A plain value on one line."""
     return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), 200)

@@ -44,8 +44,8 @@ def check_free(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def undone_on_error(folder: Path) -> Iterator[None]:
-    """Make ``folder``. If the block fails, remove what it made there, and the folders that are new.
+def undone_on_error(folder: Path, *others: str) -> Iterator[None]:
+    """Make ``folder``. If the block fails, remove what it made there, ``others`` too, and the folders that are new.
 
     Two at once in one folder: the second waits for the first. Raises UserError if there is a project then.
     """
@@ -53,7 +53,7 @@ def undone_on_error(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with store.alone(folder):
         check_free(folder)
-        absent = [name for name in (*FILES, *_DVC_FILES) if not os.path.lexists(folder / name)]
+        absent = [name for name in (*FILES, *_DVC_FILES, *others) if not os.path.lexists(folder / name)]
         try:
             yield
         except BaseException:

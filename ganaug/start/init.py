@@ -5,7 +5,7 @@ import os
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -56,15 +56,15 @@ def init(
         raise UserError(
             "init: needs --images or --dataset, one of them; name a folder of images, a table or an archive"
         )
-    if not 0 < minutes < math.inf:
-        raise UserError(f"--minutes: must be above 0 and finite, got {minutes:g}; say how long a run may take")
+    check_minutes(minutes, "--minutes")
     check_free(folder)
     if dataset is not None:
         plan = example(dataset, images, _path_from(folder, images) if images else None)
     else:
         assert images is not None
         source = replace(_source(images, nested, columns, conditions), largest_mib=largest_mib)
-        plan = _own_images(folder, source, minutes)
+        _check_apart(source, folder)
+        plan = plan_of(source, _source_settings(source, folder), minutes)
     with undone_on_error(folder):
         kept = write(folder, plan)
         dvc = init_dvc(folder)
@@ -76,19 +76,35 @@ def init(
     print(f"{dvc}\n{plan.time}\nnext: {go_there}dvc repro")
 
 
-def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> Plan:
-    """A project for a user's images, which are looked at first."""
-    _check_apart(source, folder)
+def check_minutes(minutes: float, name: str) -> None:
+    """Raises UserError unless a run can take so many ``minutes``, which the user knows by their ``name``."""
+    if not 0 < minutes < math.inf:
+        raise UserError(f"{name}: must be above 0 and finite, got {minutes:g}; say how long a run may take")
+
+
+def plan_of(
+    source: Folder | Npz | Table,
+    named: dict[str, Any],
+    minutes: float,
+    classifier: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] = print,
+) -> Plan:
+    """A project for a user's images, which are looked at first: the ``source``, ``named`` as params.yaml has it.
+
+    ``minutes`` that a run may take; ``classifier``: settings of it that are not to be chosen; ``say`` gets what was
+    found and chosen.
+    """
     kind, cores = device.kind("auto"), joblib.cpu_count()
     with tempfile.TemporaryDirectory() as temporary:
         with counting(f"reading the images in {one_line(str(source.path))}") as on_done:
             seen = survey(source, Path(temporary), cores, LARGEST[kind], on_done)
-        print(findings(seen, source.path))
-        named, found, largest = _source_settings(source, folder), seen.data.found, full_size(seen)
+        say(findings(seen, source.path))
+        found, largest = seen.data.found, full_size(seen)
 
         @cache
         def chosen(scope: Scope) -> Chosen:
-            return choose(seen, named, kind, cores, scope)
+            one = choose(seen, named, kind, cores, scope)
+            return replace(one, raw={**one.raw, "classifier": {**one.raw["classifier"], **(classifier or {})}})
 
         @cache
         def pace(size: int) -> Pace:
@@ -105,8 +121,8 @@ def _own_images(folder: Path, source: Folder | Npz | Table, minutes: float) -> P
         scope = fitted(seconds, largest, minutes, limits)
         plan, takes = chosen(scope), seconds(scope)
         likely = [chance(seen, settings) for settings in (full, plan.settings)]
-    print(choices(plan.settings, likely[1], seen.data.shape.size))
-    print(given_up(full, plan.settings, minutes, *likely), end="")
+    lost = given_up(full, plan.settings, minutes, *likely)
+    say("\n".join([choices(plan.settings, likely[1], seen.data.shape.size), *lost.splitlines()]))
     time = run_time(pace(scope.size), takes)
     if takes > 1.05 * 60 * minutes:
         time += f", more than --minutes {minutes:g}: init sets no smaller run"

@@ -7,7 +7,7 @@ import numpy as np
 from ganaug.data.cross_validation import CrossValidation
 from ganaug.data.protocols import ProtocolSpec
 from ganaug.data.splits import Items
-from ganaug.evaluate.stats import Estimate
+from ganaug.measure.stats import Estimate
 
 # Of gan+classical against classical, and of gan against none, on ten trials of digits and three of Fashion-MNIST.
 DIFFER = 0.07  # of the test images are classified correctly in one of the two arms and not in the other: 2 to 7 %

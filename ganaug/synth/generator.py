@@ -18,7 +18,7 @@ from ganaug import device as devices
 from ganaug import seeds, store
 from ganaug.errors import UserError
 from ganaug.gan.build import restore_generator
-from ganaug.gan.described import describe, typed
+from ganaug.gan.described import AGAIN, describe, typed
 from ganaug.gan.nets.generator import Generator as Network
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.transfer import SCREEN
@@ -48,17 +48,19 @@ class Generator:
         return screening["accepted"] if screening else [1.0] * len(self.classes)
 
     def images(
-        self, label: int, count: int, seed: int, device: torch.device
+        self, label: int, count: int, seed: int, device: torch.device, first: int = 0
     ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
         """``count`` images of the class ``label`` that pass the filters, in chunks (at most CHUNK, H, W, C), and their
-        numbers (N,), on ``device``; ``seed`` is that of the latents.
+        numbers (N,), on ``device``; ``seed`` is that of the latents, ``first`` the number to begin with.
 
         An image's number says which candidate it is; without filters: 0, 1, 2 and so on. Raises UserError if the
         filters let nothing through for long.
         """
-        found, last = 0, 0
-        for turn, candidates in enumerate(self._candidates(label, seed, device) if count else ()):
+        found, last, start = 0, first, first // CHUNK
+        for turn, candidates in enumerate(self._candidates(label, seed, device, start) if count else (), start):
             good = np.ones(CHUNK, np.bool_) if self.filters is None else self.filters.passes(candidates, label)
+            if turn == start:
+                good[: first % CHUNK] = False
             rows = np.flatnonzero(good)[: count - found]
             if len(rows):
                 last = turn * CHUNK + int(rows[-1])
@@ -81,10 +83,10 @@ class Generator:
         UserError if there is no such class, or the filters let nothing through for long.
         """
         where = devices.resolve(device)
-        devices.prepare(where)
         wanted = [(find_class(name, self.classes)[0], count) for name, count in counts.items()]
         empty = np.zeros((0, *self.image_shape[1:], self.image_shape[0]), np.uint8)
-        made = [chunk for label, count in wanted for chunk, _ in self.images(label, count, seed, where)]
+        with devices.lent(where):
+            made = [chunk for label, count in wanted for chunk, _ in self.images(label, count, seed, where)]
         labels = np.repeat(np.array([label for label, _ in wanted], np.int64), [count for _, count in wanted])
         return np.concatenate([empty, *made]), labels
 
@@ -100,6 +102,10 @@ class Generator:
         """A value for each of ``told``."""
         return ()
 
+    def made_of(self, label: int) -> list[str]:
+        """The SHA-256 of each image that those of the class ``label`` are made of: none."""
+        return []
+
     def candidates(self, label: int, count: int, seed: int, device: torch.device) -> NDArray[np.uint8]:
         """The first ``count`` images (count, H, W, C) of the class ``label``, before any filter, made on ``device``.
 
@@ -108,11 +114,13 @@ class Generator:
         chunks = itertools.islice(self._candidates(label, seed, device), -(-count // CHUNK))
         return np.concatenate(list(chunks))[:count]
 
-    def _candidates(self, label: int, seed: int, device: torch.device) -> Iterator[NDArray[np.uint8]]:
+    def _candidates(
+        self, label: int, seed: int, device: torch.device, first_chunk: int = 0
+    ) -> Iterator[NDArray[np.uint8]]:
         """Without end, in chunks (CHUNK, H, W, C)."""
         devices.place(self.network, device).eval()
         labels = torch.full((CHUNK,), label, device=device)
-        for start in itertools.count(step=CHUNK):
+        for start in itertools.count(first_chunk * CHUNK, CHUNK):
             rngs = (seeds.torch_rng(seed, "image", label, index) for index in range(start, start + CHUNK))
             latents = torch.stack([torch.randn(self.network.z_dim, generator=rng) for rng in rngs])
             with torch.no_grad():
@@ -132,11 +140,11 @@ def save_generator(
 
 def load_generator(path: Path) -> Generator:
     """Read a file that ``save_generator`` wrote. No code of the file is run. Raises UserError if it does not fit."""
-    hint = 'train it again ("dvc repro"), or name another file with --model'
-    return store.read_from_tensors(path, "a generator of this version of ganaug", hint, _restore)
+    return store.read_from_tensors(path, "a generator of this version of ganaug", AGAIN, restore)
 
 
-def _restore(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> Generator:
+def restore(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> Generator:
+    """The generator of a file's ``tensors`` and their ``description``."""
     about = describe(description)
     of_filters = {name.removeprefix(SCREEN): tensors.pop(name) for name in list(tensors) if name.startswith(SCREEN)}
     network = restore_generator(typed(GanSpec, about.gan), len(about.classes), about.shape, tensors)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ganaug import store
 from ganaug.data.prepared import Item, Prepared, read_prepared
 from ganaug.data.splits import RELEASE
-from ganaug.errors import UserError, one_line, quoted
+from ganaug.errors import UserError, quoted
 
 if TYPE_CHECKING:
     import torch
@@ -82,27 +82,31 @@ class Moved:
         return [int(row) for row in rows[kept]]
 
     def images(
-        self, label: int, count: int, seed: int, device: torch.device
+        self, label: int, count: int, seed: int, device: torch.device, first: int = 0
     ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
         """``count`` images of the class ``label`` in chunks (N, H, W, C), and their numbers (N,), made on ``device``;
-        ``seed`` is that of the noise."""
+        ``seed`` is that of the noise, ``first`` the number to begin with."""
         from ganaug.translate.pairs import degraded
 
-        rows = self.sources(label)
-        for first in range(0, count, len(rows)):
-            turn = rows[: count - first]
-            for start in range(0, len(turn), _AT_ONCE):
-                some = turn[start : start + _AT_ONCE]
-                pictures, hashes, number = self.prepared.images_of(some), self.prepared.hashes(some), first // len(rows)
-                if self.translator.pairs:
-                    pictures = degraded(pictures, hashes, self.translator.pairs, number, seed)
-                made = self.translator.translate(pictures, hashes, self.target, number, seed, device)
-                yield made, np.arange(first + start, first + start + len(some))
+        rows, end = self.sources(label), first + count
+        while first < end:
+            number, place = divmod(first, len(rows))
+            some = rows[place : place + min(_AT_ONCE, end - first)]
+            pictures, hashes = self.prepared.images_of(some), self.prepared.hashes(some)
+            if self.translator.pairs:
+                pictures = degraded(pictures, hashes, self.translator.pairs, number, seed)
+            made = self.translator.translation(pictures, hashes, self.target, number, seed, device)
+            yield made, np.arange(first, first + len(some))
+            first += len(some)
 
     def about(self, label: int, number: int) -> tuple[str, str]:
         """(condition, the source's file) of image ``number`` of the class ``label``."""
         rows = self.sources(label)
         return self.translator.conditions[self.target], self._files[rows[number % len(rows)]]
+
+    def made_of(self, label: int) -> list[str]:
+        """The SHA-256 of each source of the class ``label``."""
+        return self.prepared.hashes(self.sources(label))
 
     @cached_property
     def _files(self) -> list[str]:
@@ -110,15 +114,12 @@ class Moved:
         return [item["file"] for item in items]
 
 
-def moved(model: Path, condition: str | None) -> Moved:
-    """The images of the project here, which the translator in the file ``model`` moves to ``condition``.
+def moved(translator: Translator, model: Path, condition: str | None) -> Moved:
+    """The images of the project here, which the ``translator`` of the file ``model`` moves to ``condition``.
 
     Raises UserError if that is unknown, or the images are of other classes, conditions or shape.
     """
-    from ganaug.synth.translator import load_translator
-
-    translator = load_translator(model)
-    target = target_of(translator, condition, "--condition")
+    target = translator.target(condition, "--condition")
     prepared = read_prepared(PREPARED)
     names = prepared.condition_names or translator.conditions
     if (prepared.classes, names, prepared.image_shape) != (
@@ -131,24 +132,3 @@ def moved(model: Path, condition: str | None) -> Moved:
             "run it in the translator's project"
         )
     return Moved(translator, prepared, target)
-
-
-def target_of(translator: Translator, asked: str | None, option: str) -> int:
-    """The number of the condition that was ``asked`` for by an ``option``; left out: the only one that there is.
-
-    Raises UserError if the translator does not move images there.
-    """
-    known = {translator.conditions[target]: target for target in translator.targets}
-    listed = one_line(", ".join(known), 1000)
-    if asked is None and len(known) > 1:
-        raise UserError(f"{option}: must be named, since the translator knows several: {listed}; name one of them")
-    if asked is not None and asked not in known:
-        raise UserError(f"{option}: must be one of {listed}, got {quoted(asked)}; name one of them")
-    return known[asked] if asked is not None else next(iter(known.values()))
-
-
-def is_translator(model: Path) -> bool:
-    """Whether the file ``model`` holds a translator. Raises UserError if it is no generator at all."""
-    _, description = store.read_tensors(model, 'train it again ("dvc repro"), or name another file with --model')
-    gan = description.get("gan")
-    return isinstance(gan, dict) and gan.get("translate") is not None

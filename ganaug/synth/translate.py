@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from ganaug import device, store
-from ganaug.data.pictures import Aspect, Shape, depth_of, look_at, parse_background, render
+from ganaug.data.pictures import depth_of, look_at, render
 from ganaug.errors import UserError, one_line, quoted
-from ganaug.gan.described import typed
-from ganaug.synth.formats import MANIFEST, folder_name
-from ganaug.synth.moved import is_translator, target_of
+from ganaug.synth.folder_names import folder_name
+from ganaug.synth.format import MANIFEST
+from ganaug.synth.load import load
 
 if TYPE_CHECKING:
     from ganaug.synth.translator import Translator
@@ -25,16 +23,6 @@ if TYPE_CHECKING:
 _COLUMNS = ("file", "source", "condition", "seed", "number")
 _MOST = 10**6  # translations of a picture
 _AT_ONCE = 500  # pictures at a time
-
-
-@dataclass(frozen=True)
-class HowRead:
-    """How pictures become the network's input, as a translator's file says it: what its training images went
-    through."""
-
-    aspect: Aspect = "pad"
-    background: str = "black"
-    depth: Annotated[int, Ge(8), Le(16)] | None = None  # of the bits of 16-bit pixels; None: there were none
 
 
 def translate(model: Path, pictures: Sequence[Path], to: str | None, n: int, out: Path, seed: int) -> str:
@@ -49,26 +37,26 @@ def translate(model: Path, pictures: Sequence[Path], to: str | None, n: int, out
         raise UserError(f"--n: must be 1 to {_MOST:,}, got {quoted(n)}; ask for that many")
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise UserError(f"--out: must be a new or an empty folder, but {out} holds something; name another")
-    if not is_translator(model):
+    from ganaug.synth.translator import Translator
+
+    translator = load(model)
+    if not isinstance(translator, Translator):
         raise UserError(
             f'{model}: must be a translator, but makes images of a class; use "ganaug synth", or name another file '
             "with --model"
         )
-    from ganaug.synth.translator import load_translator
-
-    translator = load_translator(model)
-    target = target_of(translator, to, "--to")
+    target = translator.target(to, "--to")
     chosen = list(dict.fromkeys(pictures))
     files = _files(chosen, n)
     where, condition = device.resolve("auto"), translator.conditions[target]
     device.prepare(where)
     with store.replacing(out, folder=True) as part:
-        sources, hashes = _read(translator, model, chosen, part / ".sources.npy")
+        sources, hashes = _read(translator, chosen, part / ".sources.npy")
         rows: dict[tuple[int, int], Sequence[Any]] = {}
         for number in range(n):
             for start, chunk in _chunks(sources):
                 end = start + len(chunk)
-                made = translator.translate(chunk, hashes[start:end], target, number, seed, where)
+                made = translator.translation(chunk, hashes[start:end], target, number, seed, where)
                 for row, image in zip(range(start, end), made, strict=True):
                     path = part / files[row][number]
                     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,12 +69,10 @@ def translate(model: Path, pictures: Sequence[Path], to: str | None, n: int, out
     return f"{said} of {shown}, moved to {one_line(condition)}, in {one_line(f'{out}/')}"
 
 
-def _read(
-    translator: Translator, model: Path, pictures: list[Path], array: Path
-) -> tuple[NDArray[np.uint8], list[str]]:
+def _read(translator: Translator, pictures: list[Path], array: Path) -> tuple[NDArray[np.uint8], list[str]]:
     """The pictures as the training images were read, (N, H, W, C), in the file ``array``, and the SHA-256 of the pixels
     of each."""
-    looks, shape = look_at(pictures, 1), _shape(translator, model)
+    looks, shape = look_at(pictures, 1), translator.shape
     broken: dict[int, str] = {row: look.broken for row, look in enumerate(looks) if look.broken}
     if shape.depth is None:  # all 16 bits then: to go by the brightest pixel would make pictures depend on each other
         broken |= {
@@ -100,15 +86,6 @@ def _read(
         raise UserError(f"{name}: must be a readable picture, but {reason}; correct it, or leave it out")
     assert done is not None
     return store.read_array(array, ""), done.hashes
-
-
-def _shape(translator: Translator, model: Path) -> Shape:
-    channels, size, _ = translator.image_shape
-    try:
-        said: HowRead = typed(HowRead, translator.description.get("pictures") or {})
-        return Shape(size, 1 if channels == 1 else 3, said.aspect, parse_background(said.background), said.depth)
-    except (ValueError, AttributeError):
-        raise UserError(f"{model}: must say how pictures are read, but does not; train it again") from None
 
 
 def _chunks(images: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]]:

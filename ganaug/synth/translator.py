@@ -7,15 +7,19 @@ size, the last one padded, since convolutions round differently at another batch
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from annotated_types import Ge, Le
+from numpy.typing import ArrayLike, NDArray
 
 from ganaug import device as devices
 from ganaug import seeds, store
-from ganaug.gan.described import DescribedTranslator, check_tensors, outline, typed
+from ganaug.data.arrays import pixels_of
+from ganaug.data.pictures import Aspect, Shape, fit_pixels, parse_background
+from ganaug.errors import UserError, one_line, quoted
+from ganaug.gan.described import AGAIN, DescribedTranslator, check_tensors, outline, typed
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.translation import Pairs
 from ganaug.pixels import to_float, to_pixels
@@ -26,8 +30,18 @@ _CHUNK = 100
 
 
 @dataclass(frozen=True)
+class HowRead:
+    """How pictures become the network's input, as a translator's file says it: what its training images went
+    through."""
+
+    aspect: Aspect = "pad"
+    background: str = "black"
+    depth: Annotated[int, Ge(8), Le(16)] | None = None  # of the bits of 16-bit pixels; None: there were none
+
+
+@dataclass(frozen=True)
 class Translator:
-    """A translator that knows the conditions it moves images to, the ``targets`` among ``conditions``."""
+    """A translator that knows the conditions it moves images to, ``targets`` among ``conditions``: ``ganaug.load``."""
 
     net: networks.Translator
     classes: list[str]
@@ -38,6 +52,53 @@ class Translator:
     pairs: Pairs | None = None  # that it learned from in a project without conditions, whose images are the targets
 
     def translate(
+        self,
+        images: ArrayLike,
+        to: str | None = None,
+        n: int = 1,
+        seed: int = 0,
+        device: devices.DeviceName = "auto",
+    ) -> NDArray[np.uint8]:
+        """Translations (N, n, H, W, C), uint8, of each of ``images`` (N, H, W) or (N, H, W, C) to the condition ``to``,
+        ``n`` of each: those that ``ganaug translate`` makes of the same pixels with the same ``seed``.
+
+        Images are uint8, or floats in 0..1, of any size: they become what the training images became. ``to`` left out:
+        the only condition that it knows. ``device``: as in params.yaml. Raises UserError if the images are no such
+        array, or it does not know the condition.
+        """
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise UserError(f"n: must be a whole number of at least 1, got {quoted(n)}; ask for that many")
+        target, where, shape = self.target(to, "to"), devices.resolve(device), self.shape
+        pixels = np.stack([fit_pixels(image, shape) for image in pixels_of(images)])
+        sha256 = [store.digest(image) for image in pixels]
+        with devices.lent(where):
+            return np.stack([self.translation(pixels, sha256, target, k, seed, where) for k in range(n)], axis=1)
+
+    def target(self, asked: str | None, option: str) -> int:
+        """The number of the condition that was ``asked`` for by an ``option``; left out: the only one that there is.
+
+        Raises UserError if it does not move images there.
+        """
+        known = {self.conditions[target]: target for target in self.targets}
+        listed = one_line(", ".join(known), 1000)
+        if asked is None and len(known) > 1:
+            raise UserError(f"{option}: must be named, since the translator knows several: {listed}; name one of them")
+        if asked is not None and asked not in known:
+            raise UserError(f"{option}: must be one of {listed}, got {quoted(asked)}; name one of them")
+        return known[asked] if asked is not None else next(iter(known.values()))
+
+    @property
+    def shape(self) -> Shape:
+        """What pictures become before they are translated: what the training images became. Raises UserError if the
+        file does not say it."""
+        channels, size, _ = self.image_shape
+        try:
+            said: HowRead = typed(HowRead, self.description.get("pictures") or {})
+            return Shape(size, 1 if channels == 1 else 3, said.aspect, parse_background(said.background), said.depth)
+        except (ValueError, AttributeError):
+            raise UserError("the translator must say how pictures are read, but does not; train it again") from None
+
+    def translation(
         self, images: NDArray[np.uint8], sha256: Sequence[str], to: int, number: int, seed: int, device: torch.device
     ) -> NDArray[np.uint8]:
         """The translation ``number`` (0, 1, ...) of each of ``images`` (N, H, W, C) to the condition ``to``, one of the
@@ -72,11 +133,11 @@ def save_translator(path: Path, net: networks.Translator, description: dict[str,
 
 def load_translator(path: Path) -> Translator:
     """Read a file that ``save_translator`` wrote. No code of the file is run. Raises UserError if it does not fit."""
-    hint = 'train it again ("dvc repro"), or name another file with --model'
-    return store.read_from_tensors(path, "a translator of this version of ganaug", hint, _restore)
+    return store.read_from_tensors(path, "a translator of this version of ganaug", AGAIN, restore)
 
 
-def _restore(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> Translator:
+def restore(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> Translator:
+    """The translator of a file's ``tensors`` and their ``description``."""
     about: DescribedTranslator = typed(DescribedTranslator, description)
     spec: GanSpec = typed(GanSpec, about.gan)
     if spec.translate is None:

@@ -19,7 +19,7 @@ from ganaug.stages.project import Project
 from ganaug.stages.runs import runs_of
 from ganaug.stages.split import open_splits
 from ganaug.synth.export import export
-from ganaug.synth.formats import folder_name
+from ganaug.synth.folder_names import folder_name
 
 from .mutations import changed_file, damaged
 from .reader import Reader, Wrong
