@@ -16,12 +16,14 @@ from ganaug.cli import GROUPS, app
 from ganaug.start.explain import _all_keys
 from ganaug.start.schema import schema
 
+pytest.importorskip("mkdocs", reason="of the extra docs")
 sys.path.append(str(REPOSITORY / "docs/site"))
 import changelog
 import command_line
 import equations
 import fences
 import links
+import notebook
 import offline
 import settings
 
@@ -77,6 +79,13 @@ def test_limits_and_functions_of_an_equation() -> None:
     assert made.startswith('<div class="equation"><math')
     assert '<munder><mo movablelimits="true">min</mo><mrow><mi>G</mi></mrow></munder>' in made
     assert '<mi>log</mi><mspace width="0.17em"/><mi>D</mi>' in made
+
+
+def test_the_notebook_is_a_page() -> None:
+    cells = [("markdown", ["# Title\n", "\n", "Text"]), ("code", ["a = 1\n", "a"]), ("markdown", ["End"])]
+    made = notebook.as_markdown({"cells": [{"cell_type": kind, "source": source} for kind, source in cells]})
+    head = "# Title\n\n[The notebook's file](notebook.ipynb)\n"
+    assert made == head + "\nText\n\n```python\na = 1\na\n```\n\nEnd\n"
 
 
 # --------------------------------------------------------------------------------------------------------------- blocks
