@@ -5,9 +5,10 @@ python .github/lowest.py > lowest.txt && PIP_CONSTRAINT=$PWD/lowest.txt make tes
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-for requirement in sorted({*project["dependencies"], *sum(project["optional-dependencies"].values(), [])}):
+for requirement in sorted({*project["dependencies"], *chain(*project["optional-dependencies"].values())}):
     if found := re.fullmatch(r"([\w.-]+)(?:\[.*\])?>=([\w.]+)", requirement):
         print("==".join(found.groups()))

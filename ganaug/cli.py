@@ -338,9 +338,10 @@ def export(
         "models/release/generator.safetensors"
     ),
 ) -> None:
-    """Write the released generator as an ONNX file, with a card beside it.
+    """Write the released generator as an ONNX file.
 
-    For programs without torch. The file says what its inputs and outputs are. Needs pip install "ganaug[onnx]".
+    For programs without torch. The file says what its inputs and outputs are; beside it lies a card. Needs pip install
+    "ganaug[onnx]".
 
     Example: ganaug export generator.onnx
     """

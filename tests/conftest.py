@@ -17,8 +17,8 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # scripts, and n
 # Files of more than some ten seconds start first, the slowest before all, so that no worker is left with one of them
 # at the end. `pytest --durations=0` tells when this order is out of date.
 SLOWEST = (
-    "test_one_file.py", "test_faults.py", "test_resume.py", "test_pipeline.py", "test_artifacts.py", "test_init.py",
-    "test_own_images.py",
+    "test_pipeline.py", "test_run.py", "test_resume.py", "test_one_file.py", "test_init.py", "test_faults.py",
+    "test_export.py", "test_artifacts.py", "test_transfer.py", "test_own_images.py",
 )  # fmt: skip
 
 

@@ -175,3 +175,26 @@ def test_what_is_no_generator_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("text")
     with refused("must be a generator of this version of ganaug, but cannot be read"):
         ganaug.load(tmp_path / "text")
+
+
+@pytest.mark.parametrize(
+    ("counts", "parts"),
+    [
+        ({9: 1}, ("counts", "9", "0..4")),
+        ({"cat": 1}, ("counts", "cat")),
+        ({1.5: 1}, ("counts", "1.5")),
+        ({0: -1}, ("counts", "-1")),
+        ({0: 2.5}, ("counts", "2.5")),
+        ({"3": 1, 0: 1}, ("counts", "twice")),
+    ],
+)
+def test_what_cannot_be_sampled_is_one_line(tiny_model: Path, counts: Any, parts: tuple[str, ...]) -> None:
+    with pytest.raises(UserError) as error:
+        ganaug.load(tiny_model).sample(counts)
+    assert all(part in str(error.value) for part in parts)
+    assert "--class" not in str(error.value)
+
+
+def test_indices_may_be_numpys(tiny_model: Path) -> None:
+    generator = ganaug.load(tiny_model)
+    assert (generator.sample({np.int64(1): np.int64(2)})[0] == generator.sample({1: 2})[0]).all()

@@ -20,7 +20,7 @@ from stages import TINY_GAN, run
 
 from ganaug import config, store
 from ganaug.errors import UserError
-from ganaug.report import card, page, plots, tables
+from ganaug.report import card, page, tables
 from ganaug.stages import gate as gating
 from ganaug.stages import report as reporting
 from ganaug.stages.classify import classify

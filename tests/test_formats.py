@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import shlex
+import sys
 import tarfile
 import warnings
 from collections.abc import Iterator
@@ -284,6 +285,15 @@ def test_a_wrong_shard_size_is_refused(
 ) -> None:
     with refused(*parts):
         exported(tiny_model, tmp_path / "out", output_format, size)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_package_is_said_before_anything_is_made(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with refused("pyarrow must be installed for --format parquet", 'pip install "ganaug[parquet]"'):
+        exported(tiny_model, tmp_path / "out", "parquet")
     assert not (tmp_path / "out").exists()
 
 

@@ -905,6 +905,12 @@ def test_what_a_failing_command_says_is_told_without_banner_and_colours(tmp_path
     assert files._failed([sys.executable, "-c", "print(1)"], tmp_path) == []
 
 
+def test_dvc_reports_its_use_to_nobody(tmp_path: Path) -> None:
+    """The process that does so outlives the command, and makes .dvc/tmp."""
+    code = "from dvc.analytics import is_enabled; exit(is_enabled())"
+    assert files._failed([sys.executable, "-c", code], tmp_path) == []
+
+
 def test_no_progress_is_left(tmp_path: Path) -> None:
     """The survey reads into a folder that is gone afterwards."""
     made: list[Path] = []

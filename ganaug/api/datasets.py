@@ -6,10 +6,10 @@ an ImageFolder fits both. Labels are ints.
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from numbers import Integral, Real
+from collections.abc import Callable, Iterator, Mapping
+from numbers import Real
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,12 +21,11 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 from ganaug import device as devices
 from ganaug import seeds, space
 from ganaug.errors import UserError, quoted
-from ganaug.synth.class_names import find_class
+from ganaug.synth.class_names import by_index, counts_by_index
 from ganaug.synth.generator import Generator, load_generator
 
 Item = tuple[Any, int]  # (image, label), as torchvision's datasets give it
 Transform = Callable[[Any], Any]
-V = TypeVar("V")
 _DRAWN = 1000  # labels of a stream that are drawn at a time
 
 
@@ -52,7 +51,9 @@ class SyntheticDataset(Dataset[Item]):
         device: devices.DeviceName = "auto",
     ) -> None:
         opened = opened_generator(generator)
-        counts = _counts(per_class, opened.classes)
+        every: list[str | int] = list(range(len(opened.classes)))
+        asked = per_class if isinstance(per_class, Mapping) else dict.fromkeys(every, per_class)
+        counts = counts_by_index(asked, opened.classes, "per_class")
         self._images = made(opened, counts, seed, device)
         self.classes = opened.classes
         self.class_to_idx = {name: label for label, name in enumerate(opened.classes)}
@@ -94,8 +95,8 @@ class SyntheticStream(IterableDataset[Item]):
         self.seed = seed
         self._device = devices.resolve(device)
         self._epoch = shared_epoch()
-        alike = dict.fromkeys(range(len(self.classes)), 1)
-        weights = _by_label(alike if proportions is None else proportions, self.classes, "proportions")
+        alike: dict[str | int, float] = dict.fromkeys(range(len(self.classes)), 1.0)
+        weights = by_index(alike if proportions is None else proportions, self.classes, "proportions")
         numbers = [float(one) if isinstance(one, Real) else math.nan for one in weights.values()]
         total = math.fsum(numbers)
         if not 0 < total < math.inf or min(numbers) < 0:
@@ -167,24 +168,3 @@ def shared_epoch() -> Tensor:
 
 def _shown(image: NDArray[np.uint8], transform: Transform | None) -> Any:
     return transform(as_pil(image)) if transform else as_pil(image)
-
-
-def _counts(per_class: int | Mapping[str | int, int], classes: Sequence[str]) -> dict[int, int]:
-    """{label: number}"""
-    asked: Mapping[Any, int] = (
-        per_class if isinstance(per_class, Mapping) else dict.fromkeys(range(len(classes)), per_class)
-    )
-    for count in asked.values():
-        if not isinstance(count, Integral) or isinstance(count, bool) or count < 0:
-            raise UserError(f"per_class: must be a whole number of 0 or more, got {quoted(count)}; such as 500")
-    return _by_label(asked, classes, "per_class")
-
-
-def _by_label(asked: Mapping[Any, V], classes: Sequence[str], setting: str) -> dict[int, V]:
-    found: dict[int, V] = {}
-    for name, value in asked.items():
-        label, _ = find_class(name, classes)
-        if label in found:
-            raise UserError(f"{setting}: must have each class once, got {quoted(classes[label])} twice; leave one out")
-        found[label] = value
-    return found

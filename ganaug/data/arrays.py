@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ganaug.errors import UserError, one_line, quoted
 
+_ROUNDING = 1e-6  # by which scaled floats may miss 0 and 1: a thousandth of a level
+
 
 def pixels_of(images: ArrayLike) -> NDArray[np.uint8]:
     """Images (N, H, W, C) uint8 from (N, H, W) or (N, H, W, C), uint8 or floats in 0..1. Raises UserError if they are
@@ -46,7 +48,7 @@ def _array(given: Any, name: str) -> NDArray[Any]:
 
 def _from_floats(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
-    if not (low >= 0 and high <= 1):  # also NaN
+    if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):  # also NaN
         got = "some that are not finite" if not (np.isfinite(low) and np.isfinite(high)) else f"{low:g} to {high:g}"
         raise UserError(f"images: floats must be in 0..1, got {got}; scale them, or give uint8 in 0..255")
     whole: NDArray[np.uint8] = np.rint(pixels * 255).astype(np.uint8)

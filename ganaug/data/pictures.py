@@ -277,7 +277,11 @@ def _fit(image: Image.Image, shape: Shape) -> Image.Image:
         return image
     if shape.aspect == "squeeze":
         return image.resize(size, smooth)
-    return (ImageOps.fit if shape.aspect == "crop" else ImageOps.contain)(image, size, smooth)
+    if shape.aspect == "crop":
+        return ImageOps.fit(image, size, smooth)
+    # ImageOps.contain, whose sides of less than half a pixel were an error before Pillow 13.
+    width, height = (max(1, round(side / max(image.size) * shape.size)) for side in image.size)
+    return image.resize((width, height), smooth)
 
 
 def _with_bars(image: Image.Image, shape: Shape) -> NDArray[np.uint8]:

@@ -89,6 +89,8 @@ class Table(PathSource):
                 table = self._read_parquet()
             else:
                 self._check_fits(self.path, _CELL * self.path.stat().st_size)
+                if b"\0" in self.path.read_bytes():  # pandas before 3.1 ends a cell there
+                    raise UserError(f"{self.path}: must be a table of UTF-8 text, got a zero byte; correct it")
                 separator = "\t" if self.path.suffix.lower() == ".tsv" else ","
                 with warnings.catch_warnings():
                     warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header loses cells

@@ -108,7 +108,22 @@ def outline(build: Callable[[], nn.Module], most: int) -> dict[str, Tensor]:
     Raises ValueError as soon as they are more than ``most``, so that a number of layers in a file costs nothing.
     """
     import torch
+    from torch.nn import functional, init
     from torch.nn.modules.module import register_module_parameter_registration_hook
+    from torch.overrides import TorchFunctionMode
+
+    idle = (torch.Tensor.normal_, torch.Tensor.uniform_, init.normal_, init.kaiming_uniform_, functional.normalize)
+
+    class Valueless(TorchFunctionMode):
+        """Fills and normalises nothing, and takes a column for a product: for these calls torch works out shapes in
+        Python, after an import of its compiler, which takes more than a second."""
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func in idle:
+                return args[0] if args else kwargs["tensor"]
+            if func is torch.mv:
+                return args[0][:, 0]
+            return func(*args, **(kwargs or {}))
 
     made = 0
 
@@ -120,7 +135,7 @@ def outline(build: Callable[[], nn.Module], most: int) -> dict[str, Tensor]:
 
     hook = register_module_parameter_registration_hook(count)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), Valueless():
             return dict(build().state_dict())
     finally:
         hook.remove()

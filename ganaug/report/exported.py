@@ -123,7 +123,7 @@ def _commands(exported: Exported, classes: Sequence[str]) -> Iterator[str]:
 
 
 def _shape(shape: list[Any]) -> str:
-    return f"({', '.join(map(str, shape))})"
+    return f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"
 
 
 def _values(told: Mapping[str, Any]) -> str:

@@ -120,7 +120,9 @@ def _experiments(here: Path, git: Path | None, dvc: Path) -> str:
 
 def _failed(command: list[str], folder: Path) -> list[str]:
     """What a command that fails in ``folder`` says, line by line, without colours and DVC's banner; else nothing."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
+    # DVC's report on its use is sent by a process that outlives it, and writes to .dvc even where "dvc init" failed.
+    env = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False, env=env)
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", done.stderr)
     lines = [line.strip() for line in plain.splitlines() if line.strip() and not line.startswith(_BANNER)]
     return (lines or [f"exit code {done.returncode}"]) if done.returncode else []

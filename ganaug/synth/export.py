@@ -17,6 +17,7 @@ import numpy as np
 
 from ganaug import device, store
 from ganaug.errors import UserError, one_line, quoted
+from ganaug.extras import need
 from ganaug.synth.class_names import find_class, number_in
 from ganaug.synth.exported import Card, Exported
 from ganaug.synth.format import MANIFEST, METADATA, Format, Shards
@@ -169,6 +170,8 @@ def _checked(n: int, balance: str, output_format: str, shard_size: int | None) -
         raise UserError(
             f"--shard-size: must be 1 to {_MOST:,} images, got {quoted(shard_size)}; 10,000 is a good start"
         )
+    if isinstance(form, Shards) and form.needs:
+        need(form.needs, extra=output_format, what=f"--format {output_format}")
     return form
 
 

@@ -54,4 +54,4 @@ class Shards:
 
     ending: str
     write: ShardWriter
-    needs: str | None = None  # a package, which is an extra of the same name
+    needs: str | None = None  # a package, of the extra that is called as the format

@@ -9,7 +9,7 @@ from ganaug.synth.tar_shards import write_tar
 FORMATS: dict[str, Format | Shards] = {
     "png": Format("png", write_png),
     "npz": Format("npz", write_npz, read=read_npz),
-    "parquet": Shards("parquet", write_parquet),
+    "parquet": Shards("parquet", write_parquet, needs="pyarrow"),
     "webdataset": Shards("tar", write_tar),
     "imagefolder-metadata": Format("png", write_png, metadata=image_folder_lines),
 }

@@ -23,7 +23,7 @@ from ganaug.gan.nets.generator import Generator as Network
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.transfer import SCREEN
 from ganaug.pixels import to_pixels
-from ganaug.synth.class_names import find_class
+from ganaug.synth.class_names import counts_by_index
 from ganaug.synth.fitted_filters import FittedFilters
 
 CHUNK = 100
@@ -80,14 +80,14 @@ class Generator:
         """Images (N, H, W, C), uint8, of the classes in ``counts``, by name or index, in its order, and labels (N,).
 
         They are those that ``ganaug synth`` writes with the same ``seed``. ``device``: as in params.yaml. Raises
-        UserError if there is no such class, or the filters let nothing through for long.
+        UserError if there is no such class, a number is none, or the filters let nothing through for long.
         """
         where = devices.resolve(device)
-        wanted = [(find_class(name, self.classes)[0], count) for name, count in counts.items()]
+        wanted = counts_by_index(counts, self.classes, "counts")
         empty = np.zeros((0, *self.image_shape[1:], self.image_shape[0]), np.uint8)
         with devices.lent(where):
-            made = [chunk for label, count in wanted for chunk, _ in self.images(label, count, seed, where)]
-        labels = np.repeat(np.array([label for label, _ in wanted], np.int64), [count for _, count in wanted])
+            made = [chunk for label, count in wanted.items() for chunk, _ in self.images(label, count, seed, where)]
+        labels = np.repeat(np.array(list(wanted), np.int64), list(wanted.values()))
         return np.concatenate([empty, *made]), labels
 
     def save(self, path: str | Path) -> None:
