@@ -7,8 +7,9 @@ python tests/journey.py --all [FOLDER]      # two more sets; pip fills an empty 
 Without --all the environment holds the wheel alone and looks up its dependencies in the environment that runs this
 script. So files and entry points are the wheel's own, but a dependency that it forgets to name goes unnoticed.
 
-The block with ``ganaug init`` comes first, since all others need a project, and gets ``--minutes 1``; the minutes of
-Python's ``evaluate`` are a third. The seconds of each command are printed. A verdict of the gate is no failure here: with so few images it is chance.
+The block with ``ganaug init`` comes first, since all others need a project, and gets ``--minutes 1``; Python's
+``evaluate`` gets a third of its minute. The seconds of each command are printed. A verdict of the gate is no failure
+here: with so few images it is chance.
 
 The sets are made of real images: photographs that scikit-learn and scikit-image ship, and Fashion-MNIST's IDX files
 where Debian's package has put them (else scikit-learn's digits).
