@@ -98,13 +98,13 @@ def gains() -> Figure:
     moved = {title: _read(f"conditions-{name}") for name, title in CONDITIONS.items()}
     figure = Figure(figsize=(9, 5))
     above, below = figure.subplots(2, 1, height_ratios=[len(records), len(moved) + 0.5], gridspec_kw={"hspace": 0.65})
-    series = {"gan_vs_none": "over no augmentation", "gan+classical_vs_classical": "over the best classical policy"}
+    series = {"gan_vs_none": "over no augmentation", "gan+classical_vs_classical": "over classical augmentation"}
     for (gain, label), colour, offset in zip(series.items(), (LINES[2], LINES[1]), (-0.16, 0.16), strict=True):
         found = {title: one["gains"].get(gain) for title, one in records.items()}
         _forest(above, list(found.values()), colour, offset, label)
     above.set_title("every class has images: what GAN images add, points", loc="left", fontsize=10)
     series = {
-        "translate+classical_vs_classical": "over the best classical policy",
+        "translate+classical_vs_classical": "over classical augmentation",
         "translate+classical_vs_{rival}": "over the best way without a GAN",
     }
     for (gain, label), colour, offset in zip(series.items(), (LINES[1], LINES[3]), (-0.16, 0.16), strict=True):

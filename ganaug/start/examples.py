@@ -20,8 +20,8 @@ _ABOUT = {  # title, text
     ),
     "conditions": (
         "Digits under two conditions, five of them missing under one",
-        "scikit-learn's handwritten digits, enlarged to 28x28 pixels; half of them are of another material, of which "
-        "there are\nfive of the ten: what fills the cells of the other five?",
+        "scikit-learn's handwritten digits, enlarged to 28x28 pixels; half of them are rendered with a "
+        "texture, which\nonly five of the ten classes have: what fills the cells of the other five?",
     ),
     "fashion-mnist": (
         "Fashion-MNIST, 20 images per class",
