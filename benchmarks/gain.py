@@ -1,4 +1,4 @@
-"""The gains that README quotes: the pipeline on sets of several sizes, two with a long tail. Writes docs/gain.md.
+"""The gains that the documentation quotes: the pipeline on sets of several sizes, two with a long tail. Writes docs/gain.md.
 
     python benchmarks/gain.py [SCENARIO ...] [--draws tuning] [--trials N]
 
@@ -153,7 +153,7 @@ _SHORT = ("gan_vs_none", *(f"{filler}+classical_vs_classical" for filler in ("ga
 
 
 def overview(every: dict[str, dict[str, Any]]) -> str:
-    """A row for each scenario that was run: ``every`` {its name: what was kept of it}. README has it too."""
+    """A row for each scenario that was run: ``every`` {its name: what was kept of it}."""
     rows = []
     for name, found in every.items():
         gains = (found["gains"].get(gain) for gain in _SHORT)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,18 @@ SLOWEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))  # stable: the order within a file stays
+
+
+_BEFORE = {name: os.environ.get(name) for name in ("PYTHONSAFEPATH", "PYTHONIOENCODING")}
+
+
+@pytest.fixture(autouse=True)
+def imports_of_processes() -> Iterator[None]:
+    """The command line, run in this process, sets how processes that it starts import: the next test's are not its."""
+    yield
+    for name, value in _BEFORE.items():
+        os.environ.pop(name, None)
+        os.environ.update({name: value} if value is not None else {})
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -107,11 +107,8 @@ def test_it_writes_what_it_prints(
     assert "rare class" not in document.partition("long tail")[0]
 
 
-def test_the_readme_has_the_committed_figures() -> None:
-    document = (gain.ROOT / "docs" / "gain.md").read_text()
-    assert document == gain.document()
-    table = re.findall(r"(?:^\|.*\n)+", document, re.M)[0]
-    assert table in (gain.ROOT / "README.md").read_text()
+def test_the_page_is_of_the_committed_figures() -> None:
+    assert (gain.ROOT / "docs" / "gain.md").read_text() == gain.document()
 
 
 def test_the_overview_tells_each_run(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:

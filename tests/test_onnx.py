@@ -97,7 +97,7 @@ def test_the_file_gives_the_translators_images(tmp_path: Path) -> None:
     spec, shape, targets = replace(TINY, translate=TranslateSpec(blocks=1, noise=2)), (3, 9, 9), [0, 2]
     model, out = save(tmp_path, spec, shape, targets), tmp_path / "translator.onnx"
     export_onnx(model, out)
-    net = load_translator(model).net
+    net = load_translator(model).network
     examples = {
         "images": torch.rand(5, *shape) * 2 - 1,
         "noise": torch.randn(5, net.noise_size),

@@ -208,10 +208,10 @@ def test_sigterm_ends_the_workers_with_their_states_saved(root: Path, words: lis
     process.terminate()
     process.join(60)
     assert process.exitcode in codes
+    until(lambda: at_work(root) == [], "nothing of it runs any more", 30)
     said = (root / "said").read_text()
     assert said.count("train: stopped ") == 2
     assert "Traceback" not in said
-    until(lambda: at_work(root) == [], "nothing of it runs any more", 10)
 
 
 @POSIX

@@ -495,7 +495,7 @@ def test_an_image_is_translated_alike_in_any_company(saved: Path) -> None:
 
 
 def test_a_translator_is_what_was_trained(saved: Path) -> None:
-    assert tensors(load_translator(saved).net.state_dict()) == tensors(trained().translator.state_dict())
+    assert tensors(load_translator(saved).network.state_dict()) == tensors(trained().translator.state_dict())
 
 
 @pytest.mark.parametrize(
@@ -515,6 +515,6 @@ def test_a_file_that_says_something_else_is_one_line(
     changes: dict[str, Any], says: str, saved: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "other.safetensors"
-    store.write_tensors(path, load_translator(saved).net.state_dict(), description(**changes))
+    store.write_tensors(path, load_translator(saved).network.state_dict(), description(**changes))
     with refused(str(path), "a translator", says):
         load_translator(path)

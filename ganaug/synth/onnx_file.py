@@ -83,7 +83,7 @@ def _of_classes(generator: Generator) -> _Found:
 
 def _of_translator(translator: Translator) -> _Found:
     """As ``_of_classes``."""
-    size, targets = translator.net.noise_size, translator.targets
+    size, targets = translator.network.noise_size, translator.targets
     inputs = {
         "images": _images(translator.image_shape),
         "noise": {"type": "float32", "shape": ["N", size], "distribution": "standard normal"},
@@ -94,7 +94,7 @@ def _of_translator(translator: Translator) -> _Found:
         torch.zeros(_EXAMPLES, size),
         torch.full((_EXAMPLES,), targets[0]),
     )
-    return translator.net, examples, inputs, {"translations": _images(translator.image_shape)}
+    return translator.network, examples, inputs, {"translations": _images(translator.image_shape)}
 
 
 def _images(shape: tuple[int, int, int]) -> dict[str, Any]:

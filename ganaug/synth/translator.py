@@ -43,7 +43,7 @@ class HowRead:
 class Translator:
     """A translator that knows the conditions it moves images to, ``targets`` among ``conditions``: ``ganaug.load``."""
 
-    net: networks.Translator
+    network: networks.Translator
     classes: list[str]
     conditions: list[str]
     targets: list[int]
@@ -106,20 +106,20 @@ class Translator:
 
         The noise is drawn from ``seed``, ``to``, the image's own ``sha256`` and ``number`` alone.
         """
-        devices.place(self.net, device).eval()
+        devices.place(self.network, device).eval()
         pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
         made = [np.zeros((0, *images.shape[1:]), np.uint8)]
         for start in range(0, len(images), _CHUNK):
             here = slice(start, start + _CHUNK)
             rngs = (seeds.torch_rng(seed, "translation", to, sha, number) for sha in sha256[here])
-            noise = torch.stack([torch.randn(self.net.noise_size, generator=rng) for rng in rngs])
+            noise = torch.stack([torch.randn(self.network.noise_size, generator=rng) for rng in rngs])
             missing = _CHUNK - len(noise)
             sources = torch.cat([to_float(pixels[here]), torch.zeros((missing, *pixels.shape[1:]))])
             noise = torch.cat([noise, noise.new_zeros((missing, noise.shape[1]))])
             sources = sources.to(device, memory_format=torch.channels_last)
             goals = torch.full((_CHUNK,), to, device=device)
             with torch.no_grad():
-                made.append(to_pixels(self.net(sources, noise.to(device), goals))[: _CHUNK - missing])
+                made.append(to_pixels(self.network(sources, noise.to(device), goals))[: _CHUNK - missing])
         return np.concatenate(made)
 
 
