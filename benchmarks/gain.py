@@ -1,4 +1,4 @@
-"""The gains that the documentation quotes: the pipeline on sets of several sizes, two with a long tail. Writes docs/gain.md.
+"""The gains that the documentation quotes: the pipeline on sets of several sizes. Writes docs/gain.md.
 
     python benchmarks/gain.py [SCENARIO ...] [--draws tuning] [--trials N]
 
