@@ -3,7 +3,10 @@
 import functools
 import gc
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +16,12 @@ import pandas as pd
 import pytest
 import stages
 import yaml
+from documented import REPOSITORY
 from expect import refused
 
 import ganaug
 from ganaug.api import evaluate as module
 from ganaug.stages import pipeline
-from ganaug.stages.project import Project
 from ganaug.start import estimate, init
 from ganaug.start.estimate import Pace
 from ganaug.start.sync import sync
@@ -62,8 +65,14 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> ganaug.Verdict:
     return ganaug.evaluate(*arrays(), groups=GROUPS, folder=folder, settings=SETTINGS)
 
 
-def test_it_is_the_command_lines_run(done: ganaug.Verdict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same summary, byte by byte."""
+def dvc(*words: str) -> None:
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": programs, "PYTHONPATH": str(REPOSITORY), "DVC_NO_ANALYTICS": "1"}
+    subprocess.run([sys.executable, "-m", "dvc", *words, "--quiet"], env=environment, check=True)
+
+
+def test_it_is_what_dvc_runs(done: ganaug.Verdict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``ganaug init`` and ``dvc repro`` on the same arrays: the same summary, byte by byte."""
     images, labels = arrays()
     monkeypatch.chdir(tmp_path)
     np.savez("images.npz", images=images, labels=labels, groups=GROUPS)
@@ -75,7 +84,8 @@ def test_it_is_the_command_lines_run(done: ganaug.Verdict, tmp_path: Path, monke
         functools.reduce(dict.__getitem__, groups, raw)[last] = value
     Path("params.yaml").write_text(yaml.safe_dump(raw))
     sync(Path())
-    pipeline.run(Project.here())
+    dvc("init", "--no-scm")
+    dvc("repro")
     assert Path("reports/summary.json").read_text() == done.to_json()
     assert (done.folder / "dvc.yaml").read_text() == Path("dvc.yaml").read_text()
     assert "# " in (done.folder / "params.yaml").read_text()  # the reasons

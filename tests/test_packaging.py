@@ -50,7 +50,7 @@ def test_an_image_has_versions_that_are_allowed_copies_what_is_there_and_is_not_
     (python,) = re.findall(r"^FROM python:(\d\.\d+)-slim$", text, re.M)
     assert PROJECT["requires-python"] == f">={python}"
     copied = [name for line in re.findall(r"^COPY (.*)$", text, re.M) for name in shlex.split(line)[:-1]]
-    assert {PROJECT["readme"], *PROJECT["license-files"], "pyproject.toml", "ganaug"} <= set(copied)
+    assert {"README.md", *PROJECT["license-files"], "pyproject.toml", "ganaug"} <= set(copied)
     assert all((REPOSITORY / name).exists() for name in copied)
     assert re.findall(r"^USER (\w+)$", text, re.M)[-1] != "root"
 
