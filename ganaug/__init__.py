@@ -1,4 +1,4 @@
-"""ganaug: should you train on GAN images, how many, and are they safe? An answer with an interval behind it.
+"""ganaug: should you train on GAN images, what would they bring, and are they any good? Measured, with an interval.
 
 What is listed in ``__all__`` is the public API; it is imported when it is first used, so ``import ganaug`` is fast.
 """
