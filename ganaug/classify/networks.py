@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from http.client import HTTPException
+from itertools import pairwise
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganaug.errors import UserError
+from ganaug.layout import Flatten
 
 
 class SmallCNN(nn.Module):
@@ -32,13 +34,14 @@ class SmallCNN(nn.Module):
                 ins = outs
             if side < 8:
                 break
-            layers.append(nn.MaxPool2d(2))
+            layers.insert(-1, nn.MaxPool2d(2))  # ReLU after it is the same, on a quarter of the pixels
             side, outs = side // 2, min(outs * 2, 4 * width)
         self.features = nn.Sequential(*layers)
+        self.flatten = Flatten()
         self.head = nn.Linear(outs * side**2, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        return cast(Tensor, self.head(self.features(images).flatten(1)))
+        return cast(Tensor, self.head(self.flatten(self.features(images))))
 
 
 def resnet18(channels: int, classes: int, image_size: int) -> nn.Module:
@@ -147,5 +150,5 @@ def early_blocks(model: nn.Module) -> Sequence[nn.Module]:
 
     net = model.net if isinstance(model, Published | UsualLayout) else model
     if isinstance(net, SmallCNN):
-        return [layer for layer in net.features if isinstance(layer, nn.MaxPool2d)][:2]
+        return [after for layer, after in pairwise(net.features) if isinstance(layer, nn.MaxPool2d)][:2]
     return [net.layer1, net.layer2] if isinstance(net, ResNet) else []

@@ -11,6 +11,7 @@ from ganaug.gan.nets.class_inputs import Latent, Norm
 from ganaug.gan.nets.discriminator import Body, BodyShape, with_label_maps
 from ganaug.gan.nets.generator import Generator, GeneratorShape
 from ganaug.gan.nets.levels import sides, widths
+from ganaug.layout import Flatten
 
 
 class CompactGenerator(Generator):
@@ -81,7 +82,7 @@ class CompactBody(Body):
         layers += [nn.Conv2d(maps[-2], maps[-1], 3, stride=last_stride, padding=1), nn.LeakyReLU(0.2)]
         layers += [nn.Conv2d(maps[-1], maps[-1], 3, padding=1), nn.LeakyReLU(0.2)]
         side = -(-levels[-1] // last_stride)
-        layers += [nn.Flatten(), nn.Linear(maps[-1] * side**2, maps[-1]), nn.LeakyReLU(0.2)]
+        layers += [Flatten(), nn.Linear(maps[-1] * side**2, maps[-1]), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
         self.features = maps[-1]
 

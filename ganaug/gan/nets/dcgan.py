@@ -12,6 +12,7 @@ from ganaug.gan.nets.class_inputs import Latent, Norm
 from ganaug.gan.nets.discriminator import Body, BodyShape, with_label_maps
 from ganaug.gan.nets.generator import Generator, GeneratorShape
 from ganaug.gan.nets.levels import sides, widths
+from ganaug.layout import Flatten
 
 _MOST = 8  # times the width: of images of 64 pixels, 64 channels at 32 pixels and 512 at 4
 _STD = 0.02
@@ -71,7 +72,7 @@ class DcganBody(Body):
             layers.append(nn.Conv2d(ins, outs, 4 if stride == 2 else 3, stride, padding=1, bias=not normed))
             layers += [nn.BatchNorm2d(outs)] if normed else []
             layers.append(nn.LeakyReLU(0.2))
-        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.layers = nn.Sequential(*layers, Flatten())
         self.features = maps[-1] * levels[-1] ** 2
         self.mixes_batch = batch_norm and len(maps) > 2
         _published_weights(self)
