@@ -222,10 +222,10 @@ def train(split: Split = None) -> None:
 
     Example: ganaug train --split release
     """
-    from ganaug.stages import train as stage
+    from ganaug.stages import together
     from ganaug.stages.project import Project
 
-    stage.train(Project.here(), split)
+    together.train(Project.here(), split)
 
 
 @app.command()

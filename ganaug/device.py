@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import platform
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, TypeVar
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from ganaug.errors import UserError
+from pydantic import AfterValidator, WithJsonSchema
+
+from ganaug.errors import UserError, quoted
 
 if TYPE_CHECKING:
     import torch
@@ -17,19 +22,34 @@ if TYPE_CHECKING:
 
     Module = TypeVar("Module", bound=nn.Module)
 
-DeviceName = Literal["auto", "cuda", "mps", "cpu"]
+_NAMES, _GPU = ("auto", "cuda", "mps", "cpu"), "^cuda:(0|[1-9][0-9]{0,2})$"
+
+
+def _known(name: str) -> str:
+    if name not in _NAMES and not re.match(_GPU, name):
+        raise ValueError(f"{', '.join(map(repr, _NAMES))} or one GPU, such as 'cuda:1'")
+    return name
+
+
+DeviceName = Annotated[
+    str,
+    AfterValidator(_known),
+    WithJsonSchema({"anyOf": [{"enum": list(_NAMES), "type": "string"}, {"pattern": _GPU, "type": "string"}]}),
+]
 
 
 def resolve(name: DeviceName) -> torch.device:
     """The device asked for; ``auto`` takes CUDA, then MPS, then the CPU. Raises UserError if it is missing here."""
     import torch
 
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = [*(f"cuda:{number}" for number in range(gpus)), *["mps"] * torch.backends.mps.is_available(), "cpu"]
     if name == "auto":
-        return torch.device(next(kind for kind, there in present.items() if there))
-    if not present[name]:
-        there = ", ".join(kind for kind, is_there in present.items() if is_there)
-        raise UserError(f'device: must be present on this machine, got "{name}"; here: {there} (or use "auto")')
+        name = there[0].partition(":")[0]
+    if name not in there and not (name == "cuda" and gpus):
+        raise UserError(
+            f'device: must be present on this machine, got {quoted(name)}; here: {", ".join(there)} (or use "auto")'
+        )
     return torch.device(name)
 
 
@@ -44,6 +64,50 @@ def kind(name: DeviceName) -> str:
     return resolve(name).type
 
 
+def count(name: DeviceName) -> int:
+    """How many devices the name stands for: ``cuda`` and ``auto`` for all GPUs that this process may use."""
+    if kind(name) != "cuda" or ":" in name:
+        return 1
+    import torch
+
+    return torch.cuda.device_count()
+
+
+@contextmanager
+def least_busy(name: DeviceName, locks: Path) -> Iterator[torch.device]:
+    """The device for a task, for as long as the block lasts: of several GPUs one with the fewest tasks.
+
+    Each task holds a lock in the folder ``locks``, the n-th of its GPU's: so tasks of all processes that use the folder
+    count, and those of a process that is killed no longer do.
+    """
+    from filelock import FileLock, Timeout
+
+    where, gpus = resolve(name), count(name)
+    if gpus == 1:
+        yield where
+        return
+    import torch
+
+    locks.mkdir(parents=True, exist_ok=True)
+    for tasks, number in ((tasks, number) for tasks in itertools.count() for number in range(gpus)):
+        lock = FileLock(locks / f"{platform.node()}-{_of_machine(number)}-{tasks}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            continue
+        try:
+            yield torch.device("cuda", number)
+        finally:
+            lock.release()
+        return
+
+
+def _of_machine(number: int) -> str:
+    """What stands for the GPU among all of the machine, where this process may use some of them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return re.sub(r"[^\w-]", "-", visible.split(",")[number].strip()) if visible else str(number)
+
+
 def title(device: torch.device) -> str:
     """What a reader calls it: the name of the GPU, or ``cpu``."""
     import torch
@@ -56,6 +120,8 @@ def prepare(device: torch.device) -> None:
     import torch
 
     if device.type == "cuda":
+        if device.index is not None:
+            torch.cuda.set_device(device)  # for calls that name none
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
@@ -72,8 +138,9 @@ def lent(device: torch.device) -> Iterator[None]:
     were = [(matmul, "allow_tf32"), (cudnn, "allow_tf32"), (cudnn, "benchmark")] if device.type == "cuda" else []
     settings = [(place, name, getattr(place, name)) for place, name in were]
     try:
-        prepare(device)
-        yield
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            prepare(device)
+            yield
     finally:
         torch.set_num_threads(threads)
         for place, name, value in settings:

@@ -7,8 +7,9 @@ and LeCam, a translator's diversity) is put together. So the training is that of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -36,6 +37,14 @@ class Ranks:
                 f"processes of torchrun, got {images}; change it to a multiple of {2 * self.count}, or start fewer"
             )
         return images // self.count
+
+    def from_first(self, value: Any) -> Any:
+        """What the first process has for ``value``: tensors and plain values."""
+        if self.count == 1:
+            return value
+        shared = [value if self.rank == 0 else None]
+        distributed.broadcast_object_list(shared, device=torch.device("cpu"))
+        return shared[0]
 
     def drawing(self) -> AbstractContextManager[object]:
         """Around a step: draws and batch normalisation are those of the whole batch."""
@@ -67,20 +76,35 @@ class Ranks:
         torch._foreach_copy_(gradients, [mean.view(one.shape) for mean, one in zip(means, gradients, strict=True)])
 
 
-def of(spec: GanSpec) -> Ranks:
-    """This process's, for a training by ``spec``, where a process group was begun (stages/together.py).
+_ALONE = Ranks()
+_HERE = ContextVar("ranks", default=_ALONE)
 
-    Raises UserError if D would have to see the images of all processes at once.
-    """
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return Ranks()
+
+def here() -> Ranks:
+    """This process's: alone but within ``sharing``, since a process group of the user's own is for other work."""
+    return _HERE.get()
+
+
+@contextmanager
+def sharing(ranks: Ranks) -> Iterator[None]:
+    """Trainings in the block are shared by the processes of torch's process group, where this one is of ``ranks``."""
+    token = _HERE.set(ranks)
+    try:
+        yield
+    finally:
+        _HERE.reset(token)
+
+
+def of(spec: GanSpec) -> Ranks:
+    """Those of a training by ``spec``. Raises UserError if D would have to see the images of all processes at once."""
+    found = here()
     for one in spec.regularisers:
-        if one.looks_at_batch:
+        if one.looks_at_batch and found.count > 1:
             raise UserError(
                 f"gan.regularisers: {one.kind} compares all images of a batch, but each process of torchrun has a part "
                 "of it; remove it, or start one process"
             )
-    return Ranks(distributed.get_rank(), distributed.get_world_size())
+    return found
 
 
 class _Summed(torch.autograd.Function):
