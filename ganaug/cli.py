@@ -507,6 +507,7 @@ def _show_from(level: str) -> Callable[[bool], None]:
 
 @app.callback()
 def options(
+    context: typer.Context,
     quiet: Annotated[
         bool,
         typer.Option("--quiet", "-q", callback=_show_from("WARNING"), expose_value=False, help="Show results alone."),
@@ -526,6 +527,10 @@ def options(
     ] = False,
 ) -> None:
     """Would GAN images make your classifier better? Measured, with a confidence interval and a test."""
+    from ganaug.errors import UserError
+
+    if "TORCHELASTIC_RUN_ID" in os.environ and context.invoked_subcommand != "train":
+        raise UserError(f"torchrun: starts the processes of one training, got {context.invoked_subcommand}; use train")
 
 
 def main() -> None:

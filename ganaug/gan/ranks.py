@@ -29,12 +29,12 @@ class Ranks:
     rank: int = 0
     count: int = 1
 
-    def part(self, images: int) -> int:
-        """How many of a batch's ``images`` are this process's. Raises UserError if the parts would differ in size."""
+    def part(self, images: int, what: str = "gan.batch_size") -> int:
+        """How many of so many ``images`` are this process's. Raises UserError, on ``what``, if they do not divide."""
         if images % self.count:
             raise UserError(
-                f"gan.batch_size: a batch, and half of one where images come in twos, must divide by the {self.count} "
-                f"processes of torchrun, got {images}; change it to a multiple of {2 * self.count}, or start fewer"
+                f"{what}: must be a multiple of {self.count}, the processes of torchrun, got {images}; change it, or "
+                "start fewer"
             )
         return images // self.count
 

@@ -127,7 +127,7 @@ class Training(Adversarial):
         """How far G's images of the codes of half a batch are from the training images that the codes belong to."""
         if self.code_rows is None or not isinstance(self.spec.latents, Codes):
             return torch.zeros((), device=self.device)
-        count = self.ranks.part(max(2, self.spec.batch_size // 2))
+        count = self.ranks.part(max(2, self.spec.batch_size // 2), "half of gan.batch_size")
         rows = torch.randint(len(self.images), (count,), generator=self.rng, device=self.device)
         with self.autocast():
             recalled = self.generator.recall(self.code_rows[rows], self.labels[rows]).float()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +26,7 @@ from ganaug.stages.split import open_splits
 from ganaug.stages.tasks import Task, Worker
 
 _WAITS = timedelta(days=1)  # for the first process, which may have to wait for another run
+_LISTENS = 10.0  # seconds that torchrun lets the first process speak, which it ends when another has ended
 
 
 def launched() -> bool:
@@ -37,26 +39,41 @@ def train(project: Project, only: str | None) -> None:
     if not launched():
         stage.train(project, only)
         return
-    from ganaug.gan import ranks
-
     is_first = os.environ["RANK"] == "0"
     if not is_first:
         set_level(logging.CRITICAL)
     try:
-        where = _device(project.settings.device)
-        if only is None:
-            raise UserError("--split: torchrun trains one split, got none; name it, such as --split release")
-        project = replace(project, settings=replace(project.settings, device=where, jobs=1))
-        with _group(where):
-            if is_first:
-                stage.train(project, only, _announced)
-                ranks.here().from_first(False)
-            else:
-                _take_part(project, only)
+        _share(project, only, is_first)
     except UserError:
         if is_first:
             raise
-        raise SystemExit(2) from None  # the first process says it
+        time.sleep(_LISTENS)
+        raise SystemExit(2) from None
+    except RuntimeError as error:
+        if "by peer" not in str(error):  # as gloo says that a process is gone
+            raise
+        if not is_first:
+            raise SystemExit(143) from None
+        raise UserError(
+            "torchrun: another process of the training ended; run it again, it goes on where it was"
+        ) from None
+
+
+def _share(project: Project, only: str | None, is_first: bool) -> None:
+    from ganaug.gan import ranks
+
+    if only is None:
+        raise UserError("--split: torchrun trains one split, got none; name it, such as --split release")
+    where = _device(project.settings.device)
+    project = replace(project, settings=replace(project.settings, device=where, jobs=1))
+    with _group(where):
+        if is_first:
+            stage.train(project, only, _announced)
+            ranks.here().from_first(False)
+            return
+        (split,) = open_splits(project, only)
+        while ranks.here().from_first(None):
+            stage.take_part(split, Worker(device.resolve(where), lambda step: None, None))
 
 
 def _device(name: device.DeviceName) -> device.DeviceName:
@@ -96,11 +113,3 @@ def _announced(task: Task) -> Task:
         return task.make(folder, worker)
 
     return replace(task, make=make)
-
-
-def _take_part(project: Project, only: str) -> None:
-    from ganaug.gan import ranks
-
-    (split,) = open_splits(project, only)
-    while ranks.here().from_first(None):
-        stage.take_part(split, Worker(device.resolve(project.settings.device), lambda step: None, None))

@@ -144,7 +144,7 @@ class Training(Adversarial):
     def draw(self) -> Moved:
         """Targets, an image under each, a source that is under another condition, and noise."""
         times = 2 if self.in_twos else 1
-        size = self.ranks.part(max(1, self.spec.batch_size // times))
+        size = self.ranks.part(max(1, self.spec.batch_size // times), f"gan.batch_size / {times}")
         kind = torch.randint(len(self.kind_targets), (size,), generator=self.rng, device=self.device)
         rows = self.sources.draw(kind, self.rng)
         kind = kind.repeat(times)
