@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import platform
 import re
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -77,29 +77,41 @@ def count(name: DeviceName) -> int:
 def least_busy(name: DeviceName, locks: Path) -> Iterator[torch.device]:
     """The device for a task, for as long as the block lasts: of several GPUs one with the fewest tasks.
 
-    Each task holds a lock in the folder ``locks``, the n-th of its GPU's: so tasks of all processes that use the folder
-    count, and those of a process that is killed no longer do.
+    Each task holds a lock in the folder ``locks``: so the tasks of all processes that use the folder count, and those
+    of a process that was killed no longer do.
     """
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
-    where, gpus = resolve(name), count(name)
+    gpus = count(name)
     if gpus == 1:
-        yield where
+        yield resolve(name)
         return
     import torch
 
     locks.mkdir(parents=True, exist_ok=True)
-    for tasks, number in ((tasks, number) for tasks in itertools.count() for number in range(gpus)):
-        lock = FileLock(locks / f"{platform.node()}-{_of_machine(number)}-{tasks}.lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            continue
-        try:
-            yield torch.device("cuda", number)
-        finally:
-            lock.release()
-        return
+    here = platform.node()  # several machines may share the folder
+    with FileLock(locks / f"{here}.lock"):  # one chooses at a time
+        tasks = [sum(map(_is_held, locks.glob(f"{here}-{_of_machine(number)}-*.lock"))) for number in range(gpus)]
+        number = tasks.index(min(tasks))
+        own = FileLock(locks / f"{here}-{_of_machine(number)}-{uuid.uuid4().hex}.lock")
+        own.acquire()
+    try:
+        yield torch.device("cuda", number)
+    finally:
+        own.release()
+        Path(own.lock_file).unlink(missing_ok=True)
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a task holds the lock; what a killed one left is removed."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(path, timeout=0):
+            path.unlink(missing_ok=True)
+    except Timeout:
+        return True
+    return False
 
 
 def _of_machine(number: int) -> str:
