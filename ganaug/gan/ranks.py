@@ -128,7 +128,7 @@ class _Jointly(TorchFunctionMode):
         super().__init__()
         self.ranks = ranks
         self.own: dict[Any, Callable[..., Any]] = {
-            torch.rand: self._drawn,
+            torch.rand: self._drawn_evenly,
             torch.randn: self._drawn,
             torch.randint: self._drawn_below,
             F.dropout: self._dropout,
@@ -144,6 +144,12 @@ class _Jointly(TorchFunctionMode):
     def _drawn(self, func: Callable[..., Tensor], size: int | tuple[int, ...], **others: Any) -> Tensor:
         first, *rest = (size,) if isinstance(size, int) else size
         return func((first * self.ranks.count, *rest), **others)[self.ranks.rank :: self.ranks.count]
+
+    def _drawn_evenly(self, func: Callable[..., Tensor], size: int | tuple[int, ...], **others: Any) -> Tensor:
+        if isinstance(size, int) or len(size) != 2:
+            return self._drawn(func, size, **others)
+        numbers, images = size  # as augmentation draws: all images' first numbers, then their second ones
+        return func((numbers, images * self.ranks.count), **others)[:, self.ranks.rank :: self.ranks.count]
 
     def _drawn_below(self, func: Callable[..., Tensor], high: int, size: tuple[int, ...], **others: Any) -> Tensor:
         return self._drawn(lambda whole, **more: func(high, whole, **more), size, **others)
