@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from ganaug import device as devices
 from ganaug import seeds
+from ganaug.gan import ranks
 from ganaug.gan.regularisers import Judged
 from ganaug.gan.spec import GanSpec
 
@@ -46,6 +47,8 @@ class Adversarial:
         self, generator: nn.Module, discriminator: Any, groups: Groups, spec: GanSpec, seed: int, device: torch.device
     ) -> None:
         self.spec, self.seed, self.device = spec, seed, device
+        self.ranks = ranks.of(spec)
+        self.batch_size = self.ranks.part(spec.batch_size)  # of this process
         self.generator, self.discriminator = generator, discriminator
         self.average = copy.deepcopy(generator).requires_grad_(False)
         self.rng = torch.Generator(device).manual_seed(seeds.derive(seed, "training"))
@@ -84,6 +87,10 @@ class Adversarial:
 
     def step(self, number: int) -> None:
         """Step ``number`` of 1..steps. The last fakes serve both networks; nothing here waits for the device."""
+        with self.ranks.drawing():
+            self._step(number)
+
+    def _step(self, number: int) -> None:
         self.set_rate(number)
         for _ in range(self.spec.discriminator_steps - 1):
             batch = self.draw()
@@ -142,8 +149,7 @@ class Adversarial:
             step=number,
         )
         penalty = torch.stack([loss.new_zeros(()), *(one.penalty(judged) for one in due)]).sum()
-        self.optimizer_d.zero_grad()
-        (loss + penalty).backward()
+        self.backward(loss + penalty, self.optimizer_d)
         gradient = gradient_norm(self.discriminator)
         self.optimizer_d.step()
         if objective.clip is not None:
@@ -151,6 +157,12 @@ class Adversarial:
                 for parameter in self.discriminator.parameters():
                     parameter.clamp_(-objective.clip, objective.clip)
         self._follow(real_logits.detach(), fake_logits.detach(), d_loss=loss, d_penalty=penalty, d_gradient=gradient)
+
+    def backward(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        """The gradients of ``loss``, over the whole batch, of what ``optimizer`` changes."""
+        optimizer.zero_grad()
+        loss.backward()
+        self.ranks.average_gradients(one for group in optimizer.param_groups for one in group["params"])
 
     def _judge(
         self, real: Tensor, fake: Tensor, labels: Tensor, apart: bool
@@ -174,6 +186,7 @@ class Adversarial:
     @torch.no_grad()
     def _follow(self, real: Tensor, fake: Tensor, **values: Tensor) -> None:
         """What the history, penalties and ADA need of a step of D: logits (N,) of both kinds, and other measures."""
+        real, fake = self.ranks.joined(real), self.ranks.joined(fake)
         boundary = self.spec.objective.boundary
         # Without a zero of its own, a score is compared with the mean score of the other kind.
         above, below = (fake.mean(), real.mean()) if boundary is None else (boundary, boundary)
@@ -212,7 +225,7 @@ class Adversarial:
     def measure(self, of_generator: bool, **values: Tensor) -> None:
         """Add ``values`` to the measures of these names; one more step of that network was measured."""
         zero = torch.zeros((), device=self.device)
-        self.measures += torch.stack([values.get(name, zero) for name in self.measure_names])
+        self.measures += self.ranks.mean(torch.stack([values.get(name, zero) for name in self.measure_names]))
         self.measured[int(of_generator)] += 1
 
     @torch.no_grad()
