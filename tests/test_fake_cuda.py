@@ -46,7 +46,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "nearness": {
         "regularisers": [{"kind": "minibatch-discrimination"}, {"kind": "label-smoothing"}], "conditioning": "none",
-        "discriminator_steps": 2, "optimizer": "rmsprop", "ema_half_life_images": 0, "precision": "float32", "augment": {**DISTORT, "shift": 0},
+        "discriminator_steps": 2, "optimizer": "rmsprop", "ema_half_life_images": 0, "precision": "float32",
+        "augment": {**DISTORT, "shift": 0},
     },
 }  # fmt: skip
 TRANSLATORS: dict[str, dict[str, Any]] = {

@@ -21,6 +21,7 @@ from ganaug.gan.spec import GanSpec
 from ganaug.gan.translation import Pairs, TranslateSpec
 from ganaug.pixels import to_float
 from ganaug.synth.translator import load_translator, save_translator
+from ganaug.translate import steps
 from ganaug.translate.draws import kinds
 from ganaug.translate.loop import TrainedTranslator, train_translator
 from ganaug.translate.networks import PatchDiscriminator, Translator
