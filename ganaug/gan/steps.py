@@ -119,7 +119,7 @@ class Training(Adversarial):
         loss, of_classes = self.fooling_loss(batch, fake)
         recalled = self._reconstruction()
         self.backward(loss + of_classes + recalled, self.optimizer_g)
-        gradient = gradient_norm(self.generator)
+        gradient = gradient_norm(self.weights_g)
         self.optimizer_g.step()
         self.measure(of_generator=True, g_loss=loss, g_reconstruction=recalled, g_gradient=gradient)
 

@@ -203,7 +203,7 @@ class Training(Adversarial):
             found["g_loss"], _ = self.fooling_loss(batch, fake)
             parts.append(self.terms.adversarial * found["g_loss"])
         self.backward(torch.stack(parts).sum(), self.optimizer_g)
-        found["g_gradient"] = gradient_norm(self.generator)
+        found["g_gradient"] = gradient_norm(self.weights_g)
         self.optimizer_g.step()
         self.measure(of_generator=True, **found)
 
