@@ -46,9 +46,12 @@ class _Run:
 
     @classmethod
     def of(cls, project: Project, token: Path) -> _Run:
-        ours = {name: value for name, value in os.environ.items() if name.startswith("GANAUG_")}
-        ours[STORE] = str(token.parent)
-        return cls(project.root.absolute(), _contents(project.prepared), token, _versions(), tuple(ours.items()))
+        variables = {**_ours(), STORE: str(token.parent)}
+        return cls(project.root.absolute(), _contents(project.prepared), token, _versions(), tuple(variables.items()))
+
+
+def _ours() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("GANAUG_")}
 
 
 def results(project: Project, calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
@@ -57,7 +60,7 @@ def results(project: Project, calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]
 
     Raises UserError if the cluster cannot be reached, a worker lacks something or too many die.
     """
-    need("distributed", extra="dask", what="cluster")
+    need("distributed", extra="dask", what="a cluster")
     import cloudpickle
     from distributed import as_completed
 
@@ -154,6 +157,8 @@ def _call(run: _Run, call: bytes) -> Any:
     if lack := _look(run, worker):
         raise _refusal(worker.address, lack)
     with chdir(run.root):  # paths in the settings start there
+        for name in _ours():  # of an earlier run
+            del os.environ[name]
         os.environ.update(run.environment)
         set_level(logging.getLevelNamesMapping()[os.environ.get(LEVEL, "INFO")])
         function, *arguments = cloudpickle.loads(call)
@@ -190,10 +195,9 @@ def _versions() -> tuple[tuple[str, str], ...]:
 
 def _contents(folder: Path) -> str:
     """Stands for the prepared images in ``folder``: there is a table of their hashes, so that none is read."""
+
+    def of(path: Path) -> int | str:
+        return path.stat().st_size if path.suffix == ".npy" else store.file_digest(path)
+
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return store.digest(
-        *(
-            f"{path.relative_to(folder)}: {path.stat().st_size if path.suffix == '.npy' else store.file_digest(path)}"
-            for path in files
-        )
-    )
+    return store.digest(*(f"{path.relative_to(folder)}: {of(path)}" for path in files))
