@@ -195,6 +195,8 @@ def test_a_worker_without_ganaug_or_with_one_that_has_no_clusters() -> None:
     client.run.return_value = {"tcp://a:1": None, "tcp://b:1": OSError("gone"), "tcp://c:1": ImportError("none there")}
     with refused("cluster: worker tcp://c:1 must have ganaug ", "(none there); install it there"):
         clusters._check_workers(client, run)
+    with refused("cluster: a worker that joined later must have ganaug ", "(none there); install it there"):
+        clusters._result(Mock(result=Mock(side_effect=ImportError("none there"))))
 
 
 def test_a_scheduler_that_does_not_answer_is_one_line(alone: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import pickle
 import platform
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import chdir, contextmanager
@@ -60,8 +62,9 @@ def results(project: Project, calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]
 
     Raises UserError if the cluster cannot be reached, a worker lacks something or too many die.
     """
+    if not calls:
+        return
     need("distributed", extra="dask", what="a cluster")
-    import cloudpickle
     from distributed import as_completed
 
     assert project.settings.cluster
@@ -69,13 +72,32 @@ def results(project: Project, calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]
         run = _Run.of(project, token)
         _check_workers(client, run)
         client.forward_logging("ganaug")  # lines of workers, such as the step that a training goes on from
-        futures = [client.submit(_call, run, cloudpickle.dumps(call), pure=False) for call in calls]
+        futures = [client.submit(pickle.loads, _sent(run, call), key=f"ganaug-{uuid.uuid4()}") for call in calls]
         try:
             for future in as_completed(futures, loop=client.loop):
                 yield _result(future)
-        finally:
-            client.cancel(futures)  # those that no worker has begun
-            client.unforward_logging("ganaug")
+        finally:  # a client that closes cancels what no worker has begun
+            if client.status == "running":
+                client.unforward_logging("ganaug")
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """Unpickled, it is what ``_call`` returns."""
+
+    run: _Run
+    call: bytes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _call, (self.run, self.call)
+
+
+def _sent(run: _Run, call: tuple[Any, ...]) -> bytes:
+    """Bytes, and one of Python's own functions to read them, are what a worker without this ganaug can take: from there
+    on its errors are the task's. What it cannot take would end it, without a word here."""
+    import cloudpickle
+
+    return pickle.dumps(_Sent(run, cloudpickle.dumps(call)))
 
 
 @contextmanager
@@ -99,6 +121,7 @@ def _client(address: str) -> Iterator[Client]:
             comm = await connect(address, _SECONDS, **Security().get_connection_args("client"))
             await comm.close()
 
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # errors here say what it does
     try:
         with ThreadPoolExecutor(1) as thread:  # a notebook has a loop of its own in this one
             thread.submit(asyncio.run, ask()).result()
@@ -120,7 +143,7 @@ def _check_workers(client: Client, run: _Run) -> None:
         log.warning("cluster: it has no worker yet; waiting for one")
     for address, lack in lacks.items():
         if lack and not isinstance(lack, OSError):  # else the worker was lost in this moment
-            raise _refusal(address, lack)
+            raise _refusal(f"worker {address}", lack)
 
 
 def _result(future: Future[Any]) -> Any:
@@ -136,13 +159,13 @@ def _result(future: Future[Any]) -> Any:
     except CancelledError:
         raise UserError(f"cluster: its scheduler must live, but was lost; start it, and {_AGAIN}") from None
     except ImportError as error:
-        raise _refusal("one that joined later", error) from None
+        raise _refusal("a worker that joined later", error) from None
 
 
 def _refusal(worker: str, lack: str | Exception) -> UserError:
     if isinstance(lack, Exception):
         lack = f"must have ganaug {__version__} and what it imports, but has not ({lack}); install it there"
-    return UserError(f"cluster: worker {worker} {lack}")
+    return UserError(f"cluster: {worker} {lack}")
 
 
 # ---------------------------------------------------------------------------------------------------- on a worker
@@ -155,7 +178,7 @@ def _call(run: _Run, call: bytes) -> Any:
 
     worker = get_worker()
     if lack := _look(run, worker):
-        raise _refusal(worker.address, lack)
+        raise _refusal(f"worker {worker.address}", lack)
     with chdir(run.root):  # paths in the settings start there
         for name in _ours():  # of an earlier run
             del os.environ[name]
