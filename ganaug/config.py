@@ -90,8 +90,8 @@ class Settings(Spec):
     device: DeviceName = "auto"
     """Where networks run. auto: CUDA, else MPS, else the CPU. cuda: all GPUs, a task on each; cuda:1: the second."""
     jobs: Annotated[int, Ge(0), Le(1024)] = 0
-    """Tasks that run side by side. 0: one per core. With GPUs: tasks on each of them, and 0 is one. On a cluster: one per
-    worker, whatever it says."""
+    """Tasks that run side by side. 0: one per core. With GPUs: tasks on each of them, and 0 is one. On a
+    cluster: one on each worker, whatever it says."""
     cluster: ClusterSpec | None = None
     """Where tasks run, if not on this machine; "ganaug run --cluster" comes before it."""
 

@@ -142,8 +142,9 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def at_once(settings: Settings) -> int:
-    """How many tasks are made side by side: ``jobs``, or one per core; of GPUs, ``jobs`` or one on each."""
-    if device.kind(settings.device) == "cpu":
+    """How many tasks are made side by side: ``jobs``, or one per core; of GPUs, ``jobs`` or one on each. How many
+    workers a cluster has is not asked: then as many as on this machine's cores."""
+    if settings.cluster or device.kind(settings.device) == "cpu":
         return processes(settings)
     return (settings.jobs or 1) * device.count(settings.device)
 
