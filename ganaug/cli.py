@@ -161,6 +161,10 @@ def run(
         float | None,
         typer.Option("--minutes", help="Stop after so long with exit code 4; called again, it goes on from there."),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", help="The scheduler of a Dask cluster that does the work, as tcp://host:8786."),
+    ] = None,
 ) -> None:
     """Run all stages, without DVC, and show the verdict.
 
@@ -177,10 +181,10 @@ def run(
 
     if minutes is not None and not 0 < minutes < 1e6:
         raise UserError(f"--minutes: must be above 0 and below 1,000,000, got {minutes:g}; say how long it may run")
-    project = Project.here()
+    project = Project.here(cluster)
     if minutes is None:
         pipeline.run(project)
-    elif (code := pipeline.run_for(minutes)) is not None:
+    elif (code := pipeline.run_for(minutes, *([] if cluster is None else [f"--cluster={cluster}"]))) is not None:
         raise typer.Exit(code)
     elif not (found := command.status(project)).is_done:
         print(f"{found}\nstopped after {minutes:g} minutes; run it again to go on")

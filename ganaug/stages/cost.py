@@ -96,7 +96,8 @@ def _check(split: SplitOf, where: torch.device, needed: int, what: str, key: str
 
     on_gpu, settings = where.type == "cuda", split.settings
     there = torch.cuda.mem_get_info(where)[1] if on_gpu else space.memory()
-    jobs = settings.jobs or 1 if where.type != "cpu" else processes(settings)
+    here = settings.jobs or 1 if where.type != "cpu" else processes(settings)
+    jobs = 1 if settings.cluster else here  # which of a cluster's workers share a machine is not known
     side_by_side = min(jobs, tasks)
     if side_by_side > 1:
         what, key = f"{what}, in {side_by_side} processes side by side,", f"{key}, or jobs"
