@@ -60,13 +60,16 @@ class DiffAugment(Spec):
         """
         import torch
 
+        # All at once: a training of small images waits for the number of operations, not for their size.
+        numbers = self._numbers(images.shape[1], probability is not None)
+        drawn = torch.rand((numbers, len(images)), generator=rng, device=images.device)
+        rows = zip(drawn.unbind(), (drawn * 2 - 1).unbind(), strict=True)
+
         def anywhere(limit: float) -> Tensor:
-            return (torch.rand(len(images), generator=rng, device=images.device) * 2 - 1) * limit
+            return next(rows)[1] * limit
 
         def happens() -> Tensor | None:  # to each image; None: to all
-            if probability is None:
-                return None
-            return (torch.rand(len(images), generator=rng, device=images.device) < probability).float()
+            return None if probability is None else (next(rows)[0] < probability).float()
 
         def uniform(limit: float) -> Tensor:
             value, to = anywhere(limit), happens()
@@ -80,11 +83,22 @@ class DiffAugment(Spec):
         if self.saturation > 0 and images.shape[1] > 1:
             mean = images.mean(dim=1, keepdim=True)
             images = (images - mean) * (1 + uniform(self.saturation)).view(-1, 1, 1, 1) + mean
-        if self.shift or self.rotate_degrees or self.scale or self.shear or self.flip:
+        if self._warps:
             images = self._warp(images, uniform, anywhere, happens(), mirrored)
         if self.cutout > 0:
             images = self._cut(images, anywhere, happens())
         return images
+
+    @property
+    def _warps(self) -> bool:
+        return bool(self.shift or self.rotate_degrees or self.scale or self.shear or self.flip)
+
+    def _numbers(self, channels: int, adaptive: bool) -> int:
+        """How many numbers an image draws; with ADA each kind, shifts as one, draws one more."""
+        of_colour = (self.contrast > 0) + (self.brightness > 0) + (self.saturation > 0 and channels > 1)
+        of_place, of_cut = (5 + self.flip) * self._warps, 2 * (self.cutout > 0)
+        kinds = of_colour + (4 + self.flip) * self._warps + (self.cutout > 0)
+        return of_colour + of_place + of_cut + adaptive * kinds
 
     def _warp(
         self, images: Tensor, uniform: Uniform, anywhere: Uniform, shifted: Tensor | None, mirrored: bool
