@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHARE = 0.01  # of the training images that lie as near to another one, by definition
-_ROWS, _VALUES = 2048, 4_000_000  # of images at a time: distances of 32 MB between values of 32 MB
+_ROWS, _VALUES = 2048, 4_000_000  # of images at a time: distances of 32 MB between values of 32 MB, or pixels of 64
+_EXACT = 1024  # products of centred pixels, each at most 2^14, whose sum float32 holds exactly: it holds up to 2^24
 
 
 class Vectors(Protocol):
@@ -46,18 +47,47 @@ def nearest(images: Vectors, others: Vectors, others_are_images: bool = False) -
 
     count, features = images.shape[0], images.shape[1]
     rows, least = np.zeros(count, np.int64), np.full(count, np.inf)
-    step = min(_ROWS, max(1, _VALUES // features))  # memory grows neither with the images nor with their size
+    ready, between, values = _wide, euclidean_distances, _VALUES
+    if images[:1].dtype == others[:1].dtype == np.uint8:
+        ready, between, values = _centred, _between_pixels, 4 * _VALUES
+    step = min(_ROWS, max(1, values // features))  # memory grows neither with the images nor with their size
     for start in range(0, count, step):
-        some = images[start : start + step].astype(np.float64)
+        some = ready(images[start : start + step])
         here = slice(start, start + len(some))
         for other in range(0, others.shape[0], step):
-            distance = euclidean_distances(some, others[other : other + step].astype(np.float64))
+            distance = between(some, ready(others[other : other + step]))
             if others_are_images and start == other:
                 np.fill_diagonal(distance, np.inf)
             closer = distance.min(axis=1) < least[here]
             rows[here] = np.where(closer, other + distance.argmin(axis=1), rows[here])
             least[here] = np.minimum(least[here], distance.min(axis=1))
     return Nearest(rows, least / np.sqrt(features))
+
+
+def _wide(values: NDArray[Any]) -> NDArray[np.floating]:
+    return values.astype(np.float64)
+
+
+def _centred(pixels: NDArray[Any]) -> NDArray[np.floating]:
+    """uint8 -> whole numbers of -128..127, which leave the distances as they are."""
+    values = pixels.astype(np.float32)
+    values -= 128
+    return values
+
+
+def _between_pixels(some: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The distances of centred pixels (N, F) to others (M, F), (N, M): the same as in float64, in less than half of the
+    time on large images, since float32 adds whole numbers up exactly, some of them at a time."""
+    squared, of_some, of_others = np.zeros((len(some), len(others))), np.zeros((len(some), 1)), np.zeros(len(others))
+    for start in range(0, some.shape[1], _EXACT):
+        a, b = (one[:, start : start + _EXACT] for one in (some, others))
+        squared += a @ b.T
+        of_some[:, 0] += np.einsum("ij,ij->i", a, a)
+        of_others += np.einsum("ij,ij->i", b, b)
+    squared *= -2
+    squared += of_some
+    squared += of_others
+    return np.sqrt(squared, out=squared)
 
 
 @dataclass(frozen=True)

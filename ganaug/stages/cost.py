@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ganaug import device, space
 from ganaug.classify.arms import filler_of
+from ganaug.classify.pools import at_once
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.config import Settings
 from ganaug.data.splits import Protocol
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 _FLOAT = 4  # bytes
 _NUMBER = 40  # bytes of a row's number in a list of Python's
 _ROW = 200  # bytes of an image's row in the manifest, as Python holds it
-_PREDICTED = 1024  # images at a time that a classifier is tested on, if there are as many
 COPIES = 2  # of finished work: it is kept, and copied to where it is used
 
 
@@ -117,7 +117,9 @@ def of_gan(
 
 def of_classifier(spec: ClassifierSpec, classes: int, shape: tuple[int, int, int], tested: int) -> Networks:
     """The same of the classifier, which is tested on so many images; of one that the user wrote nothing is known."""
-    return Networks(0, 0, 0) if spec.is_own else _of_classifier(spec, classes, shape, max(1, min(_PREDICTED, tested)))
+    if spec.is_own:
+        return Networks(0, 0, 0)
+    return _of_classifier(spec, classes, shape, min(max(1, tested), at_once(shape[1])))
 
 
 def _check(split: SplitOf, where: torch.device, needed: int, what: str, key: str, tasks: int) -> None:

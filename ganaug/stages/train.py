@@ -172,6 +172,8 @@ def _learned(split: SplitOf, part: Part, where: torch.device) -> tuple[NDArray[n
     else:  # of a GAN that learns no labels, or none
         more = split.prepared.images_of(split.gan_unlabelled)
         theirs = np.zeros(len(more), np.int64)
+    if not len(more):
+        return part.images, part.labels
     return np.concatenate([part.images, more]), np.concatenate([part.labels, theirs])
 
 
