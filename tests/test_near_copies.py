@@ -34,7 +34,7 @@ def test_distances_of_pixels_are_exact() -> None:
     assert np.array_equal(found.row, wide.row)
     assert np.array_equal(found.distance, wide.distance)
     assert found.row[[3, 20, 40]].tolist() == [20, 3, 3]
-    assert nearest(pixels[7:8], pixels[50:51]).distance == 255
+    assert nearest(pixels[7:8], pixels[50:51]).distance == pytest.approx(255, rel=1e-15)
 
 
 def test_classes_of_another_spread_have_another_unit() -> None:

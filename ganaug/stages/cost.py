@@ -9,6 +9,7 @@ architecture.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,7 +49,10 @@ class Networks(NamedTuple):
 def check_gan(split: SplitOf, where: torch.device, tasks: int) -> None:
     """Raises UserError if the networks of a split's GAN, or a batch in them, do not fit the memory of ``where``, with
     ``tasks`` of the kind to do."""
+    from ganaug.gan import ranks
+
     spec, shape = split.settings.gan, split.prepared.image_shape
+    spec = replace(spec, batch_size=ranks.of(spec).part(spec.batch_size))
     conditions = len(split.conditions) if split.translates else 1
     goals = tuple(split.goals) if split.translates else ()
     found = of_gan(spec, where, len(split.classes), shape, len(split.learned), goals, conditions)
