@@ -64,13 +64,13 @@ def nearest(images: Vectors, others: Vectors, others_are_images: bool = False) -
     return Nearest(rows, least / np.sqrt(features))
 
 
-def _wide(values: NDArray[Any]) -> NDArray[np.floating]:
-    return values.astype(np.float64)
+def _wide(vectors: NDArray[Any]) -> NDArray[np.floating]:
+    return vectors.astype(np.float64)
 
 
-def _centred(pixels: NDArray[Any]) -> NDArray[np.floating]:
+def _centred(vectors: NDArray[Any]) -> NDArray[np.floating]:
     """uint8 -> whole numbers of -128..127, which leave the distances as they are."""
-    values = pixels.astype(np.float32)
+    values = vectors.astype(np.float32)
     values -= 128
     return values
 
