@@ -19,11 +19,13 @@ from ganaug.data.subsets import Subsets
 from ganaug.data.torchvision import Torchvision
 from ganaug.errors import UserError
 from ganaug.stages import cost
+from ganaug.stages.cost import Networks
 from ganaug.stages.project import Project, prepared_now
 from ganaug.stages.split import UNLABELLED, SplitOf
 from ganaug.stages.tasks import at_once
+from ganaug.stages.train import looked_at
 
-_PROCESS = 350 << 20  # bytes of memory of its own that a worker takes once it has imported everything
+_PROCESS, _SHARED = 450 << 20, 300 << 20  # bytes of memory: a worker's own with all imported; libraries, of all of them
 _ITEM, _MANIFEST, _NEAREST = 140, 20, 26  # bytes of an image's row: of items.csv and the splits, of tables of made ones
 _PREDICTED = 12  # bytes of what a classifier says of an image: in an array, and in a table
 _SHEETS = 18  # pictures of each class on the sheets beside a generator
@@ -117,30 +119,50 @@ def needs(settings: Settings, sizes: Sizes, dvc: bool = True) -> Needs:
     Memory is a lower bound, of the largest stage: its processes, in each the networks and a batch (see cost.py; on CUDA
     they are in the GPU's own memory) and the images that it holds.
     """
-    where, spec, fidelity = device.resolve(settings.device), settings.gan, settings.fidelity.enabled
-    classes, pixels, train, made = len(sizes.learned), sizes.pixels, sizes.train, sizes.made(settings)
+    where, spec, classes = device.resolve(settings.device), settings.gan, len(sizes.learned)
     known, conditions = classes if spec.conditioning != "none" else 1, max(1, sizes.conditions)
     goals = tuple(range(1, conditions)) or (0,)
-    gan = cost.of_gan(spec, where, known, sizes.shape, train, goals, conditions)
+    gan = cost.of_gan(spec, where, known, sizes.shape, sizes.train, goals, conditions)
     classifier = cost.of_classifier(settings.classifier, classes, sizes.shape, sizes.tested)
-    here = where.type != "cuda"  # else the networks are in the GPU's own memory
-    trials, runs, splits = settings.protocol.trials, classifiers(settings), len(settings.protocol.names())
-    held = {  # (bytes in each process, tasks)
-        "train": (here * gan.at_work + train * pixels, splits),
-        "synth": (made * pixels // classes, splits),  # a class at a time
-        "classify": (
-            here * classifier.at_work + (train + cost.are_pooled(settings) * made) * pixels,
-            runs * trials,
-        ),
-        "fidelity": (fidelity * (train + sizes.tested) * pixels, trials),
-    }
-    memory = {name: min(at_once(settings), tasks) * (_PROCESS + size) for name, (size, tasks) in held.items()}
+    held = _held(settings, sizes, gan, classifier, where.type != "cuda")
+    memory = {name: _SHARED + processes * (_PROCESS + size) for name, (processes, size) in held.items()}
     largest = max(memory, key=lambda name: memory[name])
-    copies = cost.COPIES + dvc
-    of_split = gan.files + _SHEETS * classes * pixels + made * (pixels + _MANIFEST)
-    of_trial = runs * sizes.tested * _PREDICTED + fidelity * made * _NEAREST
-    disk = (1 + dvc) * sizes.images * (pixels + _ITEM) + copies * (splits * of_split + trials * of_trial) + _PAGE
-    return Needs(memory[largest], largest, min(at_once(settings), held[largest][1]), disk + trials * classifier.files)
+    return Needs(memory[largest], largest, held[largest][0], _disk(settings, sizes, gan, classifier, cost.COPIES + dvc))
+
+
+def _held(
+    settings: Settings, sizes: Sizes, gan: Networks, classifier: Networks, here: bool
+) -> dict[str, tuple[int, int]]:
+    """{stage: its processes, and the bytes of networks, if they are ``here``, and images that each holds}."""
+    classes, splits, trials = len(sizes.learned), len(settings.protocol.names()), settings.protocol.trials
+    made = sizes.made(settings)
+    looked = 0 if settings.gan.translate else looked_at(classes) * classes
+    images = {  # at once, of a byte per value
+        "train": sizes.train,
+        "synth": made // classes,
+        "classify": sizes.train + made * cost.are_pooled(settings),
+        "fidelity": (sizes.train + sizes.tested) * settings.fidelity.enabled,
+    }
+    networks = {
+        # A finished generator's images are looked at as uint8 and as float32, when no batch is held any more.
+        "train": here * gan.held + max(here * gan.batch, (1 + 4) * looked * sizes.pixels),
+        "classify": here * classifier.at_work,
+    }
+    tasks = {"train": splits, "synth": splits, "classify": classifiers(settings) * trials, "fidelity": trials}
+    return {
+        name: (min(at_once(settings), tasks[name]), networks.get(name, 0) + count * sizes.pixels)
+        for name, count in images.items()
+    }
+
+
+def _disk(settings: Settings, sizes: Sizes, gan: Networks, classifier: Networks, copies: int) -> int:
+    """Bytes of the prepared images, of which there is one copy fewer, and of the work on splits and trials."""
+    trials, splits, made = settings.protocol.trials, len(settings.protocol.names()), sizes.made(settings)
+    prepared = (copies - 1) * sizes.images * (sizes.pixels + _ITEM)
+    sheets = _SHEETS * len(sizes.learned) * sizes.pixels
+    of_split = gan.files + sheets + made * (sizes.pixels + _MANIFEST)
+    of_trial = classifiers(settings) * sizes.tested * _PREDICTED + settings.fidelity.enabled * made * _NEAREST
+    return prepared + copies * (splits * of_split + trials * of_trial) + trials * classifier.files + _PAGE
 
 
 def classifiers(settings: Settings) -> int:
