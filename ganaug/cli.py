@@ -125,16 +125,19 @@ def init(
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    as_json: Json = False,
+    time: Annotated[bool, typer.Option("--time", help="Time some steps: how long does a run take here?")] = False,
+) -> None:
     """Say what is missing here for a run, and what is slow and why.
 
-    Device, versions, cores, memory, disk, DVC, git, permissions. Exit code 1: something fails.
+    Device, versions, cores, memory, disk, what a run needs, DVC, git, permissions. Exit code 1: something fails.
 
     Example: ganaug doctor
     """
     from ganaug.start import doctor as command
 
-    found = command.examine(Path())
+    found = command.examine(Path(), time)
     print(command.as_json(found) if as_json else "\n".join(map(str, found)), end="" if as_json else "\n")
     raise typer.Exit(int(any(one.status == "fail" for one in found)))
 
