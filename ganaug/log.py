@@ -7,7 +7,7 @@ level from the environment that they are started with.
 import logging
 import os
 
-LEVEL = "GANAUG_LOGLEVEL"
+LEVEL = "GANAUG_LOG_LEVEL"
 
 
 class _Lines(logging.Handler):
