@@ -189,7 +189,8 @@ def mimicry(task: Task, **widths: int) -> Training:
 
 
 def ganaug(task: Task) -> Training:
-    """The example's GAN, for as many steps as fit."""
+    """The example's GAN for as many steps as fit, timed first, as its rates are constant. Each training has 50
+    rows of a history, so a step costs what more of them cost more."""
     part, gan = task.part, task.gan
 
     def learn(steps: int) -> Learned:
@@ -197,7 +198,10 @@ def ganaug(task: Task) -> Training:
         net = train_gan(part.images, part.labels, task.classes, spec, task.seed, CPU).generator
         return Learned(lambda labels: net(torch.randn(len(labels), net.z_dim), labels), steps * gan.batch_size)
 
-    return partial(learn, steps_in(task.seconds, learn))
+    few, more = 50, 150
+    took = {steps: seconds_of(partial(learn, steps)) for steps in (few, few, more)}  # the first one warms up
+    step = (took[more] - took[few]) / (more - few)
+    return partial(learn, max(1, few + round((task.seconds - took[few]) / step)))
 
 
 PEERS: dict[str, Callable[[Task], Training]] = {
@@ -214,11 +218,16 @@ def steps_in(seconds: float, learn: Callable[[int], object]) -> int:
     """How many steps take so many CPU seconds, by a training that takes about a twentieth of them."""
     steps, took, done = 1, 0.0, 1
     while took < seconds / 40:
-        began = time.process_time()
-        learn(steps)
-        took, done = time.process_time() - began, steps
+        took, done = seconds_of(partial(learn, steps)), steps
         steps = max(steps + 1, round(steps * seconds / 20 / took))
     return max(1, round(seconds * done / took))
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """CPU seconds."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
 
 
 def _padded(images: Tensor) -> Tensor:
@@ -272,7 +281,7 @@ def run(peer: str, draw: str, judges: Judges, seconds: float) -> dict[str, float
         training = PEERS[peer](task)
         began = time.process_time()
         learned = training()
-    took = time.process_time() - began
+        took = time.process_time() - began
     labels = torch.arange(classes).repeat_interleave(PER_CLASS)
     with torch.no_grad():
         images = np.concatenate([to_pixels(learned.make(some)) for some in labels.split(CHUNK)])
