@@ -653,6 +653,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     for owner, names in (
         (Path, ("mkdir", "rename", "replace", "rmdir", "unlink", "write_bytes")),
         (shutil, ["rmtree"]),
+        (png, ["png_of"]),  # before each image is written
     ):
         for name in names:
             monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
