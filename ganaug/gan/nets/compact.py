@@ -55,33 +55,44 @@ def _enlarging(ins: int, outs: int, bias: bool = False) -> nn.Module:
 
 
 class _Enlarged(nn.Module):
-    """Twice the side, then a 3x3 kernel."""
+    """Twice the side, each pixel repeated, then a 3x3 kernel; computed as one transposed convolution.
+
+    A kernel of 3x3 sees at most 2x2 different pixels of the map before it was enlarged. The transposed convolution with
+    the sums of its weights over each of those gives the same numbers, from less than half of the work.
+    """
 
     def __init__(self, ins: int, outs: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(ins, outs, 3, padding=1, bias=False)
+        self.convolution = nn.Conv2d(ins, outs, 3, padding=1, bias=False)  # holds the weights, as kept files have them
+        # How much of each of 3x3 weights each of 4x4 has.
+        spread = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+        self.register_buffer("spread", torch.kron(spread, spread), persistent=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return cast(Tensor, self.convolution(F.interpolate(maps, scale_factor=2.0, mode="nearest")))
+        weight = self.convolution.weight
+        outs, ins = weight.shape[:2]
+        sums = weight.reshape(outs, ins, 9) @ cast(Tensor, self.spread).T
+        return F.conv_transpose2d(maps, sums.view(outs, ins, 4, 4).transpose(0, 1), stride=2, padding=1)
 
 
 class CompactBody(Body):
     """4x4 convolutions of stride 2, two of 3x3 on the smallest map, and a dense layer on the whole of it.
 
     A mean over the map would forget where a stroke is; batch normalisation would mix the statistics of real and fake.
+    ``last_stride``: of the last convolution.
     """
 
-    def __init__(self, shape: BodyShape) -> None:
+    def __init__(self, shape: BodyShape, last_stride: int = 1) -> None:
         super().__init__()
         levels = sides(shape.image_size)
         maps = [shape.channels + shape.label_inputs, *widths(shape.width, len(levels))]
         layers: list[nn.Module] = []
         for ins, outs in pairwise(maps[:-1]):
             layers += [nn.Conv2d(ins, outs, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        last_stride = 2 if levels[-1] > 5 else 1
-        layers += [nn.Conv2d(maps[-2], maps[-1], 3, stride=last_stride, padding=1), nn.LeakyReLU(0.2)]
-        layers += [nn.Conv2d(maps[-1], maps[-1], 3, padding=1), nn.LeakyReLU(0.2)]
-        side = -(-levels[-1] // last_stride)
+        side = levels[-1]
+        for ins, stride in ((maps[-2], 2 if side > 5 else 1), (maps[-1], last_stride)):
+            layers += [nn.Conv2d(ins, maps[-1], 3, stride=stride, padding=1), nn.LeakyReLU(0.2)]
+            side = -(-side // stride)
         layers += [Flatten(), nn.Linear(maps[-1] * side**2, maps[-1]), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
         self.features = maps[-1]
