@@ -25,18 +25,17 @@ def kid(real: Features, made: Features, labels: Labels, rng: np.random.Generator
     row i of both is of class ``labels[i]``. ``rng`` draws the subsets. Classes with one image are left out: there is no
     other image of the class to pair it with.
     """
-    kept = np.flatnonzero(np.bincount(labels)[labels] > 1)
-    real, made, labels = real[kept], made[kept], labels[kept]
-    if not len(labels):
+    by_class = [np.flatnonzero(labels == label) for label, count in enumerate(np.bincount(labels)) if count > 1]
+    count = sum(map(len, by_class))
+    if not count:
         return None, None
-    share = min(0.5, LARGEST_SUBSET / len(labels))
-    by_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    share = min(0.5, LARGEST_SUBSET / count)
     sizes = [max(2, round(share * len(rows))) for rows in by_class]
     # Subsets of few images have most pairs in common. Of more, memory is that of one subset, and products keep the
     # features' own precision: float32 moves a KID of 0.01 by 1e-9.
-    shared = _kernels(real.astype(np.float64), made.astype(np.float64)) if len(labels) <= 2 * LARGEST_SUBSET else None
+    shared = _kernels(real.astype(np.float64), made.astype(np.float64)) if len(real) <= 2 * LARGEST_SUBSET else None
     values = []
-    for _ in range(SUBSETS if sum(sizes) < len(labels) else 1):
+    for _ in range(SUBSETS if sum(sizes) < count else 1):
         a, b = (
             np.concatenate([rng.choice(rows, size, replace=False) for rows, size in zip(by_class, sizes, strict=True)])
             for _ in range(2)
@@ -58,7 +57,9 @@ def _kernel(first: Features, second: Features) -> Kernel:
     near = first @ second.T  # of an array with itself half the work, which NumPy knows
     near /= first.shape[1]
     near += 1
-    return near * near * near  # faster than NumPy's ** 3
+    cube: Kernel = near * near  # faster than NumPy's ** 3
+    cube *= near
+    return cube
 
 
 def _mmd(real: Kernel, made: Kernel, across: Kernel, sizes: Sequence[int]) -> float:
