@@ -79,11 +79,17 @@ def _device(settings: Settings | None) -> Iterator[Finding]:
     if where.type == "cpu":
         yield Finding("device", "warn", "cpu: no GPU is used, so images of 64 pixels and more train slowly")
     else:
-        yield Finding("device", "ok", device.title(where))
+        yield Finding("device", "ok", _several(device.title(where), settings.device if settings else "auto"))
     if device.computes_bfloat16(where):
         yield Finding("bfloat16", "ok", "computed natively")
     else:
         yield Finding("bfloat16", "warn", "not computed natively: GANs train in float32, which takes longer")
+
+
+def _several(title: str, name: device.DeviceName) -> str:
+    """With how many there are of them."""
+    gpus = device.count(name)
+    return title if gpus == 1 else f"{title}, the first of {gpus} that tasks run on side by side"
 
 
 def _cores(settings: Settings | None) -> Iterator[Finding]:
