@@ -6,7 +6,7 @@ INPUTS ?= 1800
 KILLS ?= 10
 SEED ?= 0
 
-.PHONY: repro test faults lint docs notebook browser journey journey-all benchmark benchmark-estimate benchmark-gain calibration modes zoo clean
+.PHONY: repro test faults lint docs notebook browser journey journey-all benchmark benchmark-estimate benchmark-gain calibration modes zoo peers clean
 
 repro: .venv/installed
 	dvc repro
@@ -61,6 +61,12 @@ modes: .venv/installed-dev
 
 zoo: .venv/installed-dev
 	python benchmarks/zoo.py
+
+# Beside other libraries, which the project does not need: some hours of one core.
+peers: .venv/installed-dev
+	pip install --quiet --no-deps --target build/peers/site torchgan==0.1.0 torch-mimicry==0.1.16 prdc==0.2
+	python benchmarks/peers.py
+	python benchmarks/metrics.py
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

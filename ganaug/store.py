@@ -11,6 +11,7 @@ import json
 import math
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -119,8 +120,13 @@ def sweep(folder: Path, name: str | None = None, endings: Sequence[str] = (".par
             os.close(lock)
 
 
+_MANY = 100  # files of which one call for the whole file system takes less time than one for each
+
+
 def sync(path: Path) -> None:
     """Have a file, or all files of a folder, on the disk, so that a rename that follows never shows half of one."""
+    if sum(len(files) for _, _, files in os.walk(path)) > _MANY and _sync_file_system(path):
+        return
     for place in (path, *(path.rglob("*") if path.is_dir() else ())):
         if place.is_file() or fcntl is not None:  # only Unix opens folders
             held = os.open(place, os.O_RDONLY)
@@ -131,6 +137,20 @@ def sync(path: Path) -> None:
                     raise
             finally:
                 os.close(held)
+
+
+def _sync_file_system(folder: Path) -> bool:
+    """Whether that could be had for all that ``folder``'s file system holds: on Linux, where 5,000 new files take 0.2 s
+    so, and 30 one by one."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        return bool(ctypes.CDLL(None).syncfs(held) == 0)
+    finally:
+        os.close(held)
 
 
 def remove(path: Path) -> None:

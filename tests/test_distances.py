@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
+from ganaug.measure import distances
 from ganaug.measure.distances import fid, inception_score, kid
 
 
@@ -60,6 +61,19 @@ def test_kid_leaves_out_classes_of_one_image() -> None:
     assert kid(real[:1], made[:1], one_class(1), np.random.default_rng(0)) == (None, None)
 
 
+def test_kid_of_many_images_is_the_mean_of_torchmetrics_over_the_same_subsets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no kernels are shared between subsets: products are float32's."""
+    from torchmetrics.image.kid import poly_mmd
+
+    monkeypatch.setattr(distances, "LARGEST_SUBSET", 20)
+    real, made, rng = features(60, 16, 0), features(60, 16, 1, 0.5), np.random.default_rng(7)
+    draws = [rng.choice(60, 20, replace=False) for _ in range(2 * distances.SUBSETS)]
+    pairs = zip(draws[::2], draws[1::2], strict=True)
+    expected = [float(poly_mmd(*(torch.from_numpy(one) for one in (real[a], made[b])))) for a, b in pairs]
+    found = kid(real, made, one_class(60), np.random.default_rng(7))
+    assert found == pytest.approx((np.mean(expected), np.std(expected, ddof=1)), rel=1e-4)
+
+
 def test_kid_tells_its_spread_over_subsets() -> None:
     _, spread = kid(features(40, 8, 0), features(40, 8, 1), one_class(40), np.random.default_rng(0))
     assert spread is not None
@@ -83,6 +97,14 @@ def test_fid_is_that_of_scipy_and_torchmetrics(count: int, dims: int) -> None:
         root = np.real(sqrtm(covariances[0] @ covariances[1]))
         by_scipy = ((means[0] - means[1]) ** 2).sum() + np.trace(covariances[0] + covariances[1] - 2 * root)
         assert found == pytest.approx(by_scipy, rel=1e-6)
+
+
+def test_fid_takes_features_that_are_never_active_and_images_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, made = features(200, 12, 0), features(150, 12, 1, 0.3)
+    whole, dead = fid(real, made), np.zeros((200, 3), np.float32)
+    monkeypatch.setattr(distances, "_ROWS", 64)
+    assert fid(np.hstack([dead, real]), np.hstack([dead[:150], made])) == pytest.approx(whole, rel=1e-9)
+    assert fid(dead, dead + 1) == pytest.approx(3)
 
 
 def test_fid_of_a_shift_is_its_square() -> None:

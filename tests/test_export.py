@@ -17,7 +17,7 @@ from PIL import Image
 
 from ganaug import store
 from ganaug.errors import UserError
-from ganaug.synth import archive
+from ganaug.synth import archive, png
 from ganaug.synth.export import export
 from ganaug.synth.folder_names import folder_name
 from ganaug.synth.format import Format
@@ -613,7 +613,7 @@ def test_a_failure_half_way_leaves_nothing_behind(
             raise OSError("No space left on device")
         return b"picture"
 
-    monkeypatch.setattr(store, "png_bytes", fails_later)
+    monkeypatch.setattr(png, "png_of", fails_later)
     with pytest.raises(OSError, match="No space"):
         make(n=3)
     assert files(tmp_path) == {}
@@ -653,6 +653,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     for owner, names in (
         (Path, ("mkdir", "rename", "replace", "rmdir", "unlink", "write_bytes")),
         (shutil, ["rmtree"]),
+        (png, ["png_of"]),  # before each image is written
     ):
         for name in names:
             monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
@@ -755,7 +756,7 @@ def test_two_at_once_are_never_mixed(make: Any, out: Path, monkeypatch: pytest.M
     second wins, and the first is refused."""
     if exists:
         out.mkdir(parents=True)
-    encode, inner = store.png_bytes, []
+    encode, inner = png.png_of, []
 
     def other_first(pixels: np.ndarray) -> bytes:
         if not inner:
@@ -763,7 +764,7 @@ def test_two_at_once_are_never_mixed(make: Any, out: Path, monkeypatch: pytest.M
             make(["3"], n=1)
         return encode(pixels)
 
-    monkeypatch.setattr(store, "png_bytes", other_first)
+    monkeypatch.setattr(png, "png_of", other_first)
     make(["1"], n=2)
     assert made(out) == {"3": 1, "1": 2}
     inner.clear()
@@ -822,7 +823,7 @@ def test_a_full_disk_is_named(make: Any, out: Path, monkeypatch: pytest.MonkeyPa
     def fails(pixels: np.ndarray) -> bytes:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store, "png_bytes", fails)
+    monkeypatch.setattr(png, "png_of", fails)
     with pytest.raises(OSError, match="No space") as caught:
         make(n=1)
     assert Path(caught.value.filename).is_relative_to(out)

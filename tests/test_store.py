@@ -1,6 +1,8 @@
 """Files are written whole or not at all, and read back as they were written."""
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -282,3 +284,17 @@ def test_digest_does_not_depend_on_the_memory_layout() -> None:
     array = np.arange(12).reshape(3, 4)
     assert store.digest(np.asfortranarray(array)) == store.digest(array)
     assert store.digest(np.arange(24).reshape(3, 8)[:, ::2]) == store.digest(np.arange(0, 24, 2).reshape(3, 4))
+
+
+@pytest.mark.parametrize(("files", "one_call"), [(store._MANY + 1, True), (store._MANY + 1, False), (3, True)])
+def test_many_files_are_synced_by_one_call_where_the_system_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, one_call: bool
+) -> None:
+    for number in range(files):
+        (tmp_path / str(number)).touch()
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    if sys.platform != "linux" or not one_call:
+        monkeypatch.setattr(store, "_sync_file_system", lambda folder: False)
+    store.sync(tmp_path)
+    assert len(synced) == (0 if files > store._MANY and one_call and sys.platform == "linux" else files + 1)

@@ -1,4 +1,4 @@
-"""PNG files for shards, in a quarter to half of Pillow's time: by the million, encoding takes longer than the GAN."""
+"""PNG files of many images, in a quarter to half of Pillow's time: encoding takes longer than the GAN."""
 
 import struct
 import zlib
