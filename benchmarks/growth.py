@@ -86,7 +86,7 @@ def random_images(classes: int, images: int, shape: Shape) -> tuple[np.ndarray, 
 
 
 @cache
-def pace(shape: Shape, arms: tuple[str, ...] = tuple(ARMS)) -> Pace:
+def pace(shape: Shape, arms: tuple[str, ...]) -> Pace:
     """Of two processes, each as fast as one alone; steps take about as long for any number of classes."""
     return replace(timed(params(shape, list(arms)), sizes_of(10, 20, shape)), jobs=2)
 
@@ -175,7 +175,7 @@ def run(words: list[str], folder: Path) -> tuple[float, int]:
 
 def large() -> Iterator[tuple[str, ...]]:
     settings, sizes = config.check(params(SHAPE)), sizes_of(*LARGE)
-    here = pace(SHAPE)
+    here = pace(SHAPE, tuple(ARMS))
     takes = needs(settings, sizes)
     yield "said: " + str(takes), in_words(here.run_seconds(settings, sizes))
     yield "- a step of the GAN", f"{here.gan_step:.2f} s"

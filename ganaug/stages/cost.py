@@ -108,8 +108,9 @@ def of_gan(
     targets: tuple[int, ...] = (),
     conditions: int = 1,
 ) -> Networks:
-    """The networks of a GAN of ``classes`` that learns from so many ``images`` of this ``shape`` on the device
-    ``where``; a translator's know so many ``conditions``, and move images to the ``targets``."""
+    """The networks of a GAN with the settings ``spec``, of so many ``classes``, that learns from so many ``images`` of
+    this ``shape`` on the device ``where``; a translator's know so many ``conditions``, and move images to the
+    ``targets``."""
     found = (
         _of_translator(spec, shape, targets, conditions, classes)
         if spec.translate
@@ -120,7 +121,8 @@ def of_gan(
 
 
 def of_classifier(spec: ClassifierSpec, classes: int, shape: tuple[int, int, int], tested: int) -> Networks:
-    """The same of the classifier, which is tested on so many images; of one that the user wrote nothing is known."""
+    """The same of the classifier ``spec`` of so many ``classes`` and images of this ``shape``, of which so many are
+    ``tested``; of one that the user wrote nothing is known."""
     if spec.is_own:
         return Networks(0, 0, 0)
     return _of_classifier(spec, classes, shape, min(max(1, tested), at_once(shape[1])))
