@@ -99,8 +99,8 @@ def run(project: Project, trial: str) -> dict[str, Any]:
     stacked, labels = synth.synthetic_pool(SplitOf(project, trial, prepared))
     images = stacked[:]
     test = prepared.part(prepared.split(trial).test)
-    learned = _classifier(project.settings, prepared, (images, labels))
-    judge = _classifier(project.settings, prepared, (test.images, test.labels))
+    learned = classifier(project.settings, (images, labels), len(prepared.classes))
+    judge = classifier(project.settings, (test.images, test.labels), len(prepared.classes))
     cpu = device.resolve("cpu")
     return {
         "gan_train": 100 * float((predict(learned, test.images, cpu) == test.labels).mean()),
@@ -111,12 +111,13 @@ def run(project: Project, trial: str) -> dict[str, Any]:
     }
 
 
-def _classifier(settings: Settings, prepared: Prepared, pool: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> Any:
+def classifier(settings: Settings, pool: tuple[NDArray[np.uint8], NDArray[np.int64]], classes: int) -> Any:
+    """The set's own classifier, trained on these images (N, H, W, C) and labels alone."""
     device.prepare(device.resolve("cpu"))
     spec, seed = settings.classifier, seeds.derive(0, "zoo")
-    draw = batches(arm("none", settings.classify), pool, None, len(prepared.classes), spec.batch_size, seed)
-    channels, size, _ = prepared.image_shape
-    return train_classifier(draw, spec, channels, len(prepared.classes), size, seed, device.resolve("cpu"))
+    draw = batches(arm("none", settings.classify), pool, None, classes, spec.batch_size, seed)
+    _, _, size, channels = pool[0].shape
+    return train_classifier(draw, spec, channels, classes, size, seed, device.resolve("cpu"))
 
 
 def kid(real: torch.Tensor, made: torch.Tensor) -> float:
@@ -311,6 +312,34 @@ def which(runs: dict[str, Any]) -> str:
     ).format(trials, *told)
 
 
+def over_time(curves: dict[str, list[dict[str, float]]]) -> str:
+    """What zoo_time.py found: its picture and its table."""
+
+    def at(points: list[dict[str, float]], seconds: float) -> str:
+        near = [one for one in points if 0.9 * seconds <= one["seconds"] <= 1.1 * seconds]
+        return f"{near[-1]['gan_train']:.1f}" if near else "-"
+
+    moments = (40, 80, 150, 225, 300)
+    rows = [
+        (name, *(at(points, moment) for moment in moments), f"{points[-1]['steps']:,}", f"{points[-1]['images']:,}")
+        for name, points in curves.items()
+    ]
+    header = ("preset", *(f"{moment} s" for moment in moments), "steps", "images seen")
+    return f"{_OVER_TIME}\n\n{markdown_table(header, rows)}"
+
+
+_OVER_TIME = """
+## Against time: 100 digits a class, each preset as `ganaug presets` has it
+
+Written by `python benchmarks/zoo_time.py`: GAN-train against seconds of one core, with each preset's own widths, batch
+and rates. Seconds are CPU time of training alone; a preset whose rates fall with the steps has as many as fit into 300,
+so its earlier moments show a schedule that is not over. 500 generated images per class teach the classifier; 60 real
+ones per class, which no GAN saw and no setting was chosen by, test it. One training each: differences of three points
+are chance.
+
+![GAN-train against seconds of one core, a line per preset](figures/zoo-time.svg)"""
+
+
 def document(figures: Path) -> str:
     """docs/zoo.md, from what the last run of each set found."""
     paths = {name: figures / f"zoo-{name}.json" for name in SETS}
@@ -330,6 +359,9 @@ def document(figures: Path) -> str:
             f"| real | ![real images](figures/zoo-{name}-real.png) |",
             *(f"| {preset} | ![{preset}](figures/zoo-{name}-{preset}.png) |" for preset in found),
         ]
+    curves = figures / "zoo-time.json"
+    if curves.is_file():
+        parts.append(over_time(store.read_json(curves, "")))
     return "\n".join(parts) + "\n"
 
 
