@@ -31,3 +31,11 @@ def torch_rng(seed: int, *purpose: str | int) -> torch.Generator:
     import torch
 
     return torch.Generator().manual_seed(derive(seed, *purpose))
+
+
+def seed_cpu(seed: int) -> None:
+    """Seed torch's global generator of the CPU alone. For GPUs that are not in use, ``torch.manual_seed`` notes who
+    called it, which takes longer than many a batch."""
+    import torch
+
+    torch.default_generator.manual_seed(seed)

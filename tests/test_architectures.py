@@ -16,6 +16,7 @@ from ganaug import config
 from ganaug.gan.architectures import Architecture
 from ganaug.gan.build import build_discriminator, build_generator
 from ganaug.gan.nets.class_inputs import ClassTable, Norm, OneHot, set_label_strength
+from ganaug.gan.nets.compact import _Enlarged as Enlarged
 from ganaug.gan.nets.discriminator import BodyShape, Discriminator
 from ganaug.gan.nets.generator import Generator, GeneratorShape
 from ganaug.gan.nets.levels import sides, widths
@@ -322,6 +323,19 @@ def test_class_conditional_norm_starts_as_batch_norm_and_learns_each_class_apart
 
 
 # ------------------------------------------------------------------------------------------------ levels and widths
+
+
+@pytest.mark.parametrize("side", [1, 4, 7])
+def test_compact_enlarges_as_nearest_neighbours_and_a_3x3_kernel_would(side: int) -> None:
+    enlarged = Enlarged(5, 3).double()
+    maps = torch.randn(2, 5, side, side, dtype=torch.float64, requires_grad=True)
+    plainly = enlarged.convolution(F.interpolate(maps, scale_factor=2.0, mode="nearest"))
+    weights = (maps, enlarged.convolution.weight)
+    at_once = enlarged(maps)
+    pull = torch.randn_like(at_once)
+    torch.testing.assert_close(at_once, plainly)
+    for ours, theirs in zip(*(torch.autograd.grad(one, weights, pull) for one in (at_once, plainly)), strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_sides() -> None:

@@ -280,7 +280,7 @@ def batches(
     def mixed(rows: Tensor, step: int) -> tuple[Tensor, Tensor]:
         images, targets = _rows(real, rows)
         with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
-            torch.manual_seed(seeds.derive(seed, "policy", step))
+            seeds.seed_cpu(seeds.derive(seed, "policy", step))
             if filling is None or count == 0:
                 return policy(images, targets)
             more, theirs = _rows(filling, torch.randint(pool, (count,), generator=pick_filling))

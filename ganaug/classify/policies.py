@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from torch import nn
     from torch.utils.hooks import RemovableHandle
+
+    from ganaug.classify.remembered import Remembered
 
     Attach = Callable[[nn.Module], list[RemovableHandle]]  # on a network that is about to be trained
 
@@ -106,6 +109,10 @@ class TrivialAugment(_Member):
     """Mirror left to right with probability one half, before the rest."""
 
     def build(self, image_size: int, classes: int) -> Policy:
+        return _remembered(self, image_size)
+
+    def transform(self) -> Any:
+        """torchvision's own, of an image."""
         import torch
         from torchvision.transforms import InterpolationMode, v2
 
@@ -124,7 +131,7 @@ class TrivialAugment(_Member):
                 "Rotate": (degrees, True),
             }
 
-        return _image_by_image(Scaled(interpolation=InterpolationMode.BILINEAR), self.flip)
+        return Scaled(interpolation=InterpolationMode.BILINEAR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,11 +148,14 @@ class RandAugment(_Member):
     """Mirror left to right with probability one half, before the rest."""
 
     def build(self, image_size: int, classes: int) -> Policy:
+        return _remembered(self, image_size)
+
+    def transform(self) -> Any:
+        """torchvision's own, of an image."""
         from torchvision.transforms import InterpolationMode, v2
 
         # Its shifts are in proportion to the image already (at most 45 % of the side).
-        transform = v2.RandAugment(self.operations, self.magnitude, interpolation=InterpolationMode.BILINEAR)
-        return _image_by_image(transform, self.flip)
+        return v2.RandAugment(self.operations, self.magnitude, interpolation=InterpolationMode.BILINEAR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,6 +326,25 @@ def _plain(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     from ganaug.pixels import to_float
 
     return to_float(images), targets
+
+
+@lru_cache(maxsize=2)
+def _memory(policy: TrivialAugment | RandAugment, image_size: int) -> Remembered:
+    from ganaug.classify.remembered import Remembered
+
+    return Remembered(policy.transform(), image_size, policy.flip)
+
+
+def _remembered(policy: TrivialAugment | RandAugment, image_size: int) -> Policy:
+    """One memory for all arms of the process."""
+
+    def apply(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        import torch
+
+        made = _memory(policy, image_size)(images.permute(0, 2, 3, 1).numpy())
+        return _plain(torch.from_numpy(made).permute(0, 3, 1, 2), targets)
+
+    return apply
 
 
 def _image_by_image(transform: Callable[[Any], Any], flip: bool) -> Policy:

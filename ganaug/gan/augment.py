@@ -60,16 +60,20 @@ class DiffAugment(Spec):
         """
         import torch
 
-        def anywhere(limit: float) -> Tensor:
-            return (torch.rand(len(images), generator=rng, device=images.device) * 2 - 1) * limit
+        # All at once: a training of small images waits for the number of operations, not for their size.
+        numbers = self._numbers(images.shape[1], probability is not None)
+        drawn = torch.rand((numbers, len(images)), generator=rng, device=images.device)
+        rows = zip(drawn.unbind(), (drawn * 2 - 1).unbind(), strict=True)
 
-        def happens() -> Tensor:
-            if probability is None:
-                return torch.ones(len(images), device=images.device)
-            return (torch.rand(len(images), generator=rng, device=images.device) < probability).float()
+        def anywhere(limit: float) -> Tensor:
+            return next(rows)[1] * limit
+
+        def happens() -> Tensor | None:  # to each image; None: to all
+            return None if probability is None else (next(rows)[0] < probability).float()
 
         def uniform(limit: float) -> Tensor:
-            return anywhere(limit) * happens()
+            value, to = anywhere(limit), happens()
+            return value if to is None else value * to
 
         if self.contrast > 0:
             mean = images.mean(dim=(1, 2, 3), keepdim=True)
@@ -79,33 +83,54 @@ class DiffAugment(Spec):
         if self.saturation > 0 and images.shape[1] > 1:
             mean = images.mean(dim=1, keepdim=True)
             images = (images - mean) * (1 + uniform(self.saturation)).view(-1, 1, 1, 1) + mean
-        if self.shift or self.rotate_degrees or self.scale or self.shear or self.flip:
+        if self._warps:
             images = self._warp(images, uniform, anywhere, happens(), mirrored)
         if self.cutout > 0:
             images = self._cut(images, anywhere, happens())
         return images
 
-    def _warp(self, images: Tensor, uniform: Uniform, anywhere: Uniform, shifted: Tensor, mirrored: bool) -> Tensor:
+    @property
+    def _warps(self) -> bool:
+        return bool(self.shift or self.rotate_degrees or self.scale or self.shear or self.flip)
+
+    def _numbers(self, channels: int, adaptive: bool) -> int:
+        """How many numbers an image draws; with ADA each kind, shifts as one, draws one more."""
+        of_colour = (self.contrast > 0) + (self.brightness > 0) + (self.saturation > 0 and channels > 1)
+        of_place, of_cut = (5 + self.flip) * self._warps, 2 * (self.cutout > 0)
+        kinds = of_colour + (4 + self.flip) * self._warps + (self.cutout > 0)
+        return of_colour + of_place + of_cut + adaptive * kinds
+
+    def _warp(
+        self, images: Tensor, uniform: Uniform, anywhere: Uniform, shifted: Tensor | None, mirrored: bool
+    ) -> Tensor:
         """One affine resampling for all the geometric kinds. What comes in from outside is mirrored or black (-1)."""
         import torch
         from torch.nn import functional as F
 
         height, width = images.shape[2:]
-        angle, shear = uniform(math.radians(self.rotate_degrees)), uniform(self.shear)
-        size = torch.exp(uniform(math.log(1 + self.scale)))
-        # Mirrored where the draw is negative; where ADA skips the image, it is 0.
-        mirror = 1 - 2 * (uniform(1.0) < 0).float() if self.flip else torch.ones_like(angle)
+        angle, shear, log_size = (
+            uniform(limit) for limit in (math.radians(self.rotate_degrees), self.shear, math.log(1 + self.scale))
+        )
+        rows = [torch.ones_like(angle), torch.zeros_like(angle), torch.zeros_like(angle), torch.ones_like(angle)]
+        if self.rotate_degrees or self.shear or self.scale:
+            size = torch.exp(log_size)
+            cos, sin = torch.cos(angle) * size, torch.sin(angle) * size
+            rows = [cos, shear * cos - sin, sin, shear * sin + cos]
+        if self.flip:  # where the draw is negative; where ADA skips the image, it is 0
+            mirror = 1 - 2 * (uniform(1.0) < 0).float()
+            rows[:2] = [mirror * rows[0], mirror * rows[1]]
         # grid_sample asks where each output pixel comes from, on axes that run from -1 to 1: a side is 2 long.
-        shift_x = (anywhere(self.shift) * shifted * width).round() * 2 / width  # both ways or neither
-        shift_y = (anywhere(self.shift) * shifted * height).round() * 2 / height
-        cos, sin = torch.cos(angle) * size, torch.sin(angle) * size
-        rows = [mirror * cos, mirror * (shear * cos - sin), shift_x, sin, shear * sin + cos, shift_y]
+        shift_x, shift_y = (
+            ((shift if shifted is None else shift * shifted) * side).round() * 2 / side  # both ways or neither
+            for shift, side in ((anywhere(self.shift), width), (anywhere(self.shift), height))
+        )
+        rows = [*rows[:2], shift_x, *rows[2:], shift_y]
         grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(images.shape), align_corners=False)
         if mirrored:
             return F.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False)
         return F.grid_sample(images.float() + 1, grid, align_corners=False) - 1
 
-    def _cut(self, images: Tensor, anywhere: Uniform, cut: Tensor) -> Tensor:
+    def _cut(self, images: Tensor, anywhere: Uniform, cut: Tensor | None) -> Tensor:
         """A square with its centre anywhere in the image, clipped at the image's edge."""
         import torch
 
@@ -115,7 +140,7 @@ class DiffAugment(Spec):
         x = torch.arange(width, device=images.device) + 0.5 - centre_x[:, None]
         rows, columns = y.abs() <= self.cutout * height / 2, x.abs() <= self.cutout * width / 2
         inside = rows[:, None, :, None] & columns[:, None, None, :]
-        return images.masked_fill(inside & (cut > 0).view(-1, 1, 1, 1), 0.0)
+        return images.masked_fill(inside if cut is None else inside & (cut > 0).view(-1, 1, 1, 1), 0.0)
 
 
 @dataclass(frozen=True)

@@ -139,5 +139,7 @@ class Training(Adversarial):
         """Dropout draws from the global random state: set from the step, so that a resumed training draws the same."""
         devices_used = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices_used):
-            torch.manual_seed(seeds.derive(self.seed, "dropout", number))
+            (seeds.seed_cpu if self.device.type == "cpu" else torch.manual_seed)(
+                seeds.derive(self.seed, "dropout", number)
+            )
             yield

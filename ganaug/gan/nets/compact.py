@@ -55,14 +55,24 @@ def _enlarging(ins: int, outs: int, bias: bool = False) -> nn.Module:
 
 
 class _Enlarged(nn.Module):
-    """Twice the side, then a 3x3 kernel."""
+    """Twice the side, each pixel repeated, then a 3x3 kernel; computed as one transposed convolution.
+
+    A kernel of 3x3 sees at most 2x2 different pixels of the map before it was enlarged. The transposed convolution with
+    the sums of its weights over each of those gives the same numbers, from less than half of the work.
+    """
 
     def __init__(self, ins: int, outs: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(ins, outs, 3, padding=1, bias=False)
+        self.convolution = nn.Conv2d(ins, outs, 3, padding=1, bias=False)  # holds the weights, as kept files have them
+        # How much of each of 3x3 weights each of 4x4 has.
+        spread = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+        self.register_buffer("spread", torch.kron(spread, spread), persistent=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return cast(Tensor, self.convolution(F.interpolate(maps, scale_factor=2.0, mode="nearest")))
+        weight = self.convolution.weight
+        outs, ins = weight.shape[:2]
+        sums = weight.reshape(outs, ins, 9) @ cast(Tensor, self.spread).T
+        return F.conv_transpose2d(maps, sums.view(outs, ins, 4, 4).transpose(0, 1), stride=2, padding=1)
 
 
 class CompactBody(Body):
