@@ -280,7 +280,8 @@ setting was tuned on. GAN-train: accuracy of a classifier that learned from gene
 on generated images, of one that learned from the test images. KID, times 1,000, in that one's features. Gains in points
 of accuracy, with their 95 % intervals: `gan` over `none`, `gan+classical` over `classical`. Seen: real images shown to
 the discriminator. A preset whose images vary as `vary` says (digits shifted by a pixel) has a lower GAN-test, since the
-test images do not."""
+test images do not. Since these runs `wgan-gp` and `sngan-projection` learn five times as fast: see the curves at the
+end."""
 
 
 def ranked(found: dict[str, Any], gain: str, count: int = 3) -> str:
@@ -312,8 +313,8 @@ def which(runs: dict[str, Any]) -> str:
     ).format(trials, *told)
 
 
-def over_time(curves: dict[str, list[dict[str, float]]]) -> str:
-    """What zoo_time.py found: its picture and its table."""
+def over_time(found: dict[str, Any]) -> str:
+    """What zoo_time.py found, as its JSON file has it: its picture and its table."""
 
     def at(points: list[dict[str, float]], seconds: float) -> str:
         near = [one for one in points if 0.9 * seconds <= one["seconds"] <= 1.1 * seconds]
@@ -322,18 +323,19 @@ def over_time(curves: dict[str, list[dict[str, float]]]) -> str:
     moments = (40, 80, 150, 225, 300)
     rows = [
         (name, *(at(points, moment) for moment in moments), f"{points[-1]['steps']:,}", f"{points[-1]['images']:,}")
-        for name, points in curves.items()
+        for name, points in found["presets"].items()
     ]
     header = ("preset", *(f"{moment} s" for moment in moments), "steps", "images seen")
-    return f"{_OVER_TIME}\n\n{markdown_table(header, rows)}"
+    where = f"{found['machine']['processor']}, torch {found['machine']['packages']['torch']}"
+    return f"{_OVER_TIME.format(where)}\n\n{markdown_table(header, rows)}"
 
 
 _OVER_TIME = """
 ## Against time: 100 digits a class, each preset as `ganaug presets` has it
 
 Written by `python benchmarks/zoo_time.py`: GAN-train against seconds of one core, with each preset's own widths, batch
-and rates. Seconds are CPU time of training alone; a preset whose rates fall with the steps has as many as fit into 300,
-so its earlier moments show a schedule that is not over. 500 generated images per class teach the classifier; 60 real
+and rates, which stay constant here (`sngan-projection` and `r3gan` lower them with the steps elsewhere). Seconds are
+CPU time of training alone ({}, with other work beside it). 500 generated images per class teach the classifier; 60 real
 ones per class, which no GAN saw and no setting was chosen by, test it. One training each: differences of three points
 are chance.
 

@@ -1,13 +1,13 @@
 """Every preset as ``ganaug presets`` has it, against seconds of one core: what its images teach, and when.
 
-    python benchmarks/zoo_time.py [--presets ...] [--draws tuning] [--set '{"generator_width": 32}']
+    python benchmarks/zoo_time.py [--presets ...] [--seconds 300] [--draws tuning] [--set '{"generator_width": 32}']
 
-100 digits per class (8 pixels), each preset at its own widths, batch and rates. After 10, 20, 40, 80, 150, 225 and 300
-seconds of training the averaged generator makes images, a classifier learns from them alone, and its accuracy on real
-images is GAN-train. Seconds are CPU time of training steps alone (time.process_time). A preset whose rates fall with
-the steps is given as many as it makes in the time, so its earlier moments show a schedule that is not over. Writes
-docs/figures/zoo-time.json, zoo-time.svg and docs/zoo.md; what a preset with the same settings gave is read back from
-build/zoo-time/.
+100 digits per class (8 pixels), each preset at its own widths, batch and rates, which stay constant here: a schedule
+would need to know when the training ends. After 10, 20, 40, 80, 150, 225 and 300 seconds the averaged generator makes
+images, a classifier learns from them alone, and its accuracy on real images is GAN-train. Seconds are CPU time of
+training steps (time.process_time). All presets are brought to one moment, then to the next; build/zoo-time/ keeps where
+each is, so that a run that is stopped, or had fewer ``--seconds``, goes on there. Writes docs/figures/zoo-time.json,
+zoo-time.svg and docs/zoo.md at every moment.
 
 ``--draws tuning``: other real images for the test, to choose settings by. ``--set``: settings of ``gan:`` over the
 preset's. Neither is written to docs.
@@ -16,7 +16,6 @@ preset's. Neither is written to docs.
 import argparse
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,11 +30,12 @@ from ganaug.classify.fitting import predict
 from ganaug.data.digits import Digits
 from ganaug.gan import presets
 from ganaug.gan.loop import pictures
-from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
 from ganaug.gan.watching import settled_average
+from ganaug.stages.machine import machine
 
 MOMENTS = (10, 20, 40, 80, 150, 225, 300)  # seconds
+CLASSES = 10
 PER_CLASS, TEST, TUNING_TEST = 100, 60, 30  # real images of a class
 MADE = 500  # images per class that the classifier learns from
 ENOUGH = 70  # percent: what a preset is asked to reach
@@ -55,7 +55,7 @@ def parts(draws: str) -> tuple[Part, Part]:
     """
     digits = Digits().load()
     train, test = [], []
-    for label in range(len(digits.classes)):
+    for label in range(CLASSES):
         rows = seeds.numpy_rng(0, "split", label).permutation(np.flatnonzero(digits.labels == label))
         train += rows[-PER_CLASS:].tolist() if draws == "report" else rows[TEST + TUNING_TEST :].tolist()
         test += rows[:TEST].tolist() if draws == "report" else rows[TEST : TEST + TUNING_TEST].tolist()
@@ -63,25 +63,39 @@ def parts(draws: str) -> tuple[Part, Part]:
     return (digits.images[train], digits.labels[train]), (digits.images[test], digits.labels[test])
 
 
-def curve(spec: GanSpec, train: Part, test: Part, sheet: Path) -> list[dict[str, float]]:
-    """GAN-train at each moment, with the steps and the real images that D has seen by then."""
-    classes = len(set(train[1].tolist()))
-    training = Training(*train, classes, spec, 0, torch.device("cpu"))
-    points: list[dict[str, float]] = []
-    seconds, step = 0.0, 0
-    for moment in MOMENTS:
-        while seconds < moment and step < spec.steps:
+class Curve:
+    """A preset's training, from moment to moment; ``points`` has what was found at each."""
+
+    def __init__(self, name: str, draws: str, own: dict[str, Any]) -> None:
+        self.name = name
+        self.train, self.test = parts(draws)
+        self.spec = config.check({"gan": {"preset": name, **own, "rate": "constant"}}).gan
+        self.key = {"settings": config.plain(self.spec), "draws": draws}
+        self.path = BUILD.parent / "zoo-time" / f"{name}-{store.digest(store.canonical(self.key))[:12]}.json"
+        self.points: list[dict[str, float]] = []
+        if self.path.is_file():
+            self.points = store.read_json(self.path, "")["points"]
+
+    def go_on(self, moment: float) -> None:
+        """Train until ``moment``, and look at what is there."""
+        kept = self.path.with_suffix(".pt")
+        training = Training(*self.train, CLASSES, self.spec, 0, torch.device("cpu"))
+        seconds, step = 0.0, 0
+        if self.points:
+            training.set_state(torch.load(kept, weights_only=True))
+            seconds, step = self.points[-1]["seconds"], int(self.points[-1]["steps"])
+        while seconds < moment:
             began = time.process_time()
             training.step(step := step + 1)
             seconds += time.process_time() - began
-        if points and points[-1]["steps"] == step:
-            continue  # its steps are over, or one step is longer than the time between two moments
-        made = pictures(settled_average(training), classes, MADE, seeds.derive(0, "zoo", moment))
-        images = step * spec.batch_size * spec.discriminator_steps
-        points.append({"seconds": seconds, "steps": step, "images": images, "gan_train": gan_train(made, test)})
-        print(f"  {seconds:5.0f} s {step:6} steps {images:8,} images: {points[-1]['gan_train']:.1f}", flush=True)
-        strip(list(made), sheet)
-    return points
+        made = pictures(settled_average(training), CLASSES, MADE, seeds.derive(0, "zoo", int(moment)))
+        images = step * self.spec.batch_size * self.spec.discriminator_steps
+        taught = gan_train(made, self.test)
+        print(f"{self.name:16} {seconds:4.0f} s {step:6} steps {images:8,} images: {taught:.1f}", flush=True)
+        self.points.append({"seconds": seconds, "steps": step, "images": images, "gan_train": taught})
+        strip(list(made), self.path.with_suffix(".png"))
+        torch.save(training.state(), kept)
+        store.write_json(self.path, {**self.key, "points": self.points})
 
 
 def gan_train(made: NDArray[np.uint8], test: Part) -> float:
@@ -91,52 +105,35 @@ def gan_train(made: NDArray[np.uint8], test: Part) -> float:
     return 100 * float((predict(learned, test[0], torch.device("cpu")) == test[1]).mean())
 
 
-def pace(spec: GanSpec, train: Part, window: float = 5.0) -> float:
-    """CPU seconds of a step, which decide how many a falling rate is spread over."""
-    training = Training(*train, len(set(train[1].tolist())), spec, 0, torch.device("cpu"))
-    training.step(1)
-    began, steps = time.process_time(), 0
-    while time.process_time() - began < window or steps < 3:
-        training.step(1 + (steps := steps + 1))
-    return (time.process_time() - began) / steps
-
-
-def measured(name: str, draws: str, own: dict[str, Any]) -> dict[str, Any]:
-    """A preset's curve, from build/ where the same settings have one."""
-    train, test = parts(draws)
-    gan = {"preset": name, **own}
-    spec = config.check({"gan": {**gan, "steps": 10**8}}).gan
-    key = {"settings": config.plain(spec), "draws": draws}
-    path = BUILD.parent / "zoo-time" / f"{name}-{store.digest(store.canonical(key))[:12]}.json"
-    if path.is_file():
-        return dict(store.read_json(path, ""))
-    print(path.stem, own, flush=True)
-    if spec.rate != "constant":
-        spec = config.check({"gan": {**gan, "steps": round(MOMENTS[-1] / pace(spec, train))}}).gan
-    found = {**key, "points": curve(spec, train, test, path.with_suffix(".png"))}
-    store.write_json(path, found)
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--presets", nargs="+", choices=presets.OF_CLASSES, default=presets.OF_CLASSES)
+    parser.add_argument("--seconds", type=float, default=MOMENTS[-1], help="the last moment")
     parser.add_argument("--draws", choices=("report", "tuning"), default="report")
     parser.add_argument("--set", type=json.loads, default={}, help="settings of gan: over the preset's, as JSON")
     options = parser.parse_args()
     device.prepare(torch.device("cpu"))
-    found = {name: measured(name, options.draws, options.set) for name in options.presets}
-    if options.draws == "report" and not options.set:
-        path = FIGURES / "zoo-time.json"
-        earlier = store.read_json(path, "") if path.is_file() else {}
-        known = {**earlier, **{name: one["points"] for name, one in found.items()}}
-        curves = {name: known[name] for name in presets.OF_CLASSES if name in known}
-        store.write_json(path, curves)
-        with rc_context(STYLE):
-            picture(curves).savefig(
-                FIGURES / "zoo-time.svg", bbox_inches="tight", facecolor="white", metadata={"Date": None}
-            )
-        store.write_text(ROOT / "docs" / "zoo.md", document(FIGURES))
+    curves = [Curve(name, options.draws, options.set) for name in options.presets]
+    for moment in MOMENTS:
+        for one in curves:
+            reached = one.points[-1]["seconds"] if one.points else 0
+            if reached < moment <= options.seconds:
+                one.go_on(moment)
+            if options.draws == "report" and not options.set:
+                publish(one.name, one.points)
+
+
+def publish(name: str, points: list[dict[str, float]]) -> None:
+    """A preset's curve among those of the others: docs/figures/zoo-time.json and zoo-time.svg, and docs/zoo.md."""
+    path = FIGURES / "zoo-time.json"
+    known = {**(store.read_json(path, "")["presets"] if path.is_file() else {}), name: points}
+    curves = {name: known[name] for name in presets.OF_CLASSES if known.get(name)}
+    store.write_json(path, {"machine": machine(), "presets": curves})
+    with rc_context(STYLE):
+        picture(curves).savefig(
+            FIGURES / "zoo-time.svg", bbox_inches="tight", facecolor="white", metadata={"Date": None}
+        )
+    store.write_text(ROOT / "docs" / "zoo.md", document(FIGURES))
 
 
 def picture(curves: dict[str, list[dict[str, float]]]) -> Figure:
