@@ -389,7 +389,12 @@ def main() -> None:
         protocol = plan.prepared.settings.protocol
         assert isinstance(protocol, Subsets)
         about = {"train_per_class": protocol.train_per_class, "trials": plan.trials, "seconds": plan.seconds}
-        store.write_json(figures / f"zoo-{plan.name}.json", {**about, "presets": found})
+        path = figures / f"zoo-{plan.name}.json"
+        earlier = store.read_json(path, "") if path.is_file() else {}
+        if all(earlier.get(key) == value for key, value in about.items()):  # presets that were not asked for stay
+            known = {**earlier["presets"], **found}
+            found = {name: known[name] for name in presets.OF_CLASSES if name in known}
+        store.write_json(path, {**about, "presets": found})
         print(f"\n{plan.name}\n\n{table(found)}", flush=True)
         store.write_text(options.into / "zoo.md", document(figures))
 
