@@ -385,7 +385,7 @@ def presets(as_json: Json = False) -> None:
         print(f"{name:{width}}  {preset.line}\n{'':{width}}  ({preset.source})")
         if preset.needs is not None:
             seconds, images = preset.needs
-            print(f"{'':{width}}  70 % after {seconds} s of one core, {images:,} images seen")
+            print(f"{'':{width}}  70 % within {seconds} s of one core, {images:,} images seen")
     print(
         "\n70 %: accuracy on real images of a classifier that learned a preset's images alone, on 100 digits per class "
         "of 8 pixels.\nLarger images take longer, fewer images teach less."

@@ -1,11 +1,11 @@
 """Presets: the published GANs by name. ``gan: {preset: wgan-gp}`` takes a preset's values; other keys change them.
 
 Values are the sources' own where they give them, but for these: ``gan`` and ``cgan`` use DCGAN's Adam instead of
-gradient descent with momentum; latents are normal, not uniform; and ``wgan-gp``, ``sngan-projection`` and ``r3gan``
-have fewer channels, and learn faster or from smaller batches. Theirs are for GPUs and 50,000 images: a core made 36 to
-196 steps of them in five minutes, and their names promised what they could not do on a small set (docs/experiments.md).
-GANs published without labels take them by concatenation, as CGAN gave them to the original GAN. Only ``default``
-augments what the discriminator sees: the others were published for large sets; add ``augment`` for smaller ones.
+gradient descent with momentum; latents are normal, not uniform; and ``wgan``, ``wgan-gp``, ``sngan-projection`` and
+``r3gan`` have higher rates or smaller batches, the last three fewer channels too. Theirs are for GPUs and 50,000
+images: their names promised what they could not do on a small set and a CPU (docs/experiments.md). GANs published
+without labels take them by concatenation, as CGAN gave them to the original GAN. Only ``default`` augments what the
+discriminator sees: the others were published for large sets; add ``augment`` for smaller ones.
 """
 
 from collections.abc import Mapping
@@ -73,6 +73,7 @@ PRESETS: dict[str, Preset] = {
         "ganaug, measured on tuning draws",
         "for few images: compact networks, projection, non-saturating with lazy R1, DiffAugment",
         {},
+        needs=(10, 21_632),
     ),
     "gan": Preset(
         "Goodfellow 2014, arXiv 1406.2661",
@@ -84,6 +85,7 @@ PRESETS: dict[str, Preset] = {
         "Radford 2016, arXiv 1511.06434",
         "strided convolutions and batch normalisation; labels by concatenation",
         _DCGAN,
+        needs=(10, 59_776),
     ),
     "cgan": Preset(
         "Mirza and Osindero 2014, arXiv 1411.1784",
@@ -95,20 +97,22 @@ PRESETS: dict[str, Preset] = {
         "Odena 2017, arXiv 1610.09585",
         "DCGAN whose discriminator also says the class",
         {**_DCGAN, "conditioning": "auxiliary", "batch_size": 100},
+        needs=(10, 64_400),
     ),
     "wgan": Preset(
         "Arjovsky 2017, arXiv 1701.07875",
-        "Wasserstein critic, weights clipped, five critic steps, RMSprop; labels by concatenation",
+        "Wasserstein critic, weights clipped, five D steps, RMSprop; labels by concatenation; 5 times their rates",
         {
             **_DCGAN,
             "objective": {"kind": "wasserstein"},
             "discriminator_steps": 5,
             "batch_size": 64,
             "optimizer": "rmsprop",
-            "generator_lr": 5e-5,
-            "discriminator_lr": 5e-5,
+            "generator_lr": 2.5e-4,
+            "discriminator_lr": 2.5e-4,
             "beta2": 0.99,
         },
+        needs=(20, 168_960),
     ),
     "wgan-gp": Preset(
         "Gulrajani 2017, arXiv 1704.00028",
@@ -119,11 +123,13 @@ PRESETS: dict[str, Preset] = {
             "generator_lr": 5e-4,
             "discriminator_lr": 5e-4,
         },
+        needs=(20, 23_040),
     ),
     "lsgan": Preset(
         "Mao 2017, arXiv 1611.04076",
         "DCGAN with least squares instead of cross-entropy; labels by concatenation",
         {**_DCGAN, "objective": {"kind": "least-squares"}, "batch_size": 64},
+        needs=(10, 47_360),
     ),
     "sngan-projection": Preset(
         "Miyato and Koyama 2018, arXiv 1802.05637",
