@@ -143,6 +143,7 @@ PRESETS: dict[str, Preset] = {
             "discriminator_lr": 1e-3,
             "rate": "linear",
         },
+        needs=(40, 95_680),
     ),
     "r3gan": Preset(
         "Huang 2024, arXiv 2501.05441",
@@ -161,6 +162,7 @@ PRESETS: dict[str, Preset] = {
             "rate": "cosine",
             "ema_half_life_images": 500_000,
         },
+        needs=(80, 25_984),
     ),
 }
 
