@@ -222,10 +222,10 @@ def train(split: Split = None) -> None:
 
     Example: ganaug train --split release
     """
-    from ganaug.stages import train as stage
+    from ganaug.stages import together
     from ganaug.stages.project import Project
 
-    stage.train(Project.here(), split)
+    together.train(Project.here(), split)
 
 
 @app.command()
@@ -513,6 +513,7 @@ def _show_from(level: str) -> Callable[[bool], None]:
 
 @app.callback()
 def options(
+    context: typer.Context,
     quiet: Annotated[
         bool,
         typer.Option("--quiet", "-q", callback=_show_from("WARNING"), expose_value=False, help="Show results alone."),
@@ -532,6 +533,10 @@ def options(
     ] = False,
 ) -> None:
     """Would GAN images make your classifier better? Measured, with a confidence interval and a test."""
+    from ganaug.errors import UserError
+
+    if "TORCHELASTIC_RUN_ID" in os.environ and context.invoked_subcommand != "train":
+        raise UserError(f"torchrun: starts the processes of one training, got {context.invoked_subcommand}; use train")
 
 
 def main() -> None:

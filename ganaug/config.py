@@ -54,7 +54,7 @@ class ReportSpec(Spec):
 
 @dataclass(frozen=True)
 class Settings(Spec):
-    """All of params.yaml. Only the source must be there; ``jobs`` 0 means one per core (on GPUs, one per device)."""
+    """All of params.yaml. Only the source must be there; ``jobs`` 0 means one per core (with GPUs, one on each)."""
 
     data: DataSpec = field(default_factory=DataSpec)
     """The labelled images, and the shape that they are brought to."""
@@ -75,9 +75,9 @@ class Settings(Spec):
     gate: tuple[GateRule, ...] = ()
     """The rules that gains must pass in CI; "ganaug gate" judges them."""
     device: DeviceName = "auto"
-    """Where networks run. auto: CUDA, else MPS, else the CPU."""
+    """Where networks run. auto: CUDA, else MPS, else the CPU. cuda: all GPUs, a task on each; cuda:1: the second."""
     jobs: Annotated[int, Ge(0), Le(1024)] = 0
-    """Tasks that run side by side. 0: one per core; on a GPU one per device."""
+    """Tasks that run side by side. 0: one per core. With GPUs: tasks on each of them, and 0 is one."""
 
     @property
     def has_unlabelled(self) -> bool:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import sys
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, TypeVar
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from ganaug.errors import UserError
+from pydantic import AfterValidator, WithJsonSchema
+
+from ganaug.errors import UserError, quoted
 
 if TYPE_CHECKING:
     import torch
@@ -17,19 +22,34 @@ if TYPE_CHECKING:
 
     Module = TypeVar("Module", bound=nn.Module)
 
-DeviceName = Literal["auto", "cuda", "mps", "cpu"]
+_NAMES, _GPU = ("auto", "cuda", "mps", "cpu"), "^cuda:(0|[1-9][0-9]{0,2})$"
+
+
+def _known(name: str) -> str:
+    if name not in _NAMES and not re.match(_GPU, name):
+        raise ValueError(f"{', '.join(map(repr, _NAMES))} or one GPU, such as 'cuda:1'")
+    return name
+
+
+DeviceName = Annotated[
+    str,
+    AfterValidator(_known),
+    WithJsonSchema({"anyOf": [{"enum": list(_NAMES), "type": "string"}, {"pattern": _GPU, "type": "string"}]}),
+]
 
 
 def resolve(name: DeviceName) -> torch.device:
     """The device asked for; ``auto`` takes CUDA, then MPS, then the CPU. Raises UserError if it is missing here."""
     import torch
 
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = [*(f"cuda:{number}" for number in range(gpus)), *["mps"] * torch.backends.mps.is_available(), "cpu"]
     if name == "auto":
-        return torch.device(next(kind for kind, there in present.items() if there))
-    if not present[name]:
-        there = ", ".join(kind for kind, is_there in present.items() if is_there)
-        raise UserError(f'device: must be present on this machine, got "{name}"; here: {there} (or use "auto")')
+        name = there[0].partition(":")[0]
+    if name not in there and not (name == "cuda" and gpus):
+        raise UserError(
+            f'device: must be present on this machine, got {quoted(name)}; here: {", ".join(there)} (or use "auto")'
+        )
     return torch.device(name)
 
 
@@ -44,6 +64,62 @@ def kind(name: DeviceName) -> str:
     return resolve(name).type
 
 
+def count(name: DeviceName) -> int:
+    """How many devices the name stands for: ``cuda`` and ``auto`` for all GPUs that this process may use."""
+    if kind(name) != "cuda" or ":" in name:
+        return 1
+    import torch
+
+    return torch.cuda.device_count()
+
+
+@contextmanager
+def least_busy(name: DeviceName, locks: Path) -> Iterator[torch.device]:
+    """The device for a task, for as long as the block lasts: of several GPUs one with the fewest tasks.
+
+    Each task holds a lock in the folder ``locks``: so the tasks of all processes that use the folder count, and those
+    of a process that was killed no longer do.
+    """
+    from filelock import FileLock
+
+    gpus = count(name)
+    if gpus == 1:
+        yield resolve(name)
+        return
+    import torch
+
+    locks.mkdir(parents=True, exist_ok=True)
+    here = platform.node()  # several machines may share the folder
+    with FileLock(locks / f"{here}.lock"):  # one chooses at a time
+        tasks = [sum(map(_is_held, locks.glob(f"{here}-{_of_machine(number)}-*.lock"))) for number in range(gpus)]
+        number = tasks.index(min(tasks))
+        own = FileLock(locks / f"{here}-{_of_machine(number)}-{uuid.uuid4().hex}.lock")
+        own.acquire()
+    try:
+        yield torch.device("cuda", number)
+    finally:
+        own.release()
+        Path(own.lock_file).unlink(missing_ok=True)
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a task holds the lock; what a killed one left is removed."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(path, timeout=0):
+            path.unlink(missing_ok=True)
+    except Timeout:
+        return True
+    return False
+
+
+def _of_machine(number: int) -> str:
+    """What stands for the GPU among all of the machine, where this process may use some of them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return re.sub(r"[^\w-]", "-", visible.split(",")[number].strip()) if visible else str(number)
+
+
 def title(device: torch.device) -> str:
     """What a reader calls it: the name of the GPU, or ``cpu``."""
     import torch
@@ -56,6 +132,8 @@ def prepare(device: torch.device) -> None:
     import torch
 
     if device.type == "cuda":
+        if device.index is not None:
+            torch.cuda.set_device(device)  # for calls that name none
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
@@ -72,8 +150,9 @@ def lent(device: torch.device) -> Iterator[None]:
     were = [(matmul, "allow_tf32"), (cudnn, "allow_tf32"), (cudnn, "benchmark")] if device.type == "cuda" else []
     settings = [(place, name, getattr(place, name)) for place, name in were]
     try:
-        prepare(device)
-        yield
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            prepare(device)
+            yield
     finally:
         torch.set_num_threads(threads)
         for place, name, value in settings:

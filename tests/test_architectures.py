@@ -338,6 +338,17 @@ def test_compact_enlarges_as_nearest_neighbours_and_a_3x3_kernel_would(side: int
         torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.parametrize(
+    ("size", "strides", "side"), [(8, [1, 1], 4), (28, [2, 1], 4), (8, [1, 2], 2), (28, [2, 2], 2)]
+)
+def test_the_last_stride_of_compacts_discriminator(size: int, strides: list[int], side: int) -> None:
+    _, judge = networks("compact", "projection", size, last_stride=strides[1])
+    small = [layer for layer in judge.body.layers if isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3)]
+    assert [layer.stride for layer in small] == [(stride, stride) for stride in strides]
+    (dense,) = [layer for layer in judge.body.layers if isinstance(layer, nn.Linear)]
+    assert dense.in_features == small[-1].out_channels * side**2
+
+
 def test_sides() -> None:
     assert sides(28) == [28, 14, 7]
     assert sides(32) == [32, 16, 8, 4]

@@ -1,20 +1,32 @@
 """Which device runs the networks."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from expect import refused
 
-from ganaug import device
+from ganaug import config, device
+
+
+def gpus(patch: pytest.MonkeyPatch, number: int, mps: bool = False) -> None:
+    """As if there were so many."""
+    patch.setattr(torch.cuda, "is_available", lambda: number > 0)
+    patch.setattr(torch.cuda, "device_count", lambda: number)
+    patch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    patch.setattr(device.sys, "platform", "other")  # whose drivers nobody looks for
+    patch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
 @pytest.fixture
 def only_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    gpus(monkeypatch, 0)
 
 
 def test_auto_takes_the_cpu_where_there_is_nothing_else(only_cpu: None) -> None:
@@ -22,10 +34,9 @@ def test_auto_takes_the_cpu_where_there_is_nothing_else(only_cpu: None) -> None:
 
 
 def test_auto_takes_cuda_first_and_then_mps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    gpus(monkeypatch, 1, mps=True)
     assert device.resolve("auto").type == "cuda"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    gpus(monkeypatch, 0, mps=True)
     assert device.resolve("auto").type == "mps"
 
 
@@ -34,7 +45,7 @@ def test_auto_finds_a_device_that_computes() -> None:
     assert float(torch.ones(2, device=found).sum()) == 2
 
 
-@pytest.mark.parametrize("name", ["cuda", "mps"])
+@pytest.mark.parametrize("name", ["cuda", "mps", "cuda:0"])
 def test_a_missing_device_is_refused_with_those_that_are_here(only_cpu: None, name: device.DeviceName) -> None:
     with refused("device", f'"{name}"', "here: cpu", "auto"):
         device.resolve(name)
@@ -77,3 +88,80 @@ def test_without_a_driver_the_kind_is_known_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["cpu", "False"]
+
+
+# -------------------------------------------------------------------------------------------------------- several GPUs
+
+
+def test_a_gpu_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus(monkeypatch, 2)
+    assert device.resolve("cuda:1") == torch.device("cuda", 1)
+    with refused('got "cuda:2"; here: cuda:0, cuda:1, cpu'):
+        device.resolve("cuda:2")
+    assert [device.count(name) for name in ("auto", "cuda", "cuda:1", "cpu")] == [2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:01", "cuda:-1", "cpu:0", "CUDA"])
+def test_a_name_of_no_device_is_refused(name: str) -> None:
+    with refused("device: must be 'auto', 'cuda', 'mps', 'cpu' or one GPU, such as 'cuda:1', got", name):
+        config.check({"device": name})
+
+
+def test_settings_take_a_gpu_by_its_number() -> None:
+    assert config.check({"device": "cuda:12"}).device == "cuda:12"
+
+
+@pytest.fixture
+def take(tmp_path: Path) -> Iterator[Callable[..., tuple[int | None, Callable[[], None]]]]:
+    """Begin a task: the number of its GPU, and how it ends."""
+    with ExitStack() as all_of_them:
+
+        def begin(name: str = "cuda") -> tuple[int | None, Callable[[], None]]:
+            held = all_of_them.enter_context(ExitStack())
+            return held.enter_context(device.least_busy(name, tmp_path)).index, held.close
+
+        yield begin
+
+
+def test_a_task_gets_the_gpu_with_the_fewest_tasks(take: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus(monkeypatch, 3)
+    numbers, ends = zip(*[take() for _ in range(5)], strict=True)
+    assert numbers == (0, 1, 2, 0, 1)
+    for done in (0, 1, 4):  # the first of the first GPU, both of the second
+        ends[done]()
+    assert [take()[0] for _ in range(4)] == [1, 0, 1, 2]
+
+
+def test_a_task_of_a_process_that_was_killed_counts_no_more(take: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus(monkeypatch, 2)
+    if child := os.fork():
+        assert os.waitpid(child, 0)[1] == 9
+    else:
+        take()
+        os.kill(os.getpid(), 9)
+    assert take()[0] == 0
+
+
+def test_a_gpu_is_the_same_whatever_its_number(take: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that may use some of a machine's number those from 0."""
+    gpus(monkeypatch, 2)
+    found = []
+    for visible in ("3,5", "3, GPU-1/0", "5,4", "GPU-1/0,6"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        found.append(take()[0])
+    assert found == [0, 1, 0, 1]
+
+
+def test_one_gpu_takes_all_tasks_without_a_lock(take: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus(monkeypatch, 1)
+    assert [take()[0] for _ in range(2)] == [None, None]
+    gpus(monkeypatch, 2)
+    assert [take("cuda:1")[0] for _ in range(2)] == [1, 1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_task_held_is_gone_after_it(take: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus(monkeypatch, 2)
+    for _ in range(2):
+        take()[1]()
+    assert len(list(tmp_path.iterdir())) == 1  # the lock of those who choose

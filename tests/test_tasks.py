@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +15,9 @@ import pytest
 import torch
 from expect import refused
 from stages import run
+from test_device import gpus
 
-from ganaug import config, store
+from ganaug import config, device, store, workers
 from ganaug.errors import UserError
 from ganaug.stages.project import Project
 from ganaug.stages.runs import runs_of
@@ -63,6 +66,27 @@ def test_a_worker_knows_who_waits_for_it_only_where_the_runner_started_it(tmp_pa
         assert [one["parent"] for one in done(project(tmp_path / "other", jobs=2), [task("a"), task("b")])] == [
             None
         ] * 2
+
+
+@pytest.mark.parametrize(("jobs", "each"), [(0, 1), (2, 2)])
+def test_every_gpu_has_its_own_tasks(jobs: int, each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if there were two: as many tasks begin as fit, and none has an end before all have begun."""
+    gpus(monkeypatch, 2)
+    monkeypatch.setattr(device, "prepare", lambda where: None)
+    monkeypatch.setattr(device, "title", str)
+    monkeypatch.setattr(workers, "_at_work", nullcontext())  # threads stand for processes
+    begun = threading.Barrier(2 * each, timeout=20)
+
+    def make(folder: Path, worker: Worker) -> None:
+        begun.wait()
+        store.write_text(folder / "made.txt", str(worker.device))
+
+    made = project(tmp_path, jobs=jobs, device="cuda")
+    tasks = [Task("synth", str(number), "0", make, lambda folder: "") for number in range(2 * each)]
+    with joblib.parallel_config(backend="threading"):
+        finish(made, "synth", tasks)
+    found = [(one.folder(made.work) / "made.txt").read_text() for one in tasks]
+    assert sorted(found) == ["cuda:0"] * each + ["cuda:1"] * each
 
 
 def test_an_error_of_the_user_comes_through_and_leaves_nothing_finished(tmp_path: Path) -> None:

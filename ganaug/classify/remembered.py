@@ -8,7 +8,7 @@ for the other arms that the process trains.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from torchvision.transforms import v2
 
 _KEPT_BYTES = 2**25  # of remembered images, in each process
 _OVERHEAD = 300  # bytes that one of them takes besides its pixels
+_OF_PIXELS = ("Identity", "Brightness", "Posterize", "Solarize")  # what they do depends on a pixel's value alone
+_RAMP = bytes(range(256))
 
 
 class Remembered:
@@ -35,6 +37,7 @@ class Remembered:
         self.space = {
             name: (_listed(of(policy.num_magnitude_bins, side, side)), both) for name, (of, both) in space.items()
         }
+        self._table = cache(partial(self._applied, _RAMP, "L", (256, 1)))
         self._made = lru_cache(max(1, _KEPT_BYTES // (side**2 + _OVERHEAD)))(self._make)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -44,7 +47,7 @@ class Remembered:
         return np.frombuffer(bytearray(made), np.uint8).reshape(pixels.shape)
 
     def _distorted(self, image: bytes, mode: str) -> bytes:
-        if self.flip and not torch.rand(1) >= 0.5:
+        if self.flip and torch.rand(()).item() < 0.5:
             image = self._made(image, mode, "flip", 0.0)
         for _ in range(self.operations):
             name = self.names[int(torch.randint(len(self.names), ()))]
@@ -53,13 +56,19 @@ class Remembered:
             if strengths is not None:
                 at = int(torch.randint(len(strengths), ())) if self.strength is None else self.strength
                 strength = strengths[at]
-                if both_ways and torch.rand(()) <= 0.5:
+                if both_ways and torch.rand(()).item() <= 0.5:
                     strength *= -1
-            image = self._made(image, mode, name, strength)
+            if name in _OF_PIXELS:
+                image = image.translate(self._table(name, strength))
+            else:
+                image = self._made(image, mode, name, strength)
         return image
 
     def _make(self, image: bytes, mode: str, name: str, strength: float) -> bytes:
-        picture: Any = Image.frombytes(mode, (self.side, self.side), image)
+        return self._applied(image, mode, (self.side, self.side), name, strength)
+
+    def _applied(self, image: bytes, mode: str, size: tuple[int, int], name: str, strength: float) -> bytes:
+        picture: Any = Image.frombytes(mode, size, image)
         if name == "flip":
             return ImageOps.mirror(picture).tobytes()
         policy = self.policy

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
@@ -17,10 +18,11 @@ from torch.nn import functional as F
 
 from ganaug import device as devices
 from ganaug import seeds
+from ganaug.gan import ranks
 from ganaug.gan.regularisers import Judged
 from ganaug.gan.spec import GanSpec
 
-Groups = list[tuple[list[nn.Parameter], float]]  # parameters, and their learning rate
+Groups = Sequence[tuple[Sequence[Tensor], float]]  # parameters, and their learning rate
 
 
 @dataclass
@@ -46,11 +48,17 @@ class Adversarial:
         self, generator: nn.Module, discriminator: Any, groups: Groups, spec: GanSpec, seed: int, device: torch.device
     ) -> None:
         self.spec, self.seed, self.device = spec, seed, device
+        self.ranks = ranks.of(spec)
+        self.batch_size = self.ranks.part(spec.batch_size)  # of this process
         self.generator, self.discriminator = generator, discriminator
         self.average = copy.deepcopy(generator).requires_grad_(False)
+        # Listed once: to walk through the modules at each use takes longer than some layers.
+        self.weights_g: list[Tensor] = list(generator.parameters())
+        self.weights_d: list[Tensor] = list(discriminator.parameters())
+        self.weights_average: list[Tensor] = list(self.average.parameters())
         self.rng = torch.Generator(device).manual_seed(seeds.derive(seed, "training"))
         self.optimizer_g = self._optimizer(groups)
-        self.optimizer_d = self._optimizer([(list(discriminator.parameters()), spec.discriminator_lr)])
+        self.optimizer_d = self._optimizer([(self.weights_d, spec.discriminator_lr)])
         self.regularisers = (*spec.objective.built_in(), *spec.regularisers)
         smoothed = [one.real_label for one in self.regularisers if one.real_label is not None]
         self.loss_options = {"real_label": smoothed[0]} if smoothed else {}
@@ -63,7 +71,7 @@ class Adversarial:
         self.signs = torch.zeros(2, device=device)  # their sum since ADA's last adjustment, and their number
 
     def _optimizer(self, groups: Groups) -> torch.optim.Optimizer:
-        named = [{"params": parameters, "lr": rate, "full_lr": rate} for parameters, rate in groups]
+        named = [{"params": list(parameters), "lr": rate, "full_lr": rate} for parameters, rate in groups]
         if self.spec.optimizer == "rmsprop":
             return torch.optim.RMSprop(named, alpha=self.spec.beta2, foreach=True)
         return torch.optim.Adam(named, betas=(self.spec.beta1, self.spec.beta2), fused=True)
@@ -84,6 +92,10 @@ class Adversarial:
 
     def step(self, number: int) -> None:
         """Step ``number`` of 1..steps. The last fakes serve both networks; nothing here waits for the device."""
+        with self.ranks.drawing():
+            self._step(number)
+
+    def _step(self, number: int) -> None:
         self.set_rate(number)
         for _ in range(self.spec.discriminator_steps - 1):
             batch = self.draw()
@@ -142,15 +154,20 @@ class Adversarial:
             step=number,
         )
         penalty = torch.stack([loss.new_zeros(()), *(one.penalty(judged) for one in due)]).sum()
-        self.optimizer_d.zero_grad()
-        (loss + penalty).backward()
-        gradient = gradient_norm(self.discriminator)
+        self.backward(loss + penalty, self.optimizer_d)
+        gradient = gradient_norm(self.weights_d)
         self.optimizer_d.step()
         if objective.clip is not None:
             with torch.no_grad():
-                for parameter in self.discriminator.parameters():
+                for parameter in self.weights_d:
                     parameter.clamp_(-objective.clip, objective.clip)
         self._follow(real_logits.detach(), fake_logits.detach(), d_loss=loss, d_penalty=penalty, d_gradient=gradient)
+
+    def backward(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        """The gradients of ``loss``, over the whole batch, of what ``optimizer`` changes."""
+        optimizer.zero_grad()
+        loss.backward()
+        self.ranks.average_gradients(one for group in optimizer.param_groups for one in group["params"])
 
     def _judge(
         self, real: Tensor, fake: Tensor, labels: Tensor, apart: bool
@@ -174,6 +191,7 @@ class Adversarial:
     @torch.no_grad()
     def _follow(self, real: Tensor, fake: Tensor, **values: Tensor) -> None:
         """What the history, penalties and ADA need of a step of D: logits (N,) of both kinds, and other measures."""
+        real, fake = self.ranks.joined(real), self.ranks.joined(fake)
         boundary = self.spec.objective.boundary
         # Without a zero of its own, a score is compared with the mean score of the other kind.
         above, below = (fake.mean(), real.mean()) if boundary is None else (boundary, boundary)
@@ -201,18 +219,22 @@ class Adversarial:
 
     def fooling_loss(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
         """What G minimises of D's judgement of its fakes: the objective's loss, and the loss of the classes D says."""
-        self.discriminator.requires_grad_(False)
+        self._learns_d(False)
         with self.autocast():
             fake_logits, said = self.discriminator(self.distort(fake), batch.labels)
             real_logits = self.real_logits(batch)
-        self.discriminator.requires_grad_(True)
+        self._learns_d(True)
         return self.spec.objective.generator_loss(real_logits, fake_logits.float()), self.class_loss(said, batch.labels)
+
+    def _learns_d(self, learns: bool) -> None:
+        for one in self.weights_d:
+            one.requires_grad_(learns)
 
     @torch.no_grad()
     def measure(self, of_generator: bool, **values: Tensor) -> None:
         """Add ``values`` to the measures of these names; one more step of that network was measured."""
         zero = torch.zeros((), device=self.device)
-        self.measures += torch.stack([values.get(name, zero) for name in self.measure_names])
+        self.measures += self.ranks.mean(torch.stack([values.get(name, zero) for name in self.measure_names]))
         self.measured[int(of_generator)] += 1
 
     @torch.no_grad()
@@ -230,7 +252,7 @@ class Adversarial:
         seen = step * self.spec.batch_size
         half_life = min(self.spec.ema_half_life_images, 0.05 * seen)
         weight = 1 - 0.5 ** (self.spec.batch_size / half_life) if half_life else 1.0
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), weight)
+        torch._foreach_lerp_(self.weights_average, self.weights_g, weight)
 
     # ------------------------------------------------------------------------------------------------------ keeping
 
@@ -252,7 +274,7 @@ class Adversarial:
 _CARRIED = ("measures", "measured", "logit_averages", "probability", "signs")
 
 
-def gradient_norm(net: nn.Module) -> Tensor:
-    """The norm of all gradients of a network, a scalar."""
-    gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
+def gradient_norm(parameters: list[Tensor]) -> Tensor:
+    """The norm of all gradients of a network's ``parameters``, a scalar."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     return cast(Tensor, torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))

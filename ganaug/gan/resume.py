@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from ganaug import store
+from ganaug.gan import ranks
 from ganaug.log import log
 
 _VERSION = 4
@@ -34,12 +35,17 @@ class Keeper:
         self.parent = parent if parent != os.getpid() else None
         self.saved = time.perf_counter()
         self.asked_to_stop = False
+        self.ranks = ranks.here()
 
     def load(self) -> dict[str, Any] | None:
-        """The state to resume from, if there is one of the same settings, images and versions.
+        """The state to resume from, if there is one of the same settings, images and versions; of several processes
+        the first has it, and keeps it.
 
         Others of this split are named and left where they are, of use again when their settings return.
         """
+        return cast("dict[str, Any] | None", self.ranks.from_first(None if self.ranks.rank else self._load()))
+
+    def _load(self) -> dict[str, Any] | None:
         state = _read(self.path) if self.path.exists() else None
         if self.path.exists() and (state is None or state["about"] != self.about):
             self._remove_broken()
@@ -71,6 +77,8 @@ class Keeper:
         """Save ``state()`` if it is time. Stops the process, its state saved, if asked to or nobody waits for it."""
         orphaned = self.parent is not None and os.getppid() != self.parent
         stop = self.asked_to_stop or orphaned
+        if self.ranks.rank:
+            return
         if not stop and time.perf_counter() - self.saved < self.every_seconds:
             return
         self.save(state())

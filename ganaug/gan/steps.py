@@ -104,7 +104,7 @@ class Training(Adversarial):
 
     def draw(self) -> Batch:
         """Train images at random, varied as ``spec.vary`` says, and latents."""
-        size = self.spec.batch_size
+        size = self.batch_size
         rows = torch.randint(len(self.images), (size,), generator=self.rng, device=self.device)
         latents = torch.randn((size, self.spec.z_dim), generator=self.rng, device=self.device)
         return Batch(self.spec.vary(to_float(self.images[rows]), self.rng), self.labels[rows], latents)
@@ -118,9 +118,8 @@ class Training(Adversarial):
         """G learns from D's judgement of its fakes; D has just learned from them too."""
         loss, of_classes = self.fooling_loss(batch, fake)
         recalled = self._reconstruction()
-        self.optimizer_g.zero_grad()
-        (loss + of_classes + recalled).backward()
-        gradient = gradient_norm(self.generator)
+        self.backward(loss + of_classes + recalled, self.optimizer_g)
+        gradient = gradient_norm(self.weights_g)
         self.optimizer_g.step()
         self.measure(of_generator=True, g_loss=loss, g_reconstruction=recalled, g_gradient=gradient)
 
@@ -128,7 +127,7 @@ class Training(Adversarial):
         """How far G's images of the codes of half a batch are from the training images that the codes belong to."""
         if self.code_rows is None or not isinstance(self.spec.latents, Codes):
             return torch.zeros((), device=self.device)
-        count = max(2, self.spec.batch_size // 2)
+        count = self.ranks.part(max(2, self.spec.batch_size // 2), "half of gan.batch_size")
         rows = torch.randint(len(self.images), (count,), generator=self.rng, device=self.device)
         with self.autocast():
             recalled = self.generator.recall(self.code_rows[rows], self.labels[rows]).float()

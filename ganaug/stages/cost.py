@@ -8,6 +8,7 @@ architecture.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,10 @@ _PREDICTED = 1024  # images at a time that a classifier is tested on, if there a
 def check_gan(split: SplitOf, where: torch.device, tasks: int) -> None:
     """Raises UserError if the networks of a split's GAN, or a batch in them, do not fit the memory of ``where``, with
     ``tasks`` of the kind to do."""
+    from ganaug.gan import ranks
+
     spec = split.settings.gan
+    spec = replace(spec, batch_size=ranks.of(spec).part(spec.batch_size))
     images = len(split.learned)
     shape = split.prepared.image_shape
     if split.translates:

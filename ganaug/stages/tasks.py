@@ -100,14 +100,14 @@ def keep_only(folder: Path, names: Collection[str]) -> None:
 
 
 def _make(project: Project, task: Task, report: Callable[[int], None], parent: int | None) -> str:
-    where = device.resolve(project.settings.device)
-    device.prepare(where)
-    worker = Worker(where, report, parent)
-    log.debug(f"{task.stage}: {task.title} begins on {device.title(where)}, as work {task.key}")
-    with device.enough_memory(where, _largest(project.settings, task.stage)):
-        project.work.once(task.stage, task.key, lambda folder: task.make(folder, worker), f"split {task.split}")
-    if task.after:
-        task.after(worker)
+    with device.least_busy(project.settings.device, project.work.root / "devices") as where:
+        device.prepare(where)
+        worker = Worker(where, report, parent)
+        log.debug(f"{task.stage}: {task.title} begins on {device.title(where)}, as work {task.key}")
+        with device.enough_memory(where, _largest(project.settings, task.stage)):
+            project.work.once(task.stage, task.key, lambda folder: task.make(folder, worker), f"split {task.split}")
+        if task.after:
+            task.after(worker)
     return task.key
 
 
@@ -136,8 +136,10 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def at_once(settings: Settings) -> int:
-    """How many tasks are made side by side: ``jobs``, or one per core, or one on a GPU."""
-    return processes(settings) if settings.jobs or device.kind(settings.device) == "cpu" else 1
+    """How many tasks are made side by side: ``jobs``, or one per core; of GPUs, ``jobs`` or one on each."""
+    if device.kind(settings.device) == "cpu":
+        return processes(settings)
+    return (settings.jobs or 1) * device.count(settings.device)
 
 
 def processes(settings: Settings) -> int:

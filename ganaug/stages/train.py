@@ -53,11 +53,14 @@ class HalfTrained:
     seconds: float
 
 
-def train(project: Project, only: str | None) -> None:
-    """Train the generator of every split, or of the split ``only``, each on its train part alone; fit the filters."""
+def train(project: Project, only: str | None, changed: Callable[[Task], Task] = lambda task: task) -> None:
+    """Train the generator of every split, or of the split ``only``, each on its train part alone; fit the filters.
+
+    ``changed``: what is done to the task of each training.
+    """
     splits = open_splits(project, only)
     live.check(project.settings.protocol.names())
-    tasks = [train_task(split, len(splits)) for split in splits]
+    tasks = [changed(train_task(split, len(splits))) for split in splits]
     cost.check_images(splits, [synth_task(split) for split in splits])
     for split in splits:
         if split.name != RELEASE:
@@ -81,12 +84,18 @@ def train_task(split: SplitOf, tasks: int = 1, detail: str = "") -> Task:
     return Task("train", key, split.name, make, line, detail, split.settings.gan.steps, after)
 
 
-def _train(split: SplitOf, tasks: int, detail: str, folder: Path, worker: Worker) -> dict[str, Any]:
-    """``detail`` none: the split's own generator, which can be watched as it learns."""
+def take_part(split: SplitOf, worker: Worker) -> None:
+    """In the training of the split's generator that another process began (together.py): write nothing."""
+    _train(split, 1, "", None, worker)
+
+
+def _train(split: SplitOf, tasks: int, detail: str, folder: Path | None, worker: Worker) -> dict[str, Any]:
+    """``detail`` none: the split's own generator, which can be watched as it learns. ``folder`` none: write nothing."""
     cost.check_gan(split, worker.device, tasks)
     cost.check_classifier(split, worker.device)
     keeper = _keeper(split, worker)
-    show = live.shown(split.project.root, split.name, keeper.path.exists()) if not detail else live.nobody
+    shows = folder is not None and not detail
+    show = live.shown(split.project.root, split.name, keeper.path.exists()) if shows else live.nobody
 
     def on_log(step: int, row: Mapping[str, float | None]) -> None:
         worker.report(step)
@@ -99,15 +108,20 @@ def _train(split: SplitOf, tasks: int, detail: str, folder: Path, worker: Worker
         "machine": machine(),
         "wall_seconds": round(trained.seconds, 3),
         "images_per_second": [[step, round(rate, 1)] for step, rate in trained.speed],
+        **({"processes": keeper.ranks.count} if keeper.ranks.count > 1 else {}),
     }
 
 
-def _train_translator(split: SplitOf, folder: Path, where: torch.device, keeper: Keeper, on_log: OnLog) -> Outcome:
+def _train_translator(
+    split: SplitOf, folder: Path | None, where: torch.device, keeper: Keeper, on_log: OnLog
+) -> Outcome:
     description = _description(split, split.prepared.hashes(split.rows.train), where)
     return train_and_write(split, description, folder, where, keeper, on_log)
 
 
-def _train_generator(split: SplitOf, folder: Path, where: torch.device, keeper: Keeper, on_log: OnLog) -> Outcome:
+def _train_generator(
+    split: SplitOf, folder: Path | None, where: torch.device, keeper: Keeper, on_log: OnLog
+) -> Outcome:
     from ganaug.gan.loop import train_gan
     from ganaug.gan.transfer import read_start
 
@@ -142,7 +156,8 @@ def _train_generator(split: SplitOf, folder: Path, where: torch.device, keeper: 
             start=start,
             keeper=keeper,
         )
-    _write(folder, trained, part, description, split.gan_seed)
+    if folder is not None:
+        _write(folder, trained, part, description, split.gan_seed)
     return trained
 
 

@@ -27,11 +27,11 @@ _SHOWN, _EACH = 3, 3  # sources of a class on the sheet of samples, and translat
 
 
 def train_and_write(
-    split: SplitOf, description: dict[str, Any], folder: Path, where: torch.device, keeper: Keeper, on_log: OnLog
+    split: SplitOf, description: dict[str, Any], folder: Path | None, where: torch.device, keeper: Keeper, on_log: OnLog
 ) -> TrainedTranslator:
     """Train the translator of ``split`` on its train part alone, on the device ``where``, and put what came of it into
-    ``folder``. ``description``: what the file says of any generator; ``keeper`` of its half-trained state; ``on_log``
-    gets each row of the history."""
+    ``folder``, if there is one. ``description``: what the file says of any generator; ``keeper`` of its half-trained
+    state; ``on_log`` gets each row of the history."""
     from ganaug.translate.loop import train_translator
 
     part, data = split.prepared.part(split.rows.train), split.settings.data
@@ -57,7 +57,8 @@ def train_and_write(
         # How other pictures are read.
         "pictures": {"aspect": data.aspect, "background": data.background, "depth": split.prepared.depth},
     }
-    _write(split, trained, description, folder)
+    if folder is not None:
+        _write(split, trained, description, folder)
     return trained
 
 

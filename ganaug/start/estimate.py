@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import copy
 import math
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +26,7 @@ from ganaug.data.cross_validation import Folds
 from ganaug.data.labelled import Labelled
 from ganaug.data.subsets import Subsets
 from ganaug.stages.runs import arms_of
-from ganaug.stages.tasks import processes
+from ganaug.stages.tasks import at_once
 
 if TYPE_CHECKING:
     import torch
@@ -129,14 +131,15 @@ def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.in
 
     Images of another size than the settings' are made theirs, roughly.
     """
-    kind = device.kind(settings.device)
-    jobs = processes(settings) if settings.jobs or kind == "cpu" else 1
+    kind, jobs = device.kind(settings.device), at_once(settings)
     rows = np.sort(np.random.default_rng(0).permutation(len(images))[:_SAMPLE])
     size = settings.data.image_size
     pixels = np.arange(size or images.shape[1]) * images.shape[1] // (size or images.shape[1])
     part = np.ascontiguousarray(images[rows][:, pixels][:, :, pixels]), labels[rows]
-    at_once = min(jobs, len(settings.protocol.names()))
-    found = list(workers.run(at_once, _measure, [(settings, part, classes)] * at_once))
+    side_by_side = min(jobs, len(settings.protocol.names()))
+    with tempfile.TemporaryDirectory(prefix="ganaug-") as locks:
+        calls = [(settings, part, classes, Path(locks))] * side_by_side
+        found = list(workers.run(side_by_side, _measure, calls))
     return Pace(
         kind,
         jobs,
@@ -150,15 +153,19 @@ def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.in
     )
 
 
-def _measure(settings: Settings, part: tuple[NDArray[np.uint8], NDArray[np.int64]], classes: int) -> Pace:
-    """The pace of this process."""
+def _measure(settings: Settings, part: _Part, classes: int, locks: Path) -> Pace:
+    """The pace of this process, on a device that ``locks`` keeps to it."""
+    with device.least_busy(settings.device, locks) as where:
+        return _measured(settings, part, classes, where)
+
+
+def _measured(settings: Settings, part: _Part, classes: int, where: torch.device) -> Pace:
     began = time.process_time()
     import sklearn.metrics  # noqa: F401, what a stage's workers import too
 
     from ganaug.classify.fitting import predict, train_classifier
 
     start = max(_START_SECONDS, time.process_time() - began)
-    where = device.resolve(settings.device)
     device.prepare(where)
     spec, (_, size, _, channels) = settings.classifier, part[0].shape
     conditions = np.arange(len(part[1])) % 2  # any two: they change no time

@@ -144,7 +144,7 @@ class Training(Adversarial):
     def draw(self) -> Moved:
         """Targets, an image under each, a source that is under another condition, and noise."""
         times = 2 if self.in_twos else 1
-        size = max(1, self.spec.batch_size // times)
+        size = self.ranks.part(max(1, self.spec.batch_size // times), f"gan.batch_size / {times}")
         kind = torch.randint(len(self.kind_targets), (size,), generator=self.rng, device=self.device)
         rows = self.sources.draw(kind, self.rng)
         kind = kind.repeat(times)
@@ -202,9 +202,8 @@ class Training(Adversarial):
         if self.terms.adversarial:
             found["g_loss"], _ = self.fooling_loss(batch, fake)
             parts.append(self.terms.adversarial * found["g_loss"])
-        self.optimizer_g.zero_grad()
-        torch.stack(parts).sum().backward()
-        found["g_gradient"] = gradient_norm(self.generator)
+        self.backward(torch.stack(parts).sum(), self.optimizer_g)
+        found["g_gradient"] = gradient_norm(self.weights_g)
         self.optimizer_g.step()
         self.measure(of_generator=True, **found)
 
@@ -231,8 +230,9 @@ class Training(Adversarial):
                 if name in found:
                     found[name] = found[name] + losses.sameness(self._move(images, batch), batch.reals)
         if "monotony" in self.active:
-            differences = losses.difference(*there.chunk(2))
-            found["monotony"] = losses.monotony(differences, batch.targets[: len(differences)], self.usual)
+            differences = self.ranks.joined(losses.difference(*there.chunk(2)))
+            targets = self.ranks.joined(batch.targets.chunk(2)[0])
+            found["monotony"] = losses.monotony(differences, targets, self.usual)
         if "contrast" in self.active:
             found["contrast"] = self._contrast(there, home, batch.targets)
         return found

@@ -79,19 +79,20 @@ class CompactBody(Body):
     """4x4 convolutions of stride 2, two of 3x3 on the smallest map, and a dense layer on the whole of it.
 
     A mean over the map would forget where a stroke is; batch normalisation would mix the statistics of real and fake.
+    ``last_stride``: of the last convolution.
     """
 
-    def __init__(self, shape: BodyShape) -> None:
+    def __init__(self, shape: BodyShape, last_stride: int = 1) -> None:
         super().__init__()
         levels = sides(shape.image_size)
         maps = [shape.channels + shape.label_inputs, *widths(shape.width, len(levels))]
         layers: list[nn.Module] = []
         for ins, outs in pairwise(maps[:-1]):
             layers += [nn.Conv2d(ins, outs, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        last_stride = 2 if levels[-1] > 5 else 1
-        layers += [nn.Conv2d(maps[-2], maps[-1], 3, stride=last_stride, padding=1), nn.LeakyReLU(0.2)]
-        layers += [nn.Conv2d(maps[-1], maps[-1], 3, padding=1), nn.LeakyReLU(0.2)]
-        side = -(-levels[-1] // last_stride)
+        side = levels[-1]
+        for ins, stride in ((maps[-2], 2 if side > 5 else 1), (maps[-1], last_stride)):
+            layers += [nn.Conv2d(ins, maps[-1], 3, stride=stride, padding=1), nn.LeakyReLU(0.2)]
+            side = -(-side // stride)
         layers += [Flatten(), nn.Linear(maps[-1] * side**2, maps[-1]), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
         self.features = maps[-1]
