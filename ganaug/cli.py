@@ -125,16 +125,19 @@ def init(
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    as_json: Json = False,
+    time: Annotated[bool, typer.Option("--time", help="Time some steps: how long does a run take here?")] = False,
+) -> None:
     """Say what is missing here for a run, and what is slow and why.
 
-    Device, versions, cores, memory, disk, DVC, git, permissions. Exit code 1: something fails.
+    Device, versions, cores, memory, disk, what a run needs, DVC, git, permissions. Exit code 1: something fails.
 
     Example: ganaug doctor
     """
     from ganaug.start import doctor as command
 
-    found = command.examine(Path())
+    found = command.examine(Path(), time)
     print(command.as_json(found) if as_json else "\n".join(map(str, found)), end="" if as_json else "\n")
     raise typer.Exit(int(any(one.status == "fail" for one in found)))
 
@@ -161,6 +164,10 @@ def run(
         float | None,
         typer.Option("--minutes", help="Stop after so long with exit code 4; called again, it goes on from there."),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", help="The scheduler of a Dask cluster that does the work, as tcp://host:8786."),
+    ] = None,
 ) -> None:
     """Run all stages, without DVC, and show the verdict.
 
@@ -177,10 +184,10 @@ def run(
 
     if minutes is not None and not 0 < minutes < 1e6:
         raise UserError(f"--minutes: must be above 0 and below 1,000,000, got {minutes:g}; say how long it may run")
-    project = Project.here()
+    project = Project.here(cluster)
     if minutes is None:
         pipeline.run(project)
-    elif (code := pipeline.run_for(minutes)) is not None:
+    elif (code := pipeline.run_for(minutes, *([] if cluster is None else [f"--cluster={cluster}"]))) is not None:
         raise typer.Exit(code)
     elif not (found := command.status(project)).is_done:
         print(f"{found}\nstopped after {minutes:g} minutes; run it again to go on")

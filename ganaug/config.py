@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 from pydantic import TypeAdapter, ValidationError
@@ -53,6 +53,19 @@ class ReportSpec(Spec):
 
 
 @dataclass(frozen=True)
+class ClusterSpec(Spec):
+    """Workers on other machines, which train and measure in the place of this one's processes."""
+
+    address: str
+    """The scheduler's, such as tcp://host:8786."""
+    kind: Literal["dask"] = "dask"
+    """The engine: a Dask cluster, which dask-jobqueue also starts under SLURM, PBS or LSF."""
+
+
+WHERE = ("device", "jobs", "cluster")  # keys of Settings that say where work runs: no result depends on them
+
+
+@dataclass(frozen=True)
 class Settings(Spec):
     """All of params.yaml. Only the source must be there; ``jobs`` 0 means one per core (with GPUs, one on each)."""
 
@@ -77,7 +90,10 @@ class Settings(Spec):
     device: DeviceName = "auto"
     """Where networks run. auto: CUDA, else MPS, else the CPU. cuda: all GPUs, a task on each; cuda:1: the second."""
     jobs: Annotated[int, Ge(0), Le(1024)] = 0
-    """Tasks that run side by side. 0: one per core. With GPUs: tasks on each of them, and 0 is one."""
+    """Tasks that run side by side. 0: one per core. With GPUs: tasks on each of them, and 0 is one. On a
+    cluster: one on each worker, whatever it says."""
+    cluster: ClusterSpec | None = None
+    """Where tasks run, if not on this machine; "ganaug run --cluster" comes before it."""
 
     @property
     def has_unlabelled(self) -> bool:

@@ -7,7 +7,7 @@ level from the environment that they are started with.
 import logging
 import os
 
-_LEVEL = "GANAUG_LOG_LEVEL"
+LEVEL = "GANAUG_LOGLEVEL"
 
 
 class _Lines(logging.Handler):
@@ -18,11 +18,11 @@ class _Lines(logging.Handler):
 
 def set_level(level: int) -> None:
     """Show records of this ``level`` of ``logging`` and above, in this process and in those that it starts."""
-    os.environ[_LEVEL] = logging.getLevelName(level)
+    os.environ[LEVEL] = logging.getLevelName(level)
     log.setLevel(level)
 
 
 log = logging.getLogger("ganaug")
 log.propagate = False
-log.handlers = [_Lines()]
-log.setLevel(os.environ.get(_LEVEL, "INFO"))
+log.addHandler(_Lines())  # beside any that are there
+log.setLevel(os.environ.get(LEVEL, "INFO"))

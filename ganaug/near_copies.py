@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 SHARE = 0.01  # of the training images that lie as near to another one, by definition
 _ROWS, _VALUES = 2048, 4_000_000  # of images at a time: distances of 32 MB between values of 32 MB
+_BYTES = 64_000_000  # of pixels at a time
+_EXACT = 1024  # products of centred pixels, each at most 2^14, whose sum float32 holds exactly: it holds up to 2^24
 
 
 class Vectors(Protocol):
@@ -46,18 +48,37 @@ def nearest(images: Vectors, others: Vectors, others_are_images: bool = False) -
 
     count, features = images.shape[0], images.shape[1]
     rows, least = np.zeros(count, np.int64), np.full(count, np.inf)
-    step = min(_ROWS, max(1, _VALUES // features))  # memory grows neither with the images nor with their size
+    are_pixels = images[:1].dtype == others[:1].dtype == np.uint8
+    between, values, kind = (_of_pixels, _BYTES, np.uint8) if are_pixels else (euclidean_distances, _VALUES, np.float64)
+    step = min(_ROWS, max(1, values // features))  # memory grows neither with the images nor with their size
     for start in range(0, count, step):
-        some = images[start : start + step].astype(np.float64)
+        some = images[start : start + step].astype(kind, copy=False)
         here = slice(start, start + len(some))
         for other in range(0, others.shape[0], step):
-            distance = euclidean_distances(some, others[other : other + step].astype(np.float64))
+            distance = between(some, others[other : other + step].astype(kind, copy=False))
             if others_are_images and start == other:
                 np.fill_diagonal(distance, np.inf)
             closer = distance.min(axis=1) < least[here]
             rows[here] = np.where(closer, other + distance.argmin(axis=1), rows[here])
             least[here] = np.minimum(least[here], distance.min(axis=1))
     return Nearest(rows, least / np.sqrt(features))
+
+
+def _of_pixels(some: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
+    """The distances of images (N, F) to others (M, F), (N, M): the same as in float64, in a third of the time on large
+    images, since float32 adds whole numbers up exactly, some of them at a time."""
+    squared, of_some, of_others = np.zeros((len(some), len(others))), np.zeros((len(some), 1)), np.zeros(len(others))
+    for start in range(0, some.shape[1], _EXACT):
+        a, b = (one[:, start : start + _EXACT].astype(np.float32) for one in (some, others))
+        a -= 128  # centred, distances are the same
+        b -= 128
+        squared += a @ b.T
+        of_some[:, 0] += np.einsum("ij,ij->i", a, a)
+        of_others += np.einsum("ij,ij->i", b, b)
+    squared *= -2
+    squared += of_some
+    squared += of_others
+    return np.sqrt(squared, out=squared)
 
 
 @dataclass(frozen=True)

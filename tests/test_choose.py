@@ -25,9 +25,10 @@ from ganaug.data.spec import DataSpec
 from ganaug.data.survey import Survey
 from ganaug.errors import UserError
 from ganaug.measure import stats
+from ganaug.stages.needs import Sizes
 from ganaug.start import cells, estimate, fit
 from ganaug.start.choose import GAN, TRANSLATOR, Chosen, Limits, Scope, chance, choose, full_size
-from ganaug.start.estimate import Pace, Sizes
+from ganaug.start.estimate import Pace
 from ganaug.start.findings import choices, findings, given_up
 from ganaug.start.fit import fitted
 from ganaug.start.params import params_yaml
@@ -356,7 +357,7 @@ def test_with_groups_the_most_folds_that_can_be_dealt(rows: list[tuple[int, int]
 
 PACE = Pace("cpu", jobs=2, gan_step=0.05, classifier_steps=dict.fromkeys(ARMS, 0.01), start=2.0)
 ALONE = replace(PACE, jobs=1)
-SIZES_OF = Sizes({"a": 40, "b": 40}, 20)
+SIZES_OF = Sizes({"a": 40, "b": 40}, 20, 100, (1, 8, 8))
 FIXED = 5.5 * 2.0
 
 
@@ -401,12 +402,31 @@ def test_what_is_no_step_counts_too_by_hand() -> None:
     assert measured == pytest.approx(steps_alone + images + 10 * (300 * 0.01 + 1040 * 0.002 + 1.5))
 
 
+def test_distances_of_pairs_by_hand() -> None:
+    """Of each of eleven generators: 80 training images with these and with the 2 x 100 that are looked at. Of each of
+    ten trials: with 80 training images these, the 1,000 that are made and the 20 tested; where twice as many are tested
+    as learned from, the made ones a second time, and two times with as many tested ones."""
+    pace, made = replace(ALONE, pair=1e-3), settings_of(2000, fidelity={"enabled": True})
+    health, near = 11 * 80 * (80 + 200), 10 * 80 * (80 + 1000 + 20)
+    before = ALONE.run_seconds(made, SIZES_OF)
+    assert pace.run_seconds(made, SIZES_OF) - before == pytest.approx(1e-3 * (health + near))
+    more = replace(SIZES_OF, tested=160)
+    drawn = 10 * 80 * (80 + 4 * 1000 + 160)
+    assert pace.run_seconds(made, more) - ALONE.run_seconds(made, more) == pytest.approx(1e-3 * (health + drawn))
+
+
 def test_how_many_images_a_trial_is_about() -> None:
     found = seen([40, 10], [9, 9]).data.found
-    assert Sizes.of(chosen([40, 10], [9, 9]).settings, found) == Sizes({"c0": 40, "c1": 10}, 18)
-    assert Sizes.of(chosen([40, 10]).settings, seen([40, 10]).data.found) == Sizes({"c0": 32, "c1": 8}, 10)
-    drawn = config.check({"protocol": {"kind": "subsets", "train_per_class": 5, "test_per_class": 60}})
-    assert Sizes.of(drawn, seen([400, 400]).data.found) == Sizes({"c0": 5, "c1": 5}, 120)
+    shape = (1, 16, 16)
+    assert Sizes.of(chosen([40, 10], [9, 9]).settings, found) == Sizes({"c0": 40, "c1": 10}, 18, 68, shape)
+    assert Sizes.of(chosen([40, 10]).settings, seen([40, 10]).data.found) == Sizes({"c0": 32, "c1": 8}, 10, 50, shape)
+    drawn = config.check(
+        {
+            "data": {"image_size": 16, "channels": "gray"},
+            "protocol": {"kind": "subsets", "train_per_class": 5, "test_per_class": 60},
+        }
+    )
+    assert Sizes.of(drawn, seen([400, 400]).data.found) == Sizes({"c0": 5, "c1": 5}, 120, 800, shape)
 
 
 def seconds_of(survey: Survey, pace: Pace) -> Callable[[Scope], float]:

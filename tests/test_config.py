@@ -381,6 +381,7 @@ def test_plain_values_are_what_yaml_and_json_hold() -> None:
     assert written["gan"]["objective"] == {"kind": "non-saturating"}
     assert set(written) == {
         "data", "protocol", "gan", "synth", "classifier", "classify", "fidelity", "report", "gate", "device", "jobs",
+        "cluster",
     }  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def test_networks_that_the_memory_cannot_hold_are_refused_with_the_figure(
 
 def test_processes_side_by_side_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     split = SplitOf(project(tmp_path, jobs=8), "0")
-    needed = sum(cost._of_gan(split.settings.gan, 10, (1, 8, 8), 50))
+    needed = cost._of_gan(split.settings.gan, 10, (1, 8, 8), 50).at_work
     with_memory(monkeypatch, needed)
     cost.check_gan(split, torch.device("cpu"), 1)
     with refused("in 2 processes side by side, take at least", "or jobs"):
@@ -111,10 +111,11 @@ def test_the_weights_are_counted_and_a_batch_in_proportion(preset: str) -> None:
     networks = (build_generator(spec(8), 3, (1, 16, 16)), build_discriminator(spec(8), 3, (1, 16, 16)))
     generator, discriminator = (sum(one.numel() for one in net.parameters()) for net in networks)
     of_g, of_d = (4, 3) if preset == "wgan" else (5, 4)  # copies: RMSprop has one moment
-    fixed, small = cost._of_gan(spec(8), 3, (1, 16, 16), 1)
+    fixed, small, files = cost._of_gan(spec(8), 3, (1, 16, 16), 1)
     assert fixed == 4 * (of_g * generator + of_d * discriminator)
+    assert files == 4 * (3 * generator + discriminator)
     images = 8 * 16 * 16 * 4  # each network keeps more than one map of its images
-    large = cost._of_gan(spec(16), 3, (1, 16, 16), 1)[1]
+    large = cost._of_gan(spec(16), 3, (1, 16, 16), 1).batch
     assert images < small < large <= 2 * small
 
 
@@ -131,9 +132,9 @@ def test_a_translators_weights_are_counted_with_those_of_its_way_back(preset: st
     translator = build_translator(spec(8), shape, [1], 2)
     others = [build_judges(spec(8), shape, 2, 3), build_helpers(spec(8), shape, [0, 1])]
     one, rest = (sum(part.numel() for net in nets for part in net.parameters()) for nets in ([translator], others))
-    fixed, small = cost._of_translator(spec(8), shape, (1,), 2, 3)
+    fixed, small, _ = cost._of_translator(spec(8), shape, (1,), 2, 3)
     assert fixed == 4 * (5 * one + 4 * rest)
-    large = cost._of_translator(spec(16), shape, (1,), 2, 3)[1]
+    large = cost._of_translator(spec(16), shape, (1,), 2, 3).batch
     assert 8 * 3 * 15 * 15 * 4 < small < large <= 2 * small
 
 
@@ -148,7 +149,7 @@ def test_what_is_reckoned_is_what_a_forward_pass_keeps() -> None:
         return [fake, *(networks[1](one, labels)[0] for one in (real, fake.detach()))]
 
     here = cost._kept(step, *networks)
-    assert here == pytest.approx(cost._of_gan(spec, 3, (1, 16, 16), 1)[1], rel=0.02)
+    assert here == pytest.approx(cost._of_gan(spec, 3, (1, 16, 16), 1).batch, rel=0.02)
 
 
 def test_reckoning_draws_no_random_number() -> None:

@@ -4,13 +4,18 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+import stages
 from test_cli import ganaug
 from test_workspaces import git
 
-from ganaug import space
-from ganaug.start import doctor
+from ganaug import config, space
+from ganaug.stages.needs import Sizes, needs, sizes_now
+from ganaug.stages.project import Project
+from ganaug.start import doctor, estimate
+from ganaug.start.estimate import Pace
 from ganaug.start.sync import sync
 
 
@@ -90,6 +95,68 @@ def test_what_is_slow_is_said_with_the_reason(monkeypatch: pytest.MonkeyPatch, h
     }.items():
         assert slow[topic][0] == "warn"
         assert part in slow[topic][1]
+
+
+def test_what_a_run_needs_against_what_there_is(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    """The memory and the disk that the model says, of as much, of a bit more, and of a byte less."""
+    project = Project(here, config.load(here / "params.yaml"))
+    takes = needs(project.settings, sizes_now(project), dvc=False)
+    status, says = found()["needs"]
+    assert (status, says) == ("ok", f"{takes}")
+    assert "time" not in found()
+
+    def there(memory: int, disk: int) -> tuple[str, str]:
+        monkeypatch.setattr(space, "memory", lambda: memory)
+        usage = shutil._ntuple_diskusage(2 * disk, disk, disk)  # type: ignore[attr-defined]
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+        return found()["needs"]
+
+    much = 2**40
+    for memory, disk in ((takes.memory, much), (much, takes.disk)):
+        assert there(memory, disk)[0] == "warn"
+    status, says = there(takes.memory - 1, much)
+    assert status == "fail"
+    assert says.startswith(f"{takes}; there are ")
+    assert says.endswith(" of memory: lower jobs, or make data.image_size smaller")
+    (here / "data" / "prepared").mkdir(parents=True)
+    (here / "data" / "prepared" / "images.npy").write_bytes(bytes(1000))
+    assert there(much, takes.disk - 1000)[0] == "warn"
+    status, says = there(much, takes.disk - 1001)
+    assert status == "fail"
+    assert "are free: lower synth.per_class, or" in says
+
+
+def test_what_a_run_needs_is_unknown_without_its_images(here: Path) -> None:
+    (here / "params.yaml").write_text("data: {source: {kind: folder, path: nowhere}}\n")
+    status, says = found()["needs"]
+    assert status == "warn"
+    assert says.startswith("unknown: data.source.path: must be a folder")
+
+
+def test_sizes_are_those_of_the_prepared_images(here: Path) -> None:
+    """Of a trial as it was dealt; after another change of the settings, of the source again."""
+    raw = {"protocol": {"kind": "subsets", "trials": 1, "train_per_class": 5, "test_per_class": 3}}
+    project = Project(here, config.check(raw))
+    stages.prepared(project)
+    of_source = Sizes.of(project.settings, project.settings.data.source.load())
+    assert sizes_now(project) == of_source
+    (here / "data" / "prepared" / "classes.json").write_text("[]")
+    assert sizes_now(project) == of_source
+
+
+def test_time_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On random images of the project's number of classes and shape."""
+    timed = []
+
+    def measure(settings: config.Settings, images: Any, labels: Any, classes: int) -> Pace:
+        timed.append((images.shape[1:], len(set(labels.tolist())), classes))
+        return Pace("cpu", 2, 0.01, dict.fromkeys(settings.classify.arms, 0.001))
+
+    monkeypatch.setattr(estimate, "measure", measure)
+    said = {one.topic: one for one in doctor.examine(Path(), with_time=True)}
+    assert timed == [((8, 8, 1), 10, 10)]
+    assert said["time"].says.startswith("a run takes about ")
+    assert said["time"].status == "ok"
 
 
 def test_a_network_file_system(monkeypatch: pytest.MonkeyPatch) -> None:

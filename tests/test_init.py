@@ -28,6 +28,7 @@ from ganaug.data.prepared import Prepared, read_prepared
 from ganaug.data.table import Table
 from ganaug.errors import UserError
 from ganaug.stages import prepare as stage
+from ganaug.stages.needs import Sizes, needs
 from ganaug.stages.project import Project
 from ganaug.start import estimate, files
 from ganaug.start import init as module
@@ -441,7 +442,9 @@ def test_what_was_chosen_is_said_and_how_long_it_takes(capsys: pytest.CaptureFix
     assert "GAN of 10,000 steps" in said
     assert "the gate: no harm may be shown" in said
     seconds = 5.5 * 2 + 5 * 10_000 * 0.01 + 8 * 9 * 300 * 0.001 / 2 + 4 * (300 * 0.001 + 1.5)
-    assert f"a run takes about {seconds / 60:.1f} minutes here (2 at a time, cpu)" in said
+    takes = needs(settings, Sizes.of(settings, settings.data.source.load()))
+    assert f"a run takes about {seconds / 60:.1f} minutes here (2 at a time, cpu), at least " in said
+    assert f"here (2 at a time, cpu), {takes}" in said
     assert "more than" not in said
     assert "given up" not in said
 

@@ -25,6 +25,18 @@ def test_small_chunks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert small.distance.tolist() == whole.distance.tolist()
 
 
+def test_distances_of_pixels_are_exact() -> None:
+    """The same in float32 by parts as in float64; the largest that there are, of more pixels than a part has, too."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (60, 5000), np.uint8)
+    pixels[[3, 40]], pixels[7], pixels[50] = pixels[20], 0, 255
+    found, wide = (nearest(images, images, others_are_images=True) for images in (pixels, pixels.astype(np.float64)))
+    assert np.array_equal(found.row, wide.row)
+    assert np.array_equal(found.distance, wide.distance)
+    assert found.row[[3, 20, 40]].tolist() == [20, 3, 3]
+    assert nearest(pixels[7:8], pixels[50:51]).distance == pytest.approx(255, rel=1e-15)
+
+
 def test_classes_of_another_spread_have_another_unit() -> None:
     """Class 1 is ten times as spread out: a copy that is off by 1 is one there, and honest in class 0."""
     rng = np.random.default_rng(1)

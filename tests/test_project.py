@@ -79,7 +79,7 @@ def test_results_survive_a_stage_that_fails(tmp_path: Path, monkeypatch: pytest.
 # ------------------------------------------------------------------------------- what is read is what DVC watches
 
 DIGITS = {"data": {"source": {"kind": "digits"}}}
-SECTIONS = [section for section in config.plain(config.Settings()) if section not in ("device", "jobs")]
+SECTIONS = [section for section in config.plain(config.Settings()) if section not in config.WHERE]
 
 
 def in_project(folder: Path, raw: dict[str, Any], pipeline: str) -> Path:
@@ -250,7 +250,7 @@ def test_every_change_of_a_setting_runs_the_stages_that_read_it(
             reads = any(f"{key}.".startswith(f"{one}.") for one in classifiers)
             assert ("train" in runs) == reads, key
             assert reads or "synth" not in runs, key
-        if key in ("data.licence", "gan.save_seconds", "device", "jobs", "gate", "report.confidence"):
+        if key in ("data.licence", "gan.save_seconds", *config.WHERE, "gate", "report.confidence"):
             assert runs <= {"report"}, key
     assert len(walked) > 80
     of_gan = "gan.translate.cycle" if settings.gan.translate else "synth.drop_copies"

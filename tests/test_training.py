@@ -55,6 +55,16 @@ def steps(one: Training, first: int, last: int) -> Training:
     return one
 
 
+def test_a_training_holds_the_images_once() -> None:
+    """On a CPU those that it was given, unless others may not write to them."""
+    images, labels = np.zeros((6, 8, 8, 3), np.uint8), np.arange(6) % 3
+    gan = Training(images, labels, 3, config.check({"gan": SMALL}).gan, 0, CPU)
+    assert gan.images.is_contiguous(memory_format=torch.channels_last)
+    assert np.shares_memory(gan.images.numpy(), images)
+    images.flags.writeable = False
+    assert not np.shares_memory(gan.on_device(images, labels)[0].numpy(), images)
+
+
 # ------------------------------------------------------------------------------------------------------- how often
 
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,8 @@ import pytest
 import torch
 from expect import refused
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ganaug import store
-from ganaug.gan import adversarial
 from ganaug.gan.augment import Ada, DiffAugment
 from ganaug.gan.objectives import Hinge, LeastSquares, Relativistic
 from ganaug.gan.regularisers import R1, SpectralNorm
@@ -346,43 +343,6 @@ def test_alarms_say_what_is_wrong_with_translations() -> None:
     ]
     assert as_json([row], found)["alarms"][0]["mend"].startswith("raise gan.translate.diversity")
     assert as_json([{**row, "diversity": None}], [])["diversity"] is None
-
-
-@pytest.mark.filterwarnings("ignore:CUDA is not available")
-@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
-@pytest.mark.parametrize("spec", [terms(back="two-way", contrast=1.0), MODES["pairs"]])
-def test_nothing_of_a_step_lies_on_another_device_or_waits_for_it(
-    spec: GanSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a GPU that torch only pretends to have: it refuses tensors of two devices, and values that are looked at."""
-
-    def on_gpu(build: Callable[..., Any]) -> Callable[..., Any]:
-        def built(*arguments: Any) -> Any:
-            with torch.device("cuda"):
-                return build(*arguments)
-
-        return built
-
-    for name in ("build_translator", "build_judges", "build_helpers"):
-        monkeypatch.setattr(steps, name, on_gpu(getattr(steps, name)))
-    monkeypatch.setattr(steps.devices, "place", lambda module, device: module)
-    generator = torch.Generator
-    fake_torch = SimpleNamespace(**{**vars(torch), "Generator": lambda device: generator()})
-    monkeypatch.setattr(adversarial, "torch", fake_torch)
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        one = Training(
-            *data(), 2, [1], replace(spec, ada=Ada(interval=1)), 0, torch.device("cuda"), on_gpu(Recognise)()
-        )
-        batch = one.draw()
-        fake = one.generate(batch)
-        found = one.losses(batch, fake)
-        (real_logits, _), (fake_logits, _) = one._judge(batch.real, fake, batch.labels, apart=True)
-        loss = one.spec.objective.discriminator_loss(real_logits, fake_logits)
-        one._follow(real_logits, fake_logits, d_loss=loss)
-        one.measure(of_generator=True, **found, g_loss=one.fooling_loss(batch, fake)[0])
-        one.adjust_probability(1)
-        one.update_average(1)
-        assert one.measures.device.type == "cuda"
 
 
 # ------------------------------------------------------------------------------------- translations with known answers

@@ -11,7 +11,7 @@ import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from ganaug.api.arrays import checked
 from ganaug.api.datasets import opened_generator
@@ -42,7 +42,7 @@ class GanOverSampler(BaseOverSampler):
         "preset": [str],
         "steps": [Interval(Integral, 1, None, closed="left")],
         "gan": [Mapping, None],
-        "device": [StrOptions({"auto", "cuda", "mps", "cpu"})],
+        "device": [str],
     }
 
     def __init__(

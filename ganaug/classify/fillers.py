@@ -110,7 +110,7 @@ class Smote(Filler):
         from threadpoolctl import threadpool_limits
 
         images, labels = stock.real
-        made = [images[:0]]
+        made, done = np.empty((sum(stock.counts), *images.shape[1:]), np.uint8), 0
         for label, count, rows in _wanted(self.name, labels, stock.counts, at_least=2):
             flat = images[rows].reshape(len(rows), -1).astype(np.float32)
             with_other = np.concatenate([flat, np.zeros_like(flat[:1])])  # it asks for a second class, and leaves it
@@ -121,8 +121,9 @@ class Smote(Filler):
             )
             with threadpool_limits(1):  # which of two equally near images counts as nearer depends on the threads
                 points, _ = smote.fit_resample(with_other, [1] * len(rows) + [0])
-            made.append(np.rint(points[len(with_other) :]).astype(np.uint8).reshape(-1, *images.shape[1:]))
-        return np.concatenate(made), np.repeat(np.arange(len(stock.counts)), stock.counts)
+            made[done : done + count] = np.rint(points[len(with_other) :]).reshape(-1, *images.shape[1:])
+            done += count
+        return made, np.repeat(np.arange(len(stock.counts)), stock.counts)
 
     def depends_on(self, keys: Keys, settings: FillerSettings) -> Any:
         return dict(keys.synthetic_counts)

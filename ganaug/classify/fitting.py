@@ -12,15 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganaug import device as devices
-from ganaug.classify.pools import Images
+from ganaug.classify.pools import Images, at_once
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.errors import UserError
 from ganaug.pixels import to_float
 
 if TYPE_CHECKING:
     from ganaug.classify.policies import Attach
-
-_CHUNK = 1024  # images at a time in prediction
 
 
 def train_classifier(
@@ -84,7 +82,7 @@ def probabilities(model: nn.Module, images: Images, device: torch.device) -> NDA
 
 @torch.no_grad()
 def _logits(model: nn.Module, images: Images, device: torch.device) -> Tensor:
-    logits = torch.cat([model(to_float(part).to(device)) for part in chunks(images, _CHUNK)])
+    logits = torch.cat([model(to_float(part).to(device)) for part in chunks(images, at_once(images.shape[1]))])
     if not bool(logits.isfinite().all()):
         raise UserError("classifier: its outputs must be finite, but are not: training diverged; lower classifier.lr")
     return logits

@@ -24,6 +24,11 @@ Pool = tuple[Images, NDArray[np.int64]]  # images and their labels (N,)
 Teach = Callable[[int], Callable[[NDArray[np.uint8]], NDArray[np.float32]]]
 
 
+def at_once(side: int, most: int = 1024) -> int:
+    """How many images with ``side`` pixels are looked at together, ``most`` or fewer: memory grows with pixels."""
+    return max(1, min(most, 2**22 // side**2))
+
+
 def equally_often(rows: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """``count`` of the ``rows``, each floor or ceil(count / rows) times; ``rng`` draws which come once more."""
     times, rest = divmod(count, len(rows))

@@ -100,13 +100,17 @@ def measure(made: NDArray[np.uint8], real: NDArray[np.uint8], labels: NDArray[np
     """Images of every class, ``made`` (classes, n, H, W, C), compared with the train images ``real`` (N, H, W, C) of
     ``labels`` (N,), whose ``spread`` is (classes,)."""
     classes, count = made.shape[:2]
-    images = torch.from_numpy(made.reshape(classes, count, -1, 1, 1).astype(np.float32) / 127.5 - 1)
-    rows = np.concatenate([np.flatnonzero(labels == label)[:_MOST_REAL] for label in range(classes)])
-    train = real[rows].reshape(len(rows), -1)
+    images = made.reshape(classes, count, -1, 1, 1).astype(np.float32)
+    images /= 127.5  # in place: large images fill the memory
+    images -= 1
+    rows = np.sort(np.concatenate([np.flatnonzero(labels == label)[:_MOST_REAL] for label in range(classes)]))
+    some = real if len(rows) == len(real) else real[rows]  # not copied where it is all
+    train = some.reshape(len(some), -1)
     yardstick = Yardstick.of(train, labels[rows], classes)
     distance = nearest(made.reshape(classes * count, -1), train).distance
     copies = yardstick.is_copy(distance, np.repeat(np.arange(classes), count))
-    return Measured(diversity(images, spread), None if yardstick.bound is None else float(copies.mean()))
+    share = None if yardstick.bound is None else float(copies.mean())
+    return Measured(diversity(torch.from_numpy(images), spread), share)
 
 
 def alarms(

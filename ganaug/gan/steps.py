@@ -80,7 +80,7 @@ class Training(Adversarial):
 
     def on_device(self, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """uint8 images (N, C, H, W), a quarter of a float's memory, and labels; all 0 where labels play no part."""
-        pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+        pixels = torch.from_numpy(np.require(images, requirements=["C", "W"])).permute(0, 3, 1, 2)  # no copy on a CPU
         known = np.zeros_like(labels) if self.spec.conditioning == "none" else labels
         return (
             pixels.to(self.device, memory_format=torch.channels_last),

@@ -48,7 +48,8 @@ def memorisation(
     through both. A single name in ``classes`` is that of a generator without labels: it has no figures per class.
     ``seed``: of the draws of held-out images.
     """
-    learned = train.vectors if unlabelled is None else np.concatenate([train.vectors[:], unlabelled])
+    several = unlabelled is not None and len(unlabelled)  # else nothing is copied
+    learned = np.concatenate([train.vectors[:], unlabelled]) if several else train.vectors
     yardstick = Yardstick.of(train.vectors, train.labels, len(classes), unlabelled)
     near_made, near_held_out = (nearest(kind.vectors, learned) for kind in (made, held_out))
     of_made = yardstick.relative(near_made.distance, made.labels)

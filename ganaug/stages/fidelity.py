@@ -188,18 +188,19 @@ def _compare(trial: SplitOf, kept: Path | None, where: torch.device) -> tuple[di
 
     prepared, classify = trial.prepared, trial.settings.classify
     seed = trial.classify_seed  # of its arms: the judge is then the classifier of ``classical``, weight for weight
-    train, test = prepared.part(trial.rows.train), prepared.part(_compared(trial))
+    labels, test = prepared.labels[trial.rows.train], prepared.part(_compared(trial))
+    seen_rows = [*trial.rows.train, *trial.gan_unlabelled]
+    train = prepared.images_of(seen_rows)  # once: large sets fill the memory
     images, made = synthetic_pool(trial)
     labelled = trial.is_conditional
-    learned, unseen = (part.labels if labelled else 0 * part.labels for part in (train, test))
+    learned, unseen = (some if labelled else 0 * some for some in (labels, test.labels))
 
     judge = _kept_judge(trial, kept, where)
     if judge is None:
-        judge = fit(trial, arm(JUDGE, classify), (train.images, train.labels), None, seed, where)
+        judge = fit(trial, arm(JUDGE, classify), (train[: len(labels)], labels), None, seed, where)
     of_test, of_made = look(judge, test.images, where), look(judge, images, where)
     pupil = fit(trial, arm("none", classify), (images, made), None, seed, where) if labelled else None
-    seen_rows = [*trial.rows.train, *trial.gan_unlabelled]
-    real = {"train": prepared.images_of(seen_rows), "test": test.images}
+    real = {"train": train, "test": test.images}
     kinds: dict[str, Images] = {**real, "made": images}
     if isinstance(trial.settings.fidelity.encoder, Own):
         of_train = look(judge, kinds["train"], where)

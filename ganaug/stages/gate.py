@@ -204,7 +204,7 @@ def current_summary(project: Project) -> dict[str, Any]:
 def measured_settings(project: Project) -> dict[str, Any]:
     """The settings that figures depend on."""
     everything: dict[str, Any] = {**config.plain(project.settings), "gan": gan_settings(project.settings)}
-    return {key: value for key, value in everything.items() if key not in ("gate", "device", "jobs")}
+    return {key: value for key, value in everything.items() if key not in ("gate", *config.WHERE)}
 
 
 def _check_current(project: Project, summary: dict[str, Any]) -> None:

@@ -38,10 +38,11 @@ def _prepare(project: Project) -> str:
         return prepare.prepare(replace(project, root=Path()))
 
 
-def run_for(minutes: float) -> int | None:
-    """``ganaug run`` in the current directory as a process of its own, for so many ``minutes`` at most; its exit code,
-    or None if the time was over first. Then, as on an interruption, it is stopped with its workers: trainings save
-    their states, and finished work is kept, so that it goes on from there when it is called again.
+def run_for(minutes: float, *options: str) -> int | None:
+    """``ganaug run`` with the ``options`` in the current directory as a process of its own, for so many ``minutes`` at
+    most; its exit code, or None if the time was over first. Then, as on an interruption, it is stopped with its
+    workers: trainings save their states, and finished work is kept, so that it goes on from there when it is called
+    again.
 
     To be called from the main thread.
     """
@@ -53,7 +54,7 @@ def run_for(minutes: float) -> int | None:
     env = {**os.environ, "PYTHONWARNINGS": ",".join(filter(None, ignored))}
     ends = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]  # nohup
     before = {number: signal.signal(number, stop) for number in ends}
-    process = subprocess.Popen([sys.executable, "-P", "-m", "ganaug", "run"], process_group=0, env=env)
+    process = subprocess.Popen([sys.executable, "-P", "-m", "ganaug", "run", *options], process_group=0, env=env)
     try:
         code = process.wait(60 * minutes)
         return code if code >= 0 else 128 - code

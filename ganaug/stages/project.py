@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,14 @@ class Project:
         self.work = Work(place_of_work(self.root))  # finished work, kept by hash, of all workspaces
 
     @classmethod
-    def here(cls) -> Project:
-        """The current directory. Raises UserError if its params.yaml has a mistake, or DVC watches other keys or files
-        than the stages read."""
+    def here(cls, cluster: str | None = None) -> Project:
+        """The current directory. ``cluster``: the address of one that comes before that of params.yaml. Raises
+        UserError if params.yaml has a mistake, or DVC watches other keys or files than the stages read."""
         params = Path("params.yaml")
         settings = config.load(params)
         watched.check(settings, config.read(params), Path("dvc.yaml"))
+        if cluster is not None:
+            settings = replace(settings, cluster=config.ClusterSpec(cluster))
         return cls(Path(), settings)
 
     def alone(self, name: str, waits: str | None = None) -> AbstractContextManager[None]:

@@ -71,7 +71,7 @@ def finish(project: Project, name: str, tasks: Sequence[Task]) -> None:
     progress = Progress(work.root / "progress", missing)
     todo = [(_make, (project, task, progress.reporter(task.key))) for task in missing.values()]
     with progress.stage(name, max((task.steps for task in tasks), default=1)):
-        for key in in_parallel(project.settings, todo):
+        for key in in_parallel(project, todo):
             task = missing[key]
             progress.finished(task.title, task.line(task.folder(work)))
 
@@ -120,15 +120,21 @@ def _largest(settings: Settings, stage: str) -> str:
     return f"classifier.batch_size: {settings.classifier.batch_size} images at once"
 
 
-def in_parallel(settings: Settings, tasks: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]]) -> Iterable[Any]:
-    """Results as they come, from ``jobs`` processes of one thread each.
+def in_parallel(project: Project, tasks: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]]) -> Iterable[Any]:
+    """Results as they come, from ``jobs`` processes of one thread each; where ``project`` has a cluster, from its
+    workers.
 
-    Each function is also given, as its last argument, the process that it works for if that is on this machine: joblib
-    can be told to use workers of a cluster, whose parent is another process. Raises UserError if a worker is killed.
+    Each function is also given, as its last argument, the process that it works for if that is on this machine: it must
+    not go on without it. Raises UserError if a worker is killed.
     """
+    if project.settings.cluster:
+        from ganaug.stages import cluster
+
+        yield from cluster.results(project, [(function, *arguments, None) for function, arguments in tasks])
+        return
     parent = workers.parent()
     calls = [(function, *arguments, parent) for function, arguments in tasks]
-    yield from workers.run(at_once(settings), _call, calls, ordered=False)
+    yield from workers.run(at_once(project.settings), _call, calls, ordered=False)
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -136,8 +142,9 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def at_once(settings: Settings) -> int:
-    """How many tasks are made side by side: ``jobs``, or one per core; of GPUs, ``jobs`` or one on each."""
-    if device.kind(settings.device) == "cpu":
+    """How many tasks are made side by side: ``jobs``, or one per core; of GPUs, ``jobs`` or one on each. How many
+    workers a cluster has is not asked: then as many as on this machine's cores."""
+    if settings.cluster or device.kind(settings.device) == "cpu":
         return processes(settings)
     return (settings.jobs or 1) * device.count(settings.device)
 

@@ -187,6 +187,8 @@ def _learned(split: SplitOf, part: Part, where: torch.device) -> tuple[NDArray[n
     else:  # of a GAN that learns no labels, or none
         more = split.prepared.images_of(split.gan_unlabelled)
         theirs = np.zeros(len(more), np.int64)
+    if not len(more):
+        return part.images, part.labels
     return np.concatenate([part.images, more]), np.concatenate([part.labels, theirs])
 
 
@@ -219,14 +221,18 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     store.write_png(folder / "samples.png", labelled(samples, classes))
     steps, progress = zip(*trained.progress or [(trained.step, np.stack([row[0] for row in samples]))], strict=True)
     store.write_png(folder / "progress.png", labelled(progress, [f"step {step:,}" for step in steps], classes))
-    per_class = max(2, min(_LOOKED_AT, _MOST_LOOKED_AT // len(classes)))
-    made = pictures(trained.generator, len(classes), per_class, seed)
+    made = pictures(trained.generator, len(classes), looked_at(len(classes)), seed)
     labels = np.zeros_like(part.labels) if classes == [UNLABELLED] else part.labels
     measured = health.measure(made, part.images, labels, trained.real_spread)
     compares = trained.boundary is None
     alarms = health.alarms(trained.history, measured, trained.diverged_at, trained.step, compares)
     found = {"step": trained.step, "scores": trained.scores, **health.as_json(measured, alarms)}
     store.write_sealed(folder / "health.json", found, [folder / "history.csv"])
+
+
+def looked_at(classes: int) -> int:
+    """The images of each of so many ``classes`` that a finished generator's health is measured on."""
+    return max(2, min(_LOOKED_AT, _MOST_LOOKED_AT // classes))
 
 
 def _keeper(split: SplitOf, worker: Worker) -> Keeper:

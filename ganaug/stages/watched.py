@@ -16,11 +16,11 @@ from typing import Any
 from ganaug import yaml_text
 from ganaug.classify.arms import ARMS
 from ganaug.classify.encoders import Torchvision
-from ganaug.config import Settings
+from ganaug.config import WHERE, Settings
 from ganaug.errors import UserError, one_line
 
 WHOLE = "*"  # the whole file
-_ALL = tuple(sorted(field.name for field in fields(Settings) if field.name not in ("device", "jobs")))
+_ALL = tuple(sorted(field.name for field in fields(Settings) if field.name not in WHERE))
 _DEFAULTS = {"gate": "[]", "protocol": "{kind: subsets}"}  # as params.yaml says them; of the others: {}
 _AGAIN = 'run "ganaug sync" to have dvc.yaml written again'
 

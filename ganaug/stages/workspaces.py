@@ -12,19 +12,19 @@ from ganaug import store
 from ganaug.errors import UserError, quoted
 
 HIDDEN = ".ganaug"
-_SETTING = "GANAUG_STORE"
+SETTING = "GANAUG_STORE"
 
 
 def place_of_work(project: Path) -> Path:
     """The folder of finished work of the ``project`` in this folder: what the environment variable GANAUG_STORE names,
     or ``.ganaug`` of the project in its main workspace. Raises UserError if GANAUG_STORE is no absolute path, or if a
     file is in its way."""
-    if given := os.environ.get(_SETTING):
+    if given := os.environ.get(SETTING):
         if not Path(given).is_absolute():  # or each workspace would have its own
-            raise UserError(f"{_SETTING}: must be an absolute path, got {quoted(given)}; write it in full, or unset it")
+            raise UserError(f"{SETTING}: must be an absolute path, got {quoted(given)}; write it in full, or unset it")
         if not (there := existing(Path(given))).is_dir():
             raise UserError(
-                f"{_SETTING}: must be a folder, or a new one in a folder, got {quoted(given)}, but {there} is a file; "
+                f"{SETTING}: must be a folder, or a new one in a folder, got {quoted(given)}, but {there} is a file; "
                 "name another, or unset it"
             )
         return Path(given)

@@ -18,11 +18,17 @@ from ganaug import config, device, space, store
 from ganaug.config import Settings
 from ganaug.errors import UserError, one_line
 from ganaug.stages.machine import machine
+from ganaug.stages.needs import amount, needs, sizes_now
+from ganaug.stages.project import Project
 from ganaug.stages.workspaces import existing, place_of_work
+from ganaug.start import estimate
 from ganaug.start.files import MADE
+from ganaug.start.findings import run_time
 from ganaug.start.sync import outdated
 
 _LEAST_MEMORY, _LEAST_DISK = 4 * 2**30, 2 * 2**30  # below these, more than small sets may not run
+_NEAR = 0.6  # of the memory or the disk: a step really takes up to twice the memory that is reckoned
+_SMALLER = "make data.image_size smaller"
 _SLOW_SYNC = 0.1  # seconds that it takes to have a file of 4 MiB on the disk
 _NETWORK = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "lustre", "ceph", "afs")  # file systems, by how they begin
 
@@ -39,8 +45,11 @@ class Finding:
         return f"{self.status:4}  {self.topic:11}  {one_line(self.says, 500)}"
 
 
-def examine(root: Path) -> list[Finding]:
-    """Everything about this machine and the project in ``root``, the current directory, if there is one."""
+def examine(root: Path, with_time: bool = False) -> list[Finding]:
+    """Everything about this machine and the project in ``root``, the current directory, if there is one.
+
+    ``with_time``: how long a run takes here too, which times some steps of its networks.
+    """
     settings, about = _settings(root)
     return [
         *_versions(),
@@ -51,6 +60,7 @@ def examine(root: Path) -> list[Finding]:
         *_git(root),
         about,
         *(_images(settings, root) if settings else ()),
+        *(_needs(settings, root, with_time) if settings else ()),
         *_dvc(root, settings),
         *_permissions(root),
     ]
@@ -79,11 +89,17 @@ def _device(settings: Settings | None) -> Iterator[Finding]:
     if where.type == "cpu":
         yield Finding("device", "warn", "cpu: no GPU is used, so images of 64 pixels and more train slowly")
     else:
-        yield Finding("device", "ok", device.title(where))
+        yield Finding("device", "ok", _several(device.title(where), settings.device if settings else "auto"))
     if device.computes_bfloat16(where):
         yield Finding("bfloat16", "ok", "computed natively")
     else:
         yield Finding("bfloat16", "warn", "not computed natively: GANs train in float32, which takes longer")
+
+
+def _several(title: str, name: device.DeviceName) -> str:
+    """With how many there are of them."""
+    gpus = device.count(name)
+    return title if gpus == 1 else f"{title}, the first of {gpus} that tasks run on side by side"
 
 
 def _cores(settings: Settings | None) -> Iterator[Finding]:
@@ -174,6 +190,33 @@ def _images(settings: Settings, root: Path) -> Iterator[Finding]:
         yield Finding("images", "ok", f"{title}{f' at {places[0]}' if places else ''}")
 
 
+def _needs(settings: Settings, root: Path, with_time: bool) -> Iterator[Finding]:
+    """What a run takes, against what there is; ``with_time``: how long, too."""
+    try:
+        sizes = sizes_now(Project(root, settings))
+        takes = needs(settings, sizes, _dvc_project(root) is not None)
+        there, free = space.memory() or takes.memory * 10, shutil.disk_usage(root).free
+        disk = takes.disk - _made(root)
+        if takes.memory > there:
+            yield Finding("needs", "fail", f"{takes}; there are {amount(there)} of memory: lower jobs, or {_SMALLER}")
+        elif disk > free:
+            yield Finding("needs", "fail", f"{takes}; {amount(free)} are free: lower synth.per_class, or {_SMALLER}")
+        elif takes.memory > _NEAR * there or disk > _NEAR * free:
+            yield Finding("needs", "warn", f"{takes}: near what there is; lower jobs or synth.per_class")
+        else:
+            yield Finding("needs", "ok", f"{takes}")
+        if with_time:
+            pace = estimate.measure_for(settings, sizes)
+            yield Finding("time", "ok", run_time(pace, pace.run_seconds(settings, sizes)))
+    except UserError as error:
+        yield Finding("needs", "warn", f"unknown: {error}")
+
+
+def _made(root: Path) -> int:
+    """Bytes of what a run has written there."""
+    return sum(file.stat().st_size for name in MADE for file in (root / name).rglob("*") if file.is_file())
+
+
 def _git(root: Path) -> Iterator[Finding]:
     if not shutil.which("git"):
         yield Finding("git", "warn", "not installed: no history, and DVC runs no experiments")
@@ -194,9 +237,7 @@ def _git(root: Path) -> Iterator[Finding]:
 
 
 def _dvc(root: Path, settings: Settings | None) -> Iterator[Finding]:
-    here = root.resolve()
-    there = next((place for place in (here, *here.parents) if (place / ".dvc" / "config").is_file()), None)
-    if there:
+    if there := _dvc_project(root):
         yield Finding("DVC", "ok", f"project at {there}")
     else:
         yield Finding("DVC", "warn", 'no project here: "ganaug run" needs none, "dvc repro" needs "dvc init"')
@@ -211,6 +252,11 @@ def _dvc(root: Path, settings: Settings | None) -> Iterator[Finding]:
         yield Finding("dvc.yaml", "warn", f'{", ".join(names)}: not as params.yaml asks for; run "ganaug sync"')
     else:
         yield Finding("dvc.yaml", "ok", "as params.yaml asks for")
+
+
+def _dvc_project(root: Path) -> Path | None:
+    here = root.resolve()
+    return next((place for place in (here, *here.parents) if (place / ".dvc" / "config").is_file()), None)
 
 
 def _permissions(root: Path) -> Iterator[Finding]:

@@ -21,12 +21,10 @@ from numpy.typing import NDArray
 from ganaug import device, workers
 from ganaug.classify.arms import Arm, arm, batches, filler_of
 from ganaug.config import Settings
-from ganaug.data.cell_draws import CellDraws
-from ganaug.data.cross_validation import Folds
-from ganaug.data.labelled import Labelled
-from ganaug.data.subsets import Subsets
+from ganaug.stages.needs import Sizes, classifiers
 from ganaug.stages.runs import arms_of
 from ganaug.stages.tasks import at_once
+from ganaug.stages.train import looked_at
 
 if TYPE_CHECKING:
     import torch
@@ -40,34 +38,11 @@ _Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
 _STEPS = 4  # timed together: a lazy penalty of the GAN is due in one of them
 _SAMPLE = 256  # images for the timed steps
 _LEAST_SECONDS = 0.5  # of each network, besides a first run
-_ROWS, _SETTLED, _LOOKED_AT = 50, 2, 100  # of a training: its history, its pictures; images per class at its end
+_ROWS, _SETTLED = 50, 2  # of a training: its history, its pictures
 _STARTS = 5.5  # the workers of three stages start; all five commands and DVC itself take as long as 2.5 times that
 _START_SECONDS = 2.0  # at least, of a worker
-_DISTANCES = 1.5  # seconds for the distances between the images of a trial
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How many images a trial is about."""
-
-    learned: dict[str, int]  # {class: images}
-    tested: int
-
-    @classmethod
-    def of(cls, settings: Settings, found: Labelled) -> Sizes:
-        """About, by the ``settings``, of the images ``found``."""
-        counts = np.bincount(found.labels[~found.official_test], minlength=len(found.classes)).tolist()
-        protocol, tested, rendered = settings.protocol, int(found.official_test.sum()), settings.data.rendered
-        conditions = len(rendered.names if rendered else found.condition_rows()[0])
-        if isinstance(protocol, Subsets):
-            counts, tested = protocol.train_counts(len(counts)), protocol.test_per_class * len(counts)
-        elif isinstance(protocol, CellDraws):
-            tested = protocol.test_per_cell * conditions * len(counts)
-            counts = [protocol.train_per_cell * conditions] * len(counts)
-        elif isinstance(protocol, Folds):
-            tested = sum(counts) // protocol.folds
-            counts = [round(count * (1 - 1 / protocol.folds)) for count in counts]
-        return cls(dict(zip(found.classes, counts, strict=True)), tested)
+_DISTANCES = 1.5  # seconds for the distances between the images of a trial, besides those of all pairs in pixels
+_NEAR = 500  # training images of a class, at most, that a finished generator's images are compared with
 
 
 @dataclass(frozen=True)
@@ -81,6 +56,7 @@ class Pace:
     gan_rest: float = 0.0  # of a GAN's training, besides its steps
     look: float = 0.0  # at an image, by the classifier
     make: float = 0.0  # of an image, by the generator
+    pair: float = 0.0  # of two images, for their distance in pixels
     start: float = _START_SECONDS  # of a process, until it has imported everything
 
     def gan_seconds(self, settings: Settings, steps: int) -> float:
@@ -90,13 +66,13 @@ class Pace:
     def run_seconds(self, settings: Settings, sizes: Sizes) -> float:
         """The whole pipeline."""
         names, trials = settings.protocol.names(), settings.protocol.trials
-        made = sum(settings.synth.counts(sizes.learned).values())
+        made = sizes.made(settings)
         rounds = self._rounds(len(names))
         if any(one.name == "unadversarial" for one in map(filler_of, settings.classify.arms) if one):
             rounds += self._rounds(trials)  # the control is trained and used as the generator is
-        gans = rounds * (settings.gan.steps * self.gan_step + self.gan_rest)
+        gans = rounds * (settings.gan.steps * self.gan_step + self.gan_rest + self._health(settings, sizes))
         images = rounds * made * self.make
-        of_trial = self._classifiers(settings) + self._runs(settings) * sizes.tested * self.look
+        of_trial = self._classifiers(settings) + classifiers(settings) * sizes.tested * self.look
         seconds = _STARTS * self.start + gans + images + trials * of_trial / self.jobs
         if settings.gan_has_teachers:
             teachers = (
@@ -107,8 +83,23 @@ class Pace:
             seconds += rounds * max(self.classifier_steps.values()) * settings.classifier.steps
         if settings.fidelity.enabled:  # one more classifier, which learns from generated images alone
             pupil = min(self.classifier_steps.values()) * settings.classifier.steps
-            seconds += self._rounds(trials) * (pupil + (made + 2 * sizes.tested) * self.look + _DISTANCES)
+            looks = (made + 2 * sizes.tested) * self.look
+            seconds += self._rounds(trials) * (pupil + looks + _DISTANCES + self._near_copies(sizes, made))
         return seconds
+
+    def _health(self, settings: Settings, sizes: Sizes) -> float:
+        """Of a finished generator of classes: each image that is looked at, and training images, with these."""
+        if settings.gan.translate:
+            return 0.0
+        classes = len(sizes.learned)
+        near = sum(min(_NEAR, count) for count in sizes.learned.values())
+        return near * (near + looked_at(classes) * classes) * self.pair
+
+    def _near_copies(self, sizes: Sizes, made: int) -> float:
+        """Of a trial's images: all that are made or tested, and the training images, with these; where enough are
+        tested, those that are made with as many unseen ones, up to ten times."""
+        train, draws = sizes.train, min(10, sizes.tested // sizes.train)
+        return train * (train + (1 + bool(draws) + draws) * made + sizes.tested) * self.pair
 
     def _classifiers(self, settings: Settings) -> float:
         """The training of a trial's classifiers, one after the other."""
@@ -118,12 +109,15 @@ class Pace:
         of_step += len(classify.curve) * sum(steps[name] for name in classify.curve_arms)
         return of_step * classify.repeats * settings.classifier.steps
 
-    def _runs(self, settings: Settings) -> int:
-        classify = settings.classify
-        return classify.repeats * (len(classify.arms) + len(classify.curve) * len(classify.curve_arms))
-
     def _rounds(self, tasks: int) -> int:
         return math.ceil(tasks / self.jobs)
+
+
+def measure_for(settings: Settings, sizes: Sizes) -> Pace:
+    """The same on random images of these ``sizes``: what they show changes no time."""
+    rng, (channels, *size) = np.random.default_rng(0), sizes.shape
+    images = rng.integers(0, 256, (_SAMPLE, *size, channels), np.uint8)
+    return measure(settings, images, np.arange(_SAMPLE) % len(sizes.learned), len(sizes.learned))
 
 
 def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> Pace:
@@ -148,7 +142,7 @@ def measure(settings: Settings, images: NDArray[np.uint8], labels: NDArray[np.in
         },
         **{
             name: float(np.mean([getattr(one, name) for one in found]))
-            for name in ("gan_step", "gan_rest", "look", "make", "start")
+            for name in ("gan_step", "gan_rest", "look", "make", "pair", "start")
         },
     )
 
@@ -164,6 +158,7 @@ def _measured(settings: Settings, part: _Part, classes: int, where: torch.device
     import sklearn.metrics  # noqa: F401, what a stage's workers import too
 
     from ganaug.classify.fitting import predict, train_classifier
+    from ganaug.near_copies import nearest
 
     start = max(_START_SECONDS, time.process_time() - began)
     device.prepare(where)
@@ -175,7 +170,7 @@ def _measured(settings: Settings, part: _Part, classes: int, where: torch.device
         few = replace(spec, steps=_STEPS)
         return train_classifier(draw, few, channels, classes, size, 0, where, chosen.policy.attach)
 
-    model = classifier(arm("none", settings.classify))
+    model, flat = classifier(arm("none", settings.classify)), part[0].reshape(len(part[0]), -1)
     if settings.gan.translate is None:
         step, rest, make = _pace_of_generator(settings.gan, part, classes, where)
     else:
@@ -188,6 +183,7 @@ def _measured(settings: Settings, part: _Part, classes: int, where: torch.device
         classifier_steps={one.name: _mean(partial(classifier, one), where) / _STEPS for one in arms_of(settings)},
         look=_mean(lambda: predict(model, part[0], where), where) / len(part[0]),
         make=make,
+        pair=_mean(lambda: nearest(flat, flat), where, once=True) / len(flat) ** 2,
         start=start,
     )
 
@@ -206,7 +202,7 @@ def _pace_of_generator(spec: GanSpec, part: _Part, classes: int, where: torch.de
     generator = device.place(generators[0], device.resolve("cpu"))
     per_class = max(1, _SAMPLE // classes)
     make = _mean(lambda: pictures(generator, classes, per_class, 0), where, once=True) / (per_class * classes)
-    return step, _ROWS * row + _SETTLED * settle + _LOOKED_AT * classes * make, make
+    return step, _ROWS * row + _SETTLED * settle + looked_at(classes) * classes * make, make
 
 
 def _pace_of_translator(

@@ -8,10 +8,11 @@ from ganaug import config, store, yaml_text
 from ganaug.config import Settings
 from ganaug.data.idx import Idx
 from ganaug.errors import UserError
+from ganaug.stages.needs import Sizes, needs
 from ganaug.stages.progress import counting
 from ganaug.start import estimate
 from ganaug.start.files import Plan
-from ganaug.start.findings import run_time
+from ganaug.start.findings import run_needs
 
 _ABOUT = {  # title, text
     "digits": (
@@ -58,4 +59,5 @@ def _time(settings: Settings, images: Path | None) -> str:
     assert not isinstance(found.images, list)
     with counting("timing a few steps of each network"):
         pace = estimate.measure(settings, found.images, found.labels, len(found.classes))
-    return run_time(pace, pace.run_seconds(settings, estimate.Sizes.of(settings, found)))
+    sizes = Sizes.of(settings, found)
+    return run_needs(pace, pace.run_seconds(settings, sizes), needs(settings, sizes))

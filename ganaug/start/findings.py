@@ -9,6 +9,7 @@ from ganaug.data.splits import Items
 from ganaug.data.survey import Survey
 from ganaug.report.missing import missing_words
 from ganaug.report.verdict import text_table
+from ganaug.stages.needs import Needs
 from ganaug.start import cells
 from ganaug.start.choose import GAN, TRANSLATOR, Limits
 from ganaug.start.estimate import Pace
@@ -122,6 +123,11 @@ def given_up(full: Settings, now: Settings, minutes: float, of_full: float | Non
         lines.append(f"a {kind} of {now.gan.steps:,} steps: {enough:,} and more make better images")
     listed = "".join(f"  {line}\n" for line in lines)
     return f"given up to keep to --minutes {minutes:g}:\n{listed}" if lines else ""
+
+
+def run_needs(pace: Pace, seconds: float, takes: Needs) -> str:
+    """What a run takes here: time, memory, disk."""
+    return f"{run_time(pace, seconds)}, {takes}"
 
 
 def run_time(pace: Pace, seconds: float) -> str:

@@ -20,6 +20,7 @@ from ganaug.data.pictures import LARGEST_MIB
 from ganaug.data.survey import survey
 from ganaug.data.table import ENDINGS, Table
 from ganaug.errors import UserError, one_line, quoted
+from ganaug.stages.needs import Sizes, needs
 from ganaug.stages.progress import counting
 from ganaug.stages.workspaces import git_top
 from ganaug.start import estimate
@@ -27,7 +28,7 @@ from ganaug.start.choose import Chosen, Scope, chance, choose, full_size, limits
 from ganaug.start.estimate import Pace
 from ganaug.start.examples import example
 from ganaug.start.files import FILES, MADE, Plan, check_free, init_dvc, undone_on_error, write
-from ganaug.start.findings import choices, findings, given_up, run_time, steps_reason
+from ganaug.start.findings import choices, findings, given_up, run_needs, steps_reason
 from ganaug.start.fit import fitted
 from ganaug.start.params import params_yaml
 
@@ -113,7 +114,7 @@ def plan_of(
 
         def seconds(scope: Scope) -> float:
             settings = chosen(scope).settings
-            return pace(scope.size).run_seconds(settings, estimate.Sizes.of(settings, found))
+            return pace(scope.size).run_seconds(settings, Sizes.of(settings, found))
 
         limits = limits_of(seen)
         full = chosen(Scope(largest, limits.enough)).settings
@@ -123,7 +124,7 @@ def plan_of(
         likely = [chance(seen, settings) for settings in (full, plan.settings)]
     lost = given_up(full, plan.settings, minutes, *likely)
     say("\n".join([choices(plan.settings, likely[1], seen.data.shape.size), *lost.splitlines()]))
-    time = run_time(pace(scope.size), takes)
+    time = run_needs(pace(scope.size), takes, needs(plan.settings, Sizes.of(plan.settings, found)))
     if takes > 1.05 * 60 * minutes:
         time += f", more than --minutes {minutes:g}: init sets no smaller run"
     title, path = one_line(source.title()), one_line(plan.raw["data"]["source"]["path"])
