@@ -337,7 +337,7 @@ Written by `python benchmarks/zoo_time.py`: GAN-train against seconds of one cor
 and rates, which stay constant here (`sngan-projection` and `r3gan` lower them with the steps elsewhere). Seconds are
 CPU time of training alone ({}, with other work beside it). 500 generated images per class teach the classifier; 60 real
 ones per class, which no GAN saw and no setting was chosen by, test it. One training each: differences of three points
-are chance.
+are chance. A dash: not trained so long yet.
 
 ![GAN-train against seconds of one core, a line per preset](figures/zoo-time.svg)"""
 

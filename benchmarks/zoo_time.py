@@ -14,6 +14,7 @@ preset's. Neither is written to docs.
 """
 
 import argparse
+import io
 import json
 import time
 from typing import Any
@@ -129,10 +130,10 @@ def publish(name: str, points: list[dict[str, float]]) -> None:
     known = {**(store.read_json(path, "")["presets"] if path.is_file() else {}), name: points}
     curves = {name: known[name] for name in presets.OF_CLASSES if known.get(name)}
     store.write_json(path, {"machine": machine(), "presets": curves})
+    drawn = io.StringIO()
     with rc_context(STYLE):
-        picture(curves).savefig(
-            FIGURES / "zoo-time.svg", bbox_inches="tight", facecolor="white", metadata={"Date": None}
-        )
+        picture(curves).savefig(drawn, format="svg", bbox_inches="tight", facecolor="white", metadata={"Date": None})
+    store.write_text(FIGURES / "zoo-time.svg", drawn.getvalue())
     store.write_text(ROOT / "docs" / "zoo.md", document(FIGURES))
 
 
