@@ -385,12 +385,18 @@ def presets(as_json: Json = False) -> None:
     if as_json:
         import json
 
-        found = {name: {"line": one.line, "source": one.source, "values": one.values} for name, one in PRESETS.items()}
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        print(json.dumps({name: vars(one) for name, one in PRESETS.items()}, indent=1, ensure_ascii=False))
         return
     width = max(map(len, PRESETS))
     for name, preset in PRESETS.items():
         print(f"{name:{width}}  {preset.line}\n{'':{width}}  ({preset.source})")
+        if preset.needs is not None:
+            seconds, images = preset.needs
+            print(f"{'':{width}}  70 % within {seconds} s of one core, {images:,} images seen")
+    print(
+        "\n70 %: accuracy on real images of a classifier that learned a preset's images alone, on 100 digits per class "
+        "of 8 pixels.\nLarger images take longer, fewer images teach less."
+    )
 
 
 @app.command()

@@ -168,6 +168,9 @@ def test_presets_are_listed_with_source_and_line_and_without_torch(tmp_path: Pat
         assert f"\n{name} " in f"\n{said}"
         assert preset.line in said
         assert preset.source in said
+        assert (
+            preset.needs is None or f"70 % within {preset.needs[0]} s of one core, {preset.needs[1]:,} images" in said
+        )
     code = ["import sys", "from ganaug.cli import app", "try: app(['presets'])"]
     code += ["except SystemExit: print('torch' in sys.modules)"]
     done = subprocess.run([sys.executable, "-c", "\n".join(code)], capture_output=True, text=True, check=True)

@@ -1,10 +1,11 @@
 """Presets: the published GANs by name. ``gan: {preset: wgan-gp}`` takes a preset's values; other keys change them.
 
-Values are the sources' own where they give them, with two exceptions: ``gan`` and ``cgan`` use DCGAN's Adam instead of
-gradient descent with momentum, and latents are normal, not uniform. GANs published without labels take them by
-concatenation, as CGAN gave them to the original GAN. The widths are the published ones, too slow on a CPU: set
-``generator_width`` and ``discriminator_width`` lower there. Only ``default`` augments what the discriminator sees: the
-others were published for sets of 50,000 images and more; add ``augment`` for smaller ones.
+Values are the sources' own where they give them, but for these: ``gan`` and ``cgan`` use DCGAN's Adam instead of
+gradient descent with momentum; latents are normal, not uniform; and ``wgan``, ``wgan-gp``, ``sngan-projection`` and
+``r3gan`` have higher rates or smaller batches, the last three fewer channels too. Theirs are for GPUs and 50,000
+images: their names promised what they could not do on a small set and a CPU (docs/experiments.md). GANs published
+without labels take them by concatenation, as CGAN gave them to the original GAN. Only ``default`` augments what the
+discriminator sees: the others were published for large sets; add ``augment`` for smaller ones.
 """
 
 from collections.abc import Mapping
@@ -16,11 +17,16 @@ from ganaug.errors import UserError, quoted
 
 @dataclass(frozen=True)
 class Preset:
-    """``values`` as ``gan:`` in params.yaml would have them."""
+    """``values`` as ``gan:`` in params.yaml would have them.
+
+    ``needs``: seconds of one core and real images seen, until a classifier that learned its images alone is right on
+    70 % of real ones, with 100 digits per class (benchmarks/zoo_time.py, docs/zoo.md).
+    """
 
     source: str
     line: str  # what it is
     values: dict[str, Any]
+    needs: tuple[int, int] | None = None
 
 
 _PLAIN = {  # what the publications have in common
@@ -56,8 +62,8 @@ _RESNET = {
     "discriminator_steps": 5,
     "batch_size": 64,
     "z_dim": 128,
-    "generator_width": 128,
-    "discriminator_width": 128,
+    "generator_width": 32,
+    "discriminator_width": 32,
     "beta1": 0.0,
     "beta2": 0.9,
 }
@@ -67,85 +73,96 @@ PRESETS: dict[str, Preset] = {
         "ganaug, measured on tuning draws",
         "for few images: compact networks, projection, non-saturating with lazy R1, DiffAugment",
         {},
+        needs=(10, 21_632),
     ),
     "gan": Preset(
         "Goodfellow 2014, arXiv 1406.2661",
         "the original: dense layers, maxout and dropout in D, non-saturating; labels by concatenation",
         _MLP,
+        needs=(80, 191_300),
     ),
     "dcgan": Preset(
         "Radford 2016, arXiv 1511.06434",
         "strided convolutions and batch normalisation; labels by concatenation",
         _DCGAN,
+        needs=(10, 59_776),
     ),
     "cgan": Preset(
         "Mirza and Osindero 2014, arXiv 1411.1784",
         "the original GAN with the label as an input of both networks, through a first layer of its own",
         {**_MLP, "architecture": {"kind": "mlp", "label_share": 0.83}},
+        needs=(150, 416_500),
     ),
     "acgan": Preset(
         "Odena 2017, arXiv 1610.09585",
         "DCGAN whose discriminator also says the class",
         {**_DCGAN, "conditioning": "auxiliary", "batch_size": 100},
+        needs=(10, 64_400),
     ),
     "wgan": Preset(
         "Arjovsky 2017, arXiv 1701.07875",
-        "Wasserstein critic, weights clipped, five critic steps, RMSprop; labels by concatenation",
+        "Wasserstein critic, weights clipped, five D steps, RMSprop; labels by concatenation; 5 times their rates",
         {
             **_DCGAN,
             "objective": {"kind": "wasserstein"},
             "discriminator_steps": 5,
             "batch_size": 64,
             "optimizer": "rmsprop",
-            "generator_lr": 5e-5,
-            "discriminator_lr": 5e-5,
+            "generator_lr": 2.5e-4,
+            "discriminator_lr": 2.5e-4,
             "beta2": 0.99,
         },
+        needs=(20, 168_960),
     ),
     "wgan-gp": Preset(
         "Gulrajani 2017, arXiv 1704.00028",
-        "Wasserstein critic with a gradient penalty, five critic steps, residual networks; labels by concatenation",
+        "Wasserstein critic, gradient penalty, five D steps, residual; 32 channels (theirs 128), 5 times their rates",
         {
             **_RESNET,
             "objective": {"kind": "wasserstein-gp"},
-            "generator_lr": 1e-4,  # algorithm 1's
-            "discriminator_lr": 1e-4,
+            "generator_lr": 5e-4,
+            "discriminator_lr": 5e-4,
         },
+        needs=(20, 23_040),
     ),
     "lsgan": Preset(
         "Mao 2017, arXiv 1611.04076",
         "DCGAN with least squares instead of cross-entropy; labels by concatenation",
         {**_DCGAN, "objective": {"kind": "least-squares"}, "batch_size": 64},
+        needs=(10, 47_360),
     ),
     "sngan-projection": Preset(
         "Miyato and Koyama 2018, arXiv 1802.05637",
-        "residual networks, spectral normalisation, hinge, class-conditional norms and projection, five D steps",
+        "residual, spectral norm, hinge, projection, five D steps; 32 channels (theirs 256), 5 times their rates",
         {
             **_RESNET,
             "objective": {"kind": "hinge"},
             "regularisers": [{"kind": "spectral-norm"}],
             "conditioning": "projection",
-            "generator_width": 256,
+            "generator_lr": 1e-3,  # Miyato 2018, table 1, settings D to F
+            "discriminator_lr": 1e-3,
             "rate": "linear",
         },
+        needs=(40, 95_680),
     ),
     "r3gan": Preset(
         "Huang 2024, arXiv 2501.05441",
-        "relativistic pairing with R1 and R2, modern residual networks without normalisation",
+        "relativistic pairing, R1 and R2, residual without norms; 32 channels (theirs 128), batches of 64 (theirs 512)",
         {
             **_PLAIN,
             "architecture": {"kind": "r3gan"},
             "objective": {"kind": "relativistic", "gamma": 0.05},
             "conditioning": "projection",
-            "batch_size": 512,
+            "batch_size": 64,
             "z_dim": 64,
-            "generator_width": 128,
-            "discriminator_width": 128,
+            "generator_width": 32,
+            "discriminator_width": 32,
             "beta1": 0.0,
             "beta2": 0.99,
             "rate": "cosine",
             "ema_half_life_images": 500_000,
         },
+        needs=(80, 25_984),
     ),
 }
 

@@ -177,13 +177,13 @@ class _Jointly(TorchFunctionMode):
             return func(maps, running_mean, running_var, weight, bias, training, momentum, eps)
         dims, shape = [0, *range(2, maps.dim())], (1, -1, *[1] * (maps.dim() - 2))
         values, count = maps.float(), maps.numel() // maps.shape[1] * self.ranks.count
-        mean = self.ranks.sum(values.sum(dims)) / count
-        centred = values - mean.view(shape)
-        var = self.ranks.sum(centred.square().sum(dims)) / count
+        own_var, own_mean = torch.var_mean(values, dims, correction=0)
+        mean, squares = self.ranks.mean(torch.stack([own_mean, own_var + own_mean.square()]))  # in one message
+        var = (squares - mean.square()).clamp(min=0)
         with torch.no_grad():
             running_mean.lerp_(mean, momentum)
             running_var.lerp_(var * (count / (count - 1)), momentum)
-        made = centred * (var + eps).rsqrt().view(shape)
+        made: Tensor = (values - mean.view(shape)) * (var + eps).rsqrt().view(shape)
         if weight is not None and bias is not None:
             made = torch.addcmul(bias.view(shape), made, weight.view(shape))
         return made.to(maps.dtype)

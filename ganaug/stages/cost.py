@@ -129,14 +129,14 @@ def of_classifier(spec: ClassifierSpec, classes: int, shape: tuple[int, int, int
 
 
 def _check(split: SplitOf, where: torch.device, needed: int, what: str, key: str, tasks: int) -> None:
-    """``needed`` in each of the processes that run side by side, as many as there are ``tasks`` at most."""
+    """``needed`` in each of the processes side by side on ``where``, as many as there are ``tasks`` at most."""
     import torch
 
     on_gpu, settings = where.type == "cuda", split.settings
     there = torch.cuda.mem_get_info(where)[1] if on_gpu else space.memory()
     here = settings.jobs or 1 if where.type != "cpu" else processes(settings)
     jobs = 1 if settings.cluster else here  # which of a cluster's workers share a machine is not known
-    side_by_side = min(jobs, tasks)
+    side_by_side = min(jobs, -(-tasks // device.count(settings.device)))  # on one device
     if side_by_side > 1:
         what, key = f"{what}, in {side_by_side} processes side by side,", f"{key}, or jobs"
     space.check_memory(needed * side_by_side, there, what, f"lower {key}")

@@ -65,7 +65,7 @@ def _share(project: Project, only: str | None, is_first: bool) -> None:
     if only is None:
         raise UserError("--split: torchrun trains one split, got none; name it, such as --split release")
     where = _device(project.settings.device)
-    project = replace(project, settings=replace(project.settings, device=where, jobs=1))
+    project = replace(project, settings=replace(project.settings, device=where, jobs=1, cluster=None))
     with _group(where):
         if is_first:
             stage.train(project, only, _announced)
