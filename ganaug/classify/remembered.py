@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torchvision.transforms import v2
 
-_KEPT_BYTES = 2**25  # of remembered images, in each process
-_OVERHEAD = 300  # bytes that one of them takes besides its pixels
+_KEPT_BYTES = 2**24  # of remembered images, in each process
+_OVERHEAD = 400  # bytes that one of them takes besides its pixels
 _OF_PIXELS = ("Identity", "Brightness", "Posterize", "Solarize")  # what they do depends on a pixel's value alone
 _RAMP = bytes(range(256))
 
