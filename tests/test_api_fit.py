@@ -101,7 +101,7 @@ def test_the_callers_program_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) ->
         ({"gan": {"steps": 3}}, "gan: must leave out steps, which is an argument of its own, got both"),
         ({"gan": {"widht": 3}}, "ganaug.fit: gan.widht: no such key"),
         ({"seed": 1.5}, "ganaug.fit: protocol.seed: must be a valid integer, got 1.5"),
-        ({"device": "tpu"}, "ganaug.fit: device: must be 'auto', 'cuda', 'mps' or 'cpu', got \"tpu\""),
+        ({"device": "tpu"}, "ganaug.fit: device: must be 'auto', 'cuda', 'mps', 'cpu' or one GPU, such as 'cuda:1'"),
     ],
 )
 def test_settings_are_checked_before_anything_is_written(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
