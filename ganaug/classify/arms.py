@@ -91,7 +91,7 @@ class Mix(Spec):
     share: Annotated[float, Gt(0), Le(1)] | None = None
     """Share of each batch that the filler's images take; the rest is real. Left out: 0.5, or 0.25 on top of a policy,
     but 0.5 for pseudo, whose images are real, and a third for images that are moved to another condition; for oracle,
-    and where images top classes up, what the counts give."""
+    and where images top classes up, what the counts give. Always 1 for cleaned, dropped and relabelled."""
     augment: bool = False
     """Whether the policy distorts the filler's images too. It always distorts those that fill classes under conditions,
     since they stand for real ones."""
@@ -140,6 +140,8 @@ class ClassifySpec(Spec):
         for name in self.mixes:
             if not ARMS[_known(name)].filler:
                 raise ValueError(f"mixes of arms with a filler, but {name} has none")
+            if (filler := filler_of(name)) and filler.replaces:
+                raise ValueError(f"mixes of arms whose filler takes a share, but {name} has no other images")
         if list(self.curve) != sorted(set(self.curve)):
             raise ValueError("a curve of multiples that rise")
 
@@ -230,6 +232,8 @@ def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
                 and ARMS[other].policy not in joined
                 and _may_replace(ARMS[other].policy, policy)
             ]
+        if (own := filler_of(name)) and own.control:
+            rivals = [Parts(own.control, policy, masked).name]
         under = ["classical"] if policy in POLICIES and POLICIES[policy].on_classical else []
         pairs += [(name, against) for against in (policy or "none", *under, "none", *rivals, *instead)]
     return list(dict.fromkeys((name, against) for name, against in pairs if name != against and against in arms))

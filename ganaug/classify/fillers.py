@@ -1,5 +1,5 @@
 """The fillers: what takes a share of each batch. Each makes the pool of images that the share is drawn from.
-Those that need conditions are in cell_fillers.py; the table of all is ``FILLERS``.
+Those that need conditions are in cell_fillers.py, those that clean the labels in cleaning.py; all are in ``FILLERS``.
 
 ``gan`` is what is measured; the others are what it must be measured against. ``placebo`` and ``smote`` make as many
 images per class as there are synthetic ones, so that two arms differ in what the images are and in nothing else.
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ganaug import seeds
 from ganaug.classify.cell_fillers import CELL_FILLERS
+from ganaug.classify.cleaning import CLEANING
 from ganaug.classify.filler import Filler, FillerSettings, Keys, PseudoLabels, Stock
 from ganaug.classify.pools import Pool, Teach, equally_often
 from ganaug.errors import UserError
@@ -130,7 +131,7 @@ class Smote(Filler):
 
 
 FILLERS: dict[str, Filler] = {
-    filler.name: filler for filler in (Gan(), Pseudo(), Placebo(), Oversample(), *CELL_FILLERS, Smote())
+    filler.name: filler for filler in (Gan(), Pseudo(), Placebo(), Oversample(), *CELL_FILLERS, *CLEANING, Smote())
 }
 
 

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from ganaug.extras import need
 
+FOLDS, REPEATS = 5, 2  # of the cross-fitting
+CLASSIFIERS = FOLDS * REPEATS
+
 
 @dataclass(frozen=True)
 class Doubts:

@@ -279,6 +279,12 @@ class SplitOf:
         return self.prepared.digest(self.rows.truth)
 
     @cached_property
+    def groups_digest(self) -> str:
+        """Of the groups of its train part; empty where there are none."""
+        groups = self.prepared.groups
+        return store.digest(*(groups[row] for row in self.rows.train)) if groups else ""
+
+    @cached_property
     def unlabelled_digest(self) -> str:
         """Of the images without labels that anything may learn from, in order."""
         return store.digest(*self.prepared.hashes(self.unlabelled))
