@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from ganaug.synth.formats import FORMATS
 
 GROUPS = {  # as the help lists them
-    "Start": ("init", "doctor", "sync"),
+    "Start": ("init", "check", "doctor", "sync"),
     "Run": ("run", "status"),
     "Results": ("verdict", "open", "synth", "translate", "export", "gate"),
     "Stages, as dvc.yaml calls them": ("prepare", "train", "classify", "report"),
@@ -73,6 +73,20 @@ def _names_in(file: str) -> Callable[[str], list[str]]:
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Split = Annotated[str | None, typer.Option("--split", help="Only this split: a trial's number, or release.")]
+Nested = Annotated[
+    bool, typer.Option("--nested", help="The first level of folders is the class, though images lie deeper.")
+]
+FileColumn = Annotated[str, typer.Option("--file", help="The table's column of files.")]
+LabelColumn = Annotated[str, typer.Option("--label", help="The table's column of class names.")]
+GroupColumn = Annotated[str, typer.Option("--group", help='The table\'s column of groups, such as patients; "": none.')]
+Conditions = Annotated[
+    str | None,
+    typer.Option(
+        "--conditions",
+        help="Folders of conditions lie above (photos/new/bolt) or below (photos/bolt/new) those of classes.",
+        autocompletion=_one_of("above", "below"),
+    ),
+]
 
 
 @app.command()
@@ -86,28 +100,17 @@ def init(
         str | None, typer.Option("--dataset", help="A worked example: digits, conditions or fashion-mnist.")
     ] = None,
     minutes: Annotated[float, typer.Option("--minutes", help="How long a run may take on this machine.")] = 20,
-    nested: Annotated[
-        bool, typer.Option("--nested", help="The first level of folders is the class, though images lie deeper.")
-    ] = False,
-    file: Annotated[str, typer.Option("--file", help="The table's column of files.")] = "file",
-    label: Annotated[str, typer.Option("--label", help="The table's column of class names.")] = "label",
+    nested: Nested = False,
+    file: FileColumn = "file",
+    label: LabelColumn = "label",
     split: Annotated[
         str, typer.Option("--split", help='The table\'s column of train, val or test; "": none.')
     ] = "split",
-    group: Annotated[
-        str, typer.Option("--group", help='The table\'s column of groups, such as patients; "": none.')
-    ] = "group",
+    group: GroupColumn = "group",
     condition: Annotated[
         str | None, typer.Option("--condition", help="The table's column of conditions, such as cameras.")
     ] = None,
-    conditions: Annotated[
-        str | None,
-        typer.Option(
-            "--conditions",
-            help="Folders of conditions lie above (photos/new/bolt) or below (photos/bolt/new) those of classes.",
-            autocompletion=_one_of("above", "below"),
-        ),
-    ] = None,
+    conditions: Conditions = None,
     largest_mib: Annotated[
         int, typer.Option("--largest-mib", min=1, help="Memory that reading one file may take, in MiB.")
     ] = 2048,
@@ -122,6 +125,39 @@ def init(
 
     columns = {"file": file, "label": label, "split": split or None, "group": group or None, "condition": condition}
     command.init(folder, images, dataset, nested, columns, minutes, largest_mib, conditions)
+
+
+@app.command()
+def check(
+    photos: Annotated[
+        Path, typer.Argument(metavar="PHOTOS", help="A folder (of classes or not), a CSV or Parquet table, or an NPZ.")
+    ],
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", help="A project that knows what is usual; left out: the photos themselves."),
+    ] = None,
+    allow: Annotated[
+        float | None,
+        typer.Option("--allow", help="Exit code 1 where a larger share of the photos is odd: 0 to 1."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder for the page and the table.")] = Path("check"),
+    nested: Nested = False,
+    file: FileColumn = "file",
+    label: LabelColumn = "label",
+    group: GroupColumn = "group",
+    conditions: Conditions = None,
+) -> None:
+    """Find images unlike the others, and labels that look wrong.
+
+    By classifiers that did not learn the image: of the photos, or of a project's images. Writes a page and a table, the
+    surest first. Exit code 1: more is odd than --allow. Labels need pip install "ganaug[check]".
+
+    Example: ganaug check incoming/ --against . --allow 0.05
+    """
+    from ganaug.check import command
+
+    columns = {"file": file, "label": label, "group": group or None}
+    raise typer.Exit(int(not command.check(photos, against, allow, out, nested, columns, conditions)))
 
 
 @app.command()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ganaug.classify.mislabelled import Doubts, doubts
 from ganaug.classify.neighbours import SHARE, distances
 from ganaug.data.splits import Items
-from ganaug.stages.cross_fit import REPEATS, cross_fitted
+from ganaug.stages.cross_fit import cross_fitted
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +53,7 @@ class _Votes:
 
     def add(self, rows: NDArray[np.int64] | slice, seen: Seen, far: NDArray[np.float64]) -> None:
         self.probabilities[rows] += seen.probabilities
-        self.far[rows] += np.log(far)
+        self.far[rows] += np.log(np.maximum(far, 1e-12))  # of a copy: 0
         self.votes[rows] += 1
 
     def said(self) -> NDArray[np.float64]:
@@ -71,11 +71,11 @@ def judge(
     others: NDArray[np.uint8] | None = None,
     labels: NDArray[np.int64] | None = None,
 ) -> Judged:
-    """Each of ``images`` (N, H, W, C), of which ``items`` knows labels and groups, by classifiers that did not learn it.
+    """Each of ``images`` (N, H, W, C), of which ``items`` knows labels and groups, by classifiers that learned others.
 
     With ``others`` (M, H, W, C) those are judged, by all classifiers; ``labels`` (M,) are theirs, if they have any.
-    ``fitted``: rows of ``images`` and a seed -> a classifier that learned them, on the ``device``. Raises UserError if a
-    class has too few images, or without cleanlab.
+    ``fitted``: rows of ``images`` and a seed -> a classifier that learned them, on the ``device``. Raises UserError if
+    a class has too few images, or without cleanlab.
     """
     from ganaug.classify.features import look
 
@@ -102,6 +102,7 @@ def judge(
 
 def _usual(far: NDArray[np.float64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
     """The median distance of the images of each class, as they are predicted; of all, where a class has none."""
-    of_all = np.median(far)
-    usual = np.array([np.median(far[predicted == label]) if (predicted == label).any() else 0 for label in range(classes)])
-    return np.where(usual > 0, usual, max(of_all, 1e-12))
+    usual = np.full(classes, np.median(far))
+    for label in np.unique(predicted).tolist():
+        usual[label] = np.median(far[predicted == label])
+    return np.maximum(usual, 1e-12)

@@ -7,9 +7,7 @@ NEIGHBOURS = 10
 SHARE = 0.01  # of the images that one compares with, which are as unlike the others, by definition
 
 
-def distances(
-    vectors: NDArray[np.float32], others: NDArray[np.float32], same: bool = False
-) -> NDArray[np.float64]:
+def distances(vectors: NDArray[np.float32], others: NDArray[np.float32], same: bool = False) -> NDArray[np.float64]:
     """Of ``vectors`` (N, F) to the nearest of ``others`` (M, F), M > 1: one minus the cosine, the mean over NEIGHBOURS.
 
     ``same``: they are the same images in the same order, none of which is its own neighbour. A cosine, since the length
