@@ -101,12 +101,14 @@ def init(
     ] = None,
     minutes: Annotated[float, typer.Option("--minutes", help="How long a run may take on this machine.")] = 20,
     nested: Nested = False,
-    file: FileColumn = "file",
-    label: LabelColumn = "label",
+    file: Annotated[str, typer.Option("--file", help="The table's column of files.")] = "file",
+    label: Annotated[str, typer.Option("--label", help="The table's column of class names.")] = "label",
     split: Annotated[
         str, typer.Option("--split", help='The table\'s column of train, val or test; "": none.')
     ] = "split",
-    group: GroupColumn = "group",
+    group: Annotated[
+        str, typer.Option("--group", help='The table\'s column of groups, such as patients; "": none.')
+    ] = "group",
     condition: Annotated[
         str | None, typer.Option("--condition", help="The table's column of conditions, such as cameras.")
     ] = None,
@@ -142,9 +144,6 @@ def check(
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="The folder for the page and the table.")] = Path("check"),
     nested: Nested = False,
-    file: FileColumn = "file",
-    label: LabelColumn = "label",
-    group: GroupColumn = "group",
     conditions: Conditions = None,
 ) -> None:
     """Find images unlike the others, and labels that look wrong.
@@ -156,8 +155,8 @@ def check(
     """
     from ganaug.check import command
 
-    columns = {"file": file, "label": label, "group": group or None}
-    raise typer.Exit(int(not command.check(photos, against, allow, out, nested, columns, conditions)))
+    reads = {"nested": nested, "columns": {}, "conditions": conditions}
+    raise typer.Exit(int(not command.check(photos, against, allow, out, reads)))
 
 
 @app.command()
