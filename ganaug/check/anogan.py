@@ -26,7 +26,8 @@ def scores(
     """Of ``images`` (N, H, W, C) as of ``labels`` (N,): the mean squared distance from the nearest image that the
     ``inverter`` finds, in pixels and in the features of the ``discriminator``."""
     network = discriminator.to(inverter.device).eval()
-    label = network.label(torch.from_numpy(labels).to(inverter.device)) if network.conditioning == "concat" else None
+    entering = network.label if network.conditioning == "concat" else None
+    label = entering(torch.from_numpy(labels).to(inverter.device)) if entering else None
     with torch.enable_grad():
         made = inverter.invert(images, labels).images
     pixels = [

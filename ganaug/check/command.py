@@ -38,7 +38,7 @@ _BY_GAN = 32  # images of which the GAN is asked, and as many of the project to 
 
 
 def check(path: Path, against: Path | None, allow: float | None, out: Path, reads: Any) -> bool:
-    """Judge the images at ``path`` by those of the project ``against``, or by one another; say what was found, and write
+    """Judge the images at ``path`` by those of the project ``against``, or by one another; say what was found, write
     it into the folder ``out``. Whether no larger share than ``allow`` is flagged.
 
     ``reads``: keywords of ``source_of``. Raises UserError if an option, the images or the project cannot be used.

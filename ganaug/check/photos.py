@@ -57,4 +57,4 @@ def read(source: PathSource, prepared: Prepared, settings: Settings, array: Path
     shape = Shape(size, 3 if channels == 3 else 1, data.aspect, background, depth)
     done = pictures.render(found, shape, array, joblib.cpu_count())
     pictures.refuse_broken([(files[row], reason) for row, reason in done.broken.items()], len(files), str(path))
-    return Photos(files, store.read_array(array, ""), labels)
+    return Photos(files, np.array(store.read_array(array, "")), labels)

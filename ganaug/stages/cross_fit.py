@@ -39,7 +39,7 @@ def folds_of(items: Items, seed: int, where: str) -> dict[str, Split]:
 def cross_fitted(
     items: Items, fitted: Callable[[NDArray[np.int64], int], nn.Module], seed: int, where: str
 ) -> Iterator[tuple[nn.Module, NDArray[np.int64], NDArray[np.int64]]]:
-    """(a classifier, the rows of ``items`` that it learned, those that it did not), of each fold. ``fitted``: rows and a
+    """(a classifier, rows of ``items`` that it learned, those that it did not), of each fold. ``fitted``: rows and a
     seed -> a classifier; ``seed`` deals the folds. Raises UserError as ``folds_of`` does, which is told ``where``."""
     for name, split in folds_of(items, seed, where).items():
         learned = np.array(split.train)
