@@ -19,6 +19,7 @@ from ganaug.classify.arms import ARMS, Arm, ClassifySpec, Mix, Parts, arm, batch
 from ganaug.classify.filler import Stock
 from ganaug.classify.fillers import FILLERS
 from ganaug.classify.fitting import chunks as in_chunks
+from ganaug.classify.mislabelled import Doubts
 from ganaug.classify.policies import POLICIES, Affine, CutMix, Nothing, PolicySpec, RandAugment, TrivialAugment
 from ganaug.classify.pools import Pool
 from ganaug.config import check
@@ -57,6 +58,7 @@ UNLABELLED = part(200, 12)[0]
 # Two of the classes are seen under condition 1 too; what is moved there is by the counts of the synthetic images.
 CONDITIONS = ((np.arange(20) >= 12) & (REAL[1] < 2)).astype(np.int64)
 TRUTH, UNADVERSARIAL = part(150, 6), part(160, 40)
+DOUBTS = Doubts(np.zeros(20), np.arange(20) < CLASSES, (REAL[1] + 1) % CLASSES)
 
 
 def stock(seed: int = 0) -> Stock:
@@ -67,7 +69,7 @@ def stock(seed: int = 0) -> Stock:
 
     return Stock(
         REAL, COUNTS, seed, teach, lambda: SYNTHETIC, lambda: UNLABELLED, CONDITIONS, [1], lambda: TRUTH,
-        lambda: UNADVERSARIAL,
+        lambda: UNADVERSARIAL, lambda: DOUBTS,
     )  # fmt: skip
 
 
@@ -99,7 +101,9 @@ def test_the_family_of_arms() -> None:
     assert set(FILLERS) >= {"gan", "pseudo", "placebo", "oversample", "smote"}
     assert set(POLICIES) >= {"affine", "trivial-augment", "rand-augment", "cutmix", "mixup"}
     mixing = sum(policy.mixes for policy in POLICIES.values())
-    assert len(NAMES) == (1 + len(FILLERS)) * (2 * (2 + len(POLICIES)) - mixing)
+    unmasked = sum(filler.replaces for filler in FILLERS.values())
+    policies = 2 + len(POLICIES)
+    assert len(NAMES) == (1 + len(FILLERS)) * (2 * policies - mixing) - unmasked * (policies - mixing)
     assert {"none", "classical", "mixup", "gan", "smote+classical", "oversample+trivial-augment"} <= set(NAMES)
     assert {"masked", "classical+masked", "strong+masked", "translate+classical+masked", "oracle+masked"} <= set(NAMES)
     assert set(SPEC.arms) == {"none", "classical", "gan", "gan+classical", "placebo"}
@@ -163,6 +167,9 @@ def test_the_share_of_an_arm(name: str, by_counts: bool) -> None:
     one, told = arm(name, SPEC, by_counts), ClassifySpec(mix=Mix(0.4, True), mix_with_classical=Mix(0.2, True))
     if one.filler is None:
         assert one.mix.share == arm(name, told, by_counts).mix.share == 0
+        return
+    if one.filler.replaces:
+        assert one.mix == arm(name, told, by_counts).mix == Mix(1.0, True)
         return
     if one.filler.name == "pseudo":
         assert one.mix.share == 0.5
@@ -245,6 +252,8 @@ def test_gains_of_every_arm() -> None:
         base = parts.policy or "none"
         others = [one for one, other in ARMS.items() if other.policy == parts.policy and one not in (name, base)]
         expected = {base, "none", *(["classical"] if base in ON_TOP else [])} - {name}
+        if parts.filler in ("cleaned", "relabelled"):
+            expected |= {name.replace(parts.filler, "dropped")}
         if parts.filler in ("gan", "translate"):
             expected |= set(others) - (set() if parts.masked else {f"{name}+masked"})
         assert {against for one, against in pairs if one == name} == expected

@@ -45,13 +45,18 @@ class Found:
     @property
     def share(self) -> float:
         """Of the images, those that are flagged."""
-        return float(np.any([*self.flags.values()], axis=0).mean())
+        return float(np.max([*self.flags.values()], axis=0).mean())
+
+    @property
+    def sure(self) -> dict[str, NDArray[np.float64]]:
+        """{what looks odd: how sure that is, 0 to 1, (N,)}"""
+        doubts, unlike = self.judged.doubts, self.judged.unlike
+        return ({"label": doubts.score} if doubts else {}) | {"unlike": unlike / (1 + unlike)}
 
     def order(self) -> NDArray[np.int64]:
         """The rows, the surest first."""
-        unlike, doubts = self.judged.unlike / (1 + self.judged.unlike), self.judged.doubts
-        sure = np.maximum(unlike, doubts.score) if doubts else unlike  # 0 to 1
-        return np.lexsort((np.array(self.files), -sure, ~np.any([*self.flags.values()], axis=0)))
+        flagged, sure = (np.max([*one.values()], axis=0) for one in (self.flags, self.sure))
+        return np.lexsort((np.array(self.files), -sure, ~flagged))
 
     def row(self, row: int) -> dict[str, Any]:
         """Of the table."""
@@ -68,14 +73,11 @@ class Found:
 
     def write(self, out: Path, title: str) -> None:
         """The page, under the ``title``, and the table, into the folder ``out``."""
-        order = self.order()
-        rows = [self.row(row) for row in order.tolist()]
+        rows = [self.row(row) for row in self.order().tolist()]
         kinds = {
-            kind: [
-                (self.row(row), data_uri(grid([self.images[row : row + 1]], 96))) for row in chosen[:_SHOWN].tolist()
-            ]
+            kind: [(self.row(row), data_uri(grid([self.images[row : row + 1]], 96))) for row in chosen.tolist()]
             for kind, flagged in self.flags.items()
-            for chosen in [order[flagged[order]]]
+            for chosen in [np.argsort(-1.0 * flagged - self.sure[kind], kind="stable")[: min(_SHOWN, flagged.sum())]]
         }
         counts = {kind: int(flagged.sum()) for kind, flagged in self.flags.items()}
         page = environment().get_template("check.html.j2")

@@ -31,9 +31,15 @@ _LEAST = 1e-3  # of a probability, so that images that classifiers are sure of s
 class Judged:
     """N images."""
 
+    probabilities: NDArray[np.float64]  # (N, classes)
+    distance: NDArray[np.float64]  # (N,), 1: what is usual for the class
     unlike: NDArray[np.float64]  # (N,); above 1: more than 99 of 100 images that they are compared with
-    likeliest: NDArray[np.int64]  # (N,), the class that they look like
     doubts: Doubts | None  # None without labels
+
+    @property
+    def likeliest(self) -> NDArray[np.int64]:
+        """(N,), the class that they look like."""
+        return np.asarray(self.probabilities.argmax(axis=1))
 
 
 def judge(
@@ -67,14 +73,15 @@ def judge(
                 far[rows] += np.log(np.maximum(apart / usual[seen.predicted], 1e-12))  # of a copy: nothing
                 votes[rows] += 1
     said /= votes[:, None]
-    unlike = np.exp(far / votes) * (1 - said.max(axis=1) + _LEAST)
+    distance = np.exp(far / votes)
+    unlike = distance * (1 - said.max(axis=1) + _LEAST)
     unlike /= np.quantile(unlike[:count], 1 - SHARE)
     mine = slice(0 if others is None else count, None)
     found = None
     if others is None or labels is not None:  # by what is usual of all images together
         every = doubts(said, items.labels if labels is None else np.concatenate([items.labels, labels]))
         found = Doubts(every.score[mine], every.flagged[mine], every.suggested[mine])
-    return Judged(unlike[mine], said[mine].argmax(axis=1), found)
+    return Judged(said[mine], distance[mine], unlike[mine], found)
 
 
 def _usual(apart: NDArray[np.float64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.float64]:

@@ -44,18 +44,20 @@ class Parts(NamedTuple):
 
 
 MASKED = "masked"
-# Every arm there is. Labels that a policy mixed are of several classes, and a mask could hide one of them.
+# Every arm there is. Labels that a policy mixed are of several classes, and a mask could hide one of them; a mask is for
+# the real images alone.
 ARMS: dict[str, Parts] = {
     parts.name: parts
     for masked, filler, policy in itertools.product((False, True), (None, *FILLERS), (None, "classical", *POLICIES))
     if not (masked and policy in POLICIES and POLICIES[policy].mixes)
+    if not (masked and filler and FILLERS[filler].replaces)
     for parts in [Parts(filler, policy, masked)]
 }
 
 
 _NAMES = (
     f"none, a filler ({', '.join(FILLERS)}), a policy (classical, {', '.join(POLICIES)}) or filler+policy; or "
-    f"{MASKED}, alone or behind any of them whose policy mixes no images"
+    f"{MASKED}, alone or behind any of them whose policy mixes no images and whose filler leaves the real ones"
 )
 
 
