@@ -205,8 +205,8 @@ def tables(name: str, runs: Mapping[str, list[dict[str, Any]]]) -> str:
     ]  # fmt: skip
     header = ("method", *(f"{fault}: {what}" for fault in faults for what in ("AUROC", "precision at 20")))
     flags = [
-        (fault, *(f"{np.mean([run['flagged'][kind][0] for run in runs[fault]]):.1f}, of which "
-                  f"{np.mean([run['flagged'][kind][1] for run in runs[fault]]):.1f} odd" for kind in ("label", "unlike")))
+        (fault, *("{:.1f}, of which {:.1f} odd".format(*np.mean([run["flagged"][kind] for run in runs[fault]], axis=0))
+                  for kind in ("label", "unlike")))
         for fault in FAULTS if runs[fault]
     ]  # fmt: skip
     gains = [

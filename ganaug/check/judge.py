@@ -60,7 +60,7 @@ def judge(
 
     count, classes = len(images), len(items.classes)
     more = images[:0] if others is None else others
-    said, far, votes = np.zeros((count + len(more), classes)), np.zeros(count + len(more)), np.zeros(count + len(more))
+    said, far, unsure, votes = np.zeros((count + len(more), classes)), *np.zeros((3, count + len(more)))
     for model, learned, held in cross_fitted(items, fitted, 0, "check"):
         known = look(model, images[learned[:: -(-len(learned) // _COMPARED)]], device).features
         usual = np.zeros(0)
@@ -70,18 +70,19 @@ def judge(
                 apart = distances(seen.features, known)
                 usual = usual if len(usual) else _usual(apart, seen.predicted, classes)
                 said[rows] += seen.probabilities
+                # Means of logarithms, since fewer classifiers judge the images than those that are compared with them.
                 far[rows] += np.log(np.maximum(apart / usual[seen.predicted], 1e-12))  # of a copy: nothing
+                unsure[rows] += np.log(1 - seen.probabilities.max(axis=1) + _LEAST)
                 votes[rows] += 1
     said /= votes[:, None]
-    distance = np.exp(far / votes)
-    unlike = distance * (1 - said.max(axis=1) + _LEAST)
+    unlike = np.exp((far + unsure) / votes)
     unlike /= np.quantile(unlike[:count], 1 - SHARE)
     mine = slice(0 if others is None else count, None)
     found = None
     if others is None or labels is not None:  # by what is usual of all images together
         every = doubts(said, items.labels if labels is None else np.concatenate([items.labels, labels]))
         found = Doubts(every.score[mine], every.flagged[mine], every.suggested[mine])
-    return Judged(said[mine], distance[mine], unlike[mine], found)
+    return Judged(said[mine], np.exp(far / votes)[mine], unlike[mine], found)
 
 
 def _usual(apart: NDArray[np.float64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.float64]:

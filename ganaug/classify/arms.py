@@ -44,7 +44,7 @@ class Parts(NamedTuple):
 
 
 MASKED = "masked"
-# Every arm there is. Labels that a policy mixed are of several classes, and a mask could hide one of them; a mask is for
+# Every arm there is. Labels that a policy mixed are of several classes, and a mask could hide one of them; a mask is of
 # the real images alone.
 ARMS: dict[str, Parts] = {
     parts.name: parts

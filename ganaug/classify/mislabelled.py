@@ -1,7 +1,8 @@
 """Which labels are doubtful: confident learning (Northcutt 2021, doi 10.1613/jair.1.12125), by cleanlab.
 
-It asks classifiers that did not learn an image. What a classifier is usually sure of differs between classes, so each
-class has its own threshold: the mean probability of a class over the images that bear its label.
+It asks classifiers that did not learn an image. How many labels are wrong: of images that reach another class's mean
+probability over the images that bear its label. Which they are: those whose label is least likely against the likeliest
+other class.
 """
 
 from dataclasses import dataclass
@@ -35,8 +36,8 @@ def doubts(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Dou
 
     said = np.clip(probabilities, 1e-6, 1)  # a class that nobody thinks of is no division by zero
     said /= said.sum(axis=1, keepdims=True)
-    score = 1 - get_label_quality_scores(labels, said, adjust_pred_probs=True)
-    flagged = find_label_issues(labels, said, n_jobs=1)
+    score = 1 - get_label_quality_scores(labels, said, method="normalized_margin")
+    flagged = find_label_issues(labels, said, filter_by="low_normalized_margin", n_jobs=1)
     for label in range(said.shape[1]):
         own = np.flatnonzero(labels == label)
         if flagged[own].all():
