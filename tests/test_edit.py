@@ -1,10 +1,14 @@
 """Editing: points of images, directions, moves, and the command. Networks are small, untrained, and far from flat."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from ganaug.edit.inversion import Inverter
+from ganaug.edit.directions import ganspace, sefa, toward
+from ganaug.edit.edits import along, between, draw, to_class
+from ganaug.edit.inversion import Inverted, Inverter
 from ganaug.gan.build import build_generator
 from ganaug.gan.nets.generator import Generator
 
@@ -16,7 +20,7 @@ def network(codes: bool = False, architecture: str = "compact") -> Generator:
     """Of 8x8 gray images in three classes, which differ in more than their class."""
     from ganaug import config
 
-    raw = {"architecture": {"kind": architecture}, "z_dim": 8, "generator_width": 8}
+    raw = {"architecture": {"kind": architecture}, "z_dim": 8, "generator_width": 8, "regularisers": []}
     spec = config.check({"gan": raw | ({"latents": {"kind": "codes"}} if codes else {})}).gan
     torch.manual_seed(1)
     made = build_generator(spec, 3, (1, 8, 8), len(LABELS)).eval()
@@ -117,3 +121,101 @@ def test_points_keep_a_length_that_the_generator_knows(codes: bool) -> None:
         assert longer < 1.2 * trained.quantile(0.99)
         usual = torch.full((1, 8), 1.0)
         assert torch.allclose(finder.held(usual), usual)
+
+
+# -------------------------------------------------------------------------------------------------------- directions
+
+
+def weight_of(net: Any) -> np.ndarray:
+    """The first layer's weight on the latent, (outputs, z_dim)."""
+    if hasattr(net, "seed_map"):
+        first = net.seed_map.weight
+    elif hasattr(net, "weigh"):
+        first = net.weigh.weight
+    elif hasattr(net, "hidden"):
+        first = net.hidden[0].joined[0].weight
+    else:
+        first = net.convolutions[0].weight.flatten(2).movedim(0, 2).flatten(0, 1)
+    found: np.ndarray = first.detach().double().numpy()[:, : net.z_dim]
+    return found
+
+
+@pytest.mark.parametrize("architecture", ["compact", "dcgan", "mlp", "resnet", "r3gan"])
+def test_sefa_gives_the_eigenvectors_of_the_first_layer(architecture: str) -> None:
+    net = network(architecture=architecture)
+    matrix = weight_of(net)
+    values, vectors = np.linalg.eigh(matrix.T @ matrix)
+    found = sefa(net, 3).double().numpy()
+    assert found.shape == (3, 8)
+    for direction, vector, value in zip(found, vectors.T[::-1], values[::-1], strict=False):
+        assert abs(direction @ vector) == pytest.approx(1, abs=1e-5)
+        assert np.linalg.norm(matrix @ direction) == pytest.approx(value**0.5, rel=1e-5)
+        assert direction[np.abs(direction).argmax()] > 0
+
+
+def test_ganspace_finds_what_images_change_most_along() -> None:
+    """Of a linear generator those of its one weight, whatever its classes look like."""
+
+    class Linear(Generator):
+        def __init__(self) -> None:
+            super().__init__(4)
+            torch.manual_seed(0)
+            self.layer, self.label = torch.nn.Linear(4, 64), torch.nn.Embedding(3, 64)
+            with torch.no_grad():
+                self.layer.weight *= torch.tensor([4.0, 1.0, 0.5, 2.0])
+
+        def forward(self, latents: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return (self.layer(latents) + 30 * self.label(labels)).view(-1, 1, 8, 8)
+
+    finder = Inverter(Linear(), 3, CPU, encoder_steps=0)
+    found, closed = ganspace(finder, 4), sefa(finder.network, 4)
+    assert (found * closed).sum(dim=1).abs().min() > 0.98
+    assert torch.equal(found, ganspace(finder, 4))
+    assert not torch.equal(found, ganspace(finder, 4, seed=1))
+
+
+def test_an_attribute_points_from_one_set_to_the_other() -> None:
+    ones, others = torch.zeros(2, 4), torch.tensor([[1.0, 1, 0, 0], [3.0, 3, 0, 0]])
+    half = 0.5**0.5
+    assert torch.allclose(toward(ones, others), torch.tensor([[half, half, 0, 0]]))
+
+
+# ------------------------------------------------------------------------------------------------------------- moves
+
+
+@pytest.mark.parametrize("codes", [False, True])
+def test_a_way_between_two_images_ends_in_both(codes: bool) -> None:
+    finder = Inverter(network(codes), 3, CPU, encoder_steps=3)
+    rng = np.random.default_rng(1)
+    ones, others = (finder.invert(rng.integers(0, 256, (3, 8, 8, 1), np.uint8), rng.integers(0, 3, 3), 3) for _ in "ab")
+    frames = between(ones, others, 5)
+    drawn = draw(finder, ones.labels, frames)
+    assert drawn.shape == (3, 5, 8, 8, 1)
+    assert (drawn[:, 0] == ones.images).all()
+    assert (drawn[:, -1] == others.images).all()
+    assert [frame.title for frame in frames] == ["0.00", "0.25", "0.50", "0.75", "1.00"]
+    for frame in frames:
+        assert torch.allclose(frame.points, finder.held(frame.points), atol=1e-5)
+
+
+def test_another_class_keeps_the_point_and_goes_there_gradually(inverter: Inverter) -> None:
+    points, images = own(inverter.network, LABELS[:2])
+    ones = Inverted(points, LABELS[:2], images, np.zeros(2, np.float32))
+    drawn = draw(inverter, ones.labels, to_class(ones, 2, 3)).astype(float)
+    assert (drawn[:, 0] == images).all()
+    assert (drawn[:, 2] == inverter.render(points, np.array([2, 2]))).all()
+    steps = [np.abs(drawn[:, at] - drawn[:, 0]).mean() for at in range(3)]
+    assert 0 < steps[1] < steps[2]
+
+
+@pytest.mark.parametrize("codes", [False, True])
+def test_a_move_along_a_direction_keeps_a_known_length(codes: bool) -> None:
+    finder = Inverter(network(codes), 3, CPU, encoder_steps=0)
+    points, images = own(finder.network, LABELS)
+    ones = Inverted(points, LABELS, images, np.zeros(7, np.float32))
+    frames = along(finder, ones, sefa(finder.network, 1)[0], [-9.0, 0.0, 1.0])
+    assert torch.allclose(frames[1].points, points, atol=1e-6)
+    for frame in frames:
+        assert torch.allclose(frame.points, finder.held(frame.points), atol=1e-5)
+    drawn = draw(finder, LABELS, frames).astype(float)
+    assert np.abs(drawn[:, 0] - images).mean() > np.abs(drawn[:, 2] - images).mean() > 0

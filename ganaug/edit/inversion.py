@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from ganaug import device as devices
 from ganaug import seeds
-from ganaug.gan.nets.class_inputs import OneHot
+from ganaug.gan.nets.class_inputs import ClassTable, OneHot
 from ganaug.gan.nets.compact import CompactBody
 from ganaug.gan.nets.discriminator import BodyShape
 from ganaug.gan.nets.generator import Generator
@@ -73,15 +73,28 @@ class Inverter:
         pixels = to_float(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))
         of = torch.from_numpy(labels)
         starts = self._encoded(pixels, of) if self.network.codes is None else self._nearest_codes(pixels, of)
-        points = self._in_chunks(partial(self._descended, steps), starts, pixels, of)
+        points = self.in_chunks(partial(self._descended, steps), starts, pixels, of)
         made = self.render(points, labels)
         apart = np.abs(made.astype(np.float32) - images).reshape(len(images), -1).mean(axis=1) / 255
         return Inverted(points, labels, made, apart.astype(np.float32))
 
-    def render(self, points: Tensor, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The images (N, H, W, C) of ``points`` (N, z_dim) under ``labels`` (N,)."""
-        with torch.no_grad():
-            return to_pixels(self._in_chunks(self.network.forward, points, torch.from_numpy(labels)))
+    def render(
+        self, points: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64] | None = None, share: float = 0.0
+    ) -> NDArray[np.uint8]:
+        """The images (N, H, W, C) of ``points`` (N, z_dim) under ``labels`` (N,), or ``share`` of the way from there to
+        the labels ``others`` (N,)."""
+        rows = (labels, labels if others is None else others)
+        made = self.in_chunks(partial(_under_both, self.network, share), points, *map(torch.from_numpy, rows))
+        return to_pixels(made)
+
+    def in_chunks(self, make: Callable[..., Tensor], *rows: Tensor) -> Tensor:
+        """What ``make`` makes of ``rows``, tensors (N, ...), in chunks of one size on the device; back on the CPU."""
+        made = []
+        for some in zip(*(one.split(_CHUNK) for one in rows), strict=True):
+            padding = _CHUNK - len(some[0])
+            padded = [torch.cat([one, one.new_zeros((padding, *one.shape[1:]))]).to(self.device) for one in some]
+            made.append(make(*padded)[: _CHUNK - padding].float().cpu())
+        return torch.cat(made)
 
     def held(self, points: Tensor) -> Tensor:
         """The nearest points of a length that the generator was trained on."""
@@ -125,7 +138,7 @@ class Inverter:
     def _encoded(self, images: Tensor, labels: Tensor) -> Tensor:
         assert self.encoder is not None
         encoder = self.encoder
-        return self._in_chunks(lambda some, of: self.held(encoder(some, of)), images, labels)
+        return self.in_chunks(lambda some, of: self.held(encoder(some, of)), images, labels)
 
     @torch.no_grad()
     def _nearest_codes(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -139,7 +152,7 @@ class Inverter:
             mine, best = labels == label, torch.full((len(images),), torch.inf)
             for some in rows.split(_CHUNK):
                 points = codes.of(some.to(self.device)).cpu()
-                made = self._in_chunks(self.network.forward, points, torch.full((len(some),), label))
+                made = self.in_chunks(self.network.forward, points, torch.full((len(some),), label))
                 for at in mine.nonzero().flatten().split(_CHUNK):
                     nearest = torch.cdist(images[at].flatten(1), made.flatten(1), p=1).min(dim=1)
                     nearer = nearest.values < best[at]
@@ -161,21 +174,29 @@ class Inverter:
                 points.copy_(self.held(points))
         return points.detach()
 
-    def _in_chunks(self, make: Callable[..., Tensor], *rows: Tensor) -> Tensor:
-        """What ``make`` makes of tensors (N, ...), in chunks of one size on the device; on the CPU."""
-        made = []
-        for some in zip(*(one.split(_CHUNK) for one in rows), strict=True):
-            padding = _CHUNK - len(some[0])
-            padded = [torch.cat([one, one.new_zeros((padding, *one.shape[1:]))]).to(self.device) for one in some]
-            made.append(make(*padded)[: _CHUNK - padding].float().cpu())
-        return torch.cat(made)
-
 
 def _lengths(network: Generator) -> tuple[float, float]:
     """Of points, the least and the most that G saw in training: one where there are codes; else what 99 of 100 normal
     latents have."""
-    from scipy.stats import chi
+    from scipy.special import gammaincinv
 
     if network.codes is not None:
         return network.z_dim**0.5, network.z_dim**0.5
-    return float(chi.ppf(0.005, network.z_dim)), float(chi.ppf(0.995, network.z_dim))
+    shortest, longest = np.sqrt(2 * gammaincinv(network.z_dim / 2, [0.005, 0.995]))  # of the chi distribution
+    return float(shortest), float(longest)
+
+
+@torch.no_grad()
+def _under_both(network: Generator, share: float, points: Tensor, labels: Tensor, others: Tensor) -> Tensor:
+    """The images of ``points`` where all that a label gives a layer is ``share`` of the way to what the other does."""
+
+    def blend(module: nn.Module, _: object, given: Tensor) -> Tensor:
+        return torch.lerp(given, module.forward(others), share)
+
+    inputs = [one for one in network.modules() if isinstance(one, ClassTable | OneHot)]
+    hooks = [one.register_forward_hook(blend) for one in inputs if share]
+    try:
+        return network.forward(points, labels)
+    finally:
+        for hook in hooks:
+            hook.remove()
