@@ -78,6 +78,13 @@ class Inverter:
         apart = np.abs(made.astype(np.float32) - images).reshape(len(images), -1).mean(axis=1) / 255
         return Inverted(points, labels, made, apart.astype(np.float32))
 
+    def invert_any(self, images: NDArray[np.uint8]) -> Inverted:
+        """As ``invert``, each of ``images`` (N, H, W, C) under the class whose image comes nearest."""
+        every = np.arange(self.classes)
+        found = self.invert(np.repeat(images, self.classes, axis=0), np.tile(every, len(images)))
+        best = found.errors.reshape(-1, self.classes).argmin(axis=1) + self.classes * np.arange(len(images))
+        return Inverted(found.points[best], found.labels[best], found.images[best], found.errors[best])
+
     def render(
         self, points: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64] | None = None, share: float = 0.0
     ) -> NDArray[np.uint8]:
