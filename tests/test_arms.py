@@ -517,7 +517,7 @@ def test_conditions_are_in_the_keys_of_the_arms_that_need_them(name: str) -> Non
             prepared=SimpleNamespace(digest=str),
             rows=SimpleNamespace(test=[9]),
             project=SimpleNamespace(work=SimpleNamespace(key=lambda stage, on: json.dumps(on))),
-            synth_key="s", synthetic_counts={"a": 1}, targets=[1], truth_digest="t",
+            train_key="t", synth_key="s", synthetic_counts={"a": 1}, targets=[1], truth_digest="t",
         )  # fmt: skip
         return json.loads(Run(trial, chosen, [0, 1, 2]).key)
 

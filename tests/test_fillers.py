@@ -61,6 +61,7 @@ def stock(real: Part, counts: Sequence[int], seed: int = 0, synthetic: Part | No
         [1],
         lambda: real,
         synthetic_images,
+        synthetic_images,
     )
 
 
@@ -131,7 +132,7 @@ def test_gan_images_are_taken_as_they_are() -> None:
 
 
 KEYS: Any = SimpleNamespace(
-    synth_key="key", synthetic_counts={"a": 3, "b": 4}, unlabelled_digest="digest", targets=[1, 2],
+    train_key="trained", synth_key="key", synthetic_counts={"a": 3, "b": 4}, unlabelled_digest="digest", targets=[1, 2],
     truth_digest="truth", unadversarial_key="control",
 )  # fmt: skip
 
