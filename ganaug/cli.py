@@ -375,7 +375,7 @@ def edit(
     ),
     seed: Annotated[int, typer.Option("--seed", help="Seed of the encoder.")] = 0,
 ) -> None:
-    """Move real pictures through what the released generator has learned.
+    """Move pictures in the released generator's latent space.
 
     Between two pictures, along directions, to another class or toward an attribute. sheet.png shows all; manifest.csv
     says what was done.

@@ -67,7 +67,7 @@ def stock(seed: int = 0) -> Stock:
 
     return Stock(
         REAL, COUNTS, seed, teach, lambda: SYNTHETIC, lambda: UNLABELLED, CONDITIONS, [1], lambda: TRUTH,
-        lambda: UNADVERSARIAL,
+        lambda: UNADVERSARIAL, lambda: SYNTHETIC,
     )  # fmt: skip
 
 
@@ -245,7 +245,7 @@ def test_gains_of_every_arm() -> None:
         base = parts.policy or "none"
         others = [one for one, other in ARMS.items() if other.policy == parts.policy and one not in (name, base)]
         expected = {base, "none", *(["classical"] if base in ON_TOP else [])} - {name}
-        if parts.filler in ("gan", "translate"):
+        if parts.filler in ("gan", "edits", "translate"):
             expected |= set(others) - (set() if parts.masked else {f"{name}+masked"})
         assert {against for one, against in pairs if one == name} == expected
     assert len(pairs) == len(set(pairs))

@@ -154,7 +154,7 @@ class Edits(Filler):
 
 
 FILLERS: dict[str, Filler] = {
-    filler.name: filler for filler in (Gan(), Pseudo(), Placebo(), Oversample(), *CELL_FILLERS, Smote(), Edits())
+    filler.name: filler for filler in (Gan(), Pseudo(), Placebo(), Oversample(), *CELL_FILLERS, Edits(), Smote())
 }
 
 

@@ -120,7 +120,8 @@ def to_class(ones: Inverted, label: int, steps: int) -> list[Frame]:
 
 
 def along(finder: Inverter, ones: Inverted, direction: Tensor, strengths: Sequence[float]) -> list[Frame]:
-    """``strengths`` along a ``direction`` (z_dim,), in standard deviations of a latent, where ``finder`` allows."""
+    """From ``ones``, ``strengths`` along a ``direction`` (z_dim,), in standard deviations of a latent, held by
+    ``finder``."""
     return [
         Frame(f"{strength:+.2g}", finder.held(ones.points + strength * direction), ones.labels)
         for strength in strengths

@@ -40,7 +40,8 @@ class Inverted:
 
 
 class Encoder(nn.Module):
-    """Images (N, C, side, side) in [-1, 1] and labels (N,) -> points (N, ``z_dim``)."""
+    """Images (N, ``channels``, ``side``, ``side``) in [-1, 1] and labels (N,) in 0..``classes``-1 -> points (N,
+    ``z_dim``)."""
 
     def __init__(self, channels: int, side: int, classes: int, z_dim: int) -> None:
         super().__init__()

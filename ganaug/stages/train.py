@@ -208,6 +208,7 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     from ganaug.gan.loop import pictures
     from ganaug.gan.watching import HISTORY
     from ganaug.report.grids import labelled
+    from ganaug.stages.sheets import DIRECTIONS, directions
     from ganaug.synth.generator import Generator, save_generator
 
     classes = description["classes"]
@@ -219,6 +220,7 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     generator = Generator(trained.generator, classes, tuple(description["image_shape"]), description)
     samples = [generator.candidates(label, 12, 0, device.resolve("cpu")) for label in range(len(classes))]
     store.write_png(folder / "samples.png", labelled(samples, classes))
+    store.write_png(folder / DIRECTIONS, directions(generator))
     steps, progress = zip(*trained.progress or [(trained.step, np.stack([row[0] for row in samples]))], strict=True)
     store.write_png(folder / "progress.png", labelled(progress, [f"step {step:,}" for step in steps], classes))
     made = pictures(trained.generator, len(classes), looked_at(len(classes)), seed)
