@@ -111,7 +111,7 @@ def _pictures_in(folder: Path) -> list[Path]:
 
 def _images(edited: Edited, number: int) -> Iterator[tuple[str, str, str, NDArray[np.uint8]]]:
     """(name, move, step, image (H, W, C)) of a picture: as it was found, then each step of each move."""
-    yield "inverted", "", "", edited.inverted.images[number]
+    yield "inverted", "inverted", "", edited.inverted.images[number]
     for move, images in zip(edited.moves, edited.images[number], strict=True):
         for place, (step, image) in enumerate(zip(edited.steps, images, strict=True)):
             yield f"{move}_{place}", move, step, image
