@@ -52,9 +52,8 @@ def inverter() -> Inverter:
 def own(net: Generator, labels: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
     """Points of fresh latents, and their images."""
     finder = Inverter(net, 3, CPU, encoder_steps=0)
-    of = torch.from_numpy(labels)
     latents = torch.randn(len(labels), net.z_dim, generator=torch.Generator().manual_seed(5))
-    points = finder.held(finder.drawn(latents, of)).detach()
+    points = finder.held(finder.drawn(latents, labels))
     return points, finder.render(points, labels)
 
 
@@ -123,7 +122,7 @@ def test_points_keep_a_length_that_the_generator_knows(codes: bool) -> None:
     net = network(codes)
     finder = Inverter(net, 3, CPU, encoder_steps=0)
     shorter, longer = (finder.held(torch.full((1, 8), size)).norm().item() for size in (1e-3, 1e3))
-    trained = finder.drawn(torch.randn(2000, 8), torch.zeros(2000, dtype=torch.int64)).norm(dim=1)
+    trained = finder.drawn(torch.randn(2000, 8), np.zeros(2000, np.int64)).norm(dim=1)
     inside = (trained >= shorter - 1e-4) & (trained <= longer + 1e-4)
     assert inside.float().mean() > 0.98
     if codes:
@@ -240,7 +239,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A short descent, and few moves to judge: so that tests are quick."""
     monkeypatch.setattr(Inverter, "invert", partialmethod(Inverter.invert, steps=10))
     monkeypatch.setattr(edited, "_DIRECTIONS", 2)
-    monkeypatch.setattr(edited, "_STRENGTHS", (0.3, 3.0))
+    monkeypatch.setattr(edited, "_STRENGTHS", (0.0, 0.3, 3.0))
 
 
 @pytest.fixture(scope="module")
@@ -322,9 +321,9 @@ def test_toward_goes_from_one_folder_to_the_other(model: Path, photos: list[Path
         ({"strength": float("nan")}, "strength: must be above 0 and at most 100, got nan; "),
         ({"direction": 8}, "direction: must be 0 to 7, got 8; 0 changes most"),
         ({"by": "pca"}, 'by: must be sefa or ganspace, got "pca"; '),
-        ({"to_class": "z"}, '--to-class: must be a class name or an index of 0..2, got "z"; '),
-        ({"named": "z"}, '--class: must be a class name or an index of 0..2, got "z"; '),
-        ({"to_class": "a", "direction": 1}, "direction: must be the only move, but there is to-class too; "),
+        ({"to_class": "z"}, 'to_class: must be a class name or an index of 0..2, got "z"; '),
+        ({"named": "z"}, 'classes: must be a class name or an index of 0..2, got "z"; '),
+        ({"to_class": "a", "direction": 1}, "direction: must be the only move, but there is to_class too; "),
         ({"to": Path("none.png")}, '"none.png": must be a readable picture, but '),
         ({"toward": (Path("none"), Path("none"))}, '--toward: must be two folders of pictures, but "none" is none; '),
     ],

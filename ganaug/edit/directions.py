@@ -20,21 +20,21 @@ def sefa(network: Generator, count: int) -> Tensor:
     """The ``count`` directions that move the output of ``network``'s first layer most: eigenvectors of A^T A, where A
     is that layer's weight (SeFa: Shen and Zhou 2021, eq. 5)."""
     layers: list[nn.Module] = []
-    kinds = (nn.Linear, nn.ConvTranspose2d)
+    kinds = nn.Linear | nn.ConvTranspose2d
     hooks = [
         module.register_forward_hook(lambda module, _, __: layers.append(module))
         for module in network.modules()
         if isinstance(module, kinds)
     ]
-    weight = next(network.parameters())
+    zeros = next(network.parameters()).new_zeros(1, network.z_dim)
     with torch.no_grad():
-        network.forward(weight.new_zeros(1, network.z_dim), torch.zeros(1, dtype=torch.int64, device=weight.device))
+        network.forward(zeros, zeros[:, 0].long())
     for hook in hooks:
         hook.remove()
-    first = layers[0]
-    matrix = cast(Tensor, first.weight).detach().double().cpu()
-    by_input = matrix if isinstance(first, nn.ConvTranspose2d) else matrix.T  # the label's inputs come last
-    return _principal(by_input[: network.z_dim].flatten(1).T)[:count]
+    weight = cast(Tensor, layers[0].weight).detach().double().cpu()
+    by_input = weight if isinstance(layers[0], nn.ConvTranspose2d) else weight.T  # the label's inputs come last
+    matrix = by_input[: network.z_dim].flatten(1).T  # (outputs, z_dim)
+    return _unit(torch.linalg.svd(matrix, full_matrices=False)[2])[:count]
 
 
 def ganspace(finder: Inverter, count: int, seed: int = 0) -> Tensor:
@@ -45,17 +45,15 @@ def ganspace(finder: Inverter, count: int, seed: int = 0) -> Tensor:
     """
     rng = seeds.torch_rng(seed, "ganspace")
     labels = torch.arange(_SAMPLES) % finder.classes
-    latents = torch.randn((_SAMPLES, finder.network.z_dim), generator=rng)
+    points = finder.drawn(torch.randn((_SAMPLES, finder.network.z_dim), generator=rng), labels.numpy())
     with torch.no_grad():
-        points = finder.in_chunks(finder.drawn, latents, labels)
         images = finder.in_chunks(finder.network.forward, points, labels).flatten(1)
     points, images = (_centred(one.double(), labels) for one in (points, images))
-    scores, sizes, _ = torch.linalg.svd(images, full_matrices=False)
-    # One component regressed on all dimensions of the points: the direction along which it grows.
+    scores = torch.linalg.svd(images, full_matrices=False)[0][:, :count]
+    # Each component regressed on all dimensions of the points: the direction along which it grows.
     spread = points.T @ points
     spread += torch.eye(len(spread), dtype=spread.dtype) * _RIDGE * spread.diagonal().mean()
-    found = torch.linalg.solve(spread, points.T @ (scores * sizes)[:, :count])
-    return _unit(found.T)
+    return _unit(torch.linalg.solve(spread, points.T @ scores).T)
 
 
 def toward(ones: Tensor, others: Tensor) -> Tensor:
@@ -63,11 +61,6 @@ def toward(ones: Tensor, others: Tensor) -> Tensor:
     meaning of its sign."""
     difference = others.mean(dim=0) - ones.mean(dim=0)
     return nn.functional.normalize(difference[None], dim=1)
-
-
-def _principal(matrix: Tensor) -> Tensor:
-    """The right singular vectors of a matrix (outputs, z_dim), the largest first."""
-    return _unit(torch.linalg.svd(matrix, full_matrices=False)[2])
 
 
 def _unit(rows: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ class Asked:
     steps: int | None = None
 
     def __post_init__(self) -> None:
-        moves = {"to": self.to, "to-class": self.to_class, "toward": self.toward, "direction": self.direction}
+        moves = {"to": self.to, "to_class": self.to_class, "toward": self.toward, "direction": self.direction}
         if len(given := [name for name, value in moves.items() if value is not None]) > 1:
             raise UserError(f"{given[1]}: must be the only move, but there is {given[0]} too; leave one out")
         if self.by not in ("sefa", "ganspace"):

@@ -73,7 +73,7 @@ class Inverter:
         classes; after ``steps`` of descent."""
         pixels = to_float(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))
         of = torch.from_numpy(labels)
-        starts = self._encoded(pixels, of) if self.network.codes is None else self._nearest_codes(pixels, of)
+        starts = self._nearest_codes(pixels, of) if self.encoder is None else self.in_chunks(self._encoded, pixels, of)
         points = self.in_chunks(partial(self._descended, steps), starts, pixels, of)
         made = self.render(points, labels)
         apart = np.abs(made.astype(np.float32) - images).reshape(len(images), -1).mean(axis=1) / 255
@@ -109,30 +109,27 @@ class Inverter:
         lengths: Tensor = torch.linalg.vector_norm(points, dim=1, keepdim=True).clamp(min=1e-12)
         return points * (lengths.clamp(self.shortest, self.longest) / lengths)
 
-    def drawn(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """The points of normal numbers (N, z_dim)."""
-        return latents if self.network.codes is None else self.network.codes(latents, labels)
+    @torch.no_grad()
+    def drawn(self, latents: Tensor, labels: NDArray[np.int64]) -> Tensor:
+        """The points (N, z_dim) of normal numbers ``latents`` (N, z_dim) under ``labels`` (N,)."""
+        codes = self.network.codes
+        return latents if codes is None else self.in_chunks(codes, latents, torch.from_numpy(labels))
 
     def _learned(self, seed: int, steps: int) -> Encoder:
-        rng = torch.Generator(self.device).manual_seed(seeds.derive(seed, "encoder"))
-
-        def draw() -> tuple[Tensor, Tensor, Tensor]:
-            labels = torch.randint(self.classes, (_BATCH,), generator=rng, device=self.device)
-            latents = torch.randn((_BATCH, self.network.z_dim), generator=rng, device=self.device)
-            with torch.no_grad():
-                points = self.drawn(latents, labels)
-                return points, labels, self.network.forward(points, labels)
-
-        _, channels, side, _ = draw()[2].shape
+        shape = self.in_chunks(self.network.forward, torch.zeros(1, self.network.z_dim), torch.zeros(1).long()).shape
         with torch.random.fork_rng(devices=[]):
             seeds.seed_cpu(seeds.derive(seed, "encoder", "weights"))
-            encoder = Encoder(channels, side, self.classes, self.network.z_dim)
+            encoder = Encoder(shape[1], shape[2], self.classes, self.network.z_dim)
         devices.place(encoder, self.device)
         weights = list(encoder.parameters())
         optimizer = torch.optim.Adam(weights, _LR, fused=True)
         rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
+        rng = torch.Generator(self.device).manual_seed(seeds.derive(seed, "encoder"))
         for _ in range(steps):
-            points, labels, images = draw()
+            labels = torch.randint(self.classes, (_BATCH,), generator=rng, device=self.device)
+            points = torch.randn((_BATCH, self.network.z_dim), generator=rng, device=self.device)
+            with torch.no_grad():
+                images = self.network.forward(points, labels)
             found = encoder(images, labels)
             # Zhu 2016, eq. 3, is the error of the image; that of the point is where its gradient has no direction yet.
             loss = F.l1_loss(self.network.forward(self.held(found), labels), images) + F.mse_loss(found, points)
@@ -145,27 +142,19 @@ class Inverter:
     @torch.no_grad()
     def _encoded(self, images: Tensor, labels: Tensor) -> Tensor:
         assert self.encoder is not None
-        encoder = self.encoder
-        return self.in_chunks(lambda some, of: self.held(encoder(some, of)), images, labels)
+        return self.held(self.encoder(images, labels))
 
     @torch.no_grad()
     def _nearest_codes(self, images: Tensor, labels: Tensor) -> Tensor:
         """The code of each image's class whose image is nearest; of all where the class has none."""
-        codes = self.network.codes
+        codes, found = self.network.codes, torch.zeros((len(images), self.network.z_dim))
         assert codes is not None
-        found = torch.zeros((len(images), self.network.z_dim))
         for label in labels.unique().tolist():
             count, first = int(codes.count[label]), int(codes.first[label])
-            rows = torch.arange(first, first + count) if count else torch.arange(len(codes.rows))
-            mine, best = labels == label, torch.full((len(images),), torch.inf)
-            for some in rows.split(_CHUNK):
-                points = codes.of(some.to(self.device)).cpu()
-                made = self.in_chunks(self.network.forward, points, torch.full((len(some),), label))
-                for at in mine.nonzero().flatten().split(_CHUNK):
-                    nearest = torch.cdist(images[at].flatten(1), made.flatten(1), p=1).min(dim=1)
-                    nearer = nearest.values < best[at]
-                    found[at] = torch.where(nearer[:, None], points[nearest.indices], found[at])
-                    best[at] = torch.minimum(nearest.values, best[at])
+            points = codes.of(torch.arange(first, first + count) if count else torch.arange(len(codes.rows))).cpu()
+            made = self.in_chunks(self.network.forward, points, torch.full((len(points),), label))
+            apart = torch.cdist(images[labels == label].flatten(1), made.flatten(1), p=1)
+            found[labels == label] = points[apart.argmin(dim=1)]
         return found
 
     def _descended(self, steps: int, starts: Tensor, images: Tensor, labels: Tensor) -> Tensor:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug import device, store
+from ganaug import store
 from ganaug.data.folder import images_below
 from ganaug.errors import UserError, one_line, quoted
 from ganaug.report.grids import labelled
-from ganaug.synth.class_names import find_class
 from ganaug.synth.format import MANIFEST
 from ganaug.synth.load import load
 from ganaug.synth.user_pictures import check_new, places, read, shape_of
@@ -47,9 +46,6 @@ def edit(
     ``strength`` and ``steps``; ``seed`` is the encoder's. Raises UserError if an option, a picture or the folder cannot
     be used.
     """
-    from ganaug.edit.edits import Asked
-    from ganaug.edit.edits import edit as edit_images
-    from ganaug.edit.inversion import Inverter
     from ganaug.synth.generator import Generator
 
     check_new(out)
@@ -59,12 +55,9 @@ def edit(
             f'{model}: must be a generator of classes, but is a translator, which has no latents; use "ganaug '
             'translate", or name another file with --model'
         )
-    label = None if named is None else find_class(named, generator.classes)[0]
     chosen = list(dict.fromkeys(pictures))
-    sets = [] if toward is None else [_pictures_in(folder) for folder in toward]
+    sets = [_pictures_in(folder) for folder in toward or ()]
     files, shape = places(chosen), shape_of(generator.description, generator.image_shape)
-    where = device.resolve("auto")
-    device.prepare(where)
     with store.replacing(out, folder=True) as part:
 
         def pixels_of(some: list[Path]) -> NDArray[np.uint8]:
@@ -72,15 +65,16 @@ def edit(
             store.remove(part / ".pixels.npy")
             return found
 
-        asked = Asked(
-            None if to is None else pixels_of([to])[0],
-            None if to_class is None else find_class(to_class, generator.classes, "--to-class")[0],
-            (pixels_of(sets[0]), pixels_of(sets[1])) if sets else None,
-            *(direction, by, strength, steps),
-        )
         pixels = pixels_of(chosen)
-        finder = Inverter(generator.network, len(generator.classes), where, seed)
-        edited = edit_images(finder, pixels, None if label is None else np.full(len(pixels), label), asked)
+        edited = generator.edit(
+            pixels,
+            None if named is None else [named] * len(chosen),
+            None if to is None else pixels_of([to])[0],
+            to_class,
+            direction,
+            (pixels_of(sets[0]), pixels_of(sets[1])) if sets else None,
+            *(by, strength, steps, seed),
+        )
         begun = edited.inverted
         rows: list[Sequence[Any]] = []
         for number, (picture, place) in enumerate(zip(chosen, files, strict=True)):

@@ -124,8 +124,7 @@ def directions(generator: Generator, count: int = 6, classes: int = 3) -> NDArra
     labels, strengths = np.arange(min(classes, finder.classes)), [-2.0, -1.0, 0.0, 1.0, 2.0]
     rngs = (seeds.torch_rng(0, "image", int(label), 0) for label in labels)
     latents = torch.stack([torch.randn(finder.network.z_dim, generator=rng) for rng in rngs])
-    with torch.no_grad():
-        points = finder.in_chunks(finder.drawn, latents, torch.from_numpy(labels))
+    points = finder.drawn(latents, labels)
     ones = Inverted(points, labels, finder.render(points, labels), np.zeros(len(labels), np.float32))
     drawn = [draw(finder, labels, along(finder, ones, one, strengths)) for one in sefa(finder.network, count)]
     names = [f"direction {number}" for number in range(len(drawn))]
