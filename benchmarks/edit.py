@@ -13,6 +13,7 @@ benchmarks/gain.py runs it, in build/gain/.
 import argparse
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import gain
@@ -25,7 +26,7 @@ from ganaug import device, seeds
 from ganaug.classify.arms import arm
 from ganaug.classify.fitting import probabilities
 from ganaug.edit.directions import ganspace, sefa
-from ganaug.edit.edits import along, draw, to_class
+from ganaug.edit.edits import along, between, draw
 from ganaug.edit.inversion import Inverted, Inverter
 from ganaug.report.verdict import markdown_table
 from ganaug.stages import pipeline
@@ -89,8 +90,7 @@ def measured(trial: SplitOf, images: int) -> Figures:
             shares, changes = zip(*((named(one, of), apart(one, ones)) for one in each), strict=True)
             found[f"{name}, {strength:g}"] = float(np.mean(shares)), float(np.mean(changes))
     goal = (of + 1) % len(trial.classes)
-    ends = [draw(finder, of, to_class(ones, label, 2))[:, 1] for label in range(len(trial.classes))]
-    other = np.stack(ends)[goal, np.arange(len(of))]
+    other = draw(finder, of, between(ones, replace(ones, labels=goal), 2))[:, 1]
     found["to the next class"] = named(other, goal), apart(other, ones)
     return found
 

@@ -340,18 +340,10 @@ def translate(
 def edit(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Pictures of any size and format.")],
     named: Annotated[
-        str | None,
-        typer.Option(
-            "--class",
-            help="Their class; left out: of each, the one that the generator can draw it as best.",
-            autocompletion=_names_in("classes.json"),
-        ),
+        str | None, typer.Option("--class", help="Theirs; left out: of each, the one that the generator draws best.")
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", help="Another picture, to go to.")] = None,
-    to_class: Annotated[
-        str | None,
-        typer.Option("--to-class", help="A class, to keep the style.", autocompletion=_names_in("classes.json")),
-    ] = None,
+    to_class: Annotated[str | None, typer.Option("--to-class", help="A class to go to, with the style kept.")] = None,
     toward: Annotated[
         tuple[Path, Path] | None,
         typer.Option("--toward", metavar="FROM TO", help="Folders of pictures without and with an attribute."),
@@ -359,13 +351,8 @@ def edit(
     direction: Annotated[
         int | None, typer.Option("--direction", help="Its number, 0 changes most; left out: the first ones.")
     ] = None,
-    by: Annotated[
-        str,
-        typer.Option("--by", help="Whose directions: sefa or ganspace.", autocompletion=_one_of("sefa", "ganspace")),
-    ] = "sefa",
-    strength: Annotated[
-        float, typer.Option("--strength", help="How far along a direction, in standard deviations of a latent.")
-    ] = 2.0,
+    by: Annotated[str, typer.Option("--by", help="What finds directions: sefa or ganspace.")] = "sefa",
+    strength: Annotated[float, typer.Option("--strength", help="In standard deviations of a latent.")] = 2.0,
     steps: Annotated[
         int | None, typer.Option("--steps", help="Of a way; both ends count.", show_default="8, along directions 5")
     ] = None,
@@ -384,7 +371,8 @@ def edit(
     """
     from ganaug.stages.edit import edit as command
 
-    print(command(model, images, named, to, to_class, toward, direction, by, strength, steps, out, seed))
+    moves = {"to": to, "to_class": to_class, "toward": toward, "direction": direction}
+    print(command(model, images, named, out, seed, {**moves, "by": by, "strength": strength, "steps": steps}))
 
 
 @app.command()

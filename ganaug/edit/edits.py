@@ -6,7 +6,7 @@ Each way gives frames of all images at once. Points keep a length that the gener
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -79,7 +79,7 @@ def _ways(finder: Inverter, ones: Inverted, asked: Asked) -> Iterator[tuple[str,
     if asked.to is not None:
         yield "to", between(ones, finder.invert_any(np.repeat(asked.to[None], len(ones.labels), axis=0)), steps)
     elif asked.to_class is not None:
-        yield "to-class", to_class(ones, asked.to_class, steps)
+        yield "to-class", between(ones, replace(ones, labels=np.full_like(ones.labels, asked.to_class)), steps)
     elif asked.toward is not None:
         direction = toward(*(finder.invert_any(some).points for some in asked.toward))[0]
         yield "toward", along(finder, ones, direction, np.linspace(0, asked.strength, steps).tolist())
@@ -102,7 +102,8 @@ class Frame:
 
 
 def between(ones: Inverted, others: Inverted, steps: int) -> list[Frame]:
-    """From each of ``ones`` to its one of ``others`` in ``steps``, both ends among them; so does the class."""
+    """From each of ``ones`` to its one of ``others`` in ``steps``, both ends among them; so does the class. Where the
+    points are the same, the style stays."""
     frames = []
     for share in np.linspace(0, 1, steps).tolist():
         mixed = torch.lerp(ones.points, others.points, share)
@@ -111,12 +112,6 @@ def between(ones: Inverted, others: Inverted, steps: int) -> list[Frame]:
         points = mixed * (wanted / _lengths(mixed).clamp(min=1e-12))
         frames.append(Frame(f"{share:.2f}", points, others.labels, share))
     return frames
-
-
-def to_class(ones: Inverted, label: int, steps: int) -> list[Frame]:
-    """The same points, from their own class to ``label`` in ``steps``: the style stays."""
-    others = np.full_like(ones.labels, label)
-    return [Frame(f"{share:.2f}", ones.points, others, share) for share in np.linspace(0, 1, steps).tolist()]
 
 
 def along(finder: Inverter, ones: Inverted, direction: Tensor, strengths: Sequence[float]) -> list[Frame]:

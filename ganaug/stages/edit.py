@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,26 +25,14 @@ _COLUMNS = ("file", "source", "class", "class_from", "move", "step", "inversion_
 
 
 def edit(
-    model: Path,
-    pictures: Sequence[Path],
-    named: str | None,
-    to: Path | None,
-    to_class: str | None,
-    toward: tuple[Path, Path] | None,
-    direction: int | None,
-    by: str,
-    strength: float,
-    steps: int | None,
-    out: Path,
-    seed: int,
+    model: Path, pictures: Sequence[Path], named: str | None, out: Path, seed: int, moves: Mapping[str, Any]
 ) -> str:
     """Write what the generator in the file ``model`` makes of the ``pictures``, moved, to the new folder ``out``: a
     contact sheet, single files and a manifest. Returns lines on what was made.
 
-    ``named``: the class of the pictures; None: the one whose image comes nearest, of each. One of ``to`` (a picture),
-    ``to_class`` (a class), ``toward`` (two folders) and ``direction`` says where, as in ``Asked``, with ``by``,
-    ``strength`` and ``steps``; ``seed`` is the encoder's. Raises UserError if an option, a picture or the folder cannot
-    be used.
+    ``named``: their class; None: of each, the one whose image comes nearest. ``moves``: as ``Generator.edit`` takes
+    them, with paths in the place of images; ``seed`` is the encoder's. Raises UserError if an option, a picture or the
+    folder cannot be used.
     """
     from ganaug.synth.generator import Generator
 
@@ -56,7 +44,7 @@ def edit(
             'translate", or name another file with --model'
         )
     chosen = list(dict.fromkeys(pictures))
-    sets = [_pictures_in(folder) for folder in toward or ()]
+    sets = [_pictures_in(folder) for folder in moves["toward"] or ()]
     files, shape = places(chosen), shape_of(generator.description, generator.image_shape)
     with store.replacing(out, folder=True) as part:
 
@@ -65,16 +53,10 @@ def edit(
             store.remove(part / ".pixels.npy")
             return found
 
-        pixels = pixels_of(chosen)
-        edited = generator.edit(
-            pixels,
-            None if named is None else [named] * len(chosen),
-            None if to is None else pixels_of([to])[0],
-            to_class,
-            direction,
-            (pixels_of(sets[0]), pixels_of(sets[1])) if sets else None,
-            *(by, strength, steps, seed),
-        )
+        to = None if moves["to"] is None else pixels_of([moves["to"]])[0]
+        images = {"to": to, "toward": (pixels_of(sets[0]), pixels_of(sets[1])) if sets else None}
+        pixels, classes = pixels_of(chosen), None if named is None else [named] * len(chosen)
+        edited = generator.edit(pixels, classes, seed=seed, **{**moves, **images})
         begun = edited.inverted
         rows: list[Sequence[Any]] = []
         for number, (picture, place) in enumerate(zip(chosen, files, strict=True)):

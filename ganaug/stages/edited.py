@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +45,12 @@ def edited_pool(split: SplitOf, base: str, real: Pool, seed: int, where: torch.d
         return finder.render(finder.held(points[rows] + moves), labels[rows])
 
     right = np.zeros((len(_STRENGTHS), len(directions)))  # images, both ways, that are named as their class
-    for fold, (learned, judged) in enumerate(_folds(labels, seed)):
+    rng, folds = seeds.numpy_rng(seed, "edits"), np.empty(len(labels), np.int64)
+    for label in np.unique(labels):  # as even over the classes as can be
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        folds[rows] = np.arange(len(rows)) % Edits.folds
+    for fold in np.unique(folds).tolist():
+        learned, judged = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         part = images[learned], labels[learned]
         judge = teachers(split, base, part, seeds.derive(seed, "edits", "fold", fold), where)(0)
         for at in np.ndindex(right.shape):
@@ -54,17 +58,7 @@ def edited_pool(split: SplitOf, base: str, real: Pool, seed: int, where: torch.d
                 right[at] += (judge(moved(judged, at[1], strength)).argmax(axis=1) == labels[judged]).sum()
     kept = np.logical_and.accumulate(right >= right[0] - _LOST * 2 * len(labels))
     allowed = np.array(_STRENGTHS)[kept.sum(axis=0) - 1]
-    rng, counts = seeds.numpy_rng(seed, "edits"), enumerate(split.synthetic_counts.values())
+    counts = enumerate(split.synthetic_counts.values())
     rows = np.concatenate([equally_often(np.flatnonzero(labels == label), count, rng) for label, count in counts])
     which = rng.integers(len(directions), size=len(rows))
     return moved(rows, which, rng.uniform(-1, 1, len(rows)) * allowed[which]), labels[rows]
-
-
-def _folds(labels: NDArray[np.int64], seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """(rows to learn, rows to judge), as even over the classes as can be."""
-    rng, fold = seeds.numpy_rng(seed, "edits", "folds"), np.empty(len(labels), np.int64)
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        fold[rng.permutation(rows)] = np.arange(len(rows)) % Edits.folds
-    for one in np.unique(fold):
-        yield np.flatnonzero(fold != one), np.flatnonzero(fold == one)

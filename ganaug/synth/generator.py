@@ -128,7 +128,7 @@ class Generator:
         pixels = fitted(images)
         if classes is not None and len(classes) != len(pixels):
             raise UserError(f"classes: must be one for each of {len(pixels)} images, got {len(classes)}; name each")
-        known = [find_class(one, self.classes, "classes")[0] for one in classes or ()]
+        labels = [find_class(one, self.classes, "classes")[0] for one in classes or ()]
         asked = Asked(
             None if to is None else fitted(np.asarray(to)[None])[0],
             None if to_class is None else find_class(to_class, self.classes, "to_class")[0],
@@ -136,12 +136,8 @@ class Generator:
             *(direction, by, strength, steps),
         )
         with devices.lent(where):
-            return edit(
-                Inverter(self.network, len(self.classes), where, seed),
-                pixels,
-                np.array(known) if known else None,
-                asked,
-            )
+            finder = Inverter(self.network, len(self.classes), where, seed)
+            return edit(finder, pixels, np.array(labels) if labels else None, asked)
 
     def save(self, path: str | Path) -> None:
         """Write the generator with all that it needs to the file ``path``, which ``ganaug.load`` reads."""
