@@ -15,7 +15,7 @@ from ganaug.synth.formats import FORMATS
 GROUPS = {  # as the help lists them
     "Start": ("init", "check", "doctor", "sync"),
     "Run": ("run", "status"),
-    "Results": ("verdict", "open", "synth", "translate", "export", "gate"),
+    "Results": ("verdict", "open", "synth", "translate", "edit", "export", "gate"),
     "Stages, as dvc.yaml calls them": ("prepare", "train", "classify", "report"),
     "Help": ("explain", "presets", "schema"),
 }
@@ -369,6 +369,45 @@ def translate(
     from ganaug.synth import translate as command
 
     print(command.translate(model, images, to, n, out, seed))
+
+
+@app.command()
+def edit(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Pictures of any size and format.")],
+    named: Annotated[
+        str | None, typer.Option("--class", help="Theirs; left out: of each, the one that the generator draws best.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Another picture, to go to.")] = None,
+    to_class: Annotated[str | None, typer.Option("--to-class", help="A class to go to, with the style kept.")] = None,
+    toward: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--toward", metavar="FROM TO", help="Folders of pictures without and with an attribute."),
+    ] = None,
+    direction: Annotated[
+        int | None, typer.Option("--direction", help="Its number, 0 changes most; left out: the first ones.")
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help="What finds directions: sefa or ganspace.")] = "sefa",
+    strength: Annotated[float, typer.Option("--strength", help="In standard deviations of a latent.")] = 2.0,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Of a way; both ends count.", show_default="8, along directions 5")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder to write to: a new or an empty one.")] = Path("edited"),
+    model: Annotated[Path, typer.Option("--model", help="The generator file.")] = Path(
+        "models/release/generator.safetensors"
+    ),
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the encoder.")] = 0,
+) -> None:
+    """Move pictures in the released generator's latent space.
+
+    Between two pictures, along directions, to another class or toward an attribute. sheet.png shows all; manifest.csv
+    says what was done.
+
+    Example: ganaug edit photo.png --to other.png --steps 8
+    """
+    from ganaug.stages.edit import edit as command
+
+    moves = {"to": to, "to_class": to_class, "toward": toward, "direction": direction}
+    print(command(model, images, named, out, seed, {**moves, "by": by, "strength": strength, "steps": steps}))
 
 
 @app.command()

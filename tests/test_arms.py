@@ -69,7 +69,7 @@ def stock(seed: int = 0) -> Stock:
 
     return Stock(
         REAL, COUNTS, seed, teach, lambda: SYNTHETIC, lambda: UNLABELLED, CONDITIONS, [1], lambda: TRUTH,
-        lambda: UNADVERSARIAL, lambda: DOUBTS,
+        lambda: UNADVERSARIAL, lambda: SYNTHETIC, lambda: DOUBTS,
     )  # fmt: skip
 
 
@@ -254,7 +254,7 @@ def test_gains_of_every_arm() -> None:
         expected = {base, "none", *(["classical"] if base in ON_TOP else [])} - {name}
         if parts.filler in ("cleaned", "relabelled"):
             expected |= {name.replace(parts.filler, "dropped")}
-        if parts.filler in ("gan", "translate"):
+        if parts.filler in ("gan", "edits", "translate"):
             expected |= set(others) - (set() if parts.masked else {f"{name}+masked"})
         assert {against for one, against in pairs if one == name} == expected
     assert len(pairs) == len(set(pairs))
@@ -526,7 +526,7 @@ def test_conditions_are_in_the_keys_of_the_arms_that_need_them(name: str) -> Non
             prepared=SimpleNamespace(digest=str),
             rows=SimpleNamespace(test=[9]),
             project=SimpleNamespace(work=SimpleNamespace(key=lambda stage, on: json.dumps(on))),
-            synth_key="s", synthetic_counts={"a": 1}, targets=[1], truth_digest="t",
+            train_key="t", synth_key="s", synthetic_counts={"a": 1}, targets=[1], truth_digest="t",
         )  # fmt: skip
         return json.loads(Run(trial, chosen, [0, 1, 2]).key)
 

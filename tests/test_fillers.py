@@ -62,6 +62,7 @@ def stock(real: Part, counts: Sequence[int], seed: int = 0, synthetic: Part | No
         [1],
         lambda: real,
         synthetic_images,
+        synthetic_images,
         lambda: doubtful(real[1], len(counts)),
     )
 
@@ -141,7 +142,7 @@ def test_gan_images_are_taken_as_they_are() -> None:
 
 
 KEYS: Any = SimpleNamespace(
-    synth_key="key", synthetic_counts={"a": 3, "b": 4}, unlabelled_digest="digest", targets=[1, 2],
+    train_key="trained", synth_key="key", synthetic_counts={"a": 3, "b": 4}, unlabelled_digest="digest", targets=[1, 2],
     truth_digest="truth", unadversarial_key="control", groups_digest="groups",
 )  # fmt: skip
 

@@ -57,11 +57,16 @@ class Stock:
     targets: Sequence[int] = ()  # conditions that lack some class: what fillers of cells move images to
     truth: Callable[[], Pool] | None = None  # real images of the cells that the trial hid
     unadversarial: Callable[[], Pool] | None = None  # what the translator makes, trained without its adversarial loss
+    edited: Callable[[], Pool] | None = None  # the real images moved in the latent space of the trial's generator
     doubts: Callable[[], Doubts] | None = None  # of the real images' labels, by classifiers that did not learn them
 
 
 class Keys(Protocol):
     """What stands for a trial's images in the keys of finished work: nothing of it reads an image."""
+
+    @property
+    def train_key(self) -> str:
+        """Of its generator."""
 
     @property
     def synth_key(self) -> str:

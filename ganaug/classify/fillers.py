@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,8 +130,33 @@ class Smote(Filler):
         return dict(keys.synthetic_counts)
 
 
+class Edits(Filler):
+    """Real images moved along directions of the latent space of the trial's GAN, as far as they keep their class.
+
+    How far that is, classifiers say that learned other images of the trial.
+    """
+
+    name = "edits"
+    about = "real images moved in the GAN's latent space, as far as classifiers of other images still name their class"
+    is_gan = True
+    per_class = True
+    folds: ClassVar[int] = 5  # of the train part; a classifier learns all but one
+
+    def pool(self, stock: Stock, settings: FillerSettings) -> Pool:
+        if stock.edited is None:
+            raise UserError("classify.arms: edits needs a generator of classes, but there is none; leave the arm out")
+        return stock.edited()
+
+    def depends_on(self, keys: Keys, settings: FillerSettings) -> Any:
+        return {"generator": keys.train_key, "counts": dict(keys.synthetic_counts), "base": settings.base}
+
+    def teachers(self, pseudo: PseudoLabels) -> int:
+        return self.folds
+
+
 FILLERS: dict[str, Filler] = {
-    filler.name: filler for filler in (Gan(), Pseudo(), Placebo(), Oversample(), *CELL_FILLERS, *CLEANING, Smote())
+    filler.name: filler
+    for filler in (Gan(), Pseudo(), Placebo(), Oversample(), *CELL_FILLERS, Edits(), *CLEANING, Smote())
 }
 
 

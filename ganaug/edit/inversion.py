@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from ganaug import device as devices
 from ganaug import seeds
-from ganaug.gan.nets.class_inputs import OneHot
+from ganaug.gan.nets.class_inputs import ClassTable, OneHot
 from ganaug.gan.nets.compact import CompactBody
 from ganaug.gan.nets.discriminator import BodyShape
 from ganaug.gan.nets.generator import Generator
@@ -40,7 +40,8 @@ class Inverted:
 
 
 class Encoder(nn.Module):
-    """Images (N, C, side, side) in [-1, 1] and labels (N,) -> points (N, ``z_dim``)."""
+    """Images (N, ``channels``, ``side``, ``side``) in [-1, 1] and labels (N,) in 0..``classes``-1 -> points (N,
+    ``z_dim``)."""
 
     def __init__(self, channels: int, side: int, classes: int, z_dim: int) -> None:
         super().__init__()
@@ -72,46 +73,63 @@ class Inverter:
         classes; after ``steps`` of descent."""
         pixels = to_float(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))
         of = torch.from_numpy(labels)
-        starts = self._encoded(pixels, of) if self.network.codes is None else self._nearest_codes(pixels, of)
-        points = self._in_chunks(partial(self._descended, steps), starts, pixels, of)
+        starts = self._nearest_codes(pixels, of) if self.encoder is None else self.in_chunks(self._encoded, pixels, of)
+        points = self.in_chunks(partial(self._descended, steps), starts, pixels, of)
         made = self.render(points, labels)
         apart = np.abs(made.astype(np.float32) - images).reshape(len(images), -1).mean(axis=1) / 255
         return Inverted(points, labels, made, apart.astype(np.float32))
 
-    def render(self, points: Tensor, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The images (N, H, W, C) of ``points`` (N, z_dim) under ``labels`` (N,)."""
-        with torch.no_grad():
-            return to_pixels(self._in_chunks(self.network.forward, points, torch.from_numpy(labels)))
+    def invert_any(self, images: NDArray[np.uint8]) -> Inverted:
+        """As ``invert``, each of ``images`` (N, H, W, C) under the class whose image comes nearest."""
+        every = np.arange(self.classes)
+        found = self.invert(np.repeat(images, self.classes, axis=0), np.tile(every, len(images)))
+        best = found.errors.reshape(-1, self.classes).argmin(axis=1) + self.classes * np.arange(len(images))
+        return Inverted(found.points[best], found.labels[best], found.images[best], found.errors[best])
+
+    def render(
+        self, points: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64] | None = None, share: float = 0.0
+    ) -> NDArray[np.uint8]:
+        """The images (N, H, W, C) of ``points`` (N, z_dim) under ``labels`` (N,), or ``share`` of the way from there to
+        the labels ``others`` (N,)."""
+        rows = (labels, labels if others is None else others)
+        made = self.in_chunks(partial(_under_both, self.network, share), points, *map(torch.from_numpy, rows))
+        return to_pixels(made)
+
+    def in_chunks(self, make: Callable[..., Tensor], *rows: Tensor) -> Tensor:
+        """What ``make`` makes of ``rows``, tensors (N, ...), in chunks of one size on the device; back on the CPU."""
+        made = []
+        for some in zip(*(one.split(_CHUNK) for one in rows), strict=True):
+            padding = _CHUNK - len(some[0])
+            padded = [torch.cat([one, one.new_zeros((padding, *one.shape[1:]))]).to(self.device) for one in some]
+            made.append(make(*padded)[: _CHUNK - padding].float().cpu())
+        return torch.cat(made)
 
     def held(self, points: Tensor) -> Tensor:
         """The nearest points of a length that the generator was trained on."""
         lengths: Tensor = torch.linalg.vector_norm(points, dim=1, keepdim=True).clamp(min=1e-12)
         return points * (lengths.clamp(self.shortest, self.longest) / lengths)
 
-    def drawn(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """The points of normal numbers (N, z_dim)."""
-        return latents if self.network.codes is None else self.network.codes(latents, labels)
+    @torch.no_grad()
+    def drawn(self, latents: Tensor, labels: NDArray[np.int64]) -> Tensor:
+        """The points (N, z_dim) of normal numbers ``latents`` (N, z_dim) under ``labels`` (N,)."""
+        codes = self.network.codes
+        return latents if codes is None else self.in_chunks(codes, latents, torch.from_numpy(labels))
 
     def _learned(self, seed: int, steps: int) -> Encoder:
-        rng = torch.Generator(self.device).manual_seed(seeds.derive(seed, "encoder"))
-
-        def draw() -> tuple[Tensor, Tensor, Tensor]:
-            labels = torch.randint(self.classes, (_BATCH,), generator=rng, device=self.device)
-            latents = torch.randn((_BATCH, self.network.z_dim), generator=rng, device=self.device)
-            with torch.no_grad():
-                points = self.drawn(latents, labels)
-                return points, labels, self.network.forward(points, labels)
-
-        _, channels, side, _ = draw()[2].shape
+        shape = self.in_chunks(self.network.forward, torch.zeros(1, self.network.z_dim), torch.zeros(1).long()).shape
         with torch.random.fork_rng(devices=[]):
             seeds.seed_cpu(seeds.derive(seed, "encoder", "weights"))
-            encoder = Encoder(channels, side, self.classes, self.network.z_dim)
+            encoder = Encoder(shape[1], shape[2], self.classes, self.network.z_dim)
         devices.place(encoder, self.device)
         weights = list(encoder.parameters())
         optimizer = torch.optim.Adam(weights, _LR, fused=True)
         rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
+        rng = torch.Generator(self.device).manual_seed(seeds.derive(seed, "encoder"))
         for _ in range(steps):
-            points, labels, images = draw()
+            labels = torch.randint(self.classes, (_BATCH,), generator=rng, device=self.device)
+            points = torch.randn((_BATCH, self.network.z_dim), generator=rng, device=self.device)
+            with torch.no_grad():
+                images = self.network.forward(points, labels)
             found = encoder(images, labels)
             # Zhu 2016, eq. 3, is the error of the image; that of the point is where its gradient has no direction yet.
             loss = F.l1_loss(self.network.forward(self.held(found), labels), images) + F.mse_loss(found, points)
@@ -124,27 +142,19 @@ class Inverter:
     @torch.no_grad()
     def _encoded(self, images: Tensor, labels: Tensor) -> Tensor:
         assert self.encoder is not None
-        encoder = self.encoder
-        return self._in_chunks(lambda some, of: self.held(encoder(some, of)), images, labels)
+        return self.held(self.encoder(images, labels))
 
     @torch.no_grad()
     def _nearest_codes(self, images: Tensor, labels: Tensor) -> Tensor:
         """The code of each image's class whose image is nearest; of all where the class has none."""
-        codes = self.network.codes
+        codes, found = self.network.codes, torch.zeros((len(images), self.network.z_dim))
         assert codes is not None
-        found = torch.zeros((len(images), self.network.z_dim))
         for label in labels.unique().tolist():
             count, first = int(codes.count[label]), int(codes.first[label])
-            rows = torch.arange(first, first + count) if count else torch.arange(len(codes.rows))
-            mine, best = labels == label, torch.full((len(images),), torch.inf)
-            for some in rows.split(_CHUNK):
-                points = codes.of(some.to(self.device)).cpu()
-                made = self._in_chunks(self.network.forward, points, torch.full((len(some),), label))
-                for at in mine.nonzero().flatten().split(_CHUNK):
-                    nearest = torch.cdist(images[at].flatten(1), made.flatten(1), p=1).min(dim=1)
-                    nearer = nearest.values < best[at]
-                    found[at] = torch.where(nearer[:, None], points[nearest.indices], found[at])
-                    best[at] = torch.minimum(nearest.values, best[at])
+            points = codes.of(torch.arange(first, first + count) if count else torch.arange(len(codes.rows))).cpu()
+            made = self.in_chunks(self.network.forward, points, torch.full((len(points),), label))
+            apart = torch.cdist(images[labels == label].flatten(1), made.flatten(1), p=1)
+            found[labels == label] = points[apart.argmin(dim=1)]
         return found
 
     def _descended(self, steps: int, starts: Tensor, images: Tensor, labels: Tensor) -> Tensor:
@@ -161,21 +171,29 @@ class Inverter:
                 points.copy_(self.held(points))
         return points.detach()
 
-    def _in_chunks(self, make: Callable[..., Tensor], *rows: Tensor) -> Tensor:
-        """What ``make`` makes of tensors (N, ...), in chunks of one size on the device; on the CPU."""
-        made = []
-        for some in zip(*(one.split(_CHUNK) for one in rows), strict=True):
-            padding = _CHUNK - len(some[0])
-            padded = [torch.cat([one, one.new_zeros((padding, *one.shape[1:]))]).to(self.device) for one in some]
-            made.append(make(*padded)[: _CHUNK - padding].float().cpu())
-        return torch.cat(made)
-
 
 def _lengths(network: Generator) -> tuple[float, float]:
     """Of points, the least and the most that G saw in training: one where there are codes; else what 99 of 100 normal
     latents have."""
-    from scipy.stats import chi
+    from scipy.special import gammaincinv
 
     if network.codes is not None:
         return network.z_dim**0.5, network.z_dim**0.5
-    return float(chi.ppf(0.005, network.z_dim)), float(chi.ppf(0.995, network.z_dim))
+    shortest, longest = np.sqrt(2 * gammaincinv(network.z_dim / 2, [0.005, 0.995]))  # of the chi distribution
+    return float(shortest), float(longest)
+
+
+@torch.no_grad()
+def _under_both(network: Generator, share: float, points: Tensor, labels: Tensor, others: Tensor) -> Tensor:
+    """The images of ``points`` where all that a label gives a layer is ``share`` of the way to what the other does."""
+
+    def blend(module: nn.Module, _: object, given: Tensor) -> Tensor:
+        return torch.lerp(given, module.forward(others), share)
+
+    inputs = [one for one in network.modules() if isinstance(one, ClassTable | OneHot)]
+    hooks = [one.register_forward_hook(blend) for one in inputs if share]
+    try:
+        return network.forward(points, labels)
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -86,11 +86,13 @@ def render(
     faithful: fidelity_tables.Trials,
     neighbours: Neighbours | None,
     settings: str,
+    directions: bytes | None = None,
 ) -> str:
     """The page from ``summary`` and, keyed by split, GAN ``histories`` and ``health``.
 
     ``trials``, ``health`` and ``faithful`` (reports/fidelity) are the contents of their JSON files. ``examples``: a
-    few images per class; ``neighbours``: None if fidelity was not measured; ``settings``: YAML.
+    few images per class; ``neighbours``: None if fidelity was not measured; ``settings``: YAML; ``directions``:
+    a PNG of what the generator's first directions do.
     """
     metric = summary["dataset"]["primary_metric"]
     metric_name = verdict.metric_words(summary, metric)
@@ -126,6 +128,7 @@ def render(
             most_classes=confusions.MOST_CLASSES,
             confusion=confusions.tables(summary),
             examples=[_shown(one) for one in examples],
+            directions=_png_uri(directions) if directions else None,
             translated=any(one.there is not None for one in examples),
             cells=_cells(summary) if "cells" in summary else None,
             acceptance=_acceptance(summary),
@@ -318,4 +321,8 @@ def _alarms(health: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def data_uri(pixels: NDArray[np.uint8]) -> str:
     """An image (H, W, C) as part of a page."""
-    return "data:image/png;base64," + base64.b64encode(store.png_bytes(pixels)).decode()
+    return _png_uri(store.png_bytes(pixels))
+
+
+def _png_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -132,6 +132,7 @@ def report(project: Project) -> str:
         faithful,
         sheets.neighbours(trials) if faithful else None,
         _yaml(summary["settings"]),
+        sheets.read_directions(release),
     )
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     measured = {"summary": page.stamp(summary), "finished": finished, **_timings(project, generators, runs)}

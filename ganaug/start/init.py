@@ -74,7 +74,9 @@ def init(
     if ".gitignore" in kept:
         print("add /.ganaug/, where finished work is kept, to your .gitignore")
     go_there = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
-    odd = f"wrong labels and odd images: ganaug check {shlex.quote(str(images))} looks for them\n" * (images is not None)
+    odd = f"wrong labels and odd images: ganaug check {shlex.quote(str(images))} looks for them\n" * (
+        images is not None
+    )
     print(f"{dvc}\n{plan.time}\n{odd}next: {go_there}dvc repro")
 
 
