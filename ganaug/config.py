@@ -15,6 +15,7 @@ from ganaug.classify.arms import ARMS, ClassifySpec, filler_of, gain_pairs
 from ganaug.classify.encoders import EncoderSpec, Own
 from ganaug.classify.filler import Filler
 from ganaug.classify.spec import ClassifierSpec
+from ganaug.classify.ways import WAYS
 from ganaug.data.protocols import ProtocolSpec
 from ganaug.data.spec import DataSpec
 from ganaug.data.subsets import Subsets
@@ -178,6 +179,7 @@ def _check_together(settings: Settings) -> None:
             f"classify.arms: {filler.name} needs images without labels, but there are none; set data.unlabelled or, "
             "under subsets, protocol.unlabelled_per_class, or remove it"
         )
+    _check_ways(settings)
     for filler in (one for one in fillers if one.hidden and not settings.protocol.hides_cells):
         raise UserError(
             f"classify.arms: {filler.name} needs a protocol that hides cells, got {settings.protocol.kind}; remove its "
@@ -202,6 +204,26 @@ def _check_together(settings: Settings) -> None:
             raise UserError(
                 f"gate[{position}].gain: must be a gain of the arms that run ({', '.join(gains) or 'none'}), got "
                 f"{quoted(rule.gain)}; correct it, or add its arms to classify.arms"
+            )
+
+
+def _check_ways(settings: Settings) -> None:
+    """What ways to train need of other groups."""
+    for way in (WAYS[name] for name in dict.fromkeys(ARMS[one].way for one in settings.classify.arms) if name):
+        if way.unlabelled == "needed" and not settings.has_unlabelled:
+            raise UserError(
+                f"classify.arms: {way.kind} needs images without labels, but there are none; set data.unlabelled or, "
+                "under subsets, protocol.unlabelled_per_class, or remove its arms"
+            )
+        if way.lends and settings.classifier.is_own:
+            raise UserError(
+                f"classify.arms: {way.kind} trains the GAN's discriminator, and no classifier of your own can start "
+                f"from that, got {quoted(settings.classifier.model)}; set it to small-cnn, or remove its arms"
+            )
+        if way.trained and settings.gan.translate is not None:
+            raise UserError(
+                f"classify.arms: {way.kind} needs the discriminator of a GAN of classes, but gan.translate makes "
+                "translations; remove its arms"
             )
 
 

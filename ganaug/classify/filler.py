@@ -59,7 +59,7 @@ class Stock:
 
 
 class Keys(Protocol):
-    """What stands for a trial's images in the keys of finished work: nothing of it reads an image."""
+    """What stands for a trial's images and networks in the keys of finished work: nothing of it reads an image."""
 
     @property
     def synth_key(self) -> str:
@@ -72,6 +72,14 @@ class Keys(Protocol):
     @property
     def unlabelled_digest(self) -> str:
         """Of its images without labels."""
+
+    @property
+    def train_key(self) -> str:
+        """Of its trained GAN."""
+
+    @property
+    def untrained(self) -> Mapping[str, Any]:
+        """Of the GAN's networks before they are trained."""
 
     @property
     def targets(self) -> Sequence[int]:

@@ -91,8 +91,12 @@ def spoken(summary: Mapping[str, Any]) -> dict[str, str]:
     found |= _over("gan", "none", "placebo", alone, f"{alone}, {_REPEATED}", gains, filled)
     if not filled:
         found["gan_vs_pseudo"] = _BEYOND_PSEUDO
-    ordered = sorted(found, key=lambda gain: "pseudo" in gain)
-    return {gain: found[gain] for gain in ordered if gain in gains}
+    there = [gain for gain in found if gain in gains]
+    return {gain: found[gain] for gain in sorted(there, key=lambda one: (_has_way(one), "pseudo" in one))}
+
+
+def _has_way(gain: str) -> bool:
+    return any(name in ARMS and ARMS[name].way for name in gain.split("_vs_"))
 
 
 def _spoken_of_cells(gains: Mapping[str, Any]) -> dict[str, str]:
@@ -100,7 +104,7 @@ def _spoken_of_cells(gains: Mapping[str, Any]) -> dict[str, str]:
     arms = [arm for arm in dict.fromkeys(gain.partition("_vs_")[0] for gain in gains) if arm in ARMS]
     found: dict[str, str] = {}
     for arm in sorted(arms, key=lambda one: ARMS[one].policy is None):
-        filler, policy, masked = ARMS[arm]
+        filler, policy, masked, _ = ARMS[arm]
         if not filler or not FILLERS[filler].is_gan:
             continue
         where = f"on top of {_augmentation(policy)}" if policy else "without any other augmentation"
