@@ -21,12 +21,14 @@ from ganaug.classify.fillers import FILLERS
 from ganaug.classify.fitting import chunks as in_chunks
 from ganaug.classify.policies import POLICIES, Affine, CutMix, Nothing, PolicySpec, RandAugment, TrivialAugment
 from ganaug.classify.pools import Pool
+from ganaug.classify.ways import WAYS
 from ganaug.config import check
 from ganaug.pixels import to_float
 from ganaug.stages.runs import Run
 
 NAMES = list(ARMS)
-# Every filler with the classical policy and without, every policy with GAN images and without, and each also masked.
+# Every filler with the classical policy and without, every policy with GAN images and without, and each also masked;
+# every way with GAN images.
 every = pytest.mark.parametrize(
     "name",
     [
@@ -34,6 +36,7 @@ every = pytest.mark.parametrize(
         for name, parts in ARMS.items()
         if (parts.filler in (None, "gan") or parts.policy in (None, "classical"))
         and not (parts.masked and parts.filler and parts.policy != "classical")
+        and not (parts.way and parts.filler != "gan")
     ],
 )
 SPEC = ClassifySpec()
@@ -99,7 +102,8 @@ def test_the_family_of_arms() -> None:
     assert set(FILLERS) >= {"gan", "pseudo", "placebo", "oversample", "smote"}
     assert set(POLICIES) >= {"affine", "trivial-augment", "rand-augment", "cutmix", "mixup"}
     mixing = sum(policy.mixes for policy in POLICIES.values())
-    assert len(NAMES) == (1 + len(FILLERS)) * (2 * (2 + len(POLICIES)) - mixing)
+    with_ways = 2 * len(WAYS) * (1 + sum(not filler.cells for filler in FILLERS.values()))
+    assert len(NAMES) == (1 + len(FILLERS)) * (2 * (2 + len(POLICIES)) - mixing) + with_ways
     assert {"none", "classical", "mixup", "gan", "smote+classical", "oversample+trivial-augment"} <= set(NAMES)
     assert {"masked", "classical+masked", "strong+masked", "translate+classical+masked", "oracle+masked"} <= set(NAMES)
     assert set(SPEC.arms) == {"none", "classical", "gan", "gan+classical", "placebo"}
@@ -110,7 +114,8 @@ def test_the_family_of_arms() -> None:
 @pytest.mark.parametrize(
     "name",
     ["", "+", "smoke", "nothing", "gan+", "+gan", "gan+none", "gan+gan", "mixup+gan", "gan+cutmix+mixup", "Gan",
-     "masked+gan", "cutmix+masked", "gan+mixup+masked"],
+     "masked+gan", "cutmix+masked", "gan+mixup+masked", "fixmatch+gan", "classical+sgan", "longer+masked",
+     "translate+longer", "sgan+rand-augment"],
 )  # fmt: skip
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"^none, a filler .*smote.*, a policy .*classical, .*mixup.* or filler"):
@@ -243,7 +248,13 @@ def test_gains_of_every_arm() -> None:
     pairs = gain_pairs(tuple(NAMES))
     for name, parts in ARMS.items():
         base = parts.policy or "none"
-        others = [one for one, other in ARMS.items() if other.policy == parts.policy and one not in (name, base)]
+        if parts.way:  # see test_ways.py
+            continue
+        others = [
+            one
+            for one, other in ARMS.items()
+            if other.policy == parts.policy and one not in (name, base) and not (other.filler and other.way)
+        ]
         expected = {base, "none", *(["classical"] if base in ON_TOP else [])} - {name}
         if parts.filler in ("gan", "translate"):
             expected |= set(others) - (set() if parts.masked else {f"{name}+masked"})
