@@ -163,6 +163,7 @@ def of_preset(name: str) -> Settings:
 def _check_together(settings: Settings) -> None:
     """What groups of settings need of each other: each member says what it needs."""
     fillers = [one for one in map(filler_of, settings.classify.arms) if one]
+    ways = [WAYS[one] for one in dict.fromkeys(ARMS[name].way for name in settings.classify.arms) if one]
     if settings.gan.conditioning == "none":
         for filler in (one for one in fillers if one.per_class):
             raise UserError(
@@ -174,12 +175,22 @@ def _check_together(settings: Settings) -> None:
                 f"synth.filters: {one.kind} needs images of a class, but gan.conditioning is none; remove it, or "
                 "condition the GAN"
             )
-    for filler in (one for one in fillers if one.unlabelled and not settings.has_unlabelled):
+    needy = [one.name for one in fillers if one.unlabelled] + [one.kind for one in ways if one.unlabelled == "needed"]
+    for name in (one for one in needy if not settings.has_unlabelled):
         raise UserError(
-            f"classify.arms: {filler.name} needs images without labels, but there are none; set data.unlabelled or, "
+            f"classify.arms: {name} needs images without labels, but there are none; set data.unlabelled or, "
             "under subsets, protocol.unlabelled_per_class, or remove it"
         )
-    _check_ways(settings)
+    for way in (one for one in ways if one.lends and settings.classifier.is_own):
+        raise UserError(
+            f"classify.arms: {way.kind} trains the GAN's discriminator, and no classifier of your own can start from "
+            f"that, got {quoted(settings.classifier.model)}; set classifier.model to small-cnn, or remove its arms"
+        )
+    for way in (one for one in ways if one.trained and settings.gan.translate):
+        raise UserError(
+            f"classify.arms: {way.kind} needs the discriminator of a GAN of classes, but gan.translate makes "
+            "translations; remove its arms"
+        )
     for filler in (one for one in fillers if one.hidden and not settings.protocol.hides_cells):
         raise UserError(
             f"classify.arms: {filler.name} needs a protocol that hides cells, got {settings.protocol.kind}; remove its "
@@ -204,26 +215,6 @@ def _check_together(settings: Settings) -> None:
             raise UserError(
                 f"gate[{position}].gain: must be a gain of the arms that run ({', '.join(gains) or 'none'}), got "
                 f"{quoted(rule.gain)}; correct it, or add its arms to classify.arms"
-            )
-
-
-def _check_ways(settings: Settings) -> None:
-    """What ways to train need of other groups."""
-    for way in (WAYS[name] for name in dict.fromkeys(ARMS[one].way for one in settings.classify.arms) if name):
-        if way.unlabelled == "needed" and not settings.has_unlabelled:
-            raise UserError(
-                f"classify.arms: {way.kind} needs images without labels, but there are none; set data.unlabelled or, "
-                "under subsets, protocol.unlabelled_per_class, or remove its arms"
-            )
-        if way.lends and settings.classifier.is_own:
-            raise UserError(
-                f"classify.arms: {way.kind} trains the GAN's discriminator, and no classifier of your own can start "
-                f"from that, got {quoted(settings.classifier.model)}; set it to small-cnn, or remove its arms"
-            )
-        if way.trained and settings.gan.translate is not None:
-            raise UserError(
-                f"classify.arms: {way.kind} needs the discriminator of a GAN of classes, but gan.translate makes "
-                "translations; remove its arms"
             )
 
 

@@ -62,7 +62,7 @@ class Body(nn.Module):
 def lesson(way: Any, unlabelled: np.ndarray = UNLABELLED, **changes: Any) -> Lesson:
     gan = config.check({"gan": {**TINY_GAN, "conditioning": "none"}, "classify": {"arms": ["none"]}}).gan
     given: dict[str, Any] = {
-        "spec": SPEC, "real": REAL, "unlabelled": lambda: unlabelled, "classical": TrivialAugment(),
+        "spec": SPEC, "real": REAL, "unlabelled": unlabelled, "classical": TrivialAugment(),
         "shape": (1, 8, 8), "classes": CLASSES, "seed": 4, "device": CPU,
         "generator": partial(build_generator, gan, 1, (1, 8, 8)), "body": Body,
     }  # fmt: skip

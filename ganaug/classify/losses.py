@@ -40,6 +40,11 @@ def drawn(images: Images, count: int, rng: torch.Generator) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(images[rows].transpose(0, 3, 1, 2)))
 
 
+def placed(images: Tensor, device: torch.device) -> Tensor:
+    """The images on the device, as classifiers take them."""
+    return images.to(device, memory_format=torch.channels_last)
+
+
 @contextmanager
 def unnoticed(model: nn.Module) -> Iterator[None]:
     """Within it, batch normalisation in ``model`` keeps no statistics of what passes."""

@@ -26,13 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a way has to work with in one training; what can be called is read or made only if it is. Networks get
-    their initial weights from torch's global random state."""
+    """What a way has to work with in one training; networks get initial weights from torch's global random state."""
 
     way: Way
     spec: ClassifierSpec
     real: Pool
-    unlabelled: Callable[[], NDArray[np.uint8]]  # (N, H, W, C), of which there may be none
+    unlabelled: NDArray[np.uint8]  # (N, H, W, C), of which there may be none; none, where the way uses none
     classical: PolicySpec  # what classify.classical says
     shape: tuple[int, int, int]  # (channels, height, width)
     classes: int

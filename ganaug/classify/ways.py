@@ -57,9 +57,9 @@ class FixMatch(Way):
     def begin(self, model: nn.Module, lesson: Lesson) -> More:
         import torch
 
-        from ganaug.classify.losses import consistency, cut_out, drawn, unnoticed
+        from ganaug.classify.losses import consistency, cut_out, drawn, placed, unnoticed
 
-        images, rng, side = lesson.unlabelled(), seeds.torch_rng(lesson.seed, "unlabelled"), lesson.shape[1]
+        images, rng, side = lesson.unlabelled, seeds.torch_rng(lesson.seed, "unlabelled"), lesson.shape[1]
         count = max(1, round(self.ratio * lesson.spec.batch_size))
         flip, nothing = bool(getattr(lesson.classical, "flip", False)), torch.zeros(count, dtype=torch.int64)
         moved = Affine(rotate_degrees=0, shift=self.shift, scale=0, shear_degrees=0, flip=flip)
@@ -71,9 +71,9 @@ class FixMatch(Way):
                 seeds.seed_cpu(seeds.derive(lesson.seed, "unlabelled", step))
                 weakly, strongly = weak(batch, nothing)[0], cut_out(strong(batch, nothing)[0], self.cutout)
             with torch.no_grad():
-                said = model(_placed(weakly, lesson))
+                said = model(placed(weakly, lesson.device))
             with unnoticed(model):  # what it is tested on looks like the other ones
-                return self.weight * consistency(said, model(_placed(strongly, lesson)), self.threshold)
+                return self.weight * consistency(said, model(placed(strongly, lesson.device)), self.threshold)
 
         return loss
 
@@ -103,17 +103,17 @@ class Sgan(Way):
         import torch
 
         from ganaug.classify.features import with_features
-        from ganaug.classify.losses import drawn, real_or_fake, unnoticed
+        from ganaug.classify.losses import drawn, placed, real_or_fake, unnoticed
         from ganaug.pixels import to_float
 
-        more, rng, count = lesson.unlabelled(), seeds.torch_rng(lesson.seed, "unlabelled"), lesson.spec.batch_size
+        more, rng, count = lesson.unlabelled, seeds.torch_rng(lesson.seed, "unlabelled"), lesson.spec.batch_size
         images: Images = more if len(more) else lesson.real[0]
         generator: Any = devices.place(lesson.generator(), lesson.device).train()
         adam = torch.optim.Adam(generator.parameters(), self.generator_lr, (0.5, 0.999), fused=True)
         nothing = torch.zeros(count, dtype=torch.int64, device=lesson.device)
 
         def loss(step: int) -> Tensor:
-            of_real, real = with_features(model, _placed(to_float(drawn(images, count, rng)), lesson))
+            of_real, real = with_features(model, placed(to_float(drawn(images, count, rng)), lesson.device))
             made = generator(torch.randn(count, generator.z_dim, generator=rng).to(lesson.device), nothing)
             seen = made.detach().requires_grad_()
             with unnoticed(model):  # what it is tested on is real
@@ -184,7 +184,7 @@ class FromRotation(FromUntrained):
         from ganaug.classify.losses import drawn
         from ganaug.pixels import to_float
 
-        images, rng = np.concatenate([lesson.real[0][:], lesson.unlabelled()]), seeds.torch_rng(lesson.seed, "rotation")
+        images, rng = np.concatenate([lesson.real[0][:], lesson.unlabelled]), seeds.torch_rng(lesson.seed, "rotation")
         count, (channels, side, _) = -(-lesson.spec.batch_size // 4), lesson.shape
 
         def draw(step: int) -> tuple[Tensor, Tensor]:
@@ -220,9 +220,3 @@ def _with_head(body: Any, classes: int) -> nn.Module:
     from torch import nn
 
     return nn.Sequential(body, nn.Linear(body.features, classes))
-
-
-def _placed(images: Tensor, lesson: Lesson) -> Tensor:
-    import torch
-
-    return images.to(lesson.device, memory_format=torch.channels_last)

@@ -5,6 +5,7 @@ from typing import Any
 
 from ganaug.classify.arms import ARMS, MASKED
 from ganaug.classify.fillers import FILLERS
+from ganaug.classify.ways import WAYS
 from ganaug.errors import one_line
 from ganaug.measure.contributions import METRICS
 from ganaug.report import equivalents, missing
@@ -91,12 +92,8 @@ def spoken(summary: Mapping[str, Any]) -> dict[str, str]:
     found |= _over("gan", "none", "placebo", alone, f"{alone}, {_REPEATED}", gains, filled)
     if not filled:
         found["gan_vs_pseudo"] = _BEYOND_PSEUDO
-    there = [gain for gain in found if gain in gains]
-    return {gain: found[gain] for gain in sorted(there, key=lambda one: (_has_way(one), "pseudo" in one))}
-
-
-def _has_way(gain: str) -> bool:
-    return any(name in ARMS and ARMS[name].way for name in gain.split("_vs_"))
+    ordered = sorted(found, key=lambda gain: (any(way in gain for way in WAYS), "pseudo" in gain))
+    return {gain: found[gain] for gain in ordered if gain in gains}
 
 
 def _spoken_of_cells(gains: Mapping[str, Any]) -> dict[str, str]:

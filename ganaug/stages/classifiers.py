@@ -52,19 +52,10 @@ def fit(
     lesson, way = None, chosen.way
     if way:
         spec = replace(spec, steps=max(1, round(spec.steps * way.times)))
-        lesson = Lesson(
-            way,
-            spec,
-            real,
-            lambda: split.prepared.images_of(split.unlabelled),
-            split.settings.classify.classical,
-            shape,
-            classes,
-            seed,
-            where,
-            partial(_generator, split),
-            partial(_body, split),
-        )
+        more = split.prepared.images_of(split.unlabelled if way.unlabelled else [])
+        networks = partial(_generator, split), partial(_body, split)
+        classical = split.settings.classify.classical
+        lesson = Lesson(way, spec, real, more, classical, shape, classes, seed, where, *networks)
     return train_classifier(draw, spec, channels, classes, size, seed, where, chosen.policy.attach, lesson)
 
 
