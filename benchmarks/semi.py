@@ -2,12 +2,13 @@
 
     python benchmarks/semi.py [CASE ...] [--trials N]
     python benchmarks/semi.py --tune [WAY ...]
+    python benchmarks/semi.py --picture
 
 Each case is one of benchmarks/gain.py with other arms: ``fashion-unlabelled`` has 2,000 images without labels beside 20
 per class, the others have none. The pipeline runs whole in build/semi/<case>, from a params.yaml of its own; finished
 work of all cases is kept in build/semi/store (or where GANAUG_STORE says) and found again. ``--tune`` runs as many
 candidates of each way on the digits' tuning draws, which no reported figure uses, and prints them; the best of them
-are ``CHOSEN``. Shortened runs are written nowhere.
+are ``CHOSEN``. ``--picture`` draws what FixMatch compares. Shortened runs are written nowhere.
 """
 
 import argparse
@@ -17,9 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import gain
+import numpy as np
+import torch
 
 from ganaug import config, store
+from ganaug.classify.losses import cut_out
+from ganaug.classify.policies import Affine
+from ganaug.classify.ways import FixMatch
 from ganaug.errors import UserError
+from ganaug.pixels import to_float, to_pixels
+from ganaug.report.grids import labelled
 from ganaug.report.verdict import interval, markdown_table
 from ganaug.stages import pipeline
 from ganaug.stages.project import Project
@@ -115,6 +123,19 @@ def tune(way: str) -> None:
     print(markdown_table(("arm", "over classical", "95 % interval", "draws"), rows), flush=True)
 
 
+def picture() -> None:
+    """Images without labels, hardly changed and distorted: docs/figures/fixmatch.png."""
+    settings = gain.project("fashion-unlabelled", "tuning", None).settings
+    way, classical, found = FixMatch(), settings.classify.classical, settings.data.source.load()
+    images = torch.from_numpy(np.asarray(found.images[:12]).transpose(0, 3, 1, 2).copy())
+    nothing = torch.zeros(len(images), dtype=torch.int64)
+    torch.manual_seed(0)
+    moved = Affine(rotate_degrees=0, shift=way.shift, scale=0, shear_degrees=0)
+    weak, strong = (one.build(images.shape[2], 10)(images, nothing)[0] for one in (moved, classical))
+    rows = [to_pixels(one) for one in (to_float(images), weak, cut_out(strong, way.cutout))]
+    store.write_png(FIGURES / "fixmatch.png", labelled(rows, ["as it is", "hardly changed", "distorted"]))
+
+
 def row(one: dict[str, Any]) -> tuple[str, str, str]:
     return f"{one['mean']:+.2f}", interval(one), " ".join(f"{value:+.1f}" for value in one["by_trial"])
 
@@ -148,9 +169,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"cases: {', '.join(CASES)}; none: all")
     parser.add_argument("--tune", action="store_true", help=f"names are ways: {', '.join(CANDIDATES)}")
+    parser.add_argument("--picture", action="store_true", help="draw docs/figures/fixmatch.png, and nothing else")
     parser.add_argument("--trials", type=int, help="instead of the case's own number")
     parser.add_argument("--repeats", type=int, help="classifiers an arm, instead of the case's own number")
     options = parser.parse_args()
+    if options.picture:
+        picture()
+        return
     there = CANDIDATES if options.tune else CASES
     if unknown := [name for name in options.names if name not in there]:
         parser.error(f"no {', '.join(unknown)}; there are {', '.join(there)}")
