@@ -40,19 +40,27 @@ from ganaug.stages.project import Project, prepared_now
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build" / "operations"
 PER_CLASS, SEEDS, MOMENTS = 500, 2, (0.5, 0.6, 0.8, 1.0)  # of the steps: where images are looked at
-BEFORE: dict[str, Any] = {"steps": 1500, "batch_size": 64, "architecture": {"kind": "compact"}}
+BEFORE: dict[str, Any] = {
+    "steps": 1500,
+    "batch_size": 64,
+    "architecture": {"kind": "compact"},
+    "generator_lr": 3e-4,
+    "discriminator_lr": 3e-4,
+}
 CHEAP = {"kind": "compact", "last_stride": 2}
+LARGER = {
+    "architecture": CHEAP,
+    "batch_size": 96,
+    "steps": 1100,
+    "generator_lr": 4e-4,
+    "discriminator_lr": 4e-4,
+}
 CANDIDATES: dict[str, dict[str, Any]] = {
     "before": {},
     "D's last convolution of stride 2": {"architecture": CHEAP},
     "stride 2, 1,700 steps": {"architecture": CHEAP, "steps": 1700},
-    "stride 2, batches of 96, 1,100 steps, rates of 4e-4": {
-        "architecture": CHEAP,
-        "batch_size": 96,
-        "steps": 1100,
-        "generator_lr": 4e-4,
-        "discriminator_lr": 4e-4,
-    },
+    "stride 2, batches of 96, 1,100 steps, rates of 4e-4": LARGER,
+    "the same, R1 every 8 steps": {**LARGER, "regularisers": [{"kind": "r1", "gamma": 1.0, "every": 8}]},
     "stride 2, D of width 24": {"architecture": CHEAP, "discriminator_width": 24},
     "stride 2, batches of 32, 2,000 steps": {"architecture": CHEAP, "batch_size": 32, "steps": 2000},
     "900 steps, rates of 6e-4 along a cosine": {
