@@ -34,6 +34,7 @@ from ganaug.stages.classifiers import fit
 from ganaug.stages.project import Project
 from ganaug.stages.runs import runs_of
 from ganaug.stages.split import SplitOf
+from ganaug.start.dvc import dvc_yaml
 
 every = pytest.mark.parametrize("kind", list(WAYS))
 CLASSES, CPU = 3, torch.device("cpu")
@@ -326,6 +327,14 @@ def test_bad_settings_are_refused() -> None:
         check("none", classify={"ways": [{"kind": "fixmatch", "threshold": 2}]})
     with refused("from-discriminator needs the discriminator of a GAN of classes, but gan.translate"):
         check("from-discriminator", gan={"preset": "srgan", "translate": {"pairs": {"downscale": 2}}})
+
+
+def test_dvc_watches_the_discriminators_that_classifiers_start_from(tmp_path: Path) -> None:
+    def classify(*arms: str) -> str:
+        return dvc_yaml(project(tmp_path, classify={"arms": list(arms)}).settings).split("  classify:")[1]
+
+    assert '- "models"' in classify("from-discriminator+classical").split("outs:")[0]
+    assert "models" not in classify("from-untrained", "sgan").split("outs:")[0]
 
 
 def test_where_ways_stand_in_names() -> None:

@@ -74,12 +74,12 @@ def _question(gain: str) -> str:
 def about(arm: str, classical: str) -> str:
     """What an ``arm`` trains on, where the policy ``classical`` is what the settings call so; empty if unknown."""
     filler, policy, masked, way = ARMS.get(arm, _UNKNOWN)
-    mask = "; the loss of a real image runs over the classes that have images under its condition" * masked
-    mask += f"; {WAYS[way].about}" if way else ""
+    also = "; the loss of a real image runs over the classes that have images under its condition" * masked
+    also += f"; {WAYS[way].about}" if way else ""
     if filler:
-        return f"{FILLERS[filler].about}; the rest as in {policy or 'none'}{mask}"
+        return f"{FILLERS[filler].about}; the rest as in {policy or 'none'}{also}"
     kind = classical if policy == "classical" else policy or ""
-    return "real images, " + POLICIES.get(kind, Nothing).about + mask if arm in ARMS else ""
+    return "real images, " + POLICIES.get(kind, Nothing).about + also if arm in ARMS else ""
 
 
 def classical_of(summary: Mapping[str, Any]) -> str:
