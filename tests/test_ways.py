@@ -107,11 +107,11 @@ def test_what_a_way_says_of_itself(kind: str) -> None:
 def test_a_training_is_the_same_whatever_was_drawn_before(kind: str) -> None:
     """So for any number of processes: each training is alone in one, or comes after others."""
     before = [REAL[0].copy(), UNLABELLED.copy()]
-    first = trained(WAYS[kind](**({"rotation_steps": 2} if kind == "from-rotation" else {})))
+    first = trained(WAYS[kind](**({"rotation_times": 0.7} if kind == "from-rotation" else {})))
     torch.manual_seed(77)
     np.random.seed(5)  # noqa: NPY002 (the global state, which must not matter)
     state = torch.get_rng_state()
-    again = trained(WAYS[kind](**({"rotation_steps": 2} if kind == "from-rotation" else {})))
+    again = trained(WAYS[kind](**({"rotation_times": 0.7} if kind == "from-rotation" else {})))
     assert same(first, again)
     assert torch.equal(state, torch.get_rng_state())
     assert all(value.isfinite().all() for value in first.values())
@@ -122,7 +122,7 @@ def test_a_training_is_the_same_whatever_was_drawn_before(kind: str) -> None:
 @every
 def test_images_without_labels_count_where_a_way_says_so(kind: str) -> None:
     way = WAYS[kind](**({"threshold": 0} if kind == "fixmatch" else {}))
-    way = dataclasses.replace(way, rotation_steps=2) if kind == "from-rotation" else way
+    way = dataclasses.replace(way, rotation_times=0.7) if kind == "from-rotation" else way
     differs = not same(trained(way), trained(way, unlabelled=UNLABELLED[::-1].copy()))
     assert differs == bool(way.unlabelled)
     assert (way.depends_on(KEYS) is not None and "images" in way.depends_on(KEYS)) == bool(way.unlabelled)
@@ -236,11 +236,11 @@ def first_layer(way: Any) -> torch.Tensor:
 def test_from_discriminator_starts_from_what_it_learned_and_its_controls_do_not() -> None:
     kept = first_layer(WAYS["from-discriminator"](body_lr=0))
     assert (kept == 0.25).all()
-    untrained, rotated = first_layer(FromUntrained(body_lr=0)), first_layer(FromRotation(body_lr=0, rotation_steps=2))
+    untrained, rotated = first_layer(FromUntrained(body_lr=0)), first_layer(FromRotation(body_lr=0, rotation_times=0.7))
     assert (untrained != 0.25).all()
     assert (rotated != 0.25).all()
     assert (first_layer(WAYS["from-discriminator"]()) != 0.25).any()  # it learns on
-    turning = lesson(FromRotation(rotation_steps=2))
+    turning = lesson(FromRotation(rotation_times=0.7))
     torch.manual_seed(4)
     model = turning.way.network(turning)
     assert [type(one) for one in model.children()] == [Body, nn.Linear]

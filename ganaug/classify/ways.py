@@ -170,8 +170,12 @@ class FromRotation(FromUntrained):
     unlabelled = "used"
     rivals = ("from-untrained",)
     kind: Literal["from-rotation"] = "from-rotation"  # type: ignore[assignment]
-    rotation_steps: Annotated[int, Ge(1), Le(10**8)] = 1000
-    """Steps in which it learns that, of classifier.batch_size images."""
+    rotation_times: Annotated[float, Ge(0.01), Le(1000)] = 3.0
+    """Steps in which it learns that, as a multiple of classifier.steps."""
+
+    @property
+    def effort(self) -> float:
+        return self.times + self.rotation_times
 
     def depends_on(self, keys: Keys) -> Any:
         return [keys.unlabelled_digest, keys.untrained]
@@ -192,7 +196,7 @@ class FromRotation(FromUntrained):
             turned = [batch.rot90(quarters, (2, 3)) for quarters in range(4)]
             return torch.cat(turned), torch.arange(4).repeat_interleave(count)
 
-        spec = replace(lesson.spec, steps=self.rotation_steps)
+        spec = replace(lesson.spec, steps=max(1, round(lesson.spec.steps * self.rotation_times)))
         first = replace(lesson, way=FromUntrained(), classes=4)
         body, _ = train_classifier(draw, spec, channels, 4, side, lesson.seed, lesson.device, lesson=first).children()
         return _with_head(body, lesson.classes)

@@ -51,11 +51,11 @@ def fit(
     draw = batches(chosen, real, filling, classes, spec.batch_size, seed, conditions)
     lesson, way = None, chosen.way
     if way:
-        spec = replace(spec, steps=max(1, round(spec.steps * way.times)))
         more = split.prepared.images_of(split.unlabelled if way.unlabelled else [])
         networks = partial(_generator, split), partial(_body, split)
         classical = split.settings.classify.classical
         lesson = Lesson(way, spec, real, more, classical, shape, classes, seed, where, *networks)
+        spec = replace(spec, steps=max(1, round(spec.steps * way.times)))
     return train_classifier(draw, spec, channels, classes, size, seed, where, chosen.policy.attach, lesson)
 
 
