@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -41,11 +42,15 @@ def run(
     guard_imports()
     waits = parent()
     try:
-        yield from joblib.Parallel(
-            max(1, min(jobs, len(calls))),
-            return_as="generator" if ordered else "generator_unordered",
-            **({"pre_dispatch": "4*n_jobs"} if ordered else {"batch_size": 1}),
-        )(joblib.delayed(_call)(waits, function, arguments) for arguments in calls)
+        with warnings.catch_warnings():
+            # loky starts a worker anew, between calls, when it has grown by 300 MB, and warns of it as of a leak: here
+            # calls differ in what they import and hold.
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+            yield from joblib.Parallel(
+                max(1, min(jobs, len(calls))),
+                return_as="generator" if ordered else "generator_unordered",
+                **({"pre_dispatch": "4*n_jobs"} if ordered else {"batch_size": 1}),
+            )(joblib.delayed(_call)(waits, function, arguments) for arguments in calls)
     except TerminatedWorkerError:
         raise UserError(f"jobs: a worker process was killed, as the system does when memory runs out; {hint}") from None
 

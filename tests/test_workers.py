@@ -1,16 +1,18 @@
 """Worker processes: results in order, no more of them than there is work, nothing imported from where they run."""
 
 import contextlib
+import inspect
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 from expect import refused
-from joblib.externals.loky import reusable_executor
+from joblib.externals.loky import process_executor, reusable_executor
 
 from ganaug import workers
 
@@ -24,6 +26,13 @@ def test_results_come_in_order_from_no_more_workers_than_there_are_calls() -> No
     assert [number for number, _ in found] == [3, 1, 2]
     assert os.getpid() not in {process for _, process in found}
     assert reusable_executor._executor._max_workers <= 3
+
+
+def test_that_a_grown_worker_is_started_anew_is_no_warning() -> None:
+    said = "A worker stopped while some jobs were given to the "
+    assert said in inspect.getsource(process_executor)
+    for _ in workers.run(1, number_and_process, [(1,)]):
+        warnings.warn(f"{said}executor.", UserWarning, stacklevel=1)
 
 
 def kill_itself(number: int) -> None:
