@@ -56,7 +56,7 @@ CANDIDATES: dict[str, list[dict[str, float]]] = {
     ],
 }
 _DRAWS = 3
-CHOSEN: list[dict[str, Any]] = []
+CHOSEN: list[dict[str, Any]] = [{"kind": "fixmatch", "times": 4}, {"kind": "sgan", "weight": 0.3}]
 
 
 def run(name: str, case: str, arms: list[str], ways: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
