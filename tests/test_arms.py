@@ -22,12 +22,14 @@ from ganaug.classify.fitting import chunks as in_chunks
 from ganaug.classify.mislabelled import Doubts
 from ganaug.classify.policies import POLICIES, Affine, CutMix, Nothing, PolicySpec, RandAugment, TrivialAugment
 from ganaug.classify.pools import Pool
+from ganaug.classify.ways import WAYS
 from ganaug.config import check
 from ganaug.pixels import to_float
 from ganaug.stages.runs import Run
 
 NAMES = list(ARMS)
-# Every filler with the classical policy and without, every policy with GAN images and without, and each also masked.
+# Every filler with the classical policy and without, every policy with GAN images and without, and each also masked;
+# every way with GAN images.
 every = pytest.mark.parametrize(
     "name",
     [
@@ -35,6 +37,7 @@ every = pytest.mark.parametrize(
         for name, parts in ARMS.items()
         if (parts.filler in (None, "gan") or parts.policy in (None, "classical"))
         and not (parts.masked and parts.filler and parts.policy != "classical")
+        and not (parts.way and parts.filler != "gan")
     ],
 )
 SPEC = ClassifySpec()
@@ -103,7 +106,9 @@ def test_the_family_of_arms() -> None:
     mixing = sum(policy.mixes for policy in POLICIES.values())
     unmasked = sum(filler.replaces for filler in FILLERS.values())
     policies = 2 + len(POLICIES)
-    assert len(NAMES) == (1 + len(FILLERS)) * (2 * policies - mixing) - unmasked * (policies - mixing)
+    with_ways = 2 * len(WAYS) * (1 + sum(not (filler.cells or filler.replaces) for filler in FILLERS.values()))
+    of_fillers = (1 + len(FILLERS)) * (2 * policies - mixing) - unmasked * (policies - mixing)
+    assert len(NAMES) == of_fillers + with_ways
     assert {"none", "classical", "mixup", "gan", "smote+classical", "oversample+trivial-augment"} <= set(NAMES)
     assert {"masked", "classical+masked", "strong+masked", "translate+classical+masked", "oracle+masked"} <= set(NAMES)
     assert set(SPEC.arms) == {"none", "classical", "gan", "gan+classical", "placebo"}
@@ -114,7 +119,8 @@ def test_the_family_of_arms() -> None:
 @pytest.mark.parametrize(
     "name",
     ["", "+", "smoke", "nothing", "gan+", "+gan", "gan+none", "gan+gan", "mixup+gan", "gan+cutmix+mixup", "Gan",
-     "masked+gan", "cutmix+masked", "gan+mixup+masked"],
+     "masked+gan", "cutmix+masked", "gan+mixup+masked", "fixmatch+gan", "classical+sgan", "longer+masked",
+     "translate+longer", "sgan+rand-augment"],
 )  # fmt: skip
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"^none, a filler .*smote.*, a policy .*classical, .*mixup.* or filler"):
@@ -250,7 +256,13 @@ def test_gains_of_every_arm() -> None:
     pairs = gain_pairs(tuple(NAMES))
     for name, parts in ARMS.items():
         base = parts.policy or "none"
-        others = [one for one, other in ARMS.items() if other.policy == parts.policy and one not in (name, base)]
+        if parts.way:  # see test_ways.py
+            continue
+        others = [
+            one
+            for one, other in ARMS.items()
+            if other.policy == parts.policy and one not in (name, base) and not (other.filler and other.way)
+        ]
         expected = {base, "none", *(["classical"] if base in ON_TOP else [])} - {name}
         if parts.filler in ("cleaned", "relabelled"):
             expected |= {name.replace(parts.filler, "dropped")}

@@ -62,7 +62,7 @@ class Stock:
 
 
 class Keys(Protocol):
-    """What stands for a trial's images in the keys of finished work: nothing of it reads an image."""
+    """What stands for a trial's images and networks in the keys of finished work: nothing of it reads an image."""
 
     @property
     def train_key(self) -> str:
@@ -83,6 +83,10 @@ class Keys(Protocol):
     @property
     def groups_digest(self) -> str:
         """Of the groups of its train part; empty where there are none."""
+
+    @property
+    def untrained(self) -> Mapping[str, Any]:
+        """Of the GAN's networks before they are trained."""
 
     @property
     def targets(self) -> Sequence[int]:

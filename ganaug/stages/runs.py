@@ -51,6 +51,8 @@ class Run:
             "test": split.prepared.digest(split.rows.test),
             "seed": self.seed,
         }
+        if way := self.arm.way:
+            on["way"] = [config.plain(way), way.depends_on(split)]
         if self.arm.needs_conditions:
             conditions = split.conditions_of(self.rows)
             on |= {"masked": self.arm.masked, "conditions": None if conditions is None else conditions.tolist()}

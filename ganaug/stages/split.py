@@ -241,6 +241,13 @@ class SplitOf:
         """Of its trained generator."""
         return self._key("train", self.training)
 
+    @property
+    def untrained(self) -> dict[str, Any]:
+        """What the networks of its GAN depend on before they are trained."""
+        gan = gan_settings(self.settings)
+        shapes = ("architecture", "conditioning", "z_dim", "generator_width", "discriminator_width", "regularisers")
+        return {key: gan[key] for key in shapes}
+
     @cached_property
     def filters_key(self) -> str | None:
         """Of its generator with the filters fitted; None without filters."""
