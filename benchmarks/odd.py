@@ -51,6 +51,7 @@ from ganaug.data.digits import Digits
 from ganaug.data.idx import Idx
 from ganaug.data.splits import Items
 from ganaug.edit.inversion import Inverter
+from ganaug.gan.nets.discriminator import Features
 from ganaug.gan.steps import Training
 from ganaug.gan.watching import settled_average
 from ganaug.report.verdict import markdown_table
@@ -138,7 +139,7 @@ def by_gan(name: str, real: Pool, items: Items, seconds: float, draw: int) -> Ar
         inverter = Inverter(settled_average(training), CLASSES, CPU)
         own = np.flatnonzero(half == side)
         for some in np.array_split(own, -(-len(own) // 100)):
-            found[some] = scores(inverter, training.discriminator, images[some], labels[some])
+            found[some] = scores(inverter, Features(training.discriminator), images[some], labels[some])
     return found
 
 

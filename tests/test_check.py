@@ -31,6 +31,7 @@ from ganaug.classify.neighbours import distances
 from ganaug.data.splits import Items
 from ganaug.edit.inversion import Inverter
 from ganaug.gan.build import build_discriminator, build_generator
+from ganaug.gan.nets.discriminator import Features
 from ganaug.gan.spec import GanSpec
 from ganaug.stages.cross_fit import cross_fitted, doubts_of, folds_of
 from ganaug.stages.project import Project
@@ -145,7 +146,7 @@ def test_the_surest_come_first() -> None:
     )  # fmt: skip
     found = Found(["a", "b", "c", "d"], np.zeros((4, 8, 8, 1), np.uint8), np.array([0, 1, 1, 1]), ["x", "y"], judged)
     assert [found.files[row] for row in found.order()] == ["b", "a", "d", "c"]
-    assert found.share == 0.75
+    assert found.flagged.mean() == 0.75
     assert found.row(0)["flagged"] == "label"
     assert "of 4 images, 1 labels look wrong, 2 are unlike the others" in found.said("photos", "out")
 
@@ -253,5 +254,5 @@ def test_f_anogan_knows_the_images_of_its_generator(monkeypatch: pytest.MonkeyPa
     labels = np.array([0, 1, 1])
     own = inverter.render(inverter.held(torch.randn(3, 4)), labels)
     noise = np.random.default_rng(0).integers(0, 256, own.shape, np.uint8)
-    found = scores(inverter, discriminator, np.concatenate([own, noise]), np.tile(labels, 2))
+    found = scores(inverter, Features(discriminator), np.concatenate([own, noise]), np.tile(labels, 2))
     assert found[:3].max() < found[3:].min()

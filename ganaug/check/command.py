@@ -16,17 +16,17 @@ from ganaug import config, device, seeds
 from ganaug.check import photos
 from ganaug.check.found import Found, check_free
 from ganaug.check.judge import Judged, judge
-from ganaug.check.photos import Photos
 from ganaug.classify.arms import arm, batches
 from ganaug.classify.mislabelled import CLASSIFIERS, check_installed
 from ganaug.config import Settings
-from ganaug.data.prepared import Prepared
 from ganaug.data.source import PathSource
 from ganaug.data.splits import RELEASE, Items
 from ganaug.data.survey import survey
 from ganaug.errors import UserError, one_line
+from ganaug.stages.classifiers import discriminator_body
 from ganaug.stages.progress import counting
-from ganaug.stages.project import Project, prepared_now
+from ganaug.stages.project import Project
+from ganaug.stages.split import SplitOf
 from ganaug.start.choose import choose
 from ganaug.start.init import LARGEST, source_of
 
@@ -54,7 +54,7 @@ def check(path: Path, against: Path | None, allow: float | None, out: Path, read
             found = _by_project(source, against, Path(folder), where)
         found.write(out, one_line(str(path)))
     print(found.said(one_line(str(path)), one_line(str(out))))
-    return allow is None or found.share <= allow
+    return allow is None or bool(found.flagged.mean() <= allow)
 
 
 def _by_themselves(source: Any, folder: Path, where: torch.device) -> Found:
@@ -63,32 +63,29 @@ def _by_themselves(source: Any, folder: Path, where: torch.device) -> Found:
         seen = survey(source, folder, joblib.cpu_count(), LARGEST[where.type], on_done)
     named = {"kind": source.kind, "path": str(source.path)}
     settings = choose(seen, named, where.type, joblib.cpu_count()).settings
-    items, files = seen.data.items(), seen.data.found.files
+    items = seen.data.items()
     order = np.lexsort((np.array(items.pixels), items.labels))  # of files' names, nothing may depend
-    groups = [items.groups[row] for row in order] if items.groups else None
-    labels, pixels = items.labels[order], [items.pixels[row] for row in order]
-    images = np.array(seen.images[order])
-    judged = _judged(images, Items(labels, pixels, np.zeros(len(order), bool), items.classes, groups), settings, where)
-    return Found([files[row] for row in order], images, labels, items.classes, judged)
+    own, images = seen.data.found.kept(order.tolist()), np.array(seen.images[order])
+    pixels = [items.pixels[row] for row in order]
+    items = Items(own.labels, pixels, np.zeros(len(pixels), bool), own.classes, own.groups)
+    return Found(own.files, images, own.labels, own.classes, _judged(images, items, settings, where))
 
 
 def _by_project(source: PathSource, root: Path, folder: Path, where: torch.device) -> Found:
     if not (root / "params.yaml").is_file():
         raise UserError(f"--against: must be a project's folder, but {root} has no params.yaml; name one")
-    project = Project(root, config.load(root / "params.yaml"))
-    prepared = prepared_now(project)
-    given = photos.read(source, prepared, project.settings, folder / "photos.npy")
-    if given.labels is not None:
+    release = SplitOf(Project(root, config.load(root / "params.yaml")), RELEASE)
+    prepared, settings = release.prepared, release.settings
+    files, images, labels = photos.read(source, prepared, settings, folder / "photos.npy")
+    if labels is not None:
         check_installed()
     items = prepared.items(range(len(prepared.labels)))
-    judged = _judged(prepared.images, items, project.settings, where, given)
-    found = Found(given.files, given.images, given.labels, prepared.classes, judged)
-    return replace(found, gan=_by_gan(project, prepared, found, where))
+    judged = _judged(prepared.images, items, settings, where, images, labels)
+    found = Found(files, images, labels, prepared.classes, judged)
+    return replace(found, gan=_by_gan(release, found, where))
 
 
-def _judged(
-    images: NDArray[np.uint8], items: Items, settings: Settings, where: torch.device, given: Photos | None = None
-) -> Judged:
+def _judged(images: NDArray[np.uint8], items: Items, settings: Settings, where: torch.device, *given: Any) -> Judged:
     from ganaug.classify.fitting import train_classifier
 
     chosen, spec, done = arm("classical", settings.classify), settings.classifier, itertools.count(1)
@@ -101,24 +98,26 @@ def _judged(
             on_done(next(done), CLASSIFIERS)
             return model
 
-        others = (given.images, given.labels) if given else ()
-        return judge(images, items, fitted, where, *others)
+        return judge(images, items, fitted, where, *given)
 
 
-def _by_gan(project: Project, prepared: Prepared, found: Found, where: torch.device) -> dict[int, float]:
-    """{row: f-AnoGAN's score} of the surest, if the project has a generator of classes; 1: its own images' median."""
-    file = project.generator(RELEASE)
-    if project.settings.gan.translate is not None or not file.is_file():
+def _by_gan(release: SplitOf, found: Found, where: torch.device) -> dict[int, float]:
+    """{row: f-AnoGAN's score} of the surest, where there is a generator of classes of these settings; 1: the median of
+    its project's own images."""
+    file = release.project.generator(RELEASE)
+    if release.translates or not file.is_file():
         return {}
-    from ganaug.check.anogan import read_discriminator, scores
+    from ganaug.check.anogan import scores
     from ganaug.edit.inversion import Inverter
     from ganaug.synth.generator import load_generator
 
-    generator, rows = load_generator(file), found.order()[:_BY_GAN]
+    generator, prepared = load_generator(file), release.prepared
+    if generator.description.get("key") != release.train_key:
+        return {}
+    rows = found.order()[:_BY_GAN]
     usual = seeds.numpy_rng(0, "check").permutation(len(prepared.labels))[:_BY_GAN]
-    labels = np.concatenate([found.judged.likeliest[rows], prepared.labels[usual]])
+    labels = np.concatenate([found.judged.likeliest[rows], prepared.labels[usual]]) * release.is_conditional
     images = np.concatenate([found.images[rows], prepared.images[usual]])
     inverter = Inverter(generator.network, len(generator.classes), where)
-    labels *= generator.classes == prepared.classes  # or it learned without labels, as of one class
-    said = scores(inverter, read_discriminator(file.with_name("checkpoint.safetensors")), images, labels)
+    said = scores(inverter, discriminator_body(release, True), images, labels)
     return dict(zip(rows.tolist(), (said[: len(rows)] / np.median(said[len(rows) :])).tolist(), strict=True))

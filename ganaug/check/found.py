@@ -37,33 +37,28 @@ class Found:
     gan: Mapping[int, float] = field(default_factory=dict)
 
     @property
-    def flags(self) -> dict[str, NDArray[np.bool_]]:
-        """{what looks odd: of which images, (N,)}"""
-        doubts, unlike = self.judged.doubts, self.judged.unlike > 1
-        return ({"label": doubts.flagged} if doubts else {}) | {"unlike": unlike}
-
-    @property
-    def share(self) -> float:
-        """Of the images, those that are flagged."""
-        return float(np.max([*self.flags.values()], axis=0).mean())
-
-    @property
-    def sure(self) -> dict[str, NDArray[np.float64]]:
-        """{what looks odd: how sure that is, 0 to 1, (N,)}"""
+    def kinds(self) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.float64]]]:
+        """{what looks odd: (of which images, how sure that is, 0 to 1), each (N,)}"""
         doubts, unlike = self.judged.doubts, self.judged.unlike
-        return ({"label": doubts.score} if doubts else {}) | {"unlike": unlike / (1 + unlike)}
+        of_labels = {"label": (doubts.flagged, doubts.score)} if doubts else {}
+        return {**of_labels, "unlike": (unlike > 1, unlike / (1 + unlike))}
+
+    @property
+    def flagged(self) -> NDArray[np.bool_]:
+        """(N,), as anything."""
+        return np.asarray(np.any([flagged for flagged, _ in self.kinds.values()], axis=0))
 
     def order(self) -> NDArray[np.int64]:
         """The rows, the surest first."""
-        flagged, sure = (np.max([*one.values()], axis=0) for one in (self.flags, self.sure))
-        return np.lexsort((np.array(self.files), -sure, ~flagged))
+        sure = np.max([sure for _, sure in self.kinds.values()], axis=0)
+        return np.lexsort((np.array(self.files), -sure, ~self.flagged))
 
     def row(self, row: int) -> dict[str, Any]:
         """Of the table."""
         doubts = self.judged.doubts
         return {
             "file": self.files[row],
-            "flagged": " ".join(kind for kind, flagged in self.flags.items() if flagged[row]),
+            "flagged": " ".join(kind for kind, (flagged, _) in self.kinds.items() if flagged[row]),
             "class": "" if self.labels is None else self.classes[self.labels[row]],
             "looks_like": self.classes[(doubts.suggested if doubts else self.judged.likeliest)[row]],
             "label_doubt": f"{doubts.score[row]:.3f}" if doubts else "",
@@ -74,12 +69,12 @@ class Found:
     def write(self, out: Path, title: str) -> None:
         """The page, under the ``title``, and the table, into the folder ``out``."""
         rows = [self.row(row) for row in self.order().tolist()]
+        counts = {kind: int(flagged.sum()) for kind, (flagged, _) in self.kinds.items()}
         kinds = {
             kind: [(self.row(row), data_uri(grid([self.images[row : row + 1]], 96))) for row in chosen.tolist()]
-            for kind, flagged in self.flags.items()
-            for chosen in [np.argsort(-1.0 * flagged - self.sure[kind], kind="stable")[: min(_SHOWN, flagged.sum())]]
+            for kind, (flagged, sure) in self.kinds.items()
+            for chosen in [np.argsort(-sure - flagged, kind="stable")[: min(_SHOWN, counts[kind])]]
         }
-        counts = {kind: int(flagged.sum()) for kind, flagged in self.flags.items()}
         page = environment().get_template("check.html.j2")
         with store.replacing(out, folder=True) as part:
             text = page.render(title=title, count=len(rows), kinds=kinds, counts=counts, gan=self.gan, table=TABLE)
@@ -88,7 +83,7 @@ class Found:
 
     def said(self, title: str, out: str) -> str:
         """A summary, and the surest."""
-        counts = {kind: f"{flagged.sum():,}" for kind, flagged in self.flags.items()}
+        counts = {kind: f"{flagged.sum():,}" for kind, (flagged, _) in self.kinds.items()}
         labels = f"{counts['label']} labels look wrong, " if "label" in counts else ""
         lines = [f"{title}: of {len(self.files):,} images, {labels}{counts['unlike']} are unlike the others"]
         for row in filter(lambda row: row["flagged"], map(self.row, self.order()[:_SAID].tolist())):

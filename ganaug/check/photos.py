@@ -1,6 +1,5 @@
 """Incoming pictures, read as the images of a project were."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
@@ -17,20 +16,14 @@ from ganaug.data.source import PathSource
 from ganaug.errors import UserError, quoted
 
 
-@dataclass(frozen=True)
-class Photos:
-    """N of them."""
+def read(
+    source: PathSource, prepared: Prepared, settings: Settings, array: Path
+) -> tuple[list[str], NDArray[np.uint8], NDArray[np.int64] | None]:
+    """(files, images (N, H, W, C), labels (N,) or None) of ``source``, in the shape of those that are ``prepared``, by
+    way of the file ``array``. What lies in a folder itself, and not in folders of classes, has no labels.
 
-    files: list[str]
-    images: NDArray[np.uint8]  # (N, H, W, C)
-    labels: NDArray[np.int64] | None = None  # (N,), of the project's classes
-
-
-def read(source: PathSource, prepared: Prepared, settings: Settings, array: Path) -> Photos:
-    """The pictures of ``source`` in the shape of those that are ``prepared``, written to the file ``array``.
-
-    Those that lie in a folder itself, and not in folders of classes, have no labels. Raises UserError if there are
-    none, one cannot be read, or is of a class or a size that the project, with these ``settings``, does not know.
+    Raises UserError if there are none, one cannot be read, or is of a class or a size that the project, with these
+    ``settings``, does not know.
     """
     path, data, labels = source.path, settings.data, None
     if isinstance(source, Folder) and any(map(is_image, path.iterdir())):
@@ -57,4 +50,4 @@ def read(source: PathSource, prepared: Prepared, settings: Settings, array: Path
     shape = Shape(size, 3 if channels == 3 else 1, data.aspect, background, depth)
     done = pictures.render(found, shape, array, joblib.cpu_count())
     pictures.refuse_broken([(files[row], reason) for row, reason in done.broken.items()], len(files), str(path))
-    return Photos(files, np.array(store.read_array(array, "")), labels)
+    return files, np.array(store.read_array(array, "")), labels

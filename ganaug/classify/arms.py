@@ -233,6 +233,7 @@ def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
     arm of these images joins: any, where it has no policy itself; those on top of classical augmentation, where it has
     that. Where cells are filled, other fillers on such a policy are compared with it, too. A way to train is compared
     with its rivals, and with GAN images; with a filler, with each of both alone, and GAN images with other fillers too.
+    A filler with a control is compared with that.
     """
     pairs: list[tuple[str, str]] = []
     for name in arms:

@@ -52,7 +52,7 @@ def fit(
     lesson, way = None, chosen.way
     if way:
         more = split.prepared.images_of(split.unlabelled if way.unlabelled else [])
-        networks = partial(_generator, split), partial(_body, split)
+        networks = partial(_generator, split), partial(discriminator_body, split)
         classical = split.settings.classify.classical
         lesson = Lesson(way, spec, real, more, classical, shape, classes, seed, where, *networks)
         spec = replace(spec, steps=max(1, round(spec.steps * way.times)))
@@ -67,7 +67,7 @@ def _generator(split: SplitOf) -> nn.Module:
     return build_generator(gan, 1, split.prepared.image_shape)
 
 
-def _body(split: SplitOf, trained: bool) -> nn.Module:
+def discriminator_body(split: SplitOf, trained: bool) -> nn.Module:
     """Of the split's discriminator. Raises UserError if it must be ``trained`` and is not, with these settings."""
     from ganaug.gan.build import build_discriminator
     from ganaug.gan.nets.discriminator import Features

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from ganaug import config
 from ganaug.classify.arms import Arm, arm
+from ganaug.classify.mislabelled import check_installed
 from ganaug.config import Settings
 from ganaug.data.train_sizes import nested_parts
 from ganaug.stages.cross_fit import folds_of
@@ -82,11 +83,11 @@ def check_runs(trial: SplitOf) -> None:
     trained."""
     runs_of(trial)
     for filler in dict.fromkeys(one.filler for one in arms_of(trial.settings)):
-        part = trial.prepared.part(trial.rows.train) if filler and (filler.cells or filler.replaces) else None
-        if filler and part:
-            targets = trial.targets if filler.cells else ()
-            filler.check((part.images, part.labels), trial.classes, part.conditions, targets)
+        if filler and filler.cells:
+            part = trial.prepared.part(trial.rows.train)
+            filler.check((part.images, part.labels), trial.classes, part.conditions, trial.targets)
         if filler and filler.replaces:
+            check_installed()
             folds_of(trial.prepared.items(trial.rows.train), 0, f"classify.arms: {filler.name}")
 
 
