@@ -78,11 +78,13 @@ def regression(draw: Any, spec: Any, channels: int, classes: int, *_: Any) -> nn
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "choose", lambda *_: SimpleNamespace(settings=config.check(SMALL)))
     monkeypatch.setattr(fitting, "train_classifier", regression)
+    monkeypatch.setattr(Inverter, "__init__", partialmethod(Inverter.__init__, encoder_steps=2))
+    monkeypatch.setattr(Inverter, "invert", partialmethod(Inverter.invert, steps=30))
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared one of the same three classes."""
+    """A prepared one of the same three classes, with a generator."""
     root = tmp_path_factory.mktemp("project")
     for label in range(3):
         for number, picture in enumerate(digits(label, 15, 50)):
@@ -90,11 +92,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     raw = {
         "data": {"source": {"kind": "folder", "path": str(root / "photos")}},
         "protocol": {"kind": "cv", "folds": 2, "repeats": 1},
+        "gan": stages.TINY_GAN,
         "jobs": 1,
         **SMALL,
     }
     (root / "params.yaml").write_text(str(raw), encoding="utf-8")
-    stages.prepared(Project(root, config.load(root / "params.yaml")))
+    stages.run(Project(root, config.load(root / "params.yaml")), "prepare", "train", split="release")
     return root
 
 
@@ -126,7 +129,10 @@ def test_incoming_photos_are_judged_by_a_project(tmp_path: Path, project: Path) 
     done = ganaug(tmp_path, "check", "a", "--against", str(project), "--allow", "0.01", "--out", "out")
     assert done.returncode == 1, done.stderr
     assert "0/15.png: looks like 2, not 0" in done.stdout
-    assert {one["file"] for one in rows(tmp_path / "out") if one["flagged"]} >= {"0/15.png", "1/16.png"}
+    found = rows(tmp_path / "out")
+    assert {one["file"] for one in found if one["flagged"]} >= {"0/15.png", "1/16.png"}
+    assert [one["gan"] > "" for one in found] == [True] * 32 + [False] * 15  # of the surest
+    assert "f-AnoGAN" in (tmp_path / "out" / "check.html").read_text(encoding="utf-8")
     (tmp_path / "flat").mkdir()
     shutil.copy(tmp_path / "a" / "1" / "16.png", tmp_path / "flat" / "odd.png")
     shutil.copy(tmp_path / "a" / "2" / "3.png", tmp_path / "flat" / "usual.png")
@@ -245,12 +251,11 @@ def test_a_trial_doubts_the_labels_of_its_train_part_alone(project: Path) -> Non
     assert found.suggested[0] == 0
 
 
-def test_f_anogan_knows_the_images_of_its_generator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Inverter, "invert", partialmethod(Inverter.invert, steps=30))
+def test_f_anogan_knows_the_images_of_its_generator() -> None:
     torch.manual_seed(0)
     spec = GanSpec(z_dim=4, generator_width=4, discriminator_width=4)
     generator, discriminator = build_generator(spec, 2, (1, 8, 8)), build_discriminator(spec, 2, (1, 8, 8))
-    inverter = Inverter(generator, 2, CPU, encoder_steps=20)
+    inverter = Inverter(generator, 2, CPU)
     labels = np.array([0, 1, 1])
     own = inverter.render(inverter.held(torch.randn(3, 4)), labels)
     noise = np.random.default_rng(0).integers(0, 256, own.shape, np.uint8)
