@@ -190,8 +190,10 @@ def interval(values: list[float], places: int = 3) -> str:
     """``0.912 (0.890 to 0.934)``"""
     from scipy.stats import t
 
-    mean, spread = np.mean(values), np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
-    reach = t.ppf(0.975, max(1, len(values) - 1)) * spread
+    mean, count = np.mean(values), len(values)
+    if count < 2:
+        return f"{mean:.{places}f}"
+    reach = t.ppf(0.975, count - 1) * np.std(values, ddof=1) / count**0.5
     return f"{mean:.{places}f} ({mean - reach:.{places}f} to {mean + reach:.{places}f})"
 
 
@@ -217,7 +219,7 @@ def tables(name: str, runs: Mapping[str, list[dict[str, Any]]]) -> str:
     ]  # fmt: skip
     return "\n\n".join(
         [
-            f"{name}, {len(runs[faults[0]])} draws",
+            f"{name}, draws: {len(runs[faults[0]])}",
             markdown_table(header, rows),
             markdown_table(("fault", "labels flagged", "images flagged"), flags),
             markdown_table(("gain, points", *(f"{one} over {other}" for one, other in GAINS)), gains),

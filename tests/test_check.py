@@ -125,7 +125,7 @@ def test_planted_faults_are_found_whatever_files_are_called(tmp_path: Path) -> N
 
 def test_incoming_photos_are_judged_by_a_project(tmp_path: Path, project: Path) -> None:
     """Those of classes with their labels, those of one folder without; more than --allow are odd: exit code 1."""
-    write(tmp_path / "a")
+    photos.save(write(tmp_path / "a") / "beside.png", digits(1, 1)[0])  # is left out, as init does
     done = ganaug(tmp_path, "check", "a", "--against", str(project), "--allow", "0.01", "--out", "out")
     assert done.returncode == 1, done.stderr
     assert "0/15.png: looks like 2, not 0" in done.stdout

@@ -20,13 +20,13 @@ def read(
     source: PathSource, prepared: Prepared, settings: Settings, array: Path
 ) -> tuple[list[str], NDArray[np.uint8], NDArray[np.int64] | None]:
     """(files, images (N, H, W, C), labels (N,) or None) of ``source``, in the shape of those that are ``prepared``, by
-    way of the file ``array``. What lies in a folder itself, and not in folders of classes, has no labels.
+    way of the file ``array``. The images of a folder without folders of classes have no labels.
 
     Raises UserError if there are none, one cannot be read, or is of a class or a size that the project, with these
     ``settings``, does not know.
     """
     path, data, labels = source.path, settings.data, None
-    if isinstance(source, Folder) and any(map(is_image, path.iterdir())):
+    if isinstance(source, Folder) and any(map(is_image, path.iterdir())) and not any(map(Path.is_dir, path.iterdir())):
         found: list[Path] | NDArray[np.uint8] = images_below(path, [])
         files = file_names(path, images_below(path, []))
     else:
