@@ -13,9 +13,9 @@ from typer.core import TyperGroup
 from ganaug.synth.formats import FORMATS
 
 GROUPS = {  # as the help lists them
-    "Start": ("init", "doctor", "sync"),
+    "Start": ("init", "check", "doctor", "sync"),
     "Run": ("run", "status"),
-    "Results": ("verdict", "open", "synth", "translate", "export", "gate"),
+    "Results": ("verdict", "open", "synth", "translate", "edit", "export", "gate"),
     "Stages, as dvc.yaml calls them": ("prepare", "train", "classify", "report"),
     "Help": ("explain", "presets", "schema"),
 }
@@ -73,6 +73,20 @@ def _names_in(file: str) -> Callable[[str], list[str]]:
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Split = Annotated[str | None, typer.Option("--split", help="Only this split: a trial's number, or release.")]
+Nested = Annotated[
+    bool, typer.Option("--nested", help="The first level of folders is the class, though images lie deeper.")
+]
+FileColumn = Annotated[str, typer.Option("--file", help="The table's column of files.")]
+LabelColumn = Annotated[str, typer.Option("--label", help="The table's column of class names.")]
+GroupColumn = Annotated[str, typer.Option("--group", help='The table\'s column of groups, such as patients; "": none.')]
+Conditions = Annotated[
+    str | None,
+    typer.Option(
+        "--conditions",
+        help="Folders of conditions lie above (photos/new/bolt) or below (photos/bolt/new) those of classes.",
+        autocompletion=_one_of("above", "below"),
+    ),
+]
 
 
 @app.command()
@@ -86,9 +100,7 @@ def init(
         str | None, typer.Option("--dataset", help="A worked example: digits, conditions or fashion-mnist.")
     ] = None,
     minutes: Annotated[float, typer.Option("--minutes", help="How long a run may take on this machine.")] = 20,
-    nested: Annotated[
-        bool, typer.Option("--nested", help="The first level of folders is the class, though images lie deeper.")
-    ] = False,
+    nested: Nested = False,
     file: Annotated[str, typer.Option("--file", help="The table's column of files.")] = "file",
     label: Annotated[str, typer.Option("--label", help="The table's column of class names.")] = "label",
     split: Annotated[
@@ -100,14 +112,7 @@ def init(
     condition: Annotated[
         str | None, typer.Option("--condition", help="The table's column of conditions, such as cameras.")
     ] = None,
-    conditions: Annotated[
-        str | None,
-        typer.Option(
-            "--conditions",
-            help="Folders of conditions lie above (photos/new/bolt) or below (photos/bolt/new) those of classes.",
-            autocompletion=_one_of("above", "below"),
-        ),
-    ] = None,
+    conditions: Conditions = None,
     largest_mib: Annotated[
         int, typer.Option("--largest-mib", min=1, help="Memory that reading one file may take, in MiB.")
     ] = 2048,
@@ -122,6 +127,36 @@ def init(
 
     columns = {"file": file, "label": label, "split": split or None, "group": group or None, "condition": condition}
     command.init(folder, images, dataset, nested, columns, minutes, largest_mib, conditions)
+
+
+@app.command()
+def check(
+    photos: Annotated[
+        Path, typer.Argument(metavar="PHOTOS", help="A folder (of classes or not), a CSV or Parquet table, or an NPZ.")
+    ],
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", help="A project that knows what is usual; left out: the photos themselves."),
+    ] = None,
+    allow: Annotated[
+        float | None,
+        typer.Option("--allow", help="Exit code 1 where a larger share of the photos is odd: 0 to 1."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder for the page and the table.")] = Path("check"),
+    nested: Nested = False,
+    conditions: Conditions = None,
+) -> None:
+    """Find images unlike the others, and labels that look wrong.
+
+    By classifiers that did not learn the image: of the photos, or of a project's images. Writes a page and a table, the
+    surest first. Exit code 1: more is odd than --allow. Labels need pip install "ganaug[check]".
+
+    Example: ganaug check incoming/ --against . --allow 0.05
+    """
+    from ganaug.check import command
+
+    reads = {"nested": nested, "columns": {}, "conditions": conditions}
+    raise typer.Exit(int(not command.check(photos, against, allow, out, reads)))
 
 
 @app.command()
@@ -334,6 +369,45 @@ def translate(
     from ganaug.synth import translate as command
 
     print(command.translate(model, images, to, n, out, seed))
+
+
+@app.command()
+def edit(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Pictures of any size and format.")],
+    named: Annotated[
+        str | None, typer.Option("--class", help="Theirs; left out: of each, the one that the generator draws best.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Another picture, to go to.")] = None,
+    to_class: Annotated[str | None, typer.Option("--to-class", help="A class to go to, with the style kept.")] = None,
+    toward: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--toward", metavar="FROM TO", help="Folders of pictures without and with an attribute."),
+    ] = None,
+    direction: Annotated[
+        int | None, typer.Option("--direction", help="Its number, 0 changes most; left out: the first ones.")
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help="What finds directions: sefa or ganspace.")] = "sefa",
+    strength: Annotated[float, typer.Option("--strength", help="In standard deviations of a latent.")] = 2.0,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Of a way; both ends count.", show_default="8, along directions 5")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder to write to: a new or an empty one.")] = Path("edited"),
+    model: Annotated[Path, typer.Option("--model", help="The generator file.")] = Path(
+        "models/release/generator.safetensors"
+    ),
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the encoder.")] = 0,
+) -> None:
+    """Move pictures in the released generator's latent space.
+
+    Between two pictures, along directions, to another class or toward an attribute. sheet.png shows all; manifest.csv
+    says what was done.
+
+    Example: ganaug edit photo.png --to other.png --steps 8
+    """
+    from ganaug.stages.edit import edit as command
+
+    moves = {"to": to, "to_class": to_class, "toward": toward, "direction": direction}
+    print(command(model, images, named, out, seed, {**moves, "by": by, "strength": strength, "steps": steps}))
 
 
 @app.command()

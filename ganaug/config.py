@@ -15,6 +15,7 @@ from ganaug.classify.arms import ARMS, ClassifySpec, filler_of, gain_pairs
 from ganaug.classify.encoders import EncoderSpec, Own
 from ganaug.classify.filler import Filler
 from ganaug.classify.spec import ClassifierSpec
+from ganaug.classify.ways import WAYS
 from ganaug.data.protocols import ProtocolSpec
 from ganaug.data.spec import DataSpec
 from ganaug.data.subsets import Subsets
@@ -162,6 +163,7 @@ def of_preset(name: str) -> Settings:
 def _check_together(settings: Settings) -> None:
     """What groups of settings need of each other: each member says what it needs."""
     fillers = [one for one in map(filler_of, settings.classify.arms) if one]
+    ways = [WAYS[one] for one in dict.fromkeys(ARMS[name].way for name in settings.classify.arms) if one]
     if settings.gan.conditioning == "none":
         for filler in (one for one in fillers if one.per_class):
             raise UserError(
@@ -173,10 +175,21 @@ def _check_together(settings: Settings) -> None:
                 f"synth.filters: {one.kind} needs images of a class, but gan.conditioning is none; remove it, or "
                 "condition the GAN"
             )
-    for filler in (one for one in fillers if one.unlabelled and not settings.has_unlabelled):
+    needy = [one.name for one in fillers if one.unlabelled] + [one.kind for one in ways if one.unlabelled == "needed"]
+    for name in (one for one in needy if not settings.has_unlabelled):
         raise UserError(
-            f"classify.arms: {filler.name} needs images without labels, but there are none; set data.unlabelled or, "
+            f"classify.arms: {name} needs images without labels, but there are none; set data.unlabelled or, "
             "under subsets, protocol.unlabelled_per_class, or remove it"
+        )
+    for way in (one for one in ways if one.lends and settings.classifier.is_own):
+        raise UserError(
+            f"classify.arms: {way.kind} trains the GAN's discriminator, and no classifier of your own can start from "
+            f"that, got {quoted(settings.classifier.model)}; set classifier.model to small-cnn, or remove its arms"
+        )
+    for way in (one for one in ways if one.trained and settings.gan.translate):
+        raise UserError(
+            f"classify.arms: {way.kind} needs the discriminator of a GAN of classes, but gan.translate makes "
+            "translations; remove its arms"
         )
     for filler in (one for one in fillers if one.hidden and not settings.protocol.hides_cells):
         raise UserError(

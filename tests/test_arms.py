@@ -19,14 +19,17 @@ from ganaug.classify.arms import ARMS, Arm, ClassifySpec, Mix, Parts, arm, batch
 from ganaug.classify.filler import Stock
 from ganaug.classify.fillers import FILLERS
 from ganaug.classify.fitting import chunks as in_chunks
+from ganaug.classify.mislabelled import Doubts
 from ganaug.classify.policies import POLICIES, Affine, CutMix, Nothing, PolicySpec, RandAugment, TrivialAugment
 from ganaug.classify.pools import Pool
+from ganaug.classify.ways import WAYS
 from ganaug.config import check
 from ganaug.pixels import to_float
 from ganaug.stages.runs import Run
 
 NAMES = list(ARMS)
-# Every filler with the classical policy and without, every policy with GAN images and without, and each also masked.
+# Every filler with the classical policy and without, every policy with GAN images and without, and each also masked;
+# every way with GAN images.
 every = pytest.mark.parametrize(
     "name",
     [
@@ -34,6 +37,7 @@ every = pytest.mark.parametrize(
         for name, parts in ARMS.items()
         if (parts.filler in (None, "gan") or parts.policy in (None, "classical"))
         and not (parts.masked and parts.filler and parts.policy != "classical")
+        and not (parts.way and parts.filler != "gan")
     ],
 )
 SPEC = ClassifySpec()
@@ -57,6 +61,7 @@ UNLABELLED = part(200, 12)[0]
 # Two of the classes are seen under condition 1 too; what is moved there is by the counts of the synthetic images.
 CONDITIONS = ((np.arange(20) >= 12) & (REAL[1] < 2)).astype(np.int64)
 TRUTH, UNADVERSARIAL = part(150, 6), part(160, 40)
+DOUBTS = Doubts(np.zeros(20), np.arange(20) < CLASSES, (REAL[1] + 1) % CLASSES)
 
 
 def stock(seed: int = 0) -> Stock:
@@ -67,7 +72,7 @@ def stock(seed: int = 0) -> Stock:
 
     return Stock(
         REAL, COUNTS, seed, teach, lambda: SYNTHETIC, lambda: UNLABELLED, CONDITIONS, [1], lambda: TRUTH,
-        lambda: UNADVERSARIAL,
+        lambda: UNADVERSARIAL, lambda: SYNTHETIC, lambda: DOUBTS,
     )  # fmt: skip
 
 
@@ -99,7 +104,11 @@ def test_the_family_of_arms() -> None:
     assert set(FILLERS) >= {"gan", "pseudo", "placebo", "oversample", "smote"}
     assert set(POLICIES) >= {"affine", "trivial-augment", "rand-augment", "cutmix", "mixup"}
     mixing = sum(policy.mixes for policy in POLICIES.values())
-    assert len(NAMES) == (1 + len(FILLERS)) * (2 * (2 + len(POLICIES)) - mixing)
+    unmasked = sum(filler.replaces for filler in FILLERS.values())
+    policies = 2 + len(POLICIES)
+    with_ways = 2 * len(WAYS) * (1 + sum(not (filler.cells or filler.replaces) for filler in FILLERS.values()))
+    of_fillers = (1 + len(FILLERS)) * (2 * policies - mixing) - unmasked * (policies - mixing)
+    assert len(NAMES) == of_fillers + with_ways
     assert {"none", "classical", "mixup", "gan", "smote+classical", "oversample+trivial-augment"} <= set(NAMES)
     assert {"masked", "classical+masked", "strong+masked", "translate+classical+masked", "oracle+masked"} <= set(NAMES)
     assert set(SPEC.arms) == {"none", "classical", "gan", "gan+classical", "placebo"}
@@ -110,7 +119,8 @@ def test_the_family_of_arms() -> None:
 @pytest.mark.parametrize(
     "name",
     ["", "+", "smoke", "nothing", "gan+", "+gan", "gan+none", "gan+gan", "mixup+gan", "gan+cutmix+mixup", "Gan",
-     "masked+gan", "cutmix+masked", "gan+mixup+masked"],
+     "masked+gan", "cutmix+masked", "gan+mixup+masked", "fixmatch+gan", "classical+sgan", "longer+masked",
+     "translate+longer", "sgan+rand-augment"],
 )  # fmt: skip
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"^none, a filler .*smote.*, a policy .*classical, .*mixup.* or filler"):
@@ -163,6 +173,9 @@ def test_the_share_of_an_arm(name: str, by_counts: bool) -> None:
     one, told = arm(name, SPEC, by_counts), ClassifySpec(mix=Mix(0.4, True), mix_with_classical=Mix(0.2, True))
     if one.filler is None:
         assert one.mix.share == arm(name, told, by_counts).mix.share == 0
+        return
+    if one.filler.replaces:
+        assert one.mix == arm(name, told, by_counts).mix == Mix(1.0, True)
         return
     if one.filler.name == "pseudo":
         assert one.mix.share == 0.5
@@ -243,9 +256,17 @@ def test_gains_of_every_arm() -> None:
     pairs = gain_pairs(tuple(NAMES))
     for name, parts in ARMS.items():
         base = parts.policy or "none"
-        others = [one for one, other in ARMS.items() if other.policy == parts.policy and one not in (name, base)]
+        if parts.way:  # see test_ways.py
+            continue
+        others = [
+            one
+            for one, other in ARMS.items()
+            if other.policy == parts.policy and one not in (name, base) and not (other.filler and other.way)
+        ]
         expected = {base, "none", *(["classical"] if base in ON_TOP else [])} - {name}
-        if parts.filler in ("gan", "translate"):
+        if parts.filler in ("cleaned", "relabelled"):
+            expected |= {name.replace(parts.filler, "dropped")}
+        if parts.filler in ("gan", "edits", "translate"):
             expected |= set(others) - (set() if parts.masked else {f"{name}+masked"})
         assert {against for one, against in pairs if one == name} == expected
     assert len(pairs) == len(set(pairs))
@@ -517,7 +538,7 @@ def test_conditions_are_in_the_keys_of_the_arms_that_need_them(name: str) -> Non
             prepared=SimpleNamespace(digest=str),
             rows=SimpleNamespace(test=[9]),
             project=SimpleNamespace(work=SimpleNamespace(key=lambda stage, on: json.dumps(on))),
-            synth_key="s", synthetic_counts={"a": 1}, targets=[1], truth_digest="t",
+            train_key="t", synth_key="s", synthetic_counts={"a": 1}, targets=[1], truth_digest="t",
         )  # fmt: skip
         return json.loads(Run(trial, chosen, [0, 1, 2]).key)
 

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from ganaug.classify.arms import ClassifySpec, arm
 from ganaug.classify.filler import Filler, PseudoLabels, Stock
 from ganaug.classify.fillers import FILLERS
+from ganaug.classify.mislabelled import Doubts
 from ganaug.config import check
 
 SPEC = ClassifySpec()
@@ -26,7 +27,7 @@ Part = tuple[np.ndarray, np.ndarray]
 every = pytest.mark.parametrize("filler", list(FILLERS))
 swaps = pytest.mark.parametrize("filler", ["histogram", "amplitude", "paste"])
 controls = pytest.mark.parametrize("filler", ["placebo", "oversample", "smote"])
-drawing = pytest.mark.parametrize("filler", ["placebo", "oversample", "smote", "histogram", "amplitude"])
+drawing = pytest.mark.parametrize("filler", ["placebo", "oversample", "smote", "histogram", "amplitude", "dropped"])
 copying = pytest.mark.parametrize("filler", ["placebo", "oversample"])
 
 
@@ -61,7 +62,17 @@ def stock(real: Part, counts: Sequence[int], seed: int = 0, synthetic: Part | No
         [1],
         lambda: real,
         synthetic_images,
+        synthetic_images,
+        lambda: doubtful(real[1], len(counts)),
     )
+
+
+def doubtful(labels: np.ndarray, classes: int) -> Doubts:
+    """Every third label of a class is wrong, but never all; the next class would be right."""
+    flagged = np.zeros(len(labels), bool)
+    for label in range(classes):
+        flagged[np.flatnonzero(labels == label)[1::3]] = True
+    return Doubts(np.zeros(len(labels)), flagged, (labels + 1) % classes)
 
 
 def made(filler: str, real: Part, counts: Sequence[int], seed: int = 0, synthetic: Part | None = None) -> Any:
@@ -131,8 +142,8 @@ def test_gan_images_are_taken_as_they_are() -> None:
 
 
 KEYS: Any = SimpleNamespace(
-    synth_key="key", synthetic_counts={"a": 3, "b": 4}, unlabelled_digest="digest", targets=[1, 2],
-    truth_digest="truth", unadversarial_key="control",
+    train_key="trained", synth_key="key", synthetic_counts={"a": 3, "b": 4}, unlabelled_digest="digest", targets=[1, 2],
+    truth_digest="truth", unadversarial_key="control", groups_digest="groups",
 )  # fmt: skip
 
 
@@ -269,6 +280,32 @@ def test_a_class_without_images_is_refused(filler: str) -> None:
         f"classify.arms: {filler} must have at least 1 image per class", "got 0 of class 1; ", "leave the arm out"
     ):
         made(filler, real, [1, 1, 1])
+
+
+# ---------------------------------------------------------------------------------------------------------- cleaning
+
+
+def test_what_is_flagged_is_left_out_replaced_by_chance_or_relabelled() -> None:
+    real = part([7, 5, 2])
+    flagged = doubtful(real[1], 3).flagged
+    assert np.bincount(real[1][flagged]).tolist() == [2, 2, 1]
+    images, labels = made("cleaned", real, [0, 0, 0])
+    assert (images == real[0][~flagged]).all()
+    assert (labels == real[1][~flagged]).all()
+    dropped = [times_each(made("dropped", real, [0, 0, 0], seed), real) for seed in range(9)]
+    for times in dropped:
+        assert set(times) == {0, 1}
+        assert np.bincount(real[1], times).tolist() == [5, 3, 1]
+    assert len(set(map(tuple, dropped))) > 1
+    images, labels = made("relabelled", real, [0, 0, 0])
+    assert (images == real[0]).all()
+    assert ((labels - real[1]) % 3 == flagged).all()
+
+
+def test_cleaning_depends_on_the_classifiers_and_the_groups() -> None:
+    found = FILLERS["cleaned"].depends_on(KEYS, arm("classical", SPEC))
+    assert found == {"classifiers": 10, "base": "classical", "groups": "groups"}
+    assert FILLERS["dropped"].teachers(PseudoLabels()) == 10
 
 
 # ------------------------------------------------------------------------------------------------------------- SMOTE

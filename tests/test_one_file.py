@@ -31,6 +31,7 @@ PLACES = {
         "classify/policies.py", "PolicySpec =", "| MixStyle,", "| MixStyle | Toy,", "test_policies.py",
     ),
     "filler": ("classify/fillers.py", "FILLERS:", "Smote())", "Smote(), Toy())", "test_fillers.py"),
+    "way": ("classify/ways.py", "WaySpec =", "| Longer,", "| Longer | Toy,", "test_ways.py"),
     "filter": ("synth/filters.py", "Filter =", "| Copies,", "| Copies | Toy,", "test_filters.py"),
     "metric": (
         "measure/contributions.py", "METRICS =", 'Metric("macro-F1", macro_f1, is_mean_of_classes=True),',
@@ -164,6 +165,17 @@ class Toy(Filler):
     def depends_on(self, keys: Keys, settings: FillerSettings) -> Any:
         return {"version": self.version}
 ''',
+    "way": '''
+@dataclass(frozen=True, kw_only=True)
+class Toy(Way):
+    """Small weights."""
+
+    about = "its weights stay small"
+    kind: Literal["toy-way"] = "toy-way"
+
+    def begin(self, model: nn.Module, lesson: Lesson) -> More:
+        return lambda step: 0.01 * sum(weight.square().sum() for weight in model.parameters())
+''',
     "filter": '''
 from ganaug.synth.filter import FilterSpec, Judge, Known
 
@@ -219,7 +231,7 @@ gan:
    generator_width: 4, discriminator_width: 4}
 synth: {per_class: 6, filters: [{kind: toy}]}
 classifier: {steps: 3, width: 4, batch_size: 8}
-classify: {arms: [none, toy-flip, toy, gan, gan+toy-flip, toy+toy-flip], curve: []}
+classify: {arms: [none, toy-flip, toy, gan, gan+toy-flip, toy+toy-flip, gan+toy-way], curve: []}
 fidelity: {enabled: false}
 report: {primary_metric: toy}
 gate: [{gain: gan_vs_toy, above: -100}]

@@ -1,10 +1,10 @@
-"""The arms: recipes for training the same classifier, which differ in what each batch holds.
+"""The arms: recipes for training the same classifier, which differ in what each batch holds, and in how it learns.
 
-An arm's name says what it is: ``[filler][+policy][+masked]``. The filler takes a share of each batch (``gan``:
+An arm's name says what it is: ``[filler][+way][+policy][+masked]``. The filler takes a share of each batch (``gan``:
 synthetic images; the others are in fillers.py). The policy distorts what the classifier sees (``classical``: the one
 that ``classify.classical`` sets up; any other by its name, as it comes). ``masked``: the loss of a real image runs over
 the classes that were seen under its condition, so that "this condition means one of these classes" is not learned.
-With none of them, the arm is called ``none``.
+The way, of those in ways.py, is how the classifier learns from all that. With none of them, the arm is called ``none``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ganaug.classify.filler import Filler, PseudoLabels, Stock
 from ganaug.classify.fillers import FILLERS
 from ganaug.classify.policies import POLICIES, Nothing, OnTop, PolicySpec, TrivialAugment
 from ganaug.classify.pools import Pool
+from ganaug.classify.ways import WAYS, WaySpec
 from ganaug.settings import Later, Spec
 
 if TYPE_CHECKING:
@@ -36,26 +37,35 @@ class Parts(NamedTuple):
     filler: str | None
     policy: str | None
     masked: bool
+    way: str | None = None
 
     @property
     def name(self) -> str:
         """The arm's."""
-        return "+".join(part for part in (self.filler, self.policy, MASKED * self.masked) if part) or "none"
+        return "+".join(part for part in (self.filler, self.way, self.policy, MASKED * self.masked) if part) or "none"
 
 
 MASKED = "masked"
-# Every arm there is. Labels that a policy mixed are of several classes, and a mask could hide one of them.
+# Every arm there is. Labels that a policy mixed are of several classes, and a mask could hide one of them; a mask is of
+# the real images alone.
 ARMS: dict[str, Parts] = {
     parts.name: parts
     for masked, filler, policy in itertools.product((False, True), (None, *FILLERS), (None, "classical", *POLICIES))
     if not (masked and policy in POLICIES and POLICIES[policy].mixes)
+    if not (masked and filler and FILLERS[filler].replaces)
     for parts in [Parts(filler, policy, masked)]
+} | {
+    parts.name: parts
+    for way, filler, policy in itertools.product(WAYS, (None, *FILLERS), (None, "classical"))
+    if not (filler and (FILLERS[filler].cells or FILLERS[filler].replaces))
+    for parts in [Parts(filler, policy, False, way)]
 }
 
 
 _NAMES = (
     f"none, a filler ({', '.join(FILLERS)}), a policy (classical, {', '.join(POLICIES)}) or filler+policy; or "
-    f"{MASKED}, alone or behind any of them whose policy mixes no images"
+    f"{MASKED}, alone or behind any of them whose policy mixes no images and whose filler leaves the real ones; or a "
+    f"way to train ({', '.join(WAYS)}) alone, behind a filler, before classical or between both"
 )
 
 
@@ -81,7 +91,7 @@ def _fills_cells(name: str) -> bool:
 
 def _is_gan(name: str) -> bool:
     filler = filler_of(name)
-    return filler is not None and filler.is_gan
+    return filler is not None and filler.is_gan and not ARMS[name].way
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class Mix(Spec):
     share: Annotated[float, Gt(0), Le(1)] | None = None
     """Share of each batch that the filler's images take; the rest is real. Left out: 0.5, or 0.25 on top of a policy,
     but 0.5 for pseudo, whose images are real, and a third for images that are moved to another condition; for oracle,
-    and where images top classes up, what the counts give."""
+    and where images top classes up, what the counts give. Always 1 for cleaned, dropped and relabelled."""
     augment: bool = False
     """Whether the policy distorts the filler's images too. It always distorts those that fill classes under conditions,
     since they stand for real ones."""
@@ -107,7 +117,7 @@ class ClassifySpec(Spec):
 
     arms: Annotated[tuple[_Name, ...], Len(1)] = ("none", "classical", "gan", "gan+classical", "placebo")
     """The arms to run: none, a filler, a policy, or filler+policy; with +masked, the loss of a real image runs over the
-    classes that were seen under its condition."""
+    classes that were seen under its condition. A way to train comes before the policy, as in fixmatch+classical."""
     classical: PolicySpec = field(default_factory=TrivialAugment)
     """The policy that the arms named classical use: the best that is known for these images."""
     mix: Mix = field(default_factory=Mix)
@@ -118,6 +128,8 @@ class ClassifySpec(Spec):
     """How they enter in one arm, by the arm's name, instead of the two above."""
     pseudo: PseudoLabels = field(default_factory=PseudoLabels)
     """How images without labels get theirs."""
+    ways: Annotated[Annotated[tuple[WaySpec, ...], Len(1)] | None, Later] = None
+    """Settings of ways to train that are not the defaults: a list."""
     amplitude_beta: Annotated[Annotated[float, Ge(0), Le(0.5)] | None, Later] = None
     """Of amplitude: the largest frequency whose amplitude is swapped, in cycles per image, as a share of the image's
     side; 0: the mean alone. Left out: 0.1."""
@@ -137,9 +149,15 @@ class ClassifySpec(Spec):
         if self.classical.mixes:
             for name in (name for name in self.arms if ARMS[name].policy == "classical" and ARMS[name].masked):
                 raise ValueError(f"arms without {name} where classical is {self.classical.kind}, which mixes images")
+            for name in (name for name in self.arms if (way := ARMS[name].way) and WAYS[way].distorts):
+                raise ValueError(f"arms without {name} where classical is {self.classical.kind}, which mixes images")
+        if len({one.kind for one in self.ways or ()}) < len(self.ways or ()):
+            raise ValueError("ways that are set once each")
         for name in self.mixes:
             if not ARMS[_known(name)].filler:
                 raise ValueError(f"mixes of arms with a filler, but {name} has none")
+            if (filler := filler_of(name)) and filler.replaces:
+                raise ValueError(f"mixes of arms whose filler takes a share, but {name} has no other images")
         if list(self.curve) != sorted(set(self.curve)):
             raise ValueError("a curve of multiples that rise")
 
@@ -152,7 +170,7 @@ class ClassifySpec(Spec):
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm, taken apart. ``base`` is its policy alone, without filler and mask: what a gain is measured against."""
+    """One arm, taken apart. ``base`` is its policy alone, without filler, way and mask: what gains are over."""
 
     name: str
     filler: Filler | None
@@ -162,6 +180,7 @@ class Arm:
     masked: bool = False
     pseudo: PseudoLabels = field(default_factory=PseudoLabels)
     beta: float = _BETA  # as classify.amplitude_beta says
+    way: WaySpec | None = None
 
     @property
     def needs_conditions(self) -> bool:
@@ -190,7 +209,13 @@ def arm(name: str, spec: ClassifySpec, by_counts: bool = False) -> Arm:
         masked=parts.masked,
         pseudo=spec.pseudo,
         beta=_BETA if spec.amplitude_beta is None else spec.amplitude_beta,
+        way=_way(parts.way, spec.ways or ()),
     )
+
+
+def _way(name: str | None, told: tuple[WaySpec, ...]) -> WaySpec | None:
+    way: WaySpec | None = next((one for one in told if one.kind == name), WAYS[name]() if name else None)
+    return way
 
 
 def _policy(name: str | None, classical: PolicySpec) -> PolicySpec | OnTop:
@@ -206,12 +231,20 @@ def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
     Each arm with its base, with the classical policy that its own is on top of, and with ``none``. Each arm of GAN
     images also with what one would use instead: the other fillers and the mask on the same policy, and policies that no
     arm of these images joins: any, where it has no policy itself; those on top of classical augmentation, where it has
-    that. Where cells are filled, other fillers on such a policy are compared with it, too.
+    that. Where cells are filled, other fillers on such a policy are compared with it, too. A way to train is compared
+    with its rivals, and with GAN images; with a filler, with each of both alone, and GAN images with other fillers too.
+    A filler with a control is compared with that.
     """
     pairs: list[tuple[str, str]] = []
     for name in arms:
-        filler, policy, masked = ARMS[name]
+        filler, policy, masked, way = ARMS[name]
         rivals, instead = [], []
+        if way:
+            rivals = [Parts(filler, policy, masked).name, Parts(None, policy, masked, way).name]
+            if not filler:
+                rivals += [Parts(one, policy, masked).name for one in WAYS[way].rivals]
+            elif FILLERS[filler].is_gan:
+                rivals += [other for other in arms if ARMS[other].filler and ARMS[other][1:] == (policy, masked, way)]
         if _is_gan(name):
             # Of two arms that differ in the mask alone, the masked one is compared with the other.
             same = Parts(filler, policy, not masked).name
@@ -219,7 +252,8 @@ def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
                 other
                 for other in arms
                 if ARMS[other].policy == policy
-                and (ARMS[other].filler or ARMS[other].masked)
+                and (ARMS[other].filler or ARMS[other].masked or ARMS[other].way)
+                and not (ARMS[other].filler and ARMS[other].way)
                 and (masked or other != same)
             ]
             joined = {ARMS[other].policy for other in arms if ARMS[other].filler == filler}
@@ -230,6 +264,8 @@ def gain_pairs(arms: tuple[str, ...]) -> list[tuple[str, str]]:
                 and ARMS[other].policy not in joined
                 and _may_replace(ARMS[other].policy, policy)
             ]
+        if (own := filler_of(name)) and own.control:
+            rivals = [Parts(own.control, policy, masked).name]
         under = ["classical"] if policy in POLICIES and POLICIES[policy].on_classical else []
         pairs += [(name, against) for against in (policy or "none", *under, "none", *rivals, *instead)]
     return list(dict.fromkeys((name, against) for name, against in pairs if name != against and against in arms))

@@ -37,26 +37,29 @@ class Seen:
 def look(model: nn.Module, images: Images, device: torch.device, chunk: int = 256) -> Seen:
     """uint8 ``images`` (N, H, W, C), N > 0, through ``model`` in evaluation mode on ``device``, ``chunk`` at a time.
 
-    The features are the flattened input of the linear layer that ran last; without such a layer, the logits.
     Raises UserError if they are not finite.
     """
+    found = [with_features(model, to_float(part).to(device)) for part in chunks(images, chunk)]
+    features, logits = ([part.cpu() for part in parts] for parts in zip(*found, strict=True))
+    seen = torch.cat(features), torch.cat(logits)
+    if not all(bool(one.isfinite().all()) for one in seen):
+        raise UserError("fidelity: features and logits must be finite, but are not; lower classifier.lr")
+    return Seen(seen[0].numpy(), seen[1].float().numpy())
+
+
+def with_features(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Features (N, F), float32, and logits (N, K) of images (N, C, H, W) in ``model``: the flattened input of the
+    linear layer that ran last; without such a layer, the logits."""
     given: list[Tensor] = []
     hooks = [
         layer.register_forward_hook(lambda _layer, inputs, _output: given.append(inputs[0]))
         for layer in model.modules()
         if isinstance(layer, nn.Linear)
     ]
-    features, logits = [], []
     try:
-        for part in chunks(images, chunk):
-            given.clear()
-            logits.append(model(to_float(part).to(device)).cpu())
-            last = given[-1] if given and len(given[-1]) == len(part) else logits[-1]
-            features.append(last.flatten(1).float().cpu())
+        logits: Tensor = model(images)
     finally:
         for hook in hooks:
             hook.remove()
-    seen = torch.cat(features), torch.cat(logits)
-    if not all(bool(one.isfinite().all()) for one in seen):
-        raise UserError("fidelity: features and logits must be finite, but are not; lower classifier.lr")
-    return Seen(seen[0].numpy(), seen[1].float().numpy())
+    last = given[-1] if given and len(given[-1]) == len(images) else logits
+    return last.flatten(1).float(), logits

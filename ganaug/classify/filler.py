@@ -9,6 +9,7 @@ import numpy as np
 from annotated_types import Ge, Le, Lt
 from numpy.typing import NDArray
 
+from ganaug.classify.mislabelled import Doubts
 from ganaug.classify.pools import Pool, Teach
 from ganaug.settings import Spec
 
@@ -56,10 +57,16 @@ class Stock:
     targets: Sequence[int] = ()  # conditions that lack some class: what fillers of cells move images to
     truth: Callable[[], Pool] | None = None  # real images of the cells that the trial hid
     unadversarial: Callable[[], Pool] | None = None  # what the translator makes, trained without its adversarial loss
+    edited: Callable[[], Pool] | None = None  # the real images moved in the latent space of the trial's generator
+    doubts: Callable[[], Doubts] | None = None  # of the real images' labels, by classifiers that did not learn them
 
 
 class Keys(Protocol):
-    """What stands for a trial's images in the keys of finished work: nothing of it reads an image."""
+    """What stands for a trial's images and networks in the keys of finished work: nothing of it reads an image."""
+
+    @property
+    def train_key(self) -> str:
+        """Of its generator."""
 
     @property
     def synth_key(self) -> str:
@@ -72,6 +79,14 @@ class Keys(Protocol):
     @property
     def unlabelled_digest(self) -> str:
         """Of its images without labels."""
+
+    @property
+    def groups_digest(self) -> str:
+        """Of the groups of its train part; empty where there are none."""
+
+    @property
+    def untrained(self) -> Mapping[str, Any]:
+        """Of the GAN's networks before they are trained."""
 
     @property
     def targets(self) -> Sequence[int]:
@@ -99,6 +114,8 @@ class Filler(ABC):
     hidden: ClassVar[bool] = False  # it needs a protocol that hides cells
     shares: ClassVar[tuple[float, float]] = (0.5, 0.25)  # of each batch where settings say nothing: alone, on a policy
     augment: ClassVar[bool] = False  # whether the policy distorts its images too, whatever settings say
+    replaces: ClassVar[bool] = False  # its images take the place of the real ones: batches hold nothing else
+    control: ClassVar[str] = ""  # the filler that its arms are compared with, besides those without one
 
     @abstractmethod
     def pool(self, stock: Stock, settings: FillerSettings) -> Pool:
@@ -117,6 +134,8 @@ class Filler(ABC):
     def share(self, asked: float | None, on_policy: bool, by_counts: bool) -> float | None:
         """Its share of each batch; None: what the numbers of images give. ``asked`` is the setting, if there is one;
         ``on_policy``: on top of classical augmentation; ``by_counts``: synthetic images top classes up."""
+        if self.replaces:
+            return 1.0
         if asked is None and not by_counts:
             return self.shares[on_policy]
         return asked

@@ -1,5 +1,5 @@
 """The fillers: what takes a share of each batch. Each makes the pool of images that the share is drawn from.
-Those that need conditions are in cell_fillers.py; the table of all is ``FILLERS``.
+Those that need conditions are in cell_fillers.py, those that clean the labels in cleaning.py; all are in ``FILLERS``.
 
 ``gan`` is what is measured; the others are what it must be measured against. ``placebo`` and ``smote`` make as many
 images per class as there are synthetic ones, so that two arms differ in what the images are and in nothing else.
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganaug import seeds
 from ganaug.classify.cell_fillers import CELL_FILLERS
+from ganaug.classify.cleaning import CLEANING
 from ganaug.classify.filler import Filler, FillerSettings, Keys, PseudoLabels, Stock
 from ganaug.classify.pools import Pool, Teach, equally_often
 from ganaug.errors import UserError
@@ -129,8 +130,33 @@ class Smote(Filler):
         return dict(keys.synthetic_counts)
 
 
+class Edits(Filler):
+    """Real images moved along directions of the latent space of the trial's GAN, as far as they keep their class.
+
+    How far that is, classifiers say that learned other images of the trial.
+    """
+
+    name = "edits"
+    about = "real images moved in the GAN's latent space, as far as classifiers of other images still name their class"
+    is_gan = True
+    per_class = True
+    folds: ClassVar[int] = 5  # of the train part; a classifier learns all but one
+
+    def pool(self, stock: Stock, settings: FillerSettings) -> Pool:
+        if stock.edited is None:
+            raise UserError("classify.arms: edits needs a generator of classes, but there is none; leave the arm out")
+        return stock.edited()
+
+    def depends_on(self, keys: Keys, settings: FillerSettings) -> Any:
+        return {"generator": keys.train_key, "counts": dict(keys.synthetic_counts), "base": settings.base}
+
+    def teachers(self, pseudo: PseudoLabels) -> int:
+        return self.folds
+
+
 FILLERS: dict[str, Filler] = {
-    filler.name: filler for filler in (Gan(), Pseudo(), Placebo(), Oversample(), *CELL_FILLERS, Smote())
+    filler.name: filler
+    for filler in (Gan(), Pseudo(), Placebo(), Oversample(), *CELL_FILLERS, Edits(), *CLEANING, Smote())
 }
 
 

@@ -19,6 +19,7 @@ from ganaug.pixels import to_float
 
 if TYPE_CHECKING:
     from ganaug.classify.policies import Attach
+    from ganaug.classify.way import Lesson
 
 
 def train_classifier(
@@ -30,21 +31,24 @@ def train_classifier(
     seed: int,
     device: torch.device,
     attach: Attach | None = None,
+    lesson: Lesson | None = None,
 ) -> nn.Module:
     """``spec.steps`` steps of AdamW with a cosine schedule, from the initial weights that ``seed`` gives.
 
     ``draw``: step -> images (N, ``channels``, ``image_size``, ``image_size``) in [-1, 1], and targets (N,) in
     0..``classes``-1 or probabilities (N, ``classes``); a third tensor masks the loss (see ``masked_cross_entropy``).
-    ``attach`` puts what changes the training, and it alone, on the network. Trains on ``device``; returns the network
-    in evaluation mode.
+    ``attach`` puts what changes the training, and it alone, on the network; ``lesson``: what else the arm's way to
+    train changes. Trains on ``device``; returns the network in evaluation mode.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # the initial weights and, in a model that has it, dropout
-        model = spec.build(channels, classes, image_size)
+        model = lesson.way.network(lesson) if lesson else spec.build(channels, classes, image_size)
         model = (model.to(device) if spec.is_own else devices.place(model, device)).train()  # see UsualLayout
-        adam = torch.optim.AdamW(model.parameters(), spec.lr, weight_decay=spec.weight_decay, fused=True)
+        weights = lesson.way.groups(model, spec.lr) if lesson else model.parameters()
+        adam = torch.optim.AdamW(weights, spec.lr, weight_decay=spec.weight_decay, fused=True)
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, spec.steps)
         attached = attach(model) if attach else []
+        more = lesson.way.begin(model, lesson) if lesson else None
         for step in range(spec.steps):
             images, targets, *seen = draw(step)
             logits = model(images.to(device, memory_format=torch.channels_last))
@@ -52,6 +56,8 @@ def train_classifier(
                 loss = masked_cross_entropy(logits, targets.to(device), seen[0].to(device), spec.label_smoothing)
             else:
                 loss = F.cross_entropy(logits, targets.to(device), label_smoothing=spec.label_smoothing)
+            if more:
+                loss = loss + more(step)
             adam.zero_grad()
             loss.backward()
             adam.step()

@@ -6,7 +6,6 @@ import numpy as np
 
 from ganaug import seeds
 from ganaug.data.prepared import Prepared
-from ganaug.data.splits import Items
 
 
 def inner_fold(prepared: Prepared, rows: Sequence[int], share: float, seed: int) -> tuple[list[int], list[int]]:
@@ -19,13 +18,7 @@ def inner_fold(prepared: Prepared, rows: Sequence[int], share: float, seed: int)
         return sorted(rows), []
     index = np.asarray(sorted(rows), np.int64)
     labels = prepared.labels[index]
-    bound = Items(
-        labels,
-        [prepared.pixels[row] for row in index],
-        np.zeros(len(index), bool),
-        prepared.classes,
-        [prepared.groups[row] for row in index] if prepared.groups else None,
-    ).bound()
+    bound = prepared.items(index.tolist()).bound()
     counts = np.bincount(labels, minlength=len(prepared.classes))
     wanted = np.where(counts > 1, np.maximum(1, np.round(share * counts)), 0)
     held = np.zeros_like(counts)

@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 from ganaug import store
 from ganaug.data.cells import cell_counts, in_cells
 from ganaug.data.gather import Gathered
-from ganaug.data.splits import RELEASE, Split
+from ganaug.data.splits import RELEASE, Items, Split
 from ganaug.data.unlabelled import Unlabelled, read_unlabelled
 from ganaug.errors import UserError, quoted
 from ganaug.values import Names, Sha256
@@ -191,6 +191,12 @@ class Prepared:
     def in_cells(self, cells: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
         """(N,): the images in one of the ``cells`` (class, condition)."""
         return in_cells(self.labels, self.conditions, cells)
+
+    def items(self, rows: Sequence[int]) -> Items:
+        """What a protocol knows of some rows: conditions and an official test part aside."""
+        index = np.asarray(rows, np.int64)
+        groups = [self.groups[row] for row in rows] if self.groups else None
+        return Items(self.labels[index], self.hashes(rows), np.zeros(len(index), bool), self.classes, groups)
 
     def part(self, rows: Sequence[int]) -> Part:
         """The images and labels of some rows."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ganaug.classify.arms import ARMS, filler_of
 from ganaug.data.splits import RELEASE
 from ganaug.measure import stats
 from ganaug.report import equivalents, filling, interval, missing, verdict
@@ -103,7 +104,9 @@ def _rivals(summary: Mapping[str, Any], gain: str, *answers: str) -> list[str]:
     metric, found = summary["dataset"]["primary_metric"], []
     for other, figures in summary["gains"].items():
         mine, _, rival = other.partition("_vs_")
-        if mine == arm and rival not in (base, "none") and figures[metric]["answer"] in answers:
+        filler = filler_of(rival) if rival in ARMS else None
+        needs_none = not (filler and filler.is_gan)
+        if mine == arm and rival not in (base, "none") and needs_none and figures[metric]["answer"] in answers:
             found.append(rival)
     return found
 

@@ -82,8 +82,8 @@ def _mean(summary: Mapping[str, Any], arm: str) -> float:
 
 def _short(arm: str, base: str) -> str:
     """What an arm does that its ``base`` does not: its filler, its policy or its mask."""
-    filler, policy, masked = ARMS[arm]
-    return filler or (policy if policy and policy != base else "") or ("a masked loss" if masked else arm)
+    filler, policy, masked, way = ARMS[arm]
+    return filler or way or (policy if policy and policy != base else "") or ("a masked loss" if masked else arm)
 
 
 def rivals(summary: Mapping[str, Any], gain: str) -> list[str]:

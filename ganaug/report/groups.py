@@ -7,6 +7,7 @@ from typing import Any
 from ganaug.classify.arms import ARMS, Parts
 from ganaug.classify.fillers import FILLERS
 from ganaug.classify.policies import POLICIES, Nothing
+from ganaug.classify.ways import WAYS
 
 TERMS = {
     "arm": "one way to train the classifier. All arms of a trial start from the same weights and train equally long",
@@ -36,6 +37,7 @@ _QUESTIONS = {
     "Is it the adversarial loss?": "against images of the same translator, trained without it",
     "What would real images bring?": "of the hidden cells, as if they were photographed",
     "What helps without a GAN?": "against the policy alone, under the conditions that lack classes",
+    "Is there a better way to train?": "with the same images in each batch, against learning from them in another way",
     "Controls": "without GAN images: what else helps, and what should not",
 }
 
@@ -58,22 +60,26 @@ def _question(gain: str) -> str:
     filler = FILLERS.get(arm.filler or "")
     if REAL in (arm.filler, against.filler):
         return "What would real images bring?"
+    if arm.way and (not arm.filler or arm.filler == against.filler):
+        return "Is there a better way to train?"
     if not filler or not filler.is_gan:
         return "What helps without a GAN?" if arm.masked or (filler and filler.cells) else "Controls"
     if against.filler == UNADVERSARIAL:
         return "Is it the adversarial loss?"
     other_policy = arm.policy and against.policy not in (arm.policy, None)
-    return "Is it the GAN?" if against.filler or against.masked or other_policy else "Does it help?"
+    other_way = against.way and against.way != arm.way
+    return "Is it the GAN?" if against.filler or against.masked or other_policy or other_way else "Does it help?"
 
 
 def about(arm: str, classical: str) -> str:
     """What an ``arm`` trains on, where the policy ``classical`` is what the settings call so; empty if unknown."""
-    filler, policy, masked = ARMS.get(arm, _UNKNOWN)
-    mask = "; the loss of a real image runs over the classes that have images under its condition" * masked
+    filler, policy, masked, way = ARMS.get(arm, _UNKNOWN)
+    also = "; the loss of a real image runs over the classes that have images under its condition" * masked
+    also += f"; {WAYS[way].about}" if way else ""
     if filler:
-        return f"{FILLERS[filler].about}; the rest as in {policy or 'none'}{mask}"
+        return f"{FILLERS[filler].about}; the rest as in {policy or 'none'}{also}"
     kind = classical if policy == "classical" else policy or ""
-    return "real images, " + POLICIES.get(kind, Nothing).about + mask if arm in ARMS else ""
+    return "real images, " + POLICIES.get(kind, Nothing).about + also if arm in ARMS else ""
 
 
 def classical_of(summary: Mapping[str, Any]) -> str:

@@ -86,17 +86,19 @@ def render(
     faithful: fidelity_tables.Trials,
     neighbours: Neighbours | None,
     settings: str,
+    directions: bytes | None = None,
 ) -> str:
     """The page from ``summary`` and, keyed by split, GAN ``histories`` and ``health``.
 
     ``trials``, ``health`` and ``faithful`` (reports/fidelity) are the contents of their JSON files. ``examples``: a
-    few images per class; ``neighbours``: None if fidelity was not measured; ``settings``: YAML.
+    few images per class; ``neighbours``: None if fidelity was not measured; ``settings``: YAML; ``directions``:
+    a PNG of what the generator's first directions do.
     """
     metric = summary["dataset"]["primary_metric"]
     metric_name = verdict.metric_words(summary, metric)
     gains = {name: figures[metric] for name, figures in summary["gains"].items()}
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             card_id="card",
@@ -126,6 +128,7 @@ def render(
             most_classes=confusions.MOST_CLASSES,
             confusion=confusions.tables(summary),
             examples=[_shown(one) for one in examples],
+            directions=_png_uri(directions) if directions else None,
             translated=any(one.there is not None for one in examples),
             cells=_cells(summary) if "cells" in summary else None,
             acceptance=_acceptance(summary),
@@ -142,7 +145,7 @@ def card(summary: Mapping[str, Any], examples: Sequence[Example], day: str) -> s
     ``examples``: a few images per class; ``day`` of the run, where it is known.
     """
     return (
-        _environment()
+        environment()
         .get_template("notebook.html.j2")
         .render(
             card_id=f"ganaug-{stamp(summary)}",
@@ -157,7 +160,8 @@ def card(summary: Mapping[str, Any], examples: Sequence[Example], day: str) -> s
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Of the package's pages: whatever they are given is text."""
     from jinja2 import Environment, PackageLoader, select_autoescape
 
     escape = select_autoescape(["html", "j2"])
@@ -173,7 +177,7 @@ def _shown(one: Example) -> tuple[str, str, str | None]:
     """Its title, and two pictures: real images, and what was made; of a translator, sources above their translations,
     and real images under the target. The second is None where there are none."""
     first, second = ([one.real], one.made) if one.there is None else ([one.real, one.made], one.there)
-    return one.title, _data_uri(grid(first)), _data_uri(grid([second])) if len(second) else None
+    return one.title, data_uri(grid(first)), data_uri(grid([second])) if len(second) else None
 
 
 def _cells(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,7 +210,7 @@ def _card(summary: Mapping[str, Any], examples: Sequence[Example]) -> dict[str, 
         "name": name,
         "picture": interval.svg(found.figure, axis, interval.title(name, found.figure, axis, words)),
         "strip": [
-            (one.title, *(_data_uri(grid([images[:_SHOWN]])) for images in (one.real, one.made))) for one in chosen
+            (one.title, *(data_uri(grid([images[:_SHOWN]])) for images in (one.real, one.made))) for one in chosen
         ],
     }
 
@@ -286,9 +290,9 @@ def _fidelity(found: Mapping[str, Any], trials: fidelity_tables.Trials, neighbou
         **fidelity_tables.words(found),
         "class_header": header,
         "class_rows": rows,
-        "pairs": [(_data_uri(pair.sheet), pair) for pair in neighbours.nearest],
+        "pairs": [(data_uri(pair.sheet), pair) for pair in neighbours.nearest],
         "copies": found["near_copies"],
-        "first": [(name, _data_uri(sheet), _counted(nearest)) for name, sheet, nearest in neighbours.first],
+        "first": [(name, data_uri(sheet), _counted(nearest)) for name, sheet, nearest in neighbours.first],
         "of_figure": of_figure,
         "of_all": [one for one in found["warnings"] if not any(one.endswith(f": {text}") for text in told)],
         "trial": neighbours.trial,
@@ -315,5 +319,10 @@ def _alarms(health: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     return list(kinds.values())
 
 
-def _data_uri(pixels: NDArray[np.uint8]) -> str:
-    return "data:image/png;base64," + base64.b64encode(store.png_bytes(pixels)).decode()
+def data_uri(pixels: NDArray[np.uint8]) -> str:
+    """An image (H, W, C) as part of a page."""
+    return _png_uri(store.png_bytes(pixels))
+
+
+def _png_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()

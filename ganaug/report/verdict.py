@@ -5,6 +5,7 @@ from typing import Any
 
 from ganaug.classify.arms import ARMS, MASKED
 from ganaug.classify.fillers import FILLERS
+from ganaug.classify.ways import WAYS
 from ganaug.errors import one_line
 from ganaug.measure.contributions import METRICS
 from ganaug.report import equivalents, missing
@@ -91,7 +92,7 @@ def spoken(summary: Mapping[str, Any]) -> dict[str, str]:
     found |= _over("gan", "none", "placebo", alone, f"{alone}, {_REPEATED}", gains, filled)
     if not filled:
         found["gan_vs_pseudo"] = _BEYOND_PSEUDO
-    ordered = sorted(found, key=lambda gain: "pseudo" in gain)
+    ordered = sorted(found, key=lambda gain: (any(way in gain for way in WAYS), "pseudo" in gain))
     return {gain: found[gain] for gain in ordered if gain in gains}
 
 
@@ -100,7 +101,7 @@ def _spoken_of_cells(gains: Mapping[str, Any]) -> dict[str, str]:
     arms = [arm for arm in dict.fromkeys(gain.partition("_vs_")[0] for gain in gains) if arm in ARMS]
     found: dict[str, str] = {}
     for arm in sorted(arms, key=lambda one: ARMS[one].policy is None):
-        filler, policy, masked = ARMS[arm]
+        filler, policy, masked, _ = ARMS[arm]
         if not filler or not FILLERS[filler].is_gan:
             continue
         where = f"on top of {_augmentation(policy)}" if policy else "without any other augmentation"

@@ -20,6 +20,8 @@ from ganaug.data.splits import RELEASE
 from ganaug.errors import UserError
 from ganaug.stages import cost
 from ganaug.stages.classifiers import fit, teachers
+from ganaug.stages.cross_fit import doubts_of
+from ganaug.stages.edited import edited_pool
 from ganaug.stages.fidelity import JUDGE, keep_judge, measure_fidelity
 from ganaug.stages.project import Project
 from ganaug.stages.results import tested_cells
@@ -94,6 +96,8 @@ def _train_and_test(run: Run, folder: Path, worker: Worker) -> None:
             split.targets,
             lambda: _pool(split, split.rows.truth),
             lambda: unadversarial_pool(split),
+            lambda: edited_pool(split, chosen.base, real, run.seed, worker.device),
+            lambda: doubts_of(split, chosen.base, run.rows, run.seed, worker.device),
         )
         filling = chosen.filler.pool(stock, chosen)
         store.write_json(folder / _FILLER, {"images": len(filling[1])})

@@ -74,7 +74,7 @@ def report(project: Project) -> str:
         (one.name, one.base)
         for one in arms_of(settings)
         # No number of images of the cells that are there fills those that are missing.
-        if one.filler and one.filler.is_gan and one.base in curve_arms and not protocol.hides_cells
+        if one.filler and one.filler.is_gan and not one.way and one.base in curve_arms and not protocol.hides_cells
     ]
     least, most = min(learned.values()), max(learned.values())
     generators = [*trials, release]
@@ -132,6 +132,7 @@ def report(project: Project) -> str:
         faithful,
         sheets.neighbours(trials) if faithful else None,
         _yaml(summary["settings"]),
+        sheets.read_directions(release),
     )
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     measured = {"summary": page.stamp(summary), "finished": finished, **_timings(project, generators, runs)}
@@ -186,8 +187,8 @@ def _confusion(tested: Sequence[Tested], gains: Iterable[str], classes: int) -> 
 
 def _unlabelled(trial: SplitOf) -> int:
     """The number of images without labels that anything learned from."""
-    arms = arms_of(trial.settings)
-    return len(trial.unlabelled if any(one.filler and one.filler.unlabelled for one in arms) else trial.gan_unlabelled)
+    parts = [part for one in arms_of(trial.settings) for part in (one.filler, one.way) if part]
+    return len(trial.unlabelled if any(part.unlabelled for part in parts) else trial.gan_unlabelled)
 
 
 def _most_trials(trials: Sequence[SplitOf], release: SplitOf) -> int | None:

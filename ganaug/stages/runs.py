@@ -5,8 +5,10 @@ from functools import cached_property
 
 from ganaug import config
 from ganaug.classify.arms import Arm, arm
+from ganaug.classify.mislabelled import check_installed
 from ganaug.config import Settings
 from ganaug.data.train_sizes import nested_parts
+from ganaug.stages.cross_fit import folds_of
 from ganaug.stages.split import SplitOf
 
 
@@ -50,6 +52,8 @@ class Run:
             "test": split.prepared.digest(split.rows.test),
             "seed": self.seed,
         }
+        if way := self.arm.way:
+            on["way"] = [config.plain(way), way.depends_on(split)]
         if self.arm.needs_conditions:
             conditions = split.conditions_of(self.rows)
             on |= {"masked": self.arm.masked, "conditions": None if conditions is None else conditions.tolist()}
@@ -82,6 +86,9 @@ def check_runs(trial: SplitOf) -> None:
         if filler and filler.cells:
             part = trial.prepared.part(trial.rows.train)
             filler.check((part.images, part.labels), trial.classes, part.conditions, trial.targets)
+        if filler and filler.replaces:
+            check_installed()
+            folds_of(trial.prepared.items(trial.rows.train), 0, f"classify.arms: {filler.name}")
 
 
 def arms_of(settings: Settings) -> list[Arm]:

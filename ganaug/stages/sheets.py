@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ganaug.report.grids import grid
+from ganaug.report.grids import grid, labelled
 from ganaug.stages.fidelity import Neighbour, read_nearest
 from ganaug.stages.split import SplitOf
 from ganaug.stages.synth import read_synthetic
@@ -17,6 +17,7 @@ from ganaug.stages.translators import source_images
 
 if TYPE_CHECKING:
     from ganaug.report.page import Example, Neighbours
+    from ganaug.synth.generator import Generator
 
 
 def neighbours(trials: Sequence[SplitOf], pairs: int = 12, columns: int = 10) -> Neighbours:
@@ -79,6 +80,15 @@ def examples(release: SplitOf, count: int = 10) -> list[Example]:
     ]
 
 
+DIRECTIONS = "directions.png"  # of a generator's folder, beside its samples
+
+
+def read_directions(release: SplitOf) -> bytes | None:
+    """The sheet of directions, as PNG, where the release has one: translators have none."""
+    path = release.project.models / release.name / DIRECTIONS
+    return path.read_bytes() if path.is_file() else None
+
+
 def _moved(release: SplitOf, count: int) -> Iterator[Example]:
     from ganaug.report.page import Example
 
@@ -98,3 +108,24 @@ def _moved(release: SplitOf, count: int) -> Iterator[Example]:
                 there = rows[(labels == label) & (conditions == target)][:count].tolist()
             yield Example(name, real, first, condition, prepared.images_of(there))
             start += len(sources)
+
+
+def directions(generator: Generator, count: int = 6, classes: int = 3) -> NDArray[np.uint8]:
+    """A sheet of what the first ``count`` directions of SeFa do to the first generated image of the first ``classes``:
+    a row for each direction."""
+    import torch
+
+    from ganaug import seeds
+    from ganaug.edit.directions import sefa
+    from ganaug.edit.edits import along, draw
+    from ganaug.edit.inversion import Inverted, Inverter
+
+    finder = Inverter(generator.network, len(generator.classes), torch.device("cpu"), encoder_steps=0)
+    labels, strengths = np.arange(min(classes, finder.classes)), [-2.0, -1.0, 0.0, 1.0, 2.0]
+    rngs = (seeds.torch_rng(0, "image", int(label), 0) for label in labels)
+    latents = torch.stack([torch.randn(finder.network.z_dim, generator=rng) for rng in rngs])
+    points = finder.drawn(latents, labels)
+    ones = Inverted(points, labels, finder.render(points, labels), np.zeros(len(labels), np.float32))
+    drawn = [draw(finder, labels, along(finder, ones, one, strengths)) for one in sefa(finder.network, count)]
+    names = [f"direction {number}" for number in range(len(drawn))]
+    return labelled([np.concatenate(list(one)) for one in drawn], names, [f"{s:+g}" for s in strengths] * len(labels))

@@ -241,6 +241,13 @@ class SplitOf:
         """Of its trained generator."""
         return self._key("train", self.training)
 
+    @property
+    def untrained(self) -> dict[str, Any]:
+        """What the networks of its GAN depend on before they are trained."""
+        gan = gan_settings(self.settings)
+        shapes = ("architecture", "conditioning", "z_dim", "generator_width", "discriminator_width", "regularisers")
+        return {key: gan[key] for key in shapes}
+
     @cached_property
     def filters_key(self) -> str | None:
         """Of its generator with the filters fitted; None without filters."""
@@ -277,6 +284,12 @@ class SplitOf:
     def truth_digest(self) -> str:
         """Of the real images of the cells that it hides."""
         return self.prepared.digest(self.rows.truth)
+
+    @cached_property
+    def groups_digest(self) -> str:
+        """Of the groups of its train part; empty where there are none."""
+        groups = self.prepared.groups
+        return store.digest(*(groups[row] for row in self.rows.train)) if groups else ""
 
     @cached_property
     def unlabelled_digest(self) -> str:

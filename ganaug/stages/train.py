@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from ganaug.stages.synth import synth_task
 from ganaug.stages.tasks import Task, Worker, finish, publish
 from ganaug.stages.translators import OnLog, train_and_write
 from ganaug.stages.work import RECIPES, Work
+from ganaug.synth.user_pictures import HowRead
 
 if TYPE_CHECKING:
     import torch
@@ -164,7 +165,8 @@ def _train_generator(
 def _description(split: SplitOf, seen: Iterable[str], where: torch.device) -> dict[str, Any]:
     """What a generator's file says of it; ``seen``: the SHA-256 of the images that it learned from or was chosen by,
     here and before."""
-    counts = split.prepared.counts(split.learned)
+    counts, data = split.prepared.counts(split.learned), split.settings.data
+    read = HowRead(data.aspect, data.background, split.prepared.depth)
     return {
         "format": 2,
         "key": split.train_key,
@@ -177,6 +179,7 @@ def _description(split: SplitOf, seen: Iterable[str], where: torch.device) -> di
         "device": where.type,
         "train_images": counts if split.is_conditional else {UNLABELLED: len(split.learned)},
         "train_images_sha256": sorted(seen),
+        **({} if read == HowRead() else {"pictures": asdict(read)}),  # how others are to be read
     }
 
 
@@ -208,6 +211,7 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     from ganaug.gan.loop import pictures
     from ganaug.gan.watching import HISTORY
     from ganaug.report.grids import labelled
+    from ganaug.stages.sheets import DIRECTIONS, directions
     from ganaug.synth.generator import Generator, save_generator
 
     classes = description["classes"]
@@ -219,6 +223,7 @@ def _write(folder: Path, trained: Trained, part: Part, description: dict[str, An
     generator = Generator(trained.generator, classes, tuple(description["image_shape"]), description)
     samples = [generator.candidates(label, 12, 0, device.resolve("cpu")) for label in range(len(classes))]
     store.write_png(folder / "samples.png", labelled(samples, classes))
+    store.write_png(folder / DIRECTIONS, directions(generator))
     steps, progress = zip(*trained.progress or [(trained.step, np.stack([row[0] for row in samples]))], strict=True)
     store.write_png(folder / "progress.png", labelled(progress, [f"step {step:,}" for step in steps], classes))
     made = pictures(trained.generator, len(classes), looked_at(len(classes)), seed)

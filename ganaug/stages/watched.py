@@ -16,6 +16,7 @@ from typing import Any
 from ganaug import yaml_text
 from ganaug.classify.arms import ARMS
 from ganaug.classify.encoders import Torchvision
+from ganaug.classify.ways import WAYS
 from ganaug.config import WHERE, Settings
 from ganaug.errors import UserError, one_line
 
@@ -41,6 +42,7 @@ def read_by(settings: Settings, raw: Mapping[str, Any]) -> dict[str, Reads]:
     # Does a classifier say what it learns?
     learned_by_gan = gan.select == "gan-train" or settings.gan_has_teachers or recognised
     control = any(ARMS[name].filler == "unadversarial" for name in settings.classify.arms)  # which classify trains
+    lent = any(WAYS[way].trained for name in settings.classify.arms if (way := ARMS[name].way))  # D, to a classifier
     own_code = [classifier.code_path()] if classifier.is_own else []
     encoder = settings.fidelity.encoder
     keys = {
@@ -63,7 +65,11 @@ def read_by(settings: Settings, raw: Mapping[str, Any]) -> dict[str, Reads]:
     }
     files = {
         "train": [gan.init_from, *(own_code if learned_by_gan else [])],
-        "classify": [*own_code, encoder.path if isinstance(encoder, Torchvision) else None],
+        "classify": [
+            *own_code,
+            encoder.path if isinstance(encoder, Torchvision) else None,
+            Path("models") if lent else None,
+        ],
     }
     return {
         stage: Reads(

@@ -104,8 +104,10 @@ class Pace:
     def _classifiers(self, settings: Settings) -> float:
         """The training of a trial's classifiers, one after the other."""
         steps, classify = self.classifier_steps, settings.classify
-        teachers = {one.name: one.filler.teachers(one.pseudo) if one.filler else 0 for one in arms_of(settings)}
-        of_step = sum(steps[name] * (1 + count) for name, count in teachers.items())
+        of_step = 0.0
+        for one in arms_of(settings):
+            teachers = one.filler.teachers(one.pseudo) if one.filler else 0
+            of_step += steps[one.name] * ((one.way.effort if one.way else 1) + teachers)
         of_step += len(classify.curve) * sum(steps[name] for name in classify.curve_arms)
         return of_step * classify.repeats * settings.classifier.steps
 

@@ -63,7 +63,7 @@ def init(
         plan = example(dataset, images, _path_from(folder, images) if images else None)
     else:
         assert images is not None
-        source = replace(_source(images, nested, columns, conditions), largest_mib=largest_mib)
+        source = replace(source_of(images, nested, columns, conditions), largest_mib=largest_mib)
         _check_apart(source, folder)
         plan = plan_of(source, _source_settings(source, folder), minutes)
     with undone_on_error(folder):
@@ -74,7 +74,10 @@ def init(
     if ".gitignore" in kept:
         print("add /.ganaug/, where finished work is kept, to your .gitignore")
     go_there = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
-    print(f"{dvc}\n{plan.time}\nnext: {go_there}dvc repro")
+    odd = f"wrong labels and odd images: ganaug check {shlex.quote(str(images))} looks for them\n" * (
+        images is not None
+    )
+    print(f"{dvc}\n{plan.time}\n{odd}next: {go_there}dvc repro")
 
 
 def check_minutes(minutes: float, name: str) -> None:
@@ -132,26 +135,30 @@ def plan_of(
     return Plan(params_yaml(Chosen(plan.raw, why), title), title, f"Images: `{path}`.", time)
 
 
-def _source(images: Path, nested: bool, columns: Mapping[str, Any], conditions: Any) -> Folder | Npz | Table:
+def source_of(
+    images: Path, nested: bool, columns: Mapping[str, Any], conditions: Any, name: str = "--images"
+) -> Folder | Npz | Table:
+    """The source at ``images``, which the user knows by the ``name``; ``nested``, ``columns`` and ``conditions`` as
+    ``init`` takes them. Raises UserError if there is none, or none that these are for."""
     if conditions not in (None, "above", "below"):
         raise UserError(f"--conditions: must be above or below, got {quoted(conditions)}; {_OF_CONDITIONS}")
     is_table, is_folder = images.suffix.lower() in ENDINGS and images.is_file(), images.is_dir()
     if (columns.get("condition") and not is_table) or (conditions and not is_folder):
         wrong = "--conditions" if conditions else "--condition"
         kind = "a folder" if conditions else "a table"
-        raise UserError(f"{wrong}: is for {kind}, but --images names {images}; {_OF_CONDITIONS}")
+        raise UserError(f"{wrong}: is for {kind}, but {name} names {images}; {_OF_CONDITIONS}")
     if is_folder:
         if not (nested or conditions):
             _check_levels(images)
         return Folder(images, nested=nested, conditions=conditions)
     if not images.exists():
-        raise UserError(f"--images: must be a folder, a table or an NPZ archive, but {images} is not there; correct it")
+        raise UserError(f"{name}: must be a folder, a table or an NPZ archive, but {images} is not there; correct it")
     if images.suffix.lower() == ".npz":
         return Npz(images)
     if images.suffix.lower() in ENDINGS:
         return replace(Table(images), **columns)
     raise UserError(
-        f"--images: must be a folder, a table ({', '.join(ENDINGS)}) or an NPZ archive, got {images}; name one of these"
+        f"{name}: must be a folder, a table ({', '.join(ENDINGS)}) or an NPZ archive, got {images}; name one of these"
     )
 
 

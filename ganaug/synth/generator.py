@@ -5,17 +5,21 @@ size, the last one padded, since convolutions round differently at another batch
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ganaug import device as devices
 from ganaug import seeds, store
+from ganaug.data.arrays import pixels_of
+from ganaug.data.pictures import fit_pixels
+from ganaug.edit.edits import Asked, Edited, edit
+from ganaug.edit.inversion import Inverter
 from ganaug.errors import UserError
 from ganaug.gan.build import restore_generator
 from ganaug.gan.described import AGAIN, describe, typed
@@ -23,8 +27,9 @@ from ganaug.gan.nets.generator import Generator as Network
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.transfer import SCREEN
 from ganaug.pixels import to_pixels
-from ganaug.synth.class_names import counts_by_index
+from ganaug.synth.class_names import counts_by_index, find_class
 from ganaug.synth.fitted_filters import FittedFilters
+from ganaug.synth.user_pictures import shape_of
 
 CHUNK = 100
 _PATIENCE = 10_000  # candidates in a row that no filter lets through: then there is no hope
@@ -89,6 +94,50 @@ class Generator:
             made = [chunk for label, count in wanted.items() for chunk, _ in self.images(label, count, seed, where)]
         labels = np.repeat(np.array(list(wanted), np.int64), list(wanted.values()))
         return np.concatenate([empty, *made]), labels
+
+    def edit(
+        self,
+        images: ArrayLike,
+        classes: Sequence[str | int] | None = None,
+        to: ArrayLike | None = None,
+        to_class: str | int | None = None,
+        direction: int | None = None,
+        toward: tuple[ArrayLike, ArrayLike] | None = None,
+        by: str = "sefa",
+        strength: float = 2.0,
+        steps: int | None = None,
+        seed: int = 0,
+        device: devices.DeviceName = "auto",
+    ) -> Edited:
+        """Real ``images`` (N, H, W) or (N, H, W, C) found in the latent space and moved there: what ``ganaug edit``
+        makes of the same pixels.
+
+        ``classes``: the name or index of each; left out: the class whose image comes nearest. One of ``to`` (an image
+        to go to), ``to_class`` (a class), ``direction`` (0 changes most) and ``toward`` (images without and with an
+        attribute) says where; none of them: along the first directions. Those are ``by`` SeFa or GANSpace, ``strength``
+        standard deviations each way. ``steps`` of a way; left out: 8, along directions 5. ``seed`` of the encoder;
+        ``device``: as in params.yaml. The result has ``images`` (N, moves, steps, H, W, C), uint8, ``moves`` and
+        ``steps``, what they are called, and ``inverted``: where each image began, with its ``errors``. Raises UserError
+        if the images are no such array, or there is no such class, direction or step.
+        """
+        shape, where = shape_of(self.description, self.image_shape), devices.resolve(device)
+
+        def fitted(given: ArrayLike) -> NDArray[np.uint8]:
+            return np.stack([fit_pixels(image, shape) for image in pixels_of(given)])
+
+        pixels = fitted(images)
+        if classes is not None and len(classes) != len(pixels):
+            raise UserError(f"classes: must be one for each of {len(pixels)} images, got {len(classes)}; name each")
+        labels = [find_class(one, self.classes, "classes")[0] for one in classes or ()]
+        asked = Asked(
+            None if to is None else fitted(np.asarray(to)[None])[0],
+            None if to_class is None else find_class(to_class, self.classes, "to_class")[0],
+            None if toward is None else (fitted(toward[0]), fitted(toward[1])),
+            *(direction, by, strength, steps),
+        )
+        with devices.lent(where):
+            finder = Inverter(self.network, len(self.classes), where, seed)
+            return edit(finder, pixels, np.array(labels) if labels else None, asked)
 
     def save(self, path: str | Path) -> None:
         """Write the generator with all that it needs to the file ``path``, which ``ganaug.load`` reads."""

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganaug import device, store
-from ganaug.data.pictures import depth_of, look_at, render
 from ganaug.errors import UserError, one_line, quoted
-from ganaug.synth.folder_names import folder_name
 from ganaug.synth.format import MANIFEST
 from ganaug.synth.load import load
-
-if TYPE_CHECKING:
-    from ganaug.synth.translator import Translator
+from ganaug.synth.user_pictures import check_new, places, read
 
 _COLUMNS = ("file", "source", "condition", "seed", "number")
 _MOST = 10**6  # translations of a picture
@@ -35,8 +30,7 @@ def translate(model: Path, pictures: Sequence[Path], to: str | None, n: int, out
     """
     if not 1 <= n <= _MOST:
         raise UserError(f"--n: must be 1 to {_MOST:,}, got {quoted(n)}; ask for that many")
-    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
-        raise UserError(f"--out: must be a new or an empty folder, but {out} holds something; name another")
+    check_new(out)
     from ganaug.synth.translator import Translator
 
     translator = load(model)
@@ -47,11 +41,11 @@ def translate(model: Path, pictures: Sequence[Path], to: str | None, n: int, out
         )
     target = translator.target(to, "--to")
     chosen = list(dict.fromkeys(pictures))
-    files = _files(chosen, n)
+    files = [[f"{place}{f'-{number}' if n > 1 else ''}.png" for number in range(n)] for place in places(chosen)]
     where, condition = device.resolve("auto"), translator.conditions[target]
     device.prepare(where)
     with store.replacing(out, folder=True) as part:
-        sources, hashes = _read(translator, chosen, part / ".sources.npy")
+        sources, hashes = read(chosen, translator.shape, part / ".sources.npy")
         rows: dict[tuple[int, int], Sequence[Any]] = {}
         for number in range(n):
             for start, chunk in _chunks(sources):
@@ -69,44 +63,6 @@ def translate(model: Path, pictures: Sequence[Path], to: str | None, n: int, out
     return f"{said} of {shown}, moved to {one_line(condition)}, in {one_line(f'{out}/')}"
 
 
-def _read(translator: Translator, pictures: list[Path], array: Path) -> tuple[NDArray[np.uint8], list[str]]:
-    """The pictures as the training images were read, (N, H, W, C), in the file ``array``, and the SHA-256 of the pixels
-    of each."""
-    looks, shape = look_at(pictures, 1), translator.shape
-    broken: dict[int, str] = {row: look.broken for row, look in enumerate(looks) if look.broken}
-    if shape.depth is None:  # all 16 bits then: to go by the brightest pixel would make pictures depend on each other
-        broken |= {
-            row: f"{depth} of its 16 bits are in use, and the training images had 8 in all, so its white is unknown"
-            for row, depth in enumerate(depth_of([look]) for look in looks)
-            if depth and depth < 16
-        }
-    done = None if broken else render(pictures, shape, array, 1)
-    for row, reason in (done.broken if done else broken).items():
-        name = quoted(str(pictures[row]), 200)
-        raise UserError(f"{name}: must be a readable picture, but {reason}; correct it, or leave it out")
-    assert done is not None
-    return store.read_array(array, ""), done.hashes
-
-
 def _chunks(images: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     for start in range(0, len(images), _AT_ONCE):
         yield start, np.array(images[start : start + _AT_ONCE])
-
-
-def _files(pictures: Sequence[Path], n: int) -> list[list[str]]:
-    """Where each translation of each picture goes, relative to the output folder. Raises UserError if two pictures
-    would go to one place."""
-    whole = [Path(os.path.normpath(path.absolute())) for path in pictures]  # no folder called ".."
-    top = os.path.commonpath([path.parent for path in whole])
-    found, seen = [], dict[str, Path]()
-    for path in whole:
-        parts = path.relative_to(top).with_suffix("").parts
-        place = "/".join(map(folder_name, parts))
-        other = seen.setdefault(place.casefold(), path)
-        if other != path:
-            raise UserError(
-                f"{quoted(str(path), 200)}: pictures must differ by more than the ending of their names, but there is "
-                f"{quoted(str(other), 200)} too; rename one"
-            )
-        found.append([f"{place}{f'-{number}' if n > 1 else ''}.png" for number in range(n)])
-    return found

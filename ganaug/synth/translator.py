@@ -7,36 +7,26 @@ size, the last one padded, since convolutions round differently at another batch
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from annotated_types import Ge, Le
 from numpy.typing import ArrayLike, NDArray
 
 from ganaug import device as devices
 from ganaug import seeds, store
 from ganaug.data.arrays import pixels_of
-from ganaug.data.pictures import Aspect, Shape, fit_pixels, parse_background
+from ganaug.data.pictures import Shape, fit_pixels
 from ganaug.errors import UserError, one_line, quoted
 from ganaug.gan.described import AGAIN, DescribedTranslator, check_tensors, outline, typed
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.translation import Pairs
 from ganaug.pixels import to_float, to_pixels
+from ganaug.synth.user_pictures import shape_of
 from ganaug.translate import networks
 from ganaug.translate.steps import build_translator
 
 _CHUNK = 100
-
-
-@dataclass(frozen=True)
-class HowRead:
-    """How pictures become the network's input, as a translator's file says it: what its training images went
-    through."""
-
-    aspect: Aspect = "pad"
-    background: str = "black"
-    depth: Annotated[int, Ge(8), Le(16)] | None = None  # of the bits of 16-bit pixels; None: there were none
 
 
 @dataclass(frozen=True)
@@ -91,12 +81,7 @@ class Translator:
     def shape(self) -> Shape:
         """What pictures become before they are translated: what the training images became. Raises UserError if the
         file does not say it."""
-        channels, size, _ = self.image_shape
-        try:
-            said: HowRead = typed(HowRead, self.description.get("pictures") or {})
-            return Shape(size, 1 if channels == 1 else 3, said.aspect, parse_background(said.background), said.depth)
-        except (ValueError, AttributeError):
-            raise UserError("the translator must say how pictures are read, but does not; train it again") from None
+        return shape_of(self.description, self.image_shape)
 
     def translation(
         self, images: NDArray[np.uint8], sha256: Sequence[str], to: int, number: int, seed: int, device: torch.device

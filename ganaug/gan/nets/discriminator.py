@@ -113,3 +113,18 @@ class Discriminator(nn.Module):
         if self.conditioning == "projection" and label is not None:
             logits = logits + (label * features).sum(dim=1)
         return logits, self.say_class(features) if self.say_class is not None else None
+
+
+class Features(nn.Module):
+    """What a ``discriminator`` sees in images (N, C, H, W), whatever their class: (N, ``features``)."""
+
+    def __init__(self, discriminator: Discriminator) -> None:
+        super().__init__()
+        self.body = discriminator.body
+        self.features = discriminator.body.features
+        self.classes = discriminator.label.classes if isinstance(discriminator.label, OneHot) else 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Where labels are an input, an image is of all classes at once."""
+        everyone = images.new_full((len(images), self.classes), 1 / self.classes) if self.classes else None
+        return self.body(images, everyone)

@@ -1,0 +1,1 @@
+"""``ganaug check``: which images are unlike the others, and which labels look wrong."""

@@ -1,0 +1,62 @@
+"""Cross-fitting: classifiers that each learned a part of some images, and are asked about the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganaug import seeds
+from ganaug.classify.arms import arm
+from ganaug.classify.mislabelled import FOLDS, REPEATS, Doubts, doubts
+from ganaug.data.cross_validation import CrossValidation
+from ganaug.data.splits import RELEASE, Items, Split
+from ganaug.errors import UserError
+from ganaug.stages.classifiers import fit
+from ganaug.stages.split import SplitOf
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+def folds_of(items: Items, seed: int, where: str) -> dict[str, Split]:
+    """FOLDS folds of ``items``, or fewer where a class has fewer images, REPEATS times. Raises UserError, which starts
+    with ``where``, if one has too few."""
+    fewest = min(items.parts().values())
+    try:
+        splits = CrossValidation(folds=max(2, min(FOLDS, fewest)), repeats=REPEATS, seed=seed % 2**32).splits(items)
+    except UserError:
+        raise UserError(
+            f"{where}: every class must have at least 3 {items.unit}, for classifiers that learn without some of them, "
+            f"but one has {fewest}; add some, or leave it out"
+        ) from None
+    return {name: split for name, split in splits.items() if name != RELEASE}
+
+
+def cross_fitted(
+    items: Items, fitted: Callable[[NDArray[np.int64], int], nn.Module], seed: int, where: str
+) -> Iterator[tuple[nn.Module, NDArray[np.int64], NDArray[np.int64]]]:
+    """(a classifier, rows of ``items`` that it learned, those that it did not), of each fold. ``fitted``: rows and a
+    seed -> a classifier; ``seed`` deals the folds. Raises UserError as ``folds_of`` does, which is told ``where``."""
+    for name, split in folds_of(items, seed, where).items():
+        learned = np.array(split.train)
+        yield fitted(learned, seeds.derive(seed, "fold", name)), learned, np.array(split.test)
+
+
+def doubts_of(split: SplitOf, base: str, rows: list[int], seed: int, where: torch.device) -> Doubts:
+    """What classifiers that learned other ``rows`` of a ``split``, as the arm ``base``, say of the labels of these;
+    ``seed`` of them, ``where`` the device. Raises UserError if there are too few images, or without cleanlab."""
+    from ganaug.classify.fitting import probabilities
+
+    part, chosen = split.prepared.part(rows), arm(base, split.settings.classify)
+    said = np.zeros((len(rows), len(split.prepared.classes)))
+
+    def fitted(own: NDArray[np.int64], seed: int) -> nn.Module:
+        return fit(split, chosen, (part.images[own], part.labels[own]), None, seed, where)
+
+    for model, _, held in cross_fitted(split.prepared.items(rows), fitted, seed, "classify.arms"):
+        said[held] += probabilities(model, part.images[held], where) / REPEATS
+    return doubts(said, part.labels)
