@@ -13,6 +13,7 @@ KID: the kernel distance of generated and real test images in that classifier's 
 """
 
 import argparse
+import importlib
 import json
 import math
 import os
@@ -209,7 +210,8 @@ def zoo(plan: Plan, figures: Path) -> dict[str, Any]:
     projects = {preset: plan.project(preset, plan.steps(preset)) for preset in names}
     prepared = prepared_now(plan.prepared)
     tasks = [(preset, str(trial)) for preset in names for trial in range(trials)]
-    done = joblib.Parallel(2, batch_size=1)(joblib.delayed(run)(projects[preset], trial) for preset, trial in tasks)
+    work = importlib.import_module("zoo").run  # by its name; a script's own goes by value, and torch.classes with it
+    done = joblib.Parallel(2, batch_size=1)(joblib.delayed(work)(projects[preset], trial) for preset, trial in tasks)
     results = {
         preset: [one for (other, _), one in zip(tasks, done, strict=True) if other == preset] for preset in names
     }

@@ -73,7 +73,7 @@ PRESETS: dict[str, Preset] = {
         "ganaug, measured on tuning draws",
         "for few images: compact networks, projection, non-saturating with lazy R1, DiffAugment",
         {},
-        needs=(10, 21_632),
+        needs=(10, 15_744),
     ),
     "gan": Preset(
         "Goodfellow 2014, arXiv 1406.2661",
@@ -85,7 +85,7 @@ PRESETS: dict[str, Preset] = {
         "Radford 2016, arXiv 1511.06434",
         "strided convolutions and batch normalisation; labels by concatenation",
         _DCGAN,
-        needs=(10, 59_776),
+        needs=(10, 55_936),
     ),
     "cgan": Preset(
         "Mirza and Osindero 2014, arXiv 1411.1784",
@@ -97,7 +97,7 @@ PRESETS: dict[str, Preset] = {
         "Odena 2017, arXiv 1610.09585",
         "DCGAN whose discriminator also says the class",
         {**_DCGAN, "conditioning": "auxiliary", "batch_size": 100},
-        needs=(10, 64_400),
+        needs=(10, 57_900),
     ),
     "wgan": Preset(
         "Arjovsky 2017, arXiv 1701.07875",
@@ -112,7 +112,7 @@ PRESETS: dict[str, Preset] = {
             "discriminator_lr": 2.5e-4,
             "beta2": 0.99,
         },
-        needs=(20, 168_960),
+        needs=(20, 141_120),
     ),
     "wgan-gp": Preset(
         "Gulrajani 2017, arXiv 1704.00028",
@@ -123,13 +123,13 @@ PRESETS: dict[str, Preset] = {
             "generator_lr": 5e-4,
             "discriminator_lr": 5e-4,
         },
-        needs=(20, 23_040),
+        needs=(20, 24_320),
     ),
     "lsgan": Preset(
         "Mao 2017, arXiv 1611.04076",
         "DCGAN with least squares instead of cross-entropy; labels by concatenation",
         {**_DCGAN, "objective": {"kind": "least-squares"}, "batch_size": 64},
-        needs=(10, 47_360),
+        needs=(10, 42_304),
     ),
     "sngan-projection": Preset(
         "Miyato and Koyama 2018, arXiv 1802.05637",
@@ -143,7 +143,7 @@ PRESETS: dict[str, Preset] = {
             "discriminator_lr": 1e-3,
             "rate": "linear",
         },
-        needs=(40, 95_680),
+        needs=(80, 195_200),
     ),
     "r3gan": Preset(
         "Huang 2024, arXiv 2501.05441",
@@ -162,7 +162,7 @@ PRESETS: dict[str, Preset] = {
             "rate": "cosine",
             "ema_half_life_images": 500_000,
         },
-        needs=(80, 25_984),
+        needs=(80, 25_280),
     ),
 }
 
