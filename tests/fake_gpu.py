@@ -59,6 +59,9 @@ class FakeGpu(TorchDispatchMode):
         if shape := _UNKNOWN.get(func):
             self.waits("a shape depends on values")
             return args[0].new_zeros(shape(*args, **(kwargs or {})), dtype=torch.int64)
+        if func is aten._unique2.default:
+            self.waits("a shape depends on values")
+            return tuple(args[0].new_zeros(1, dtype=torch.int64) for _ in range(3))
         if func is aten.index.Tensor and any(one is not None and one.dtype == torch.bool for one in args[1]):
             self.waits("a shape depends on values")
             return args[0].clone()  # as if all were chosen
@@ -102,8 +105,10 @@ def _moved(module: nn.Module, device: Any = None, **_: Any) -> nn.Module:
     return module
 
 
-def _backward(loss: Tensor) -> None:
-    """Tensor.backward, whose own needs a GPU: every weight that the loss depends on has a gradient then."""
+def _backward(loss: Tensor, gradient: Tensor | None = None, inputs: Any = None) -> None:
+    """Tensor.backward, whose own needs a GPU: every weight that the loss depends on has a gradient then, and the
+    ``inputs`` too that are asked for."""
+    assert gradient is None or gradient.device == loss.device, f"its gradient lies on {gradient.device}"
     seen, todo = set(), [loss.grad_fn]
     while todo:
         node = todo.pop()
@@ -116,10 +121,11 @@ def _backward(loss: Tensor) -> None:
         todo += [before for before, _ in node.next_functions]
 
 
-def _gradients(outputs: Tensor, inputs: Tensor, create_graph: bool) -> tuple[Tensor]:
-    """torch.autograd.grad: of the inputs' shape, and dependent on whatever the outputs are."""
-    assert create_graph
-    return (torch.zeros_like(inputs) * outputs,)
+def _gradients(
+    outputs: Tensor, inputs: Tensor, create_graph: bool = False, retain_graph: bool | None = None
+) -> tuple[Tensor]:
+    """torch.autograd.grad: of the inputs' shape, and with a graph dependent on whatever the outputs are."""
+    return ((torch.zeros_like(inputs) * outputs) if create_graph else torch.zeros_like(inputs + 0 * outputs),)
 
 
 @contextmanager

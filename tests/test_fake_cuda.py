@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,20 @@ from ganaug import config
 from ganaug.classify.features import look
 from ganaug.classify.fitting import predict, probabilities, train_classifier
 from ganaug.classify.networks import SmallCNN
-from ganaug.classify.policies import POLICIES
+from ganaug.classify.policies import POLICIES, Affine
 from ganaug.classify.spec import ClassifierSpec
+from ganaug.classify.way import Lesson
+from ganaug.classify.ways import WAYS
+from ganaug.edit.inversion import Inverter
 from ganaug.gan import health, watching
+from ganaug.gan.build import build_discriminator, build_generator
+from ganaug.gan.nets.discriminator import Features
 from ganaug.gan.presets import OF_CLASSES, PRESETS
 from ganaug.gan.run import is_finite
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
+from ganaug.synth.filter import Known
+from ganaug.synth.filters import FILTERS
 from ganaug.synth.generator import Generator
 from ganaug.synth.translator import Translator
 from ganaug.translate import steps
@@ -135,6 +143,38 @@ def test_a_classifier_and_what_it_sees(targets: str, policy: str, gpu: FakeGpu) 
     assert predict(model, IMAGES, CUDA).shape == (12,)
     assert probabilities(model, IMAGES, CUDA).shape == (12, 3)
     assert look(model, IMAGES, CUDA).logits.shape == (12, 3)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, one in FILTERS.items() if one.learns])
+def test_a_filter(kind: str, gpu: FakeGpu) -> None:
+    """Its classifiers learn on the device; what it knows travels in the generator's file and judges on the CPU."""
+    few = ClassifierSpec(steps=2, width=4, depth=1)
+    judge = FILTERS[kind]().fit(Known(IMAGES, LABELS, IMAGES[:0], 3, few, 0, CUDA))
+    assert {tensor.device.type for tensor in judge.tensors.values()} == {"cpu"}
+    assert judge.scores(IMAGES[:5], 1).shape == (5,)
+
+
+@pytest.mark.parametrize("kind", WAYS)
+def test_a_way_to_train(kind: str, gpu: FakeGpu) -> None:
+    def draw(step: int) -> tuple[Tensor, ...]:
+        return torch.zeros(4, 3, 8, 8), torch.zeros(4, dtype=torch.int64)
+
+    few, gan = ClassifierSpec(steps=2, width=4, depth=1, batch_size=4), spec(conditioning="none")
+    lesson = Lesson(
+        *(WAYS[kind](), few, (IMAGES, LABELS), IMAGES, Affine(), (3, 8, 8), 3, 0, CUDA),
+        generator=partial(build_generator, gan, 1, (3, 8, 8)),
+        body=lambda trained: Features(build_discriminator(gan, 1, (3, 8, 8))),
+    )
+    with gpu.strictly(fed=True):
+        model = train_classifier(draw, few, 3, 3, 8, 0, CUDA, lesson=lesson)
+    assert {tensor.device.type for tensor in model.state_dict().values()} == {"cuda"}
+
+
+@pytest.mark.parametrize("latents", ["normal", "codes"])
+def test_an_inversion(latents: str, gpu: FakeGpu) -> None:
+    network = Training(IMAGES, LABELS, 3, spec(latents={"kind": latents}), 0, torch.device("cpu")).average
+    found = Inverter(network, 3, CUDA, encoder_steps=1).invert(IMAGES[:2], LABELS[:2], steps=2)
+    assert (found.points.shape, found.images.shape) == ((2, 4), (2, 8, 8, 3))
 
 
 # ------------------------------------------------------------------------------------------- that this finds anything
