@@ -433,8 +433,8 @@ def test_the_page_needs_no_network(done: Project) -> None:
     assert "http://" not in body
     assert "https://" not in body
     # of each class: real ones, generated ones, and first ones above their neighbours; then the twelve nearest pairs;
-    # in the card, real and generated ones of four classes
-    assert html.count("data:image/png;base64,") == 3 * 10 + 12 + 2 * 4
+    # in the card, real and generated ones of four classes; and what the generator's first directions do
+    assert html.count("data:image/png;base64,") == 3 * 10 + 12 + 2 * 4 + 1
 
 
 def test_an_earlier_protocols_images_do_not_stay(done: Project, tmp_path: Path) -> None:
