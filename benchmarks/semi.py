@@ -22,8 +22,7 @@ import numpy as np
 import torch
 
 from ganaug import config, store
-from ganaug.classify.losses import cut_out
-from ganaug.classify.policies import Affine
+from ganaug.classify.losses import cut_out, shifted
 from ganaug.classify.ways import FixMatch
 from ganaug.errors import UserError
 from ganaug.pixels import to_float, to_pixels
@@ -130,8 +129,8 @@ def picture() -> None:
     images = torch.from_numpy(np.asarray(found.images[:12]).transpose(0, 3, 1, 2).copy())
     nothing = torch.zeros(len(images), dtype=torch.int64)
     torch.manual_seed(0)
-    moved = Affine(rotate_degrees=0, shift=way.shift, scale=0, shear_degrees=0)
-    weak, strong = (one.build(images.shape[2], 10)(images, nothing)[0] for one in (moved, classical))
+    weak = to_float(shifted(images, round(way.shift * images.shape[2]), flip=False))
+    strong = classical.build(images.shape[2], 10)(images, nothing)[0]
     rows = [to_pixels(one) for one in (to_float(images), weak, cut_out(strong, way.cutout))]
     store.write_png(FIGURES / "fixmatch.png", labelled(rows, ["as it is", "hardly changed", "distorted"]))
 
