@@ -358,38 +358,36 @@ def test_edits_are_moved_as_far_as_cross_fitted_classifiers_allow(
     made = load_generator(model)
     labels = np.repeat(np.arange(3), 4)
     images = np.concatenate([made.candidates(label, 4, 0, CPU) for label in range(3)])
-    learned: list[np.ndarray] = []
-    limit = 6.0  # levels
+    limit, asked = 6.0, []  # levels
 
-    def teachers(split: Any, base: str, part: Any, *others: Any) -> Any:
-        """It is sure of an image as long as that is near to one that it did not learn."""
-        learned.append(part[0])
-        known = {one.tobytes() for one in part[0]}
-        rows = [row for row, one in enumerate(images) if one.tobytes() not in known]
+    def judges(split: Any, base: str, own: list[int], seed: int, *others: Any, repeats: int) -> Any:
+        """They are sure of an image as long as that is near to one that they did not learn."""
+        asked.append((own, repeats))
+        for held in np.random.default_rng(seed).permutation(12).reshape(4, 3):
 
-        def judge(some: np.ndarray) -> np.ndarray:
-            apart = np.abs(some.astype(float)[:, None] - images[rows]).reshape(len(some), len(rows), -1).mean(axis=2)
-            right = np.eye(3)[labels[rows][apart.argmin(axis=1)]]
-            return np.where(apart.min(axis=1, keepdims=True) < limit, right, 1 - right)
+            def judge(some: np.ndarray, held: np.ndarray = held) -> np.ndarray:
+                apart = np.abs(some.astype(float)[:, None] - images[held]).reshape(len(some), 3, -1).mean(axis=2)
+                right = np.eye(3)[labels[held][apart.argmin(axis=1)]]
+                return np.where(apart.min(axis=1, keepdims=True) < limit, right, 1 - right)
 
-        return lambda number: judge
+            yield judge, held
 
-    monkeypatch.setattr(edited, "teachers", teachers)
+    monkeypatch.setattr(edited, "judges", judges)
     split: Any = SimpleNamespace(
         project=SimpleNamespace(work=SimpleNamespace(place=lambda *_: model.parent)), train_key="k",
         classes=list("abc"), synthetic_counts={"a": 8, "b": 4, "c": 0},
+        prepared=SimpleNamespace(part=lambda rows: SimpleNamespace(images=images[rows], labels=labels[rows])),
     )  # fmt: skip
-    pool, of = edited.edited_pool(split, "none", (images, labels), 0, CPU)
+    rows = list(range(12))
+    pool, of = edited.edited_pool(split, "none", rows, 0, CPU)
     assert np.bincount(of, minlength=3).tolist() == [8, 4, 0]
-    assert [len(part) for part in learned] == [9, 9, 9, 9]
-    seen = np.array([sum(one.tobytes() == image.tobytes() for part in learned for one in part) for image in images])
-    assert (seen == 3).all()  # each image is judged once, by who has not learned it
+    assert asked == [(rows, 1)]
     moved = [np.abs(pool.astype(float)[:, None] - images).reshape(len(pool), 12, -1).mean(axis=2).min(axis=1).mean()]
-    again, _ = edited.edited_pool(split, "none", (images, labels), 0, CPU)
+    again, _ = edited.edited_pool(split, "none", rows, 0, CPU)
     assert (again == pool).all()
-    assert (edited.edited_pool(split, "none", (images, labels), 1, CPU)[0] != pool).any()
+    assert (edited.edited_pool(split, "none", rows, 1, CPU)[0] != pool).any()
     limit = 255.0
-    free, _ = edited.edited_pool(split, "none", (images, labels), 0, CPU)
+    free, _ = edited.edited_pool(split, "none", rows, 0, CPU)
     moved.append(
         np.abs(free.astype(float)[:, None] - images).reshape(len(pool), 12, -1).mean(axis=2).min(axis=1).mean()
     )

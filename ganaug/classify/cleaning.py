@@ -19,7 +19,7 @@ class Cleaned(Filler):
     name = "cleaned"
     about = "the trial's own real images, without those whose label looks wrong"
     control = "dropped"
-    replaces = augment = True  # they are real images
+    cross_fits = replaces = augment = True  # they are real images
 
     def pool(self, stock: Stock, settings: FillerSettings) -> Pool:
         assert stock.doubts

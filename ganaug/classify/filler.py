@@ -114,6 +114,7 @@ class Filler(ABC):
     hidden: ClassVar[bool] = False  # it needs a protocol that hides cells
     shares: ClassVar[tuple[float, float]] = (0.5, 0.25)  # of each batch where settings say nothing: alone, on a policy
     augment: ClassVar[bool] = False  # whether the policy distorts its images too, whatever settings say
+    cross_fits: ClassVar[bool] = False  # it asks classifiers that learned other folds of the train part
     replaces: ClassVar[bool] = False  # its images take the place of the real ones: batches hold nothing else
     control: ClassVar[str] = ""  # the filler that its arms are compared with, besides those without one
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from ganaug import seeds
 from ganaug.classify.cell_fillers import CELL_FILLERS
 from ganaug.classify.cleaning import CLEANING
 from ganaug.classify.filler import Filler, FillerSettings, Keys, PseudoLabels, Stock
+from ganaug.classify.mislabelled import FOLDS
 from ganaug.classify.pools import Pool, Teach, equally_often
 from ganaug.errors import UserError
 
@@ -140,7 +141,7 @@ class Edits(Filler):
     about = "real images moved in the GAN's latent space, as far as classifiers of other images still name their class"
     is_gan = True
     per_class = True
-    folds: ClassVar[int] = 5  # of the train part; a classifier learns all but one
+    cross_fits = True
 
     def pool(self, stock: Stock, settings: FillerSettings) -> Pool:
         if stock.edited is None:
@@ -148,10 +149,11 @@ class Edits(Filler):
         return stock.edited()
 
     def depends_on(self, keys: Keys, settings: FillerSettings) -> Any:
-        return {"generator": keys.train_key, "counts": dict(keys.synthetic_counts), "base": settings.base}
+        own = {"generator": keys.train_key, "counts": dict(keys.synthetic_counts)}
+        return own | {"base": settings.base, "groups": keys.groups_digest}
 
     def teachers(self, pseudo: PseudoLabels) -> int:
-        return self.folds
+        return FOLDS
 
 
 FILLERS: dict[str, Filler] = {

@@ -96,7 +96,7 @@ def _train_and_test(run: Run, folder: Path, worker: Worker) -> None:
             split.targets,
             lambda: _pool(split, split.rows.truth),
             lambda: unadversarial_pool(split),
-            lambda: edited_pool(split, chosen.base, real, run.seed, worker.device),
+            lambda: edited_pool(split, chosen.base, run.rows, run.seed, worker.device),
             lambda: doubts_of(split, chosen.base, run.rows, run.seed, worker.device),
         )
         filling = chosen.filler.pool(stock, chosen)

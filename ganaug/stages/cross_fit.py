@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def folds_of(items: Items, seed: int, where: str) -> dict[str, Split]:
-    """FOLDS folds of ``items``, or fewer where a class has fewer images, REPEATS times. Raises UserError, which starts
-    with ``where``, if one has too few."""
+def folds_of(items: Items, seed: int, where: str, repeats: int = REPEATS) -> dict[str, Split]:
+    """FOLDS folds of ``items``, or fewer where a class has fewer images, ``repeats`` times. Raises UserError, which
+    starts with ``where``, if one has too few."""
     fewest = min(items.parts().values())
     try:
-        splits = CrossValidation(folds=max(2, min(FOLDS, fewest)), repeats=REPEATS, seed=seed % 2**32).splits(items)
+        splits = CrossValidation(folds=max(2, min(FOLDS, fewest)), repeats=repeats, seed=seed % 2**32).splits(items)
     except UserError:
         raise UserError(
             f"{where}: every class must have at least 3 {items.unit}, for classifiers that learn without some of them, "
@@ -37,26 +38,36 @@ def folds_of(items: Items, seed: int, where: str) -> dict[str, Split]:
 
 
 def cross_fitted(
-    items: Items, fitted: Callable[[NDArray[np.int64], int], nn.Module], seed: int, where: str
+    items: Items, fitted: Callable[[NDArray[np.int64], int], nn.Module], seed: int, where: str, repeats: int = REPEATS
 ) -> Iterator[tuple[nn.Module, NDArray[np.int64], NDArray[np.int64]]]:
     """(a classifier, rows of ``items`` that it learned, those that it did not), of each fold. ``fitted``: rows and a
     seed -> a classifier; ``seed`` deals the folds. Raises UserError as ``folds_of`` does, which is told ``where``."""
-    for name, split in folds_of(items, seed, where).items():
+    for name, split in folds_of(items, seed, where, repeats).items():
         learned = np.array(split.train)
         yield fitted(learned, seeds.derive(seed, "fold", name)), learned, np.array(split.test)
+
+
+def judges(
+    split: SplitOf, base: str, rows: list[int], seed: int, where: torch.device, repeats: int = REPEATS
+) -> Iterator[tuple[Callable[[NDArray[np.uint8]], NDArray[np.float32]], NDArray[np.int64]]]:
+    """(what says the probabilities of images, places in ``rows`` that it did not learn), of each fold of these rows of
+    a ``split``: classifiers that learned as the arm ``base``. As ``cross_fitted``; ``where`` is the device."""
+    from ganaug.classify.fitting import probabilities
+
+    part, chosen = split.prepared.part(rows), arm(base, split.settings.classify)
+
+    def fitted(own: NDArray[np.int64], seed: int) -> nn.Module:
+        return fit(split, chosen, (part.images[own], part.labels[own]), None, seed, where)
+
+    for model, _, held in cross_fitted(split.prepared.items(rows), fitted, seed, "classify.arms", repeats):
+        yield partial(probabilities, model, device=where), held
 
 
 def doubts_of(split: SplitOf, base: str, rows: list[int], seed: int, where: torch.device) -> Doubts:
     """What classifiers that learned other ``rows`` of a ``split``, as the arm ``base``, say of the labels of these;
     ``seed`` of them, ``where`` the device. Raises UserError if there are too few images, or without cleanlab."""
-    from ganaug.classify.fitting import probabilities
-
-    part, chosen = split.prepared.part(rows), arm(base, split.settings.classify)
+    part = split.prepared.part(rows)
     said = np.zeros((len(rows), len(split.prepared.classes)))
-
-    def fitted(own: NDArray[np.int64], seed: int) -> nn.Module:
-        return fit(split, chosen, (part.images[own], part.labels[own]), None, seed, where)
-
-    for model, _, held in cross_fitted(split.prepared.items(rows), fitted, seed, "classify.arms"):
-        said[held] += probabilities(model, part.images[held], where) / REPEATS
+    for judge, held in judges(split, base, rows, seed, where):
+        said[held] += judge(part.images[held]) / REPEATS
     return doubts(said, part.labels)

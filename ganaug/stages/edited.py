@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganaug import seeds
-from ganaug.classify.fillers import Edits
 from ganaug.classify.pools import Pool, equally_often
-from ganaug.stages.classifiers import teachers
+from ganaug.stages.cross_fit import judges
 from ganaug.stages.split import SplitOf
 
 if TYPE_CHECKING:
@@ -21,9 +20,9 @@ _STRENGTHS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)  # standard deviations of a latent;
 _LOST = 0.02  # of the images: how many fewer may be named, of those that are named unmoved
 
 
-def edited_pool(split: SplitOf, base: str, real: Pool, seed: int, where: torch.device) -> Pool:
-    """As many images of each class as there are synthetic ones of ``split``: those of ``real`` equally often, each
-    moved along a direction of the trial's own generator, to either side, at most as far as they keep their class.
+def edited_pool(split: SplitOf, base: str, own: list[int], seed: int, where: torch.device) -> Pool:
+    """As many images of each class as there are synthetic ones of ``split``: the rows ``own`` equally often,
+    each moved along a direction of the trial's own generator, to either side, at most as far as they keep their class.
 
     How far that is, is cross-fitted: an image is judged by a classifier that learned the other folds, as the arm
     ``base``, on the device ``where``. ``seed`` is that of all draws.
@@ -36,7 +35,8 @@ def edited_pool(split: SplitOf, base: str, real: Pool, seed: int, where: torch.d
 
     path = split.project.work.place("train", split.train_key) / "generator.safetensors"
     finder = Inverter(load_generator(path).network, len(split.classes), where, seeds.derive(seed, "edits", "encoder"))
-    images, labels = real
+    part = split.prepared.part(own)
+    images, labels = part.images, part.labels
     points = finder.invert(images[:], labels).points
     directions = sefa(finder.network, _DIRECTIONS)
 
@@ -45,20 +45,13 @@ def edited_pool(split: SplitOf, base: str, real: Pool, seed: int, where: torch.d
         return finder.render(finder.held(points[rows] + moves), labels[rows])
 
     right = np.zeros((len(_STRENGTHS), len(directions)))  # images, both ways, that are named as their class
-    rng, folds = seeds.numpy_rng(seed, "edits"), np.empty(len(labels), np.int64)
-    for label in np.unique(labels):  # as even over the classes as can be
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        folds[rows] = np.arange(len(rows)) % Edits.folds
-    for fold in np.unique(folds).tolist():
-        learned, judged = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        part = images[learned], labels[learned]
-        judge = teachers(split, base, part, seeds.derive(seed, "edits", "fold", fold), where)(0)
+    for judge, judged in judges(split, base, own, seeds.derive(seed, "edits"), where, repeats=1):
         for at in np.ndindex(right.shape):
             for strength in (-_STRENGTHS[at[0]], _STRENGTHS[at[0]]):
                 right[at] += (judge(moved(judged, at[1], strength)).argmax(axis=1) == labels[judged]).sum()
     kept = np.logical_and.accumulate(right >= right[0] - _LOST * 2 * len(labels))
     allowed = np.array(_STRENGTHS)[kept.sum(axis=0) - 1]
-    counts = enumerate(split.synthetic_counts.values())
+    rng, counts = seeds.numpy_rng(seed, "edits"), enumerate(split.synthetic_counts.values())
     rows = np.concatenate([equally_often(np.flatnonzero(labels == label), count, rng) for label, count in counts])
     which = rng.integers(len(directions), size=len(rows))
     return moved(rows, which, rng.uniform(-1, 1, len(rows)) * allowed[which]), labels[rows]

@@ -88,6 +88,7 @@ def check_runs(trial: SplitOf) -> None:
             filler.check((part.images, part.labels), trial.classes, part.conditions, trial.targets)
         if filler and filler.replaces:
             check_installed()
+        if filler and filler.cross_fits:
             folds_of(trial.prepared.items(trial.rows.train), 0, f"classify.arms: {filler.name}")
 
 
