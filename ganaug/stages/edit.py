@@ -13,6 +13,7 @@ from ganaug import store
 from ganaug.data.folder import images_below
 from ganaug.errors import UserError, one_line, quoted
 from ganaug.report.grids import labelled
+from ganaug.synth.class_names import find_class
 from ganaug.synth.format import MANIFEST
 from ganaug.synth.load import load
 from ganaug.synth.user_pictures import check_new, places, read, shape_of
@@ -43,6 +44,10 @@ def edit(
             f'{model}: must be a generator of classes, but is a translator, which has no latents; use "ganaug '
             'translate", or name another file with --model'
         )
+    of, to_class = (
+        None if name is None else find_class(name, generator.classes, option)[0]
+        for name, option in ((named, "--class"), (moves["to_class"], "--to-class"))
+    )
     chosen = list(dict.fromkeys(pictures))
     sets = [_pictures_in(folder) for folder in moves["toward"] or ()]
     files, shape = places(chosen), shape_of(generator.description, generator.image_shape)
@@ -54,9 +59,9 @@ def edit(
             return found
 
         to = None if moves["to"] is None else pixels_of([moves["to"]])[0]
-        images = {"to": to, "toward": (pixels_of(sets[0]), pixels_of(sets[1])) if sets else None}
-        pixels, classes = pixels_of(chosen), None if named is None else [named] * len(chosen)
-        edited = generator.edit(pixels, classes, seed=seed, **{**moves, **images})
+        given = {"to_class": to_class, "to": to, "toward": (pixels_of(sets[0]), pixels_of(sets[1])) if sets else None}
+        pixels, classes = pixels_of(chosen), None if of is None else [of] * len(chosen)
+        edited = generator.edit(pixels, classes, seed=seed, **{**moves, **given})
         begun = edited.inverted
         rows: list[Sequence[Any]] = []
         for number, (picture, place) in enumerate(zip(chosen, files, strict=True)):
