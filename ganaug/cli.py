@@ -113,6 +113,9 @@ def init(
         str | None, typer.Option("--condition", help="The table's column of conditions, such as cameras.")
     ] = None,
     conditions: Conditions = None,
+    unlabelled: Annotated[
+        Path | None, typer.Option("--unlabelled", help="A folder of images without labels, to learn from too.")
+    ] = None,
     largest_mib: Annotated[
         int, typer.Option("--largest-mib", min=1, help="Memory that reading one file may take, in MiB.")
     ] = 2048,
@@ -126,7 +129,7 @@ def init(
     from ganaug.start import init as command
 
     columns = {"file": file, "label": label, "split": split or None, "group": group or None, "condition": condition}
-    command.init(folder, images, dataset, nested, columns, minutes, largest_mib, conditions)
+    command.init(folder, images, dataset, nested, columns, minutes, largest_mib, conditions, unlabelled)
 
 
 @app.command()

@@ -470,12 +470,12 @@ def test_what_costs_the_answer_least_goes_first() -> None:
             seen_so_far.append(scope)
     full = Scope(32, steps=0)
     assert seen_so_far[:3] == [full, replace(full, curve=False), replace(full, repeats=1)]
-    assert seen_so_far[-1] == Scope(16, 0, repeats=1, trials=3, curve=False, controls=False, alone=False)
+    assert seen_so_far[-1] == Scope(16, 0, 1, 3, curve=False, controls=False, longer=False, alone=False)
 
 
 @pytest.mark.parametrize("test", [(), (9, 9)])
 def test_no_time_leaves_the_smallest_run(test: Sequence[int]) -> None:
-    smallest = Scope(16, GAN.fewest, repeats=1, trials=3, curve=False, controls=False, alone=False)
+    smallest = Scope(16, GAN.fewest, 1, 3, curve=False, controls=False, longer=False, alone=False)
     scope = fitted_to(0.01, size=64, test=test)
     assert scope == smallest
     made = choose(seen([40, 40], test, size=64), SOURCE, "cpu", 2, scope)

@@ -79,10 +79,11 @@ def start(
     minutes: float = 20,
     nested: bool = False,
     conditions: str | None = None,
+    unlabelled: str | None = None,
     **columns: str | None,
 ) -> None:
-    path = Path(images) if images is not None else None
-    module.init(Path(folder), path, dataset, nested, columns, minutes, conditions=conditions)
+    path, more = (Path(one) if one is not None else None for one in (images, unlabelled))
+    module.init(Path(folder), path, dataset, nested, columns, minutes, conditions=conditions, unlabelled=more)
 
 
 def prepare(folder: str | Path = "project") -> Prepared:
@@ -214,6 +215,49 @@ def test_folders_of_conditions(level: str, where: str, capsys: pytest.CaptureFix
     prepared = prepare()
     assert prepared.condition_names == ["new", "old"]
     assert all(prepared.split(str(trial)).hidden for trial in range(10))
+
+
+@pytest.mark.parametrize("minutes", [1000, 0.5])
+def test_images_without_labels_are_learned_from_by_arms_without_a_gan(
+    minutes: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(3):
+        save(f"more: #1/{seed}.png", picture(100 + seed))
+    start(images=photos(), unlabelled="more: #1", minutes=minutes)
+    made = params()
+    assert made.data.unlabelled == Path("../more: #1")
+    assert made.classify.arms[-2:] == ("pseudo+classical", "fixmatch+classical")
+    longer = minutes == 1000
+    assert [(one.kind, one.times) for one in made.classify.ways or ()] == [("fixmatch", 4)] * longer
+    assert ("in four times as many it gains more" in capsys.readouterr().out) != longer
+    assert watched() == ["../photos", "../more: #1"]
+    prepared = prepare()
+    assert len(prepared.unlabelled_rows(prepared.split("release"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("unlabelled", "others", "parts"),
+    [
+        ("none", {}, ["--unlabelled: must be a folder that holds images, got none"]),
+        ("empty", {}, ["--unlabelled: must be a folder that holds images, got empty"]),
+        ("photos/cat", {}, ["--unlabelled: must lie apart from the labelled images, got photos/cat"]),
+        ("project/models/more", {}, ["models/", "apart from the images"]),
+        ("more", {"images": None, "dataset": "digits"}, ["--unlabelled: is for images of your own"]),
+        ("more", {"images": "seen", "conditions": "above"}, ["--unlabelled: must be left out where cells are missing"]),
+    ],
+)
+def test_a_folder_of_unlabelled_images_that_cannot_be_used(
+    tmp_path: Path, unlabelled: str, others: dict[str, Any], parts: list[str]
+) -> None:
+    photos()
+    Path("empty").mkdir()
+    for folder in ("more", "project/models/more"):
+        save(f"{folder}/0.png", picture(100))
+    two_cameras("seen/{camera}/{name}/{number}.png")
+    before = held(tmp_path)
+    with refused(*parts):
+        start(**{"images": "photos", "unlabelled": unlabelled, **others})
+    assert held(tmp_path) == before
 
 
 def test_what_only_looks_like_conditions_is_no_obstacle() -> None:

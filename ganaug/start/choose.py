@@ -31,6 +31,7 @@ class Limits:
 
 GAN = Limits(1000, 2000, 10_000, 16)  # more brought nothing on 200 images
 TRANSLATOR = Limits(700, PRESETS["translate"].values["steps"], 3000, 20)
+_UNLABELLED = "pseudo and fixmatch: what the images without labels bring without a GAN"
 _ENLARGED = 28  # pixels per side of images too small to be translated: a patch that D judges would be the whole image
 
 
@@ -44,6 +45,7 @@ class Scope:
     trials: int = 5  # folds of cross-validation, at most, or trials on an official test part
     curve: bool = True  # what is a gain worth in labels?
     controls: bool = True  # arms that only show that other images would not do the same
+    longer: bool = True  # FixMatch in four times as many steps, which it gains by
     alone: bool = True  # arms without classical augmentation
 
 
@@ -72,10 +74,18 @@ def full_size(survey: Survey) -> int:
     return _ENLARGED if limits_of(survey) is TRANSLATOR and own < TRANSLATOR.smallest else own
 
 
-def choose(survey: Survey, source: dict[str, Any], device: str, cores: int, scope: Scope | None = None) -> Chosen:
+def choose(
+    survey: Survey,
+    source: dict[str, Any],
+    device: str,
+    cores: int,
+    scope: Scope | None = None,
+    unlabelled: str | None = None,
+) -> Chosen:
     """All settings, for a run that takes on what ``scope`` says (left out: everything).
 
-    ``survey`` of the images; ``source`` as params.yaml names it; ``device`` is cpu, mps or cuda; ``cores`` of the CPU.
+    ``survey`` of the images; ``source`` as params.yaml names it, and the folder of images ``unlabelled``, if there is
+    one; ``device`` is cpu, mps or cuda; ``cores`` of the CPU.
     """
     found, largest = survey.data.found, full_size(survey)
     scope = scope or Scope(largest)
@@ -91,6 +101,8 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int, scop
     sides = sorted({w for w, _ in survey.sizes} | {h for _, h in survey.sizes})
     spread = f"{sides[0]} to {sides[-1]}" if len(sides) > 1 else f"{sides[0]}"
     arms, arms_why = cells.arms(survey, scope.controls) if filled else _arms(scope, uneven)
+    if unlabelled:
+        arms, arms_why = [*arms, "pseudo+classical", "fixmatch+classical"], f"{arms_why}; {_UNLABELLED}"
     raw: dict[str, Any] = {
         "data": {
             "source": source,
@@ -98,6 +110,7 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int, scop
             "channels": survey.spec.channels,
             "aspect": survey.spec.aspect,
             "background": survey.spec.background,
+            "unlabelled": unlabelled,
         },
         "protocol": protocol,
         "gan": {"preset": "translate", "steps": scope.steps}
@@ -118,6 +131,7 @@ def choose(survey: Survey, source: dict[str, Any], device: str, cores: int, scop
             "arms": arms,
             "curve": [1.5, 2.0] if scope.curve and not filled else [],
             "classical": {"kind": "trivial-augment", "flip": flips},
+            **({"ways": [{"kind": "fixmatch", "times": 4.0}]} if unlabelled and scope.longer else {}),
         },
         "report": {"primary_metric": "condition_accuracy" if filled else "balanced_accuracy" if uneven else "accuracy"},
     }

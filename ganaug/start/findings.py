@@ -100,6 +100,8 @@ def given_up(full: Settings, now: Settings, minutes: float, of_full: float | Non
         lines.append(f"no {', '.join(missing)}: the one question is what GAN images add to classical augmentation")
     elif missing:
         lines.append(f"no {', '.join(missing)}: whether other images would do as much is not told")
+    if full.classify.ways and not now.classify.ways:
+        lines.append("FixMatch in as many steps as the other arms: in four times as many it gains more")
     if now.data.image_size != full.data.image_size:
         lines.append(
             f"images of {now.data.image_size} pixels instead of {full.data.image_size}, those that are made too: "

@@ -44,6 +44,7 @@ def _cuts(size: int, limits: Limits) -> list[_Cut]:
         {"curve": False},
         {"repeats": 1},
         {"controls": False},
+        {"longer": False},
         {"steps": limits.fewest},
         {"trials": _FEWEST_TRIALS},
         {"alone": False},

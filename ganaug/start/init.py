@@ -14,7 +14,7 @@ from typing import Any
 import joblib
 
 from ganaug import config, device
-from ganaug.data.folder import _PARTS, Folder, is_leftover
+from ganaug.data.folder import _PARTS, Folder, images_below, is_leftover
 from ganaug.data.npz import Npz
 from ganaug.data.pictures import LARGEST_MIB
 from ganaug.data.survey import survey
@@ -24,7 +24,7 @@ from ganaug.stages.needs import Sizes, needs
 from ganaug.stages.progress import counting
 from ganaug.stages.workspaces import git_top
 from ganaug.start import estimate
-from ganaug.start.choose import Chosen, Scope, chance, choose, full_size, limits_of
+from ganaug.start.choose import TRANSLATOR, Chosen, Scope, chance, choose, full_size, limits_of
 from ganaug.start.estimate import Pace
 from ganaug.start.examples import example
 from ganaug.start.files import FILES, MADE, Plan, check_free, init_dvc, undone_on_error, write
@@ -45,12 +45,14 @@ def init(
     minutes: float,
     largest_mib: int = LARGEST_MIB,
     conditions: str | None = None,
+    unlabelled: Path | None = None,
 ) -> None:
     """Write a project into ``folder`` and say what was found, chosen and how long a run takes.
 
     ``images``: a folder, a table (``columns``: settings of Table) or an archive; ``nested``: the first level of folders
     is the class; ``dataset``: a worked example instead; ``minutes`` that a run may take; ``largest_mib``: memory that
-    a file may take; ``conditions``: where the folders of conditions lie, seen from those of classes.
+    a file may take; ``conditions``: where the folders of conditions lie, seen from those of classes;
+    ``unlabelled``: a folder of images without labels.
     Raises UserError if the images or the folder cannot be used.
     """
     if (images is None) == (dataset is None) and dataset != "fashion-mnist":
@@ -60,12 +62,15 @@ def init(
     check_minutes(minutes, "--minutes")
     check_free(folder)
     if dataset is not None:
+        if unlabelled:
+            raise UserError("--unlabelled: is for images of your own, but --dataset names an example; leave one out")
         plan = example(dataset, images, _path_from(folder, images) if images else None)
     else:
         assert images is not None
         source = replace(source_of(images, nested, columns, conditions), largest_mib=largest_mib)
-        _check_apart(source, folder)
-        plan = plan_of(source, _source_settings(source, folder), minutes)
+        _check_apart(source, folder, unlabelled)
+        more = str(_path_from(folder, unlabelled, "--unlabelled")) if unlabelled else None
+        plan = plan_of(source, _source_settings(source, folder), minutes, unlabelled=more)
     with undone_on_error(folder):
         kept = write(folder, plan)
         dvc = init_dvc(folder)
@@ -92,11 +97,12 @@ def plan_of(
     minutes: float,
     classifier: Mapping[str, Any] | None = None,
     say: Callable[[str], None] = print,
+    unlabelled: str | None = None,
 ) -> Plan:
     """A project for a user's images, which are looked at first: the ``source``, ``named`` as params.yaml has it.
 
     ``minutes`` that a run may take; ``classifier``: settings of it that are not to be chosen; ``say`` gets what was
-    found and chosen.
+    found and chosen; ``unlabelled``: a folder of images without labels, as params.yaml has it.
     """
     kind, cores = device.kind("auto"), joblib.cpu_count()
     with tempfile.TemporaryDirectory() as temporary:
@@ -107,7 +113,7 @@ def plan_of(
 
         @cache
         def chosen(scope: Scope) -> Chosen:
-            one = choose(seen, named, kind, cores, scope)
+            one = choose(seen, named, kind, cores, scope, unlabelled)
             return replace(one, raw={**one.raw, "classifier": {**one.raw["classifier"], **(classifier or {})}})
 
         @cache
@@ -120,6 +126,11 @@ def plan_of(
             return pace(scope.size).run_seconds(settings, Sizes.of(settings, found))
 
         limits = limits_of(seen)
+        if unlabelled and limits is TRANSLATOR:
+            raise UserError(
+                "--unlabelled: must be left out where cells are missing, since a translator learns nothing from images "
+                f"without labels, got {unlabelled}; leave it out"
+            )
         full = chosen(Scope(largest, limits.enough)).settings
         full.protocol.splits(seen.data.items())  # a class that is too small is refused now
         scope = fitted(seconds, largest, minutes, limits)
@@ -190,23 +201,27 @@ def _source_settings(source: Folder | Npz | Table, folder: Path) -> dict[str, An
     return {"kind": plain["kind"], "path": plain["path"], **unusual}
 
 
-def _path_from(folder: Path, path: Path) -> Path:
+def _path_from(folder: Path, path: Path, name: str = "--images") -> Path:
     """As params.yaml names it: relative to the project where both lie in one git repository, or in the project, since
     then every workspace has it; else, or if it was given so, absolute: a temporary workspace lies elsewhere."""
     project, there = folder.resolve(), Path(os.path.normpath(path.absolute()))
     if not path.is_absolute() and there.is_relative_to(git_top(project) or project):
         there = Path(os.path.relpath(there, project))
     if any("\ud800" <= letter <= "\udfff" for letter in str(there)):  # what bytes outside UTF-8 are read as
-        raise UserError(
-            f"--images: must be a path of UTF-8 text for params.yaml to hold, got {str(there)!a}; rename it"
-        )
+        raise UserError(f"{name}: must be a path of UTF-8 text for params.yaml to hold, got {str(there)!a}; rename it")
     return there
 
 
-def _check_apart(source: Folder | Npz | Table, folder: Path) -> None:
+def _check_apart(source: Folder | Npz | Table, folder: Path, unlabelled: Path | None) -> None:
     """Or ``models`` would be a class, or a stage would depend on its own outputs, which DVC refuses."""
     project = folder.resolve()
-    for path in source.watched():
+    if unlabelled and not (unlabelled.is_dir() and images_below(unlabelled, [])):
+        raise UserError(
+            f"--unlabelled: must be a folder that holds images, got {unlabelled}; name one, or leave it out"
+        )
+    if unlabelled and source.path.resolve() in (place := unlabelled.resolve(), *place.parents):
+        raise UserError(f"--unlabelled: must lie apart from the labelled images, got {unlabelled}; move it elsewhere")
+    for path in [*source.watched(), *([unlabelled] if unlabelled else [])]:
         images = path.resolve()
         for made in (project / name for name in MADE):
             if made == images or made in images.parents or images in made.parents:
