@@ -1,6 +1,7 @@
 """``ganaug check``: planted faults are found, and what is wrong with the command is one line."""
 
 import csv
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -143,6 +144,27 @@ def test_incoming_photos_are_judged_by_a_project(tmp_path: Path, project: Path) 
     assert (usual["file"], usual["flagged"], usual["looks_like"]) == ("usual.png", "", "2")
     assert "Traceback" not in done.stderr
     assert "labels look wrong" not in done.stdout
+
+
+def test_a_classifier_of_the_projects_own_is_found_from_another_folder(
+    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def built(draw: Any, spec: Any, channels: int, classes: int, size: int, *others: Any) -> nn.Module:
+        assert str(spec.build(channels, classes, size)).count("Linear") == 1
+        return regression(draw, spec, channels, classes)
+
+    shutil.copytree(project, tmp_path / "own")
+    text = "from torch import nn\ndef net(channels, classes):\n"
+    text += "    return nn.Sequential(nn.Flatten(), nn.Linear(64 * channels, classes))\n"
+    (tmp_path / "own" / "mine_alone.py").write_text(text, encoding="utf-8")
+    raw = config.plain(config.load(project / "params.yaml"))
+    raw["classifier"]["model"] = "mine_alone:net"
+    (tmp_path / "own" / "params.yaml").write_text(json.dumps(raw), encoding="utf-8")
+    write(tmp_path / "a")
+    monkeypatch.setattr(fitting, "train_classifier", built)
+    monkeypatch.chdir(tmp_path)
+    assert command.check(Path("a"), Path("own"), None, Path("out"), READS)
+    assert len(rows(tmp_path / "out")) == 47
 
 
 def test_the_surest_come_first() -> None:

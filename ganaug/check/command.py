@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import tempfile
 from dataclasses import replace
@@ -74,13 +75,14 @@ def _by_themselves(source: Any, folder: Path, where: torch.device) -> Found:
 def _by_project(source: PathSource, root: Path, folder: Path, where: torch.device) -> Found:
     if not (root / "params.yaml").is_file():
         raise UserError(f"--against: must be a project's folder, but {root} has no params.yaml; name one")
-    release = SplitOf(Project(root, config.load(root / "params.yaml")), RELEASE)
+    release = SplitOf(Project(root.resolve(), config.load(root / "params.yaml")), RELEASE)
     prepared, settings = release.prepared, release.settings
     files, images, labels = photos.read(source, prepared, settings, folder / "photos.npy")
     if labels is not None:
         check_installed()
     items = prepared.items(range(len(prepared.labels)))
-    judged = _judged(prepared.images, items, settings, where, images, labels)
+    with contextlib.chdir(root):  # a classifier of the project's own is a module there
+        judged = _judged(prepared.images, items, settings, where, images, labels)
     found = Found(files, images, labels, prepared.classes, judged)
     return replace(found, gan=_by_gan(release, found, where))
 
