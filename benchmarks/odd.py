@@ -164,7 +164,7 @@ def measured(name: str, fault: str, draw: int, seconds: float) -> dict[str, Any]
         "features and unsure": judged.unlike,
         "pixels": distances(flat, flat, same=True),
     }
-    if seconds:
+    if seconds and odd.any():
         found["f-AnoGAN"] = by_gan(name, real, items, seconds, draw)
     flagged = {"label": doubts.flagged, "unlike": judged.unlike > 1}
     stock = Stock(real, [0] * CLASSES, draw, *[_none] * 3, doubts=lambda: doubts)  # type: ignore[arg-type]
