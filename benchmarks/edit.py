@@ -49,7 +49,7 @@ gain.SCENARIOS["digits-5-edits"] = gain.Scenario(
                 "placebo+classical", "smote", "smote+classical",
             ],
             "curve": [],
-            "repeats": 3,
+            "repeats": 1,
         },
     },
 )  # fmt: skip
