@@ -229,7 +229,9 @@ def test_images_without_labels_are_learned_from_by_arms_without_a_gan(
     assert made.classify.arms[-2:] == ("pseudo+classical", "fixmatch+classical")
     longer = minutes == 1000
     assert [(one.kind, one.times) for one in made.classify.ways or ()] == [("fixmatch", 4)] * longer
-    assert ("in four times as many it gains more" in capsys.readouterr().out) != longer
+    said = capsys.readouterr().out
+    assert said.startswith("more: #1: 3 images without labels\n")
+    assert ("in four times as many it gains more" in said) != longer
     assert watched() == ["../photos", "../more: #1"]
     prepared = prepare()
     assert len(prepared.unlabelled_rows(prepared.split("release"))) == 3

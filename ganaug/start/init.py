@@ -70,6 +70,8 @@ def init(
         source = replace(source_of(images, nested, columns, conditions), largest_mib=largest_mib)
         _check_apart(source, folder, unlabelled)
         more = str(_path_from(folder, unlabelled, "--unlabelled")) if unlabelled else None
+        if unlabelled:
+            print(f"{one_line(str(unlabelled))}: {len(images_below(unlabelled, [])):,} images without labels")
         plan = plan_of(source, _source_settings(source, folder), minutes, unlabelled=more)
     with undone_on_error(folder):
         kept = write(folder, plan)
