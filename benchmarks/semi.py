@@ -75,7 +75,7 @@ def run(name: str, case: str, arms: list[str], ways: list[dict[str, Any]], **cha
     root = BUILD / name
     root.mkdir(parents=True, exist_ok=True)
     store.write_json(root / "params.yaml", raw)
-    project = Project(root, replace(config.load(root / "params.yaml"), jobs=1, device="cpu"))
+    project = Project(root, replace(config.load(root / "params.yaml"), jobs=changes.get("jobs", 1), device="cpu"))
     pipeline.run(project)
     summary = store.read_json(project.reports / "summary.json", "")
     return {
@@ -174,6 +174,7 @@ def main() -> None:
     parser.add_argument("--picture", action="store_true", help="draw docs/figures/fixmatch.png, and nothing else")
     parser.add_argument("--trials", type=int, help="instead of the case's own number")
     parser.add_argument("--repeats", type=int, help="classifiers an arm, instead of the case's own number")
+    parser.add_argument("--jobs", type=int, default=1, help="trials at once")
     options = parser.parse_args()
     if options.picture:
         picture()
@@ -190,7 +191,7 @@ def main() -> None:
                 continue
             ways = [one for one in CHOSEN if any(one["kind"] in arm.split("+") for arm in arms_of(name))]
             numbers = {**FEWER.get(name, {}), **asked}
-            found = run(name if not asked else f"{name}-short", name, arms_of(name), ways, **numbers)
+            found = run(name if not asked else f"{name}-short", name, arms_of(name), ways, jobs=options.jobs, **numbers)
         except UserError as error:
             parser.error(f"{name}: {error}")
         print(f"\n## {gain.headline(name, found)}\n\n{tables(found)}", flush=True)
