@@ -14,6 +14,7 @@ from expect import refused
 from PIL import Image
 
 from ganaug import config, store
+from ganaug.classify.fillers import Edits
 from ganaug.edit.directions import ganspace, sefa, toward
 from ganaug.edit.edits import along, between, draw
 from ganaug.edit.inversion import Inverted, Inverter
@@ -239,7 +240,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A short descent, and few moves to judge: so that tests are quick."""
     monkeypatch.setattr(Inverter, "invert", partialmethod(Inverter.invert, steps=10))
     monkeypatch.setattr(edited, "_DIRECTIONS", 2)
-    monkeypatch.setattr(edited, "_STRENGTHS", (0.0, 0.3, 3.0))
+    monkeypatch.setattr(Edits, "strengths", (0.0, 0.3, 3.0))
 
 
 @pytest.fixture(scope="module")

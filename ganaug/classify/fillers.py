@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +142,7 @@ class Edits(Filler):
     is_gan = True
     per_class = True
     cross_fits = True
+    strengths: ClassVar = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 6.0)  # standard deviations of a latent; none first
 
     def pool(self, stock: Stock, settings: FillerSettings) -> Pool:
         if stock.edited is None:
@@ -150,7 +151,7 @@ class Edits(Filler):
 
     def depends_on(self, keys: Keys, settings: FillerSettings) -> Any:
         own = {"generator": keys.train_key, "counts": dict(keys.synthetic_counts)}
-        return own | {"base": settings.base, "groups": keys.groups_digest}
+        return own | {"base": settings.base, "groups": keys.groups_digest, "strengths": self.strengths}
 
     def teachers(self, pseudo: PseudoLabels) -> int:
         return FOLDS

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganaug import seeds
+from ganaug.classify.fillers import Edits
 from ganaug.classify.pools import Pool, equally_often
 from ganaug.stages.cross_fit import judges
 from ganaug.stages.split import SplitOf
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     import torch
 
 _DIRECTIONS = 8  # the first of SeFa's
-_STRENGTHS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)  # standard deviations of a latent; none first
 _LOST = 0.02  # of the images: how many fewer may be named, of those that are named unmoved
 
 
@@ -44,13 +44,14 @@ def edited_pool(split: SplitOf, base: str, own: list[int], seed: int, where: tor
         moves = directions[which] * torch.as_tensor(strengths, dtype=torch.float32)[..., None]
         return finder.render(finder.held(points[rows] + moves), labels[rows])
 
-    right = np.zeros((len(_STRENGTHS), len(directions)))  # images, both ways, that are named as their class
+    strengths = np.array(Edits.strengths)
+    right = np.zeros((len(strengths), len(directions)))  # images, both ways, that are named as their class
     for judge, judged in judges(split, base, own, seeds.derive(seed, "edits"), where, repeats=1):
         for at in np.ndindex(right.shape):
-            for strength in (-_STRENGTHS[at[0]], _STRENGTHS[at[0]]):
+            for strength in (-strengths[at[0]], strengths[at[0]]):
                 right[at] += (judge(moved(judged, at[1], strength)).argmax(axis=1) == labels[judged]).sum()
     kept = np.logical_and.accumulate(right >= right[0] - _LOST * 2 * len(labels))
-    allowed = np.array(_STRENGTHS)[kept.sum(axis=0) - 1]
+    allowed = strengths[kept.sum(axis=0) - 1]
     rng, counts = seeds.numpy_rng(seed, "edits"), enumerate(split.synthetic_counts.values())
     rows = np.concatenate([equally_often(np.flatnonzero(labels == label), count, rng) for label, count in counts])
     which = rng.integers(len(directions), size=len(rows))
