@@ -151,7 +151,7 @@ class Edits(Filler):
 
     def depends_on(self, keys: Keys, settings: FillerSettings) -> Any:
         own = {"generator": keys.train_key, "counts": dict(keys.synthetic_counts)}
-        return own | {"base": settings.base, "groups": keys.groups_digest, "strengths": self.strengths}
+        return own | {"base": settings.base, "groups": keys.groups_digest, "strengths": [*self.strengths]}
 
     def teachers(self, pseudo: PseudoLabels) -> int:
         return FOLDS
