@@ -9,6 +9,7 @@ from zlib import crc32
 
 import gain
 import pytest
+import semi
 from stages import run as run_stages
 
 from ganaug import store
@@ -109,6 +110,7 @@ def test_it_writes_what_it_prints(
 
 def test_the_page_is_of_the_committed_figures() -> None:
     assert (gain.ROOT / "docs" / "gain.md").read_text() == gain.document()
+    assert (gain.ROOT / "docs" / "ways.md").read_text() == semi.document()
 
 
 def test_the_overview_tells_each_run(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import semi
 import torch
 from expect import refused
 from safetensors.torch import load_file
@@ -399,7 +398,3 @@ def test_gains_of_ways_have_a_question_of_their_own() -> None:
         "Does it help?": ("gan+sgan_vs_sgan",),
         "Is there a better way to train?": ("gan+sgan_vs_gan", "sgan_vs_none", "sgan_vs_pseudo"),
     }
-
-
-def test_the_page_of_measured_ways_is_of_the_committed_figures() -> None:
-    assert (semi.ROOT / "docs" / "ways.md").read_text() == semi.document()

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 
 def folds_of(items: Items, seed: int, where: str, repeats: int = REPEATS) -> dict[str, Split]:
-    """FOLDS folds of ``items``, or fewer where a class has fewer images, ``repeats`` times. Raises UserError, which
-    starts with ``where``, if one has too few."""
+    """FOLDS folds of ``items``, or fewer where a class has fewer images, dealt by ``seed``, ``repeats`` times.
+
+    Raises UserError, which starts with ``where``, if one has too few.
+    """
     fewest = min(items.parts().values())
     try:
         splits = CrossValidation(folds=max(2, min(FOLDS, fewest)), repeats=repeats, seed=seed % 2**32).splits(items)
@@ -41,7 +43,8 @@ def cross_fitted(
     items: Items, fitted: Callable[[NDArray[np.int64], int], nn.Module], seed: int, where: str, repeats: int = REPEATS
 ) -> Iterator[tuple[nn.Module, NDArray[np.int64], NDArray[np.int64]]]:
     """(a classifier, rows of ``items`` that it learned, those that it did not), of each fold. ``fitted``: rows and a
-    seed -> a classifier; ``seed`` deals the folds. Raises UserError as ``folds_of`` does, which is told ``where``."""
+    seed -> a classifier; ``seed`` deals the folds, ``repeats`` times. Raises UserError as ``folds_of`` does, which is
+    told ``where``."""
     for name, split in folds_of(items, seed, where, repeats).items():
         learned = np.array(split.train)
         yield fitted(learned, seeds.derive(seed, "fold", name)), learned, np.array(split.test)
@@ -51,7 +54,8 @@ def judges(
     split: SplitOf, base: str, rows: list[int], seed: int, where: torch.device, repeats: int = REPEATS
 ) -> Iterator[tuple[Callable[[NDArray[np.uint8]], NDArray[np.float32]], NDArray[np.int64]]]:
     """(what says the probabilities of images, places in ``rows`` that it did not learn), of each fold of these rows of
-    a ``split``: classifiers that learned as the arm ``base``. As ``cross_fitted``; ``where`` is the device."""
+    a ``split``, dealt by ``seed``, ``repeats`` times: classifiers that learned as the arm ``base``. ``where`` is the
+    device. Raises UserError as ``folds_of`` does."""
     from ganaug.classify.fitting import probabilities
 
     part, chosen = split.prepared.part(rows), arm(base, split.settings.classify)

@@ -104,7 +104,8 @@ def plan_of(
     """A project for a user's images, which are looked at first: the ``source``, ``named`` as params.yaml has it.
 
     ``minutes`` that a run may take; ``classifier``: settings of it that are not to be chosen; ``say`` gets what was
-    found and chosen; ``unlabelled``: a folder of images without labels, as params.yaml has it.
+    found and chosen; ``unlabelled``: a folder of images without labels, as params.yaml has it. Raises UserError if
+    the images cannot be used.
     """
     kind, cores = device.kind("auto"), joblib.cpu_count()
     with tempfile.TemporaryDirectory() as temporary:
