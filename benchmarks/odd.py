@@ -1,6 +1,6 @@
 """What finds odd images and wrong labels, and whether it pays to clean them: digits and Fashion-MNIST.
 
-    python benchmarks/odd.py [--sets digits fashion-mnist] [--draws 10] [--seconds 60]
+    python benchmarks/odd.py [--sets digits fashion-mnist] [--draws 10] [--seconds 60] [--jobs 1] [--device cpu]
 
 Each draw has 50 images per class; one in twenty is made odd: its label flipped to another class, the image replaced by
 one of the other set (brought to the same size), or corrupted (noise, blur, a covered part, in turn). Every method gives
@@ -14,11 +14,11 @@ intervals over draws.
 - features and unsure: their product (``ganaug check`` for images)
 - pixels: distance to the 10 nearest in pixels
 - f-AnoGAN: under the image's label, by the GAN of the set's project, that learned the other half of the images in
-  ``--seconds`` of one core (0: left out)
+  ``--seconds`` of one core's time (0: left out), with ``--device cuda`` as many of the core that drives the GPU
 
 Classifiers that learn each draw as it is, without what is flagged, without as many at random and under the labels that
-are suggested are then tested on images that are in no draw's faults. Results are kept in build/odd/, so that a run that
-was stopped goes on.
+are suggested are then tested on images that are in no draw's faults. ``--jobs`` draws and faults are measured side by
+side. Results are kept in build/odd/, so that a run that was stopped goes on.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import roc_auc_score
 
-from ganaug import config, device, seeds, store
+from ganaug import config, device, seeds, store, workers
 from ganaug.check.anogan import scores
 from ganaug.check.judge import judge
 from ganaug.classify.arms import Arm, ClassifySpec, arm, batches
@@ -63,7 +63,6 @@ CLASSES, PER_CLASS, TEST, SHARE = 10, 50, 60, 0.05
 FAULTS = ("none", "flipped", "foreign", "corrupted")
 ARMS = ("classical", "cleaned+classical", "dropped+classical", "relabelled+classical")
 GAINS = [("cleaned", "classical"), ("cleaned", "dropped"), ("relabelled", "classical"), ("relabelled", "dropped")]
-CPU = torch.device("cpu")
 Array = NDArray[Any]
 
 
@@ -112,19 +111,19 @@ def drawn(name: str, fault: str, draw: int) -> tuple[Pool, Array, Pool]:
     return (own, said), np.isin(np.arange(len(own)), odd), (images[test], labels[test])
 
 
-def learner(real: Pool) -> Callable[[Arm, Pool | None, NDArray[np.int64], int], torch.nn.Module]:
+def learner(real: Pool, where: torch.device) -> Callable[[Arm, Pool | None, NDArray[np.int64], int], torch.nn.Module]:
     """Trains the classifier that ``ganaug init`` chooses."""
     side = real[0].shape[1]
     spec = ClassifierSpec(width=32 if side <= 16 else 16, steps=300 if side <= 16 else 500)
 
     def learn(chosen: Arm, filling: Pool | None, rows: NDArray[np.int64], seed: int) -> torch.nn.Module:
         draw = batches(chosen, (real[0][rows], real[1][rows]), filling, CLASSES, spec.batch_size, seed)
-        return train_classifier(draw, spec, 1, CLASSES, side, seed, CPU)
+        return train_classifier(draw, spec, 1, CLASSES, side, seed, where)
 
     return learn
 
 
-def by_gan(name: str, real: Pool, items: Items, seconds: float, draw: int) -> Array:
+def by_gan(name: str, real: Pool, seconds: float, draw: int, where: torch.device) -> Array:
     """f-AnoGAN's score of each image, by the GAN of the other half."""
     path = ROOT / ("params.yaml" if name == "digits" else "examples/fashion-mnist/params.yaml")
     spec = replace(config.load(path).gan, rate="constant")
@@ -132,29 +131,29 @@ def by_gan(name: str, real: Pool, items: Items, seconds: float, draw: int) -> Ar
     half = seeds.numpy_rng(draw, "half").permutation(len(labels)) % 2
     found = np.zeros(len(labels))
     for side in (0, 1):
-        training = Training(images[half != side], labels[half != side], CLASSES, spec, draw, CPU)
+        training = Training(images[half != side], labels[half != side], CLASSES, spec, draw, where)
         step, began = 0, time.process_time()
         while time.process_time() - began < seconds:
             training.step(step := step + 1)
-        inverter = Inverter(settled_average(training), CLASSES, CPU)
+        inverter = Inverter(settled_average(training), CLASSES, where)
         own = np.flatnonzero(half == side)
         for some in np.array_split(own, -(-len(own) // 100)):
             found[some] = scores(inverter, Features(training.discriminator), images[some], labels[some])
     return found
 
 
-def measured(name: str, fault: str, draw: int, seconds: float) -> dict[str, Any]:
+def measured(name: str, fault: str, draw: int, seconds: float, where: torch.device) -> dict[str, Any]:
     """Of one draw: {method: its figures} and {arm: accuracy, percent}."""
     real, odd, test = drawn(name, fault, draw)
     images, labels = real
     pixels = [store.digest(one) for one in images]
     items = Items(labels, pixels, np.zeros(len(labels), bool), [str(label) for label in range(CLASSES)])
-    learn, every, classical = learner(real), np.arange(len(labels)), arm("classical", ClassifySpec())
-    judged = judge(images, items, lambda rows, seed: learn(classical, None, rows, seed), CPU)
+    learn, every, classical = learner(real, where), np.arange(len(labels)), arm("classical", ClassifySpec())
+    judged = judge(images, items, lambda rows, seed: learn(classical, None, rows, seed), where)
     doubts = judged.doubts
     assert doubts is not None
     unsure = 1 - judged.probabilities.max(axis=1)
-    said = probabilities(learn(classical, None, every, draw), images, CPU)
+    said = probabilities(learn(classical, None, every, draw), images, where)
     flat = images.reshape(len(images), -1).astype(np.float32)
     found: dict[str, Array] = {
         "confident learning": doubts.score,
@@ -165,13 +164,13 @@ def measured(name: str, fault: str, draw: int, seconds: float) -> dict[str, Any]
         "pixels": distances(flat, flat, same=True),
     }
     if seconds and odd.any():
-        found["f-AnoGAN"] = by_gan(name, real, items, seconds, draw)
+        found["f-AnoGAN"] = by_gan(name, real, seconds, draw, where)
     flagged = {"label": doubts.flagged, "unlike": judged.unlike > 1}
     stock = Stock(real, [0] * CLASSES, draw, *[_none] * 3, doubts=lambda: doubts)  # type: ignore[arg-type]
     accuracy = {}
     for one in ARMS:
         chosen = arm(one, ClassifySpec())
-        right = predict(learn(chosen, chosen.pool(stock), every, draw), test[0], CPU) == test[1]
+        right = predict(learn(chosen, chosen.pool(stock), every, draw), test[0], where) == test[1]
         accuracy[one.removesuffix("+classical")] = 100 * float(right.mean())
     methods = {
         method: {"auroc": float(roc_auc_score(odd, score)), "at_20": int(odd[np.argsort(-score)[:20]].sum())}
@@ -180,6 +179,18 @@ def measured(name: str, fault: str, draw: int, seconds: float) -> dict[str, Any]
     }
     flags = {kind: [int(one.sum()), int((one & odd).sum())] for kind, one in flagged.items()}
     return {"odd": int(odd.sum()), "methods": methods, "flagged": flags, "accuracy": accuracy}
+
+
+def kept(name: str, fault: str, draw: int, seconds: float, on: str) -> dict[str, Any]:
+    """As ``measured``, of an earlier run if there was one."""
+    path = BUILD / f"{name}-{fault}-{draw}-{seconds:g}.json"
+    if not path.is_file():
+        began, where = time.process_time(), device.resolve(on)
+        device.prepare(where)
+        store.write_json(path, measured(name, fault, draw, seconds, where))
+        print(f"{name} {fault} {draw}: {time.process_time() - began:.0f} s", flush=True)
+    found: dict[str, Any] = store.read_json(path, "")
+    return found
 
 
 def _none(*_: object) -> Any:
@@ -232,19 +243,14 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=("digits", "fashion-mnist"), default=["digits", "fashion-mnist"])
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=60, help="of one core, for each of a draw's two GANs; 0: none")
+    parser.add_argument("--jobs", type=int, default=1, help="draws and faults at once")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or one GPU, such as cuda:1")
     options = parser.parse_args()
-    device.prepare(CPU)
-    torch.set_num_threads(1)
+    every = [(name, fault, draw) for draw in range(options.draws) for name in options.sets for fault in FAULTS]
+    calls = [(*one, options.seconds, options.device) for one in every]
     runs: dict[str, dict[str, list[Any]]] = {name: {fault: [] for fault in FAULTS} for name in options.sets}
-    for draw in range(options.draws):
-        for name in options.sets:
-            for fault in FAULTS:
-                path = BUILD / f"{name}-{fault}-{draw}-{options.seconds:g}.json"
-                if not path.is_file():
-                    began = time.process_time()
-                    store.write_json(path, measured(name, fault, draw, options.seconds))
-                    print(f"{name} {fault} {draw}: {time.process_time() - began:.0f} s", flush=True)
-                runs[name][fault].append(store.read_json(path, ""))
+    for (name, fault, _), found in zip(every, workers.run(options.jobs, kept, calls), strict=True):
+        runs[name][fault].append(found)
     print("\n\n".join([*(tables(name, runs[name]) for name in options.sets), str(machine())]))
 
 

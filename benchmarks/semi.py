@@ -1,6 +1,6 @@
 """What ways to train bring: FixMatch, SGAN, and a start from the GAN's discriminator. Writes docs/ways.md.
 
-    python benchmarks/semi.py [CASE ...] [--trials N]
+    python benchmarks/semi.py [CASE ...] [--trials N] [--jobs N] [--device cpu]
     python benchmarks/semi.py --tune [WAY ...]
     python benchmarks/semi.py --picture
 
@@ -75,7 +75,8 @@ def run(name: str, case: str, arms: list[str], ways: list[dict[str, Any]], **cha
     root = BUILD / name
     root.mkdir(parents=True, exist_ok=True)
     store.write_json(root / "params.yaml", raw)
-    project = Project(root, replace(config.load(root / "params.yaml"), jobs=changes.get("jobs", 1), device="cpu"))
+    where = {"jobs": changes.get("jobs", 1), "device": changes.get("device", "cpu")}
+    project = Project(root, replace(config.load(root / "params.yaml"), **where))
     pipeline.run(project)
     summary = store.read_json(project.reports / "summary.json", "")
     return {
@@ -175,6 +176,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, help="instead of the case's own number")
     parser.add_argument("--repeats", type=int, help="classifiers an arm, instead of the case's own number")
     parser.add_argument("--jobs", type=int, default=1, help="trials at once")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or one GPU, such as cuda:1")
     options = parser.parse_args()
     if options.picture:
         picture()
@@ -191,7 +193,8 @@ def main() -> None:
                 continue
             ways = [one for one in CHOSEN if any(one["kind"] in arm.split("+") for arm in arms_of(name))]
             numbers = {**FEWER.get(name, {}), **asked}
-            found = run(name if not asked else f"{name}-short", name, arms_of(name), ways, jobs=options.jobs, **numbers)
+            root, where = f"{name}-short" if asked else name, {"jobs": options.jobs, "device": options.device}
+            found = run(root, name, arms_of(name), ways, **where, **numbers)
         except UserError as error:
             parser.error(f"{name}: {error}")
         print(f"\n## {gain.headline(name, found)}\n\n{tables(found)}", flush=True)

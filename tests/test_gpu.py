@@ -1,5 +1,6 @@
 """What only a CUDA device can show; skipped where there is none."""
 
+import copy
 import math
 import signal
 import subprocess
@@ -13,11 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 import stages
+import test_edit
+import test_ways
 import torch
 from test_resume import ended, fresh, project, resumed_at, start, states, until, whole
 
 from ganaug import config, device, store
+from ganaug.check.anogan import scores
+from ganaug.classify.fitting import train_classifier
+from ganaug.classify.ways import WAYS
+from ganaug.edit.inversion import Inverter
 from ganaug.gan.loop import train_gan
+from ganaug.gan.nets.discriminator import Features
 from ganaug.gan.run import read_measures
 from ganaug.gan.spec import GanSpec
 from ganaug.gan.steps import Training
@@ -99,6 +107,32 @@ def test_the_loop_does_not_wait_for_the_device(translates: bool) -> None:
     finally:
         torch.cuda.set_sync_debug_mode(previous)
     assert training.measured.tolist() == [7.0, 7.0]
+
+
+@pytest.mark.parametrize("kind", list(WAYS))
+def test_a_way_to_train_stays_on_the_device(kind: str) -> None:
+    cuda = device.resolve(CUDA)
+    device.prepare(cuda)
+    way = WAYS[kind](**({"rotation_times": 0.7} if kind == "from-rotation" else {}))
+    lesson, spec = test_ways.lesson(way, device=cuda), test_ways.SPEC
+    model = train_classifier(test_ways.draw, spec, 1, test_ways.CLASSES, 8, 4, cuda, lesson=lesson)
+    assert all(weight.is_cuda and bool(weight.isfinite().all()) for weight in model.parameters())
+
+
+@pytest.mark.parametrize("codes", [False, True])
+def test_an_inversion_and_what_is_odd_by_it_are_those_of_the_cpu(codes: bool) -> None:
+    """Of a generator's own images, but for rounding: both find them."""
+    net, labels = test_edit.network(codes), test_edit.LABELS
+    _, images = test_edit.own(copy.deepcopy(net), labels)
+    discriminator = Training(images, labels, 3, GanSpec(batch_size=4), 0, torch.device("cpu")).discriminator
+    found = []
+    for where in (torch.device("cpu"), device.resolve(CUDA)):
+        inverter = Inverter(copy.deepcopy(net), 3, where, encoder_steps=60)
+        odd = scores(inverter, copy.deepcopy(Features(discriminator)), images, labels)
+        found.append((inverter.invert(images, labels).errors, odd))
+    for one, other in zip(*found, strict=True):
+        assert np.isfinite(other).all()
+        assert np.abs(one - other).mean() < 0.02
 
 
 # ----------------------------------------------------------------------------------------------------------- the whole
