@@ -11,7 +11,7 @@ from documented import REPOSITORY
 
 PAGES = (
     "README.md", "docs/index.md", "docs/explanation/how-a-gain-is-measured.md", "docs/explanation/when-gans-help.md",
-    "docs/how-to/conditions.md", "docs/how-to/imbalanced.md", "docs/how-to/unlabelled.md",
+    "docs/how-to/conditions.md", "docs/how-to/imbalanced.md", "docs/how-to/unlabelled.md", "docs/how-to/ways.md",
 )  # fmt: skip
 RUNS = ("docs/figures/*.json", "reports/summary.json", "examples/*/reports/summary.json")
 _QUOTED = re.compile(r"([+-]?\d+\.\d)\*{0,2} \(([+-]?\d+\.\d) to ([+-]?\d+\.\d)\)")
