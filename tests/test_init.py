@@ -30,7 +30,7 @@ from ganaug.data.table import Table
 from ganaug.errors import UserError
 from ganaug.stages import prepare as stage
 from ganaug.stages.project import Project
-from ganaug.start import estimate, files
+from ganaug.start import doubtful, estimate, files
 from ganaug.start import init as module
 from ganaug.start import params as params_text
 from ganaug.start.dvc import dvc_yaml
@@ -69,6 +69,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return Pace("cpu", 2, 0.01, dict.fromkeys(chosen.classify.arms, 0.001))
 
     monkeypatch.setattr(estimate, "measure", measure)
+    monkeypatch.setattr(doubtful, "look", lambda *of: "")
     monkeypatch.setattr(module, "init_dvc", lambda folder: "DVC: not now")
 
 

@@ -17,7 +17,6 @@ from ganaug import config, device, seeds
 from ganaug.check import photos
 from ganaug.check.found import Found, check_free
 from ganaug.check.judge import Judged, judge
-from ganaug.classify.arms import arm, batches
 from ganaug.classify.mislabelled import CLASSIFIERS, check_installed
 from ganaug.config import Settings
 from ganaug.data.source import PathSource
@@ -25,6 +24,7 @@ from ganaug.data.splits import RELEASE, Items
 from ganaug.data.survey import survey
 from ganaug.errors import UserError, one_line
 from ganaug.stages.classifiers import discriminator_body
+from ganaug.stages.cross_fit import learner
 from ganaug.stages.progress import counting
 from ganaug.stages.project import Project
 from ganaug.stages.split import SplitOf
@@ -88,15 +88,11 @@ def _by_project(source: PathSource, root: Path, folder: Path, where: torch.devic
 
 
 def _judged(images: NDArray[np.uint8], items: Items, settings: Settings, where: torch.device, *given: Any) -> Judged:
-    from ganaug.classify.fitting import train_classifier
-
-    chosen, spec, done = arm("classical", settings.classify), settings.classifier, itertools.count(1)
-    classes, (size, _, channels) = len(items.classes), images.shape[1:]
+    learn, done = learner(images, items.labels, settings, where), itertools.count(1)
     with counting("training classifiers") as on_done:
 
         def fitted(rows: NDArray[np.int64], seed: int) -> nn.Module:
-            draw = batches(chosen, (images[rows], items.labels[rows]), None, classes, spec.batch_size, seed)
-            model = train_classifier(draw, spec, channels, classes, size, seed, where, chosen.policy.attach)
+            model = learn(rows, seed)
             on_done(next(done), CLASSIFIERS)
             return model
 

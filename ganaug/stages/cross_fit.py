@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganaug import seeds
-from ganaug.classify.arms import arm
+from ganaug.classify.arms import arm, batches
 from ganaug.classify.mislabelled import FOLDS, REPEATS, Doubts, doubts
+from ganaug.config import Settings
 from ganaug.data.cross_validation import CrossValidation
 from ganaug.data.splits import RELEASE, Items, Split
 from ganaug.errors import UserError
@@ -37,6 +38,23 @@ def folds_of(items: Items, seed: int, where: str, repeats: int = REPEATS) -> dic
             f"but one has {fewest}; add some, or leave it out"
         ) from None
     return {name: split for name, split in splits.items() if name != RELEASE}
+
+
+def learner(
+    images: NDArray[np.uint8], labels: NDArray[np.int64], settings: Settings, where: torch.device
+) -> Callable[[NDArray[np.int64], int], nn.Module]:
+    """What trains classifiers of ``settings``, as the arm ``classical``, on the device ``where``: rows of ``images``
+    (N, H, W, C) with ``labels`` (N,), and a seed -> a classifier that learned them."""
+    from ganaug.classify.fitting import train_classifier
+
+    chosen, spec = arm("classical", settings.classify), settings.classifier
+    classes, (size, _, channels) = int(labels.max()) + 1, images.shape[1:]
+
+    def fitted(rows: NDArray[np.int64], seed: int) -> nn.Module:
+        draw = batches(chosen, (images[rows], labels[rows]), None, classes, spec.batch_size, seed)
+        return train_classifier(draw, spec, channels, classes, size, seed, where, chosen.policy.attach)
+
+    return fitted
 
 
 def cross_fitted(

@@ -14,16 +14,17 @@ from typing import Any
 import joblib
 
 from ganaug import config, device
+from ganaug.config import Settings
 from ganaug.data.folder import _PARTS, Folder, images_below, is_leftover
 from ganaug.data.npz import Npz
 from ganaug.data.pictures import LARGEST_MIB
-from ganaug.data.survey import survey
+from ganaug.data.survey import Survey, survey
 from ganaug.data.table import ENDINGS, Table
 from ganaug.errors import UserError, one_line, quoted
 from ganaug.stages.needs import Sizes, needs
 from ganaug.stages.progress import counting
 from ganaug.stages.workspaces import git_top
-from ganaug.start import estimate
+from ganaug.start import doubtful, estimate
 from ganaug.start.choose import TRANSLATOR, Chosen, Scope, chance, choose, full_size, limits_of
 from ganaug.start.estimate import Pace
 from ganaug.start.examples import example
@@ -72,7 +73,7 @@ def init(
         more = str(_path_from(folder, unlabelled, "--unlabelled")) if unlabelled else None
         if unlabelled:
             print(f"{one_line(str(unlabelled))}: {len(images_below(unlabelled, [])):,} images without labels")
-        plan = plan_of(source, _source_settings(source, folder), minutes, unlabelled=more)
+        plan = plan_of(source, _source_settings(source, folder), minutes, unlabelled=more, look=doubtful.look)
     with undone_on_error(folder):
         kept = write(folder, plan)
         dvc = init_dvc(folder)
@@ -100,12 +101,13 @@ def plan_of(
     classifier: Mapping[str, Any] | None = None,
     say: Callable[[str], None] = print,
     unlabelled: str | None = None,
+    look: Callable[[Survey, Settings, Pace, float], str] | None = None,
 ) -> Plan:
     """A project for a user's images, which are looked at first: the ``source``, ``named`` as params.yaml has it.
 
     ``minutes`` that a run may take; ``classifier``: settings of it that are not to be chosen; ``say`` gets what was
-    found and chosen; ``unlabelled``: a folder of images without labels, as params.yaml has it. Raises UserError if
-    the images cannot be used.
+    found and chosen; ``unlabelled``: a folder of images without labels, as params.yaml has it; ``look`` at the labels
+    (doubtful.py), left out: none. Raises UserError if the images cannot be used.
     """
     kind, cores = device.kind("auto"), joblib.cpu_count()
     with tempfile.TemporaryDirectory() as temporary:
@@ -137,6 +139,10 @@ def plan_of(
         full = chosen(Scope(largest, limits.enough)).settings
         full.protocol.splits(seen.data.items())  # a class that is too small is refused now
         scope = fitted(seconds, largest, minutes, limits)
+        if look and limits is not TRANSLATOR:
+            with counting("looking at the labels"):
+                doubts = look(seen, full, pace(largest), minutes)
+            say(doubts) if doubts else None
         plan, takes = chosen(scope), seconds(scope)
         likely = [chance(seen, settings) for settings in (full, plan.settings)]
     lost = given_up(full, plan.settings, minutes, *likely)
