@@ -58,8 +58,10 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_DATASETS_DISABLE_PROGRESS_BARS"):
             patch.setenv(name, "1")
-        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
-        yield pytest.importorskip("datasets")
+        patch.setenv("HF_HOME", str(hub := tmp_path_factory.mktemp("hub")))
+        found = pytest.importorskip("datasets")
+        patch.setattr(found.config, "HF_DATASETS_CACHE", str(hub))  # another test may have imported it first
+        yield found
 
 
 def exported(model: Path, out: Path, output_format: str, size: int | None = None, **more: Any) -> Path:
