@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from ganaug import config, store
-from ganaug.classify.losses import cut_out, shifted
+from ganaug.classify.losses import cut_out
+from ganaug.classify.policies import Affine
 from ganaug.classify.ways import FixMatch
 from ganaug.errors import UserError
 from ganaug.pixels import to_float, to_pixels
@@ -57,7 +58,7 @@ CANDIDATES: dict[str, list[dict[str, float]]] = {
     ],
 }
 _DRAWS = 3
-CHOSEN: list[dict[str, Any]] = [{"kind": "fixmatch", "times": 4}, {"kind": "sgan", "weight": 0.3}]
+CHOSEN: list[dict[str, Any]] = [{"kind": "fixmatch", "times": 4}, {"kind": "sgan", "times": 4, "weight": 0.3}]
 
 
 def run(name: str, case: str, arms: list[str], ways: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
@@ -132,7 +133,8 @@ def picture() -> None:
     images = torch.from_numpy(np.asarray(found.images[:12]).transpose(0, 3, 1, 2).copy())
     nothing = torch.zeros(len(images), dtype=torch.int64)
     torch.manual_seed(0)
-    weak = to_float(shifted(images, round(way.shift * images.shape[2]), flip=False))
+    moved = Affine(rotate_degrees=0, shift=way.shift, scale=0, shear_degrees=0)
+    weak = moved.build(images.shape[2], 10)(images, nothing)[0]
     strong = classical.build(images.shape[2], 10)(images, nothing)[0]
     rows = [to_pixels(one) for one in (to_float(images), weak, cut_out(strong, way.cutout))]
     store.write_png(FIGURES / "fixmatch.png", labelled(rows, ["as it is", "hardly changed", "distorted"]))

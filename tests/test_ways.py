@@ -22,7 +22,7 @@ from ganaug.classify.arms import ARMS, ClassifySpec, Parts, arm, gain_pairs
 from ganaug.classify.filler import Filler
 from ganaug.classify.fillers import FILLERS
 from ganaug.classify.fitting import train_classifier
-from ganaug.classify.losses import consistency, cut_out, real_or_fake, shifted, unnoticed
+from ganaug.classify.losses import consistency, cut_out, real_or_fake, unnoticed
 from ganaug.classify.policies import Nothing, TrivialAugment
 from ganaug.classify.spec import ClassifierSpec
 from ganaug.classify.way import Lesson
@@ -224,19 +224,6 @@ def test_a_square_is_cut_out() -> None:
     assert int(gone.any(dim=1).sum(dim=1).max()) == 4  # a half of the side
     assert torch.equal(gone, gone.any(dim=1)[:, None] & gone.any(dim=2)[:, :, None])
     assert torch.equal(cut_out(images, 0), images)
-
-
-def test_a_shift_is_of_whole_pixels_and_reflects() -> None:
-    torch.manual_seed(3)
-    image = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8)
-    padded = nn.functional.pad(image.float(), (2, 2, 2, 2), mode="reflect").byte()[0]
-    cut = [padded[:, y : y + 8, x : x + 8] for y in range(5) for x in range(5)]
-    wanted = {one.numpy().tobytes() for one in cut}
-    made = shifted(image.expand(500, 1, 8, 8), 2, flip=False)
-    assert {one.numpy().tobytes() for one in made} == wanted
-    mirrored = {one.flip(2).numpy().tobytes() for one in cut}
-    assert {one.numpy().tobytes() for one in shifted(image.expand(900, 1, 8, 8), 2, flip=True)} == wanted | mirrored
-    assert torch.equal(shifted(image, 0, flip=False), image)
 
 
 # ------------------------------------------------------------------------------------------ what a training starts from

@@ -34,17 +34,6 @@ def cut_out(images: Tensor, largest: float) -> Tensor:
     return images.masked_fill((rows[:, :, None] & columns[:, None])[:, None], 0.0)
 
 
-def shifted(images: Tensor, most: int, flip: bool) -> Tensor:
-    """``images`` (N, C, S, S), each moved by up to ``most`` < S pixels each way, what that uncovers filled by
-    reflection (Sohn 2020, section 2.3); with ``flip``, half of them are mirrored left to right first."""
-    side, moves = images.shape[2], torch.randint(-most, most + 1, (2, len(images), 1))
-    rows, columns = (side - 1 - (side - 1 - (torch.arange(side) + moves).abs()).abs()).unbind()
-    if flip:
-        columns = torch.where(torch.rand(len(images), 1) < 0.5, side - 1 - columns, columns)
-    each = torch.arange(len(images))[:, None, None]
-    return images.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
-
-
 def drawn(images: Images, count: int, rng: torch.Generator) -> Tensor:
     """``count`` of the ``images`` (N, H, W, C), as uint8 (``count``, C, H, W), drawn by ``rng``."""
     rows = torch.randint(len(images), (count,), generator=rng).numpy()

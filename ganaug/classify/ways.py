@@ -15,6 +15,7 @@ from pydantic import Field
 from ganaug import device as devices
 from ganaug import seeds
 from ganaug.classify.filler import Keys
+from ganaug.classify.policies import Affine
 from ganaug.classify.way import Lesson, Way
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class FixMatch(Way):
     ratio: Annotated[float, Gt(0), Le(100)] = 2.0
     """Images without labels per step, as a multiple of classifier.batch_size."""
     shift: Annotated[float, Ge(0), Le(1)] = 0.125
-    """Largest shift each way of the hardly changed image, as a share of its side, in whole pixels; half of them are
-    mirrored where classify.classical mirrors."""
+    """Largest shift each way of the hardly changed image, as a share of its side; half of them are mirrored where
+    classify.classical mirrors."""
     cutout: Annotated[float, Ge(0), Le(1)] = 0.5
     """Largest side of the square that is blanked in the other one, after classify.classical has distorted it, as a
     share of the image's side (Cutout, DeVries 2017)."""
@@ -56,20 +57,19 @@ class FixMatch(Way):
     def begin(self, model: nn.Module, lesson: Lesson) -> More:
         import torch
 
-        from ganaug.classify.losses import consistency, cut_out, drawn, placed, shifted, unnoticed
-        from ganaug.pixels import to_float
+        from ganaug.classify.losses import consistency, cut_out, drawn, placed, unnoticed
 
         images, rng, side = lesson.unlabelled, seeds.torch_rng(lesson.seed, "unlabelled"), lesson.shape[1]
         count = max(1, round(self.ratio * lesson.spec.batch_size))
-        flip, most = bool(getattr(lesson.classical, "flip", False)), min(side - 1, round(self.shift * side))
-        strong, nothing = lesson.classical.build(side, lesson.classes), torch.zeros(count, dtype=torch.int64)
+        flip, nothing = bool(getattr(lesson.classical, "flip", False)), torch.zeros(count, dtype=torch.int64)
+        moved = Affine(rotate_degrees=0, shift=self.shift, scale=0, shear_degrees=0, flip=flip)
+        weak, strong = (one.build(side, lesson.classes) for one in (moved, lesson.classical))
 
         def loss(step: int) -> Tensor:
             batch = drawn(images, count, rng)
             with torch.random.fork_rng(devices=[]):
                 seeds.seed_cpu(seeds.derive(lesson.seed, "unlabelled", step))
-                weakly = to_float(shifted(batch, most, flip))
-                strongly = cut_out(strong(batch, nothing)[0], self.cutout)
+                weakly, strongly = weak(batch, nothing)[0], cut_out(strong(batch, nothing)[0], self.cutout)
             with torch.no_grad():
                 said = model(placed(weakly, lesson.device))
             with unnoticed(model):  # what it is tested on looks like the other ones
