@@ -27,7 +27,7 @@ from ganaug.errors import UserError
 from ganaug.measure import stats
 from ganaug.stages.needs import Sizes
 from ganaug.start import cells, estimate, fit
-from ganaug.start.choose import GAN, LONGER, TRANSLATOR, Chosen, Limits, Scope, chance, choose, full_size
+from ganaug.start.choose import GAN, SLOW, TRANSLATOR, Chosen, Limits, Scope, chance, choose, full_size
 from ganaug.start.estimate import Pace
 from ganaug.start.findings import choices, findings, given_up
 from ganaug.start.fit import fitted
@@ -248,7 +248,7 @@ def test_classes_of_about_one_size_get_as_many_of_each() -> None:
     made = chosen([20, 11, 15])
     assert made.settings.synth.balance == "equal"
     assert made.settings.report.primary_metric == "accuracy"
-    assert made.settings.classify.arms == ("none", "classical", "gan", "gan+classical", "placebo", LONGER)
+    assert made.settings.classify.arms == ("none", "classical", "gan", "gan+classical", "placebo", SLOW[1])
     assert "the control" in made.why["classify.arms"]
     assert "as many images of each" in made.why["synth.balance"]
 
@@ -469,13 +469,13 @@ def test_what_costs_the_answer_least_goes_first() -> None:
             seen_so_far.append(scope)
     full = Scope(32, steps=0)
     without = replace(full, curve=False)
-    assert seen_so_far[:3] == [full, without, replace(without, longer=False)]
-    assert seen_so_far[-1] == Scope(16, 0, 1, 3, curve=False, controls=False, longer=False, alone=False)
+    assert seen_so_far[:3] == [full, without, replace(without, slow=False)]
+    assert seen_so_far[-1] == Scope(16, 0, 1, 3, curve=False, controls=False, slow=False, alone=False)
 
 
 @pytest.mark.parametrize("test", [(), (9, 9)])
 def test_no_time_leaves_the_smallest_run(test: Sequence[int]) -> None:
-    smallest = Scope(16, GAN.fewest, 1, 3, curve=False, controls=False, longer=False, alone=False)
+    smallest = Scope(16, GAN.fewest, 1, 3, curve=False, controls=False, slow=False, alone=False)
     scope = fitted_to(0.01, size=64, test=test)
     assert scope == smallest
     made = choose(seen([40, 40], test, size=64), SOURCE, "cpu", 2, scope)
@@ -520,7 +520,7 @@ def test_what_was_given_up_is_said_with_its_cost() -> None:
         choose(survey, SOURCE, "cpu", 2, scope).settings
         for scope in (
             Scope(64),
-            Scope(32, GAN.fewest, repeats=1, trials=3, curve=False, longer=False, controls=False),
+            Scope(32, GAN.fewest, repeats=1, trials=3, curve=False, slow=False, controls=False),
         )
     )
     said = given_up(full, now, 5, 0.7, 0.45)

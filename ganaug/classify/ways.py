@@ -34,6 +34,8 @@ class FixMatch(Way):
     distorts = True
     rivals = ("pseudo", "longer")
     kind: Literal["fixmatch"] = "fixmatch"
+    times: Annotated[float, Ge(0.1), Le(1000)] = 4.0
+    """Steps, as a multiple of classifier.steps: its loss is of use only after many."""
     threshold: Annotated[float, Ge(0), Le(1)] = 0.95
     """Probability of the likeliest class from which on an image counts."""
     weight: Annotated[float, Ge(0), Le(1000)] = 1.0
@@ -87,7 +89,9 @@ class Sgan(Way):
     unlabelled = "used"
     rivals = ("pseudo", "fixmatch", "longer")
     kind: Literal["sgan"] = "sgan"
-    weight: Annotated[float, Ge(0), Le(1000)] = 1.0
+    times: Annotated[float, Ge(0.1), Le(1000)] = 4.0
+    """Steps, as a multiple of classifier.steps: its generator must learn, too."""
+    weight: Annotated[float, Ge(0), Le(1000)] = 0.3
     """Of the loss of real and fake."""
     generator_lr: Annotated[float, Gt(0), Le(10)] = 3e-4
     """Learning rate of the generator (Adam with decays 0.5 and 0.999), which is built as gan says, without classes."""

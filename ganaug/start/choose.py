@@ -32,7 +32,8 @@ class Limits:
 GAN = Limits(1000, 2000, 10_000, 16)  # more brought nothing on 200 images
 TRANSLATOR = Limits(700, PRESETS["translate"].values["steps"], 3000, 20)
 _UNLABELLED = "pseudo: what the images without labels bring without a GAN"
-LONGER = "longer+classical"  # an arm
+# Arms of many steps, without a GAN: the best that images without labels are known to bring, and that more steps bring.
+SLOW = ("pseudo+fixmatch+classical", "longer+classical")
 _ENLARGED = 28  # pixels per side of images too small to be translated: a patch that D judges would be the whole image
 
 
@@ -45,7 +46,7 @@ class Scope:
     repeats: int = 2  # of cross-validation, at most
     trials: int = 5  # folds of cross-validation, at most, or trials on an official test part
     curve: bool = True  # what is a gain worth in labels?
-    longer: bool = True  # do more steps bring as much, without a GAN?
+    slow: bool = True  # do more steps bring as much, without a GAN?
     controls: bool = True  # arms that only show that other images would not do the same
     alone: bool = True  # arms without classical augmentation
 
@@ -104,8 +105,8 @@ def choose(
     arms, arms_why = cells.arms(survey, scope.controls) if filled else _arms(scope, uneven)
     if unlabelled:
         arms, arms_why = [*arms, "pseudo+classical"], f"{arms_why}; {_UNLABELLED}"
-    if scope.longer and not filled:
-        arms, arms_why = [*arms, LONGER], f"{arms_why}; longer: what more steps bring without a GAN"
+    if scope.slow and not filled:
+        arms, arms_why = [*arms, *SLOW[not unlabelled :]], f"{arms_why}; longer: what more steps bring without a GAN"
     raw: dict[str, Any] = {
         "data": {
             "source": source,

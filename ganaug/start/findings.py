@@ -11,7 +11,7 @@ from ganaug.report.missing import missing_words
 from ganaug.report.verdict import text_table
 from ganaug.stages.needs import Needs
 from ganaug.start import cells
-from ganaug.start.choose import GAN, LONGER, TRANSLATOR, Limits
+from ganaug.start.choose import GAN, SLOW, TRANSLATOR, Limits
 from ganaug.start.estimate import Pace
 from ganaug.start.power import ASSUMED
 
@@ -95,9 +95,9 @@ def given_up(full: Settings, now: Settings, minutes: float, of_full: float | Non
     if full.classify.curve and not now.classify.curve:
         lines.append("no learning curves: it is not told how many labelled images a gain is worth")
     dropped = [arm for arm in full.classify.arms if arm not in now.classify.arms]
-    missing = [arm for arm in dropped if arm != LONGER]
-    if missing != dropped:
-        lines.append(f"no {LONGER}: whether more steps bring as much, without a GAN, is not told")
+    missing = [arm for arm in dropped if arm not in SLOW]
+    if slow := [arm for arm in dropped if arm in SLOW]:
+        lines.append(f"no {', '.join(slow)}: whether more steps bring as much, without a GAN, is not told")
     enough = (TRANSLATOR if now.gan.translate else GAN).enough
     if "none" in missing:
         lines.append(f"no {', '.join(missing)}: the one question is what GAN images add to classical augmentation")

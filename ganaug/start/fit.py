@@ -42,7 +42,7 @@ def _cuts(size: int, limits: Limits) -> list[_Cut]:
     smaller = [{"size": side} for side in (size // 2, size // 4) if side in SIZES and side >= limits.smallest]
     return [
         {"curve": False},
-        {"longer": False},
+        {"slow": False},
         {"repeats": 1},
         {"controls": False},
         {"steps": limits.fewest},
