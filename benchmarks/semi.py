@@ -169,7 +169,8 @@ Written by `python benchmarks/semi.py`. Every arm has the same labelled images i
 classical policy. A way computes more than the plain arm: `longer` has four times its steps. Settings were chosen on the
 digits' tuning draws, which share no image with what is reported here (docs/experiments.md). Gains are in points, with
 their 95 % intervals; no interval is corrected for how many of them there are. Fashion-MNIST with 20 and 50 images per
-class ran on an NVIDIA H200, the others on a CPU."""
+class ran on an NVIDIA H200, digits and 10 per class on a CPU, the arms with images without labels on one or the other
+(docs/experiments.md)."""
 
 
 def document() -> str:
